@@ -1,0 +1,125 @@
+"""Every failure that a user can act on: one class and one exit code per kind.
+
+Libraries raise these; only `cli/` prints them and exits. Anything else that reaches `main()` is a bug.
+"""
+
+
+class EnvforgeError(Exception):
+    """A failure with a message that names the thing, and a hint: one command or edit that helps."""
+
+    exit_code = 10
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the hint when an error crosses from a worker process."""
+        return (_rebuild, (type(self), self.message, self.hint))
+
+
+def _rebuild(kind: type[EnvforgeError], message: str, hint: str) -> EnvforgeError:
+    return kind(message, hint=hint)
+
+
+class UsageError(EnvforgeError):
+    """The command line cannot be understood."""
+
+    exit_code = 2
+
+
+class SpecError(EnvforgeError):
+    """The spec is missing, unreadable or says something that cannot be."""
+
+    exit_code = 11
+
+
+class LockError(EnvforgeError):
+    """The lock is unreadable, of another format, or has merge markers."""
+
+    exit_code = 12
+
+
+class LockStaleError(EnvforgeError):
+    """The lock is missing or does not fit its spec, and may not be changed now."""
+
+    exit_code = 13
+
+
+class ResolveError(EnvforgeError):
+    """Packages that do not exist, or cannot be installed together."""
+
+    exit_code = 14
+
+
+class NetworkError(EnvforgeError):
+    """A mirror cannot be reached, stopped in the middle, or does not have the file."""
+
+    exit_code = 15
+
+
+class SignatureError(EnvforgeError):
+    """An index with a bad, expired or missing signature, or one older than the lock saw."""
+
+    exit_code = 16
+
+
+class IntegrityError(EnvforgeError):
+    """Bytes that do not have the promised size or SHA-256."""
+
+    exit_code = 17
+
+
+class ArchiveError(EnvforgeError):
+    """An archive that is broken, truncated or hostile."""
+
+    exit_code = 18
+
+
+class StoreError(EnvforgeError):
+    """The store cannot be used: foreign owner, read-only, another format, unsuitable file system."""
+
+    exit_code = 19
+
+
+class StoreFullError(StoreError):
+    """No space, no quota or no inodes left where the store is."""
+
+    exit_code = 20
+
+
+class SandboxError(EnvforgeError):
+    """The sandbox cannot be made, for a reason that lies in the plan or its files."""
+
+    exit_code = 21
+
+
+class CapabilityError(SandboxError):
+    """The system refuses something the sandbox needs (user namespaces, overlay, id ranges)."""
+
+    exit_code = 22
+
+
+class BuildError(EnvforgeError):
+    """A layer cannot be built: a package's script failed, or a private key would enter the layer."""
+
+    exit_code = 23
+
+
+class OutputError(EnvforgeError):
+    """What was built has other digests than the lock's outputs, or two builds differ."""
+
+    exit_code = 24
+
+
+class ConfigError(EnvforgeError):
+    """The user's own configuration file is wrong."""
+
+    exit_code = 25
+
+
+class NotFoundError(EnvforgeError):
+    """A named environment, package or file of the store does not exist."""
+
+    exit_code = 26

@@ -1,0 +1,156 @@
+"""Where things lie in a store, and opening one. `store/README.md` draws the same tree for people.
+
+    STORE/                         0700, owned by one user
+      format                       "envforge-store 1"
+      lock                         flock: shared while in use, exclusive for `store destroy`
+      blobs/<aa>/<sha256>          files as fetched (archives, indexes), 0444
+      facts/<sha256>.json          what recipes must know of an archive
+      trees/<held>/<sha256>/       one unpacked archive: root/ control/ listing
+      layers/<held>/<digest>/      one layer: root/ listing
+      records/<key>.json           build record: recipe, digest
+      environments/<digest>.json   layers and runtime part; flocked while entered
+      roots/<name>                 what keeps environments alive
+      tools/<key>/                 tool trees (apt for the resolver), plain data
+      uppers/<id>/                 upper and work directories of running sandboxes
+      staging/  trash/             half-made things, and things on their way out; never looked into
+
+`<held>` says how owners lie on disk: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the owner, inside n
+is first + n - 1), `flat` (all the owner's; the listing alone knows). A layer is only ever found under the way
+of holding that it is looked for, so ways can never be mixed up.
+"""
+
+import errno
+import os
+import secrets
+from typing import Final
+
+from attrs import frozen
+
+from envforge.errors import StoreError
+
+FORMAT: Final = 1
+_HEADER: Final = f"envforge-store {FORMAT}\n"
+_DIRECTORIES: Final = (
+    "blobs",
+    "facts",
+    "trees",
+    "layers",
+    "records",
+    "environments",
+    "roots",
+    "tools",
+    "uppers",
+    "staging",
+    "trash",
+)
+
+
+@frozen
+class Store:
+    """The paths of one store. Make one with `open_store`."""
+
+    path: str
+
+    def blob(self, sha256: str) -> str:
+        """Return where the blob of that SHA-256 lies."""
+        return f"{self.path}/blobs/{sha256[:2]}/{sha256}"
+
+    def facts(self, sha256: str) -> str:
+        """Return where the facts of that archive lie."""
+        return f"{self.path}/facts/{sha256}.json"
+
+    def tree(self, held: str, sha256: str) -> str:
+        """Return the directory of an unpacked archive."""
+        return f"{self.path}/trees/{held}/{sha256}"
+
+    def layer(self, held: str, digest: str) -> str:
+        """Return the directory of a layer."""
+        return f"{self.path}/layers/{held}/{digest}"
+
+    def record(self, key: str) -> str:
+        """Return where the build record of that key lies."""
+        return f"{self.path}/records/{key}.json"
+
+    def environment(self, digest: str) -> str:
+        """Return where the description of that environment lies."""
+        return f"{self.path}/environments/{digest}.json"
+
+    def new_staging(self, purpose: str) -> str:
+        """Make and return an empty directory of the caller's own under staging/."""
+        path = f"{self.path}/staging/{purpose}-{os.getpid()}-{secrets.token_hex(4)}"
+        os.mkdir(path, 0o700)
+        return path
+
+    def new_trash(self) -> str:
+        """Return a fresh name under trash/, to rename something to."""
+        return f"{self.path}/trash/{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def default_path() -> str:
+    """Return `$XDG_DATA_HOME/envforge`, or its usual default."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not data.startswith("/"):
+        data = os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "envforge")
+
+
+def open_store(path: str) -> Store:
+    """Return the store at `path`, made if it is not there.
+
+    Raises StoreError where it is another user's, read-only, of another format, or not a store at all.
+    """
+    path = os.path.realpath(path)
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+        _check_owner(path)
+        _check_format(path)
+        os.chmod(path, 0o700)
+        for name in _DIRECTORIES:
+            os.makedirs(f"{path}/{name}", 0o755, exist_ok=True)
+    except OSError as error:
+        raise _explain(path, error) from error
+    return Store(path)
+
+
+def _check_owner(path: str) -> None:
+    owner = os.stat(path).st_uid
+    if owner != os.geteuid():
+        raise StoreError(
+            f"the store {path} belongs to uid {owner}, you are uid {os.geteuid()}",
+            hint="use a store of your own: --store DIR or XDG_DATA_HOME",
+        )
+
+
+def _check_format(path: str) -> None:
+    name = f"{path}/format"
+    try:
+        with open(name, encoding="ascii", errors="replace") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        if any(entry.name != "lock" for entry in os.scandir(path) if entry.name not in _DIRECTORIES):
+            raise StoreError(
+                f"{path} is a directory with other things in it, not a store",
+                hint="name an empty or a new directory with --store",
+            ) from None
+        temporary = f"{name}.{os.getpid()}"
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write(_HEADER)
+        os.replace(temporary, name)
+        return
+    if header != _HEADER:
+        raise StoreError(
+            f"the store {path} has the format {header.strip()!r}, this release reads {_HEADER.strip()!r}",
+            hint="use the release that made it, or another --store",
+        )
+
+
+def _explain(path: str, error: OSError) -> StoreError:
+    hints = {
+        errno.EROFS: "the file system is mounted read-only; name another place with --store DIR",
+        errno.EACCES: "name a directory of your own with --store DIR",
+        errno.EPERM: "name a directory of your own with --store DIR",
+        errno.ENOSPC: "free some space, or name another place with --store DIR",
+    }
+    return StoreError(
+        f"the store {path} cannot be used: {error.strerror}", hint=hints.get(error.errno or 0, "envforge doctor")
+    )
