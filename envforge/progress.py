@@ -1,0 +1,325 @@
+"""How long work tells what it is doing: on standard error only, never what a program reads.
+
+Callers hold a `Progress` and report from any thread. Nothing here starts a thread, because builds fork: a
+picture is drawn when something is reported. A copy of it in a forked child stays silent.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
+
+from attrs import define
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+PLAIN_INTERVAL_S: Final = 5.0
+"""A line this often is enough for a log."""
+LIVE_INTERVAL_S: Final = 0.1
+PATIENCE_S: Final = 0.15
+"""What is over by then is never drawn, and does not pay for loading rich."""
+_BAR_WIDTH: Final = 30
+_BAR_MIN_WIDTH: Final = 10
+
+
+class Progress(Protocol):
+    """Told what long work does. Every method may be called from any thread."""
+
+    def stage(self, name: str, total_bytes: int | None = None, total_items: int | None = None) -> None:
+        """Begin a part of the work; the part before is over."""
+
+    def advance(self, *, bytes: int = 0, items: int = 0, label: str = "") -> None:  # noqa: A002 (reads well at the caller's)
+        """Add to what the stage has done; `label` names what was just done or is being done."""
+
+    def message(self, text: str) -> None:
+        """Say something that stays on the screen."""
+
+    def done(self) -> None:
+        """End the work. Saying it twice is harmless."""
+
+
+@define
+class Meter:
+    """How far one stage is."""
+
+    name: str
+    total_bytes: int | None
+    total_items: int | None
+    started_s: float
+    bytes: int = 0
+    items: int = 0
+    label: str = ""
+
+    def rate(self, now_s: float) -> float | None:
+        """Return bytes a second since the stage began, None while it is too early to say."""
+        passed_s = now_s - self.started_s
+        return self.bytes / passed_s if self.bytes and passed_s > PATIENCE_S else None
+
+    def share(self) -> float | None:
+        """Return how much is done, 0 to 1, None where no total is known."""
+        if self.total_bytes:
+            return min(1.0, self.bytes / self.total_bytes)
+        if self.total_items:
+            return min(1.0, self.items / self.total_items)
+        return None
+
+    def left_s(self, now_s: float) -> float | None:
+        """Return the seconds left at the stage's own pace, None while it is too early to say."""
+        share, passed_s = self.share(), now_s - self.started_s
+        if not share or share >= 1 or passed_s < 1:
+            return None
+        return passed_s * (1 - share) / share
+
+
+def size_text(size_bytes: float) -> str:
+    """Return a size as people read it: three digits and a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 999.5 or unit == "GB":
+            digits = 0 if unit == "B" or size_bytes >= 99.5 else 1
+            return f"{size_bytes:.{digits}f} {unit}"
+        size_bytes /= 1000
+    raise AssertionError
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people read it: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 6000:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _amounts(meter: Meter) -> Iterator[str]:
+    """Yield how much is done, most telling first."""
+    if meter.total_items:
+        yield f"{min(meter.items, meter.total_items)}/{meter.total_items}"
+    elif meter.items:
+        yield str(meter.items)
+    if meter.total_bytes:
+        yield f"{size_text(meter.bytes)} of {size_text(meter.total_bytes)}"
+    elif meter.bytes:
+        yield size_text(meter.bytes)
+
+
+def describe(meter: Meter, now_s: float, width: int) -> str:
+    """Return one line on the stage in at most `width` columns: what does not fit is left out."""
+    parts = list(_amounts(meter))
+    rate, left_s = meter.rate(now_s), meter.left_s(now_s)
+    if left_s is not None:
+        parts.insert(1, f"{duration_text(left_s)} left")
+    if rate is not None:
+        parts.append(f"{size_text(rate)}/s")
+    if meter.label:
+        parts.append(meter.label)
+    line = meter.name
+    for index, part in enumerate(parts):
+        longer = f"{line}{', ' if index else ' '}{part}"
+        if len(longer) > width:
+            break
+        line = longer
+    return line[: max(width, 1)]
+
+
+class NullProgress:
+    """Says nothing: `--quiet`, tests, and whoever has no use for it."""
+
+    def stage(self, name: str, total_bytes: int | None = None, total_items: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, *, bytes: int = 0, items: int = 0, label: str = "") -> None:  # noqa: A002
+        """Say nothing."""
+
+    def message(self, text: str) -> None:
+        """Say nothing."""
+
+    def done(self) -> None:
+        """Say nothing."""
+
+
+class _Metered:
+    """What the two that speak have in common: one meter, one lock, and silence in a fork's copy."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        self._meter: Meter | None = None
+        self._shown_s = 0.0
+
+    @contextmanager
+    def _speaking(self) -> Iterator[bool]:
+        if os.getpid() != self._owner:  # the lock may be held for ever by a thread that was not copied
+            yield False
+            return
+        with self._lock:
+            yield True
+
+    def stage(self, name: str, total_bytes: int | None = None, total_items: int | None = None) -> None:
+        """Begin a stage."""
+        with self._speaking() as speaking:
+            if speaking:
+                self._finish(time.monotonic())
+                self._meter = Meter(name, total_bytes, total_items, time.monotonic())
+                self._begin(self._meter)
+
+    def advance(self, *, bytes: int = 0, items: int = 0, label: str = "") -> None:  # noqa: A002
+        """Add to the stage and show it, if it was not shown just now."""
+        with self._speaking() as speaking:
+            if speaking and self._meter is not None:
+                self._meter.bytes += bytes
+                self._meter.items += items
+                self._meter.label = label or self._meter.label
+                self._show(self._meter, label)
+
+    def message(self, text: str) -> None:
+        """Print a line that stays."""
+        with self._speaking() as speaking:
+            if speaking:
+                self._print(text)
+
+    def done(self) -> None:
+        """End the work."""
+        with self._speaking() as speaking:
+            if speaking:
+                self._finish(time.monotonic())
+                self._meter = None
+                self._end()
+
+    def _begin(self, meter: Meter) -> None:
+        raise NotImplementedError
+
+    def _show(self, meter: Meter, label: str) -> None:
+        raise NotImplementedError
+
+    def _finish(self, now_s: float) -> None:
+        """Say the last word on the current stage, if there is one."""
+
+    def _end(self) -> None:
+        """Give the terminal back."""
+
+    def _print(self, text: str) -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+class PlainProgress(_Metered):
+    """Plain lines for logs and pipes: one at a stage's beginning, one every few seconds, one at its end."""
+
+    def __init__(self, stream: TextIO, *, every_label: bool = False) -> None:
+        super().__init__(stream)
+        self._every_label = every_label
+
+    def _begin(self, meter: Meter) -> None:
+        self._shown_s = meter.started_s
+        totals = [f"{meter.total_items} items"] if meter.total_items else []
+        totals += [size_text(meter.total_bytes)] if meter.total_bytes else []
+        self._print(" ".join([meter.name, ", ".join(totals)]).rstrip())
+
+    def _show(self, meter: Meter, label: str) -> None:
+        now_s = time.monotonic()
+        if self._every_label and label:
+            self._print(f"  {label}")
+        elif now_s - self._shown_s >= PLAIN_INTERVAL_S:
+            self._shown_s = now_s
+            self._print(f"  {describe(meter, now_s, 200)}")
+
+    def _finish(self, now_s: float) -> None:
+        meter = self._meter
+        if meter is not None and now_s - meter.started_s >= 1:
+            meter.label = ""
+            done = ", ".join(_amounts(meter))
+            took = duration_text(now_s - meter.started_s)
+            self._print(f"  {done + ' in ' if done else ''}{took}")
+
+
+class LiveProgress(_Metered):
+    """One line that is drawn over and over, for terminals of any width. Loads rich when it first draws."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._live: Live | None = None
+        self._born_s = time.monotonic()
+
+    def _begin(self, meter: Meter) -> None:
+        self._draw(meter.started_s)
+
+    def _show(self, meter: Meter, label: str) -> None:
+        del meter, label
+        now_s = time.monotonic()
+        if now_s - self._shown_s >= LIVE_INTERVAL_S:
+            self._draw(now_s)
+
+    def _draw(self, now_s: float) -> None:
+        if now_s - self._born_s < PATIENCE_S:
+            return
+        self._shown_s = now_s
+        if self._live is None:
+            self._live = self._start()
+        self._live.refresh()
+
+    def _start(self) -> "Live":
+        from rich.console import Console  # noqa: PLC0415 (loaded when there is something to draw)
+        from rich.live import Live  # noqa: PLC0415
+
+        console = Console(file=self._stream, highlight=False, soft_wrap=False)
+        live = Live(
+            console=console,
+            auto_refresh=False,  # a thread of its own would be forked with the builds
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self._picture,
+        )
+        live.start()
+        return live
+
+    def _picture(self) -> "RenderableType":
+        from rich.text import Text  # noqa: PLC0415 (see _start)
+
+        meter, live = self._meter, self._live
+        if meter is None or live is None:
+            return Text("")
+        width = live.console.width - 1
+        line = describe(meter, time.monotonic(), width)
+        bar = self._bar(live, meter.share(), width - len(line) - 2)
+        return Text.assemble(
+            *bar, (meter.name, "bold"), line[len(meter.name) :], no_wrap=True, overflow="crop"
+        )
+
+    @staticmethod
+    def _bar(live: "Live", share: float | None, room: int) -> list[tuple[str, str]]:
+        if share is None or room < _BAR_MIN_WIDTH:
+            return []
+        columns = min(_BAR_WIDTH, room)
+        full = round(columns * share)
+        stroke = "━" if live.console.encoding == "utf-8" else "="
+        rest = " " if live.console.no_color else stroke
+        return [(stroke * full, "green"), (rest * (columns - full), "bright_black"), ("  ", "")]
+
+    def _print(self, text: str) -> None:
+        if self._live is None:
+            super()._print(text)
+        else:
+            self._live.console.print(text, markup=False, soft_wrap=True)
+
+    def _end(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def choose(stream: TextIO, *, quiet: bool = False, verbose: bool = False) -> Progress:
+    """Return the progress that fits: silent, plain lines with every label, a live line, or plain lines."""
+    if quiet:
+        return NullProgress()
+    if verbose or not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainProgress(stream, every_label=verbose)
+    return LiveProgress(stream)
