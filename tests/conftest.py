@@ -1,0 +1,86 @@
+"""Capabilities, users and homes for all tests.
+
+A test that cannot run here is skipped with the missing capability named; with CI=true that is a failure. A
+test that finds out by itself says so with `pytest.skip("needs …")`, which counts the same.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from capabilities import PROBES, report
+from users import RANGES, SINGLE, TestUser, lend, stands_in
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_report_header() -> str:
+    """Print which capabilities were found."""
+    return f"capabilities: {report()}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what is not here."""
+    for name, probe in PROBES.items():
+        if item.get_closest_marker(name) and (missing := probe()):
+            pytest.skip(f"needs {name}: {missing}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip for a missing capability into a failure in CI."""
+    report = yield
+    _insist(report, item.nodeid)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Do the same for a whole module that skips itself."""
+    report = yield
+    _insist(report, collector.nodeid)
+    return report
+
+
+def _insist(report: pytest.TestReport | pytest.CollectReport, nodeid: str) -> None:
+    if not (IN_CI and report.skipped and isinstance(report.longrepr, tuple)):
+        return
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    if reason.startswith("needs "):
+        report.outcome = "failed"
+        report.longrepr = f"{nodeid}: {reason}\nIn CI a missing capability is a failure."
+
+
+@pytest.fixture
+def plain_user() -> Iterator[TestUser]:
+    """Lend an unprivileged user with a single id."""
+    yield from _lend(SINGLE)
+
+
+@pytest.fixture
+def range_user() -> Iterator[TestUser]:
+    """Lend an unprivileged user with subordinate ids."""
+    yield from _lend(RANGES)
+
+
+def _lend(name: str) -> Iterator[TestUser]:
+    if missing := PROBES["ranges" if name == RANGES else "plain_user"]():
+        pytest.skip(f"needs {name}: {missing}")
+    if not stands_in(name):
+        pytest.skip(f"is for {name}; this run is by another kind of user")
+    with lend(name) as user:
+        yield user
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Move into an empty home: no store, no state, no configuration of before."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    for name in [name for name in os.environ if name.startswith(("XDG_", "ENVFORGE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    return str(home)

@@ -1,0 +1,45 @@
+"""The tests' own ground: users, homes, and skips that fail in CI."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.plain_user
+def test_plain_user_has_a_single_id(plain_user):
+    assert plain_user.run(["id", "-u"]).stdout.strip() == str(plain_user.uid)
+    assert plain_user.run(["sh", "-c", "echo x >file; stat -c %u file; pwd"]).stdout.split() == [
+        str(plain_user.uid),
+        plain_user.home,
+    ]
+    assert plain_user.run(["unshare", "-U", "--map-auto", "true"], check=False).returncode != 0
+
+
+@pytest.mark.ranges
+def test_range_user_maps_a_range(range_user):
+    script = "touch own && chown 7:8 own && stat -c %u:%g own"
+    command = ["unshare", "--user", "--map-root-user", "--map-auto", "sh", "-c", script]
+    assert range_user.run(command).stdout.strip() == "7:8"
+
+
+def test_plain_user_runs_the_interpreter_of_the_tests(plain_user):
+    assert plain_user.python("import envforge; print('here')").stdout == "here\n"
+
+
+def test_empty_home_is_empty(empty_home):
+    assert os.path.expanduser("~") == empty_home
+    assert os.listdir(empty_home) == []
+
+
+@pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
+def test_missing_capability_fails_in_ci_only(tmp_path, ci, code):
+    path = tmp_path / "test_missing.py"
+    path.write_text("import pytest\ndef test_it():\n    pytest.skip('needs a pony')\n")
+    command = [sys.executable, "-m", "pytest", "-qrs", "-p", "no:cacheprovider", "-p", "conftest", str(path)]
+    tests = os.path.dirname(os.path.dirname(__file__))
+    variables = os.environ | {"CI": ci, "PYTHONPATH": tests}
+    result = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == code, result.stdout
+    assert "needs a pony" in result.stdout
