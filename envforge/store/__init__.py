@@ -1,1 +1,1 @@
-"""The content-addressed store: paths, blobs, layers and their listings. Knows nothing of specs or packages."""
+"""The content-addressed store: paths, blobs, layers and their listings. No specs, no packages."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from envforge.errors import IntegrityError
 from envforge.store.layout import Store
+from envforge.store.staging import staging
 
 
 class Sink(Protocol):
@@ -47,12 +48,14 @@ def writing(store: Store, sha256: str, *, size: int | None, name: str) -> Iterat
     Nothing is left where the body raises or the bytes are wrong. `name` is what messages call it.
     Raises IntegrityError.
     """
-    temporary = f"{store.new_staging('blob')}"
-    path = f"{temporary}/data"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    try:
-        sink = _BlobSink(descriptor, name, size)
-        yield sink
+    with staging(store, "blob") as directory:
+        path = f"{directory}/data"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            sink = _BlobSink(descriptor, name, size)
+            yield sink
+        finally:
+            os.close(descriptor)
         if size is not None and sink.size != size:
             raise IntegrityError(f"{name}: {sink.size} bytes came, {size} were promised")
         if sink.hash.hexdigest() != sha256:
@@ -63,11 +66,6 @@ def writing(store: Store, sha256: str, *, size: int | None, name: str) -> Iterat
         final = store.blob(sha256)
         os.makedirs(os.path.dirname(final), exist_ok=True)
         os.rename(path, final)
-    finally:
-        os.close(descriptor)
-        if os.path.exists(path):
-            os.unlink(path)
-        os.rmdir(temporary)
 
 
 def put(store: Store, data: bytes) -> str:

@@ -12,6 +12,7 @@
       roots/<name>                 what keeps environments alive
       tools/<key>/                 tool trees (apt for the resolver), plain data
       uppers/<id>/                 upper and work directories of running sandboxes
+      locks/<name>                 flocked while the thing of that name is being made
       staging/  trash/             half-made things, and things on their way out; never looked into
 
 `<held>` says how owners lie on disk: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the owner, inside n
@@ -42,6 +43,7 @@ _DIRECTORIES: Final = (
     "uppers",
     "staging",
     "trash",
+    "locks",
 )
 
 
@@ -74,12 +76,6 @@ class Store:
     def environment(self, digest: str) -> str:
         """Return where the description of that environment lies."""
         return f"{self.path}/environments/{digest}.json"
-
-    def new_staging(self, purpose: str) -> str:
-        """Make and return an empty directory of the caller's own under staging/."""
-        path = f"{self.path}/staging/{purpose}-{os.getpid()}-{secrets.token_hex(4)}"
-        os.mkdir(path, 0o700)
-        return path
 
     def new_trash(self) -> str:
         """Return a fresh name under trash/, to rename something to."""
@@ -152,5 +148,6 @@ def _explain(path: str, error: OSError) -> StoreError:
         errno.ENOSPC: "free some space, or name another place with --store DIR",
     }
     return StoreError(
-        f"the store {path} cannot be used: {error.strerror}", hint=hints.get(error.errno or 0, "envforge doctor")
+        f"the store {path} cannot be used: {error.strerror}",
+        hint=hints.get(error.errno or 0, "envforge doctor"),
     )

@@ -1,4 +1,4 @@
-"""The listing of a tree: one line a path, from which a layer's digest is made. Frozen format 1.
+r"""The listing of a tree: one line a path, from which a layer's digest is made. Frozen format 1.
 
     envforge-listing 1
     d 0755 0 0 315532800 - - - - /
@@ -11,7 +11,7 @@
 Fields: type, mode (octal), uid, gid, mtime (whole seconds), size in bytes (or major:minor), content (the
 SHA-256 of a file, the target of a link), link (the first path of a group of hard links inside one package),
 xattrs (name=hex, comma between), path. Lines are sorted by the raw bytes of the path. Bytes outside 0x21-0x7e
-and the backslash are written `\\xHH`, so a space always ends a field. Types: d directory, o opaque directory
+and the backslash are written `\xHH`, so a space always ends a field. Types: d directory, o opaque directory
 (hides what lower layers have there), w whiteout, f file, l symbolic link, c and b devices, p fifo, s socket.
 """
 
@@ -59,7 +59,7 @@ class Entry:
 
 
 def escape(raw: bytes) -> bytes:
-    """Return `raw` with every byte that could end a field or a line as `\\xHH`."""
+    r"""Return `raw` with every byte that could end a field or a line as `\xHH`."""
     if not raw.translate(None, _PLAIN):
         return raw
     return _UNSAFE.sub(lambda match: b"\\x%02x" % match[0][0], raw)
