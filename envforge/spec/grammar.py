@@ -1,0 +1,207 @@
+"""What single values of a spec may look like: one rule a kind of value. No rule looks at another value.
+
+The patterns also stand in the JSON schema, so they keep to what Python and ECMA-262 both read alike.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+
+def _no_advice(_value: str) -> str:
+    return ""
+
+
+@frozen
+class Rule:
+    """What a text must look like, and what to say of one that does not."""
+
+    pattern: str
+    """The whole value matches it."""
+    expects: str
+    """Ends the sentence `… is not …`."""
+    advice: Callable[[str], str] = _no_advice
+    """Returns what may have been meant by a wrong value, or nothing."""
+
+    def problem(self, value: str) -> str:
+        """Return what is wrong with `value`, or an empty text."""
+        if re.fullmatch(self.pattern, value):
+            return ""
+        advice = self.advice(value)
+        return f"{quoted(value)} is not {self.expects}" + (f"; {advice}" if advice else "")
+
+
+def quoted(value: str) -> str:
+    """Return `value` as a TOML string, shortened where it is long, for use in messages."""
+    text = value if len(value) <= 60 else f"{value[:57]}…"
+    escaped = "".join(_escaped(character) for character in text)
+    return f'"{escaped}"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
+
+
+def slug(text: str, *, otherwise: str = "project") -> str:
+    """Return a valid project name that reads like `text`, or `otherwise` where nothing of it is left."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return plain[:63].rstrip("-") or otherwise
+
+
+def split_request(request: str) -> tuple[str, str]:
+    """Return name and version pattern of a package request; the pattern is empty where none is written."""
+    name, _, version = request.partition("=")
+    return name, version
+
+
+def _name_advice(value: str) -> str:
+    name = slug(value, otherwise="")
+    return f"{quoted(name)} would do" if name else ""
+
+
+def _suite_advice(value: str) -> str:
+    base, _, pocket = value.partition("-")
+    if pocket in ("updates", "security", "proposed-updates", "backports"):
+        return f"write suite = {quoted(base)}, and pockets = [{quoted(pocket)}, …] where you need to"
+    if value in MOVING_SUITES:
+        return (
+            f"{quoted(value)} moves from release to release; name one, such as {quoted(MOVING_SUITES[value])}"
+        )
+    return _lower_advice(value)
+
+
+def _lower_advice(value: str) -> str:
+    return f"write it in lower case: {quoted(value.lower())}" if value != value.lower() else ""
+
+
+def _package_advice(value: str) -> str:
+    if len(value.split()) > 1:
+        return "one package a string: " + ", ".join(quoted(part) for part in value.split())
+    if value != value.strip():
+        return "without spaces around it"
+    if found := re.match(r"([^<>=~!]+)(==|>=|<=|~=|!=|>>|<<|>|<|~|@)(.*)", value):
+        pin = found[3].rstrip(".*") or "1"
+        return f"a version is pinned by = and may end in *: {quoted(f'{found[1]}={pin}.*')}"
+    if ":" in value.partition("=")[0]:
+        return "packages of another architecture are not taken; leave the part from the colon on away"
+    if "/" in value:
+        return "which archive it comes from follows from its version; leave the part from the slash on away"
+    return _lower_advice(value) if "=" not in value else ""
+
+
+def _absolute_advice(value: str) -> str:
+    if ".." in value.split("/"):
+        return "write it without .."
+    if value.startswith("~"):
+        return "~ means nothing here"
+    if not value.startswith("/"):
+        return f"did you mean {quoted('/' + value)}?" if value else ""
+    return "write it without a slash at its end" if value.rstrip("/") else ""
+
+
+def _relative_advice(value: str) -> str:
+    if value.startswith(("/", "~")):
+        return "what lies outside would not be there on another machine; copy it beside the spec"
+    return ""
+
+
+def _inside_advice(value: str) -> str:
+    if value.startswith("~/"):
+        return _absolute_advice(value[1:])
+    return _home_advice(value) or _absolute_advice(value)
+
+
+def _home_advice(value: str) -> str:
+    return "only your own home can be named, as ~/…" if value.startswith("~") else ""
+
+
+def _mode_advice(value: str) -> str:
+    return f"write {quoted(f'0{value[2:]}')}" if re.fullmatch("0o[0-7]{3,4}", value) else ""
+
+
+def _pass_advice(value: str) -> str:
+    if "=" in value:
+        return "only names are passed; a value of your own belongs in [variables]"
+    if value and not value.strip("*?"):
+        return "it would let the whole of the host's environment in; name what you need"
+    return ""
+
+
+def _key_advice(value: str) -> str:
+    plain = value.replace(" ", "").replace(":", "").upper().removeprefix("0X")
+    if re.fullmatch("[0-9A-F]{40}|[0-9A-F]{64}", plain):
+        return f"write the fingerprint as {quoted(plain)}"
+    if re.fullmatch("[0-9A-F]{8,39}", plain):
+        return "a short key id can be forged; write the whole fingerprint"
+    return _relative_advice(value)
+
+
+MOVING_SUITES: Final = {
+    "stable": "trixie",
+    "testing": "forky",
+    "unstable": "sid",
+    "oldstable": "bookworm",
+    "oldoldstable": "bullseye",
+}
+KNOWN_SUITES: Final = ("bullseye", "bookworm", "trixie", "forky", "sid")
+"""Not the only ones that are taken: for recognising misspelt ones."""
+KNOWN_COMPONENTS: Final = ("main", "contrib", "non-free", "non-free-firmware")
+FINGERPRINT: Final = r"[0-9A-F]{40}|[0-9A-F]{64}"
+
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\u0000-\u001f\u007f]+"
+_MOVING = "|".join(MOVING_SUITES)
+
+NAME: Final = Rule(
+    r"[a-z0-9][a-z0-9-]{0,62}",
+    "a name: up to 63 lower-case letters, digits and hyphens, the first no hyphen",
+    _name_advice,
+)
+LINE: Final = Rule(r"[^\u0000-\u001f\u007f]*", "one line of text")
+SUITE: Final = Rule(
+    rf"(?!(?:{_MOVING})$)(?!.*-(?:updates|security|backports|proposed-updates)$)[a-z][a-z0-9.-]*",
+    "a suite's name",
+    _suite_advice,
+)
+FOREIGN_SUITE: Final = Rule(
+    rf"(?:{_SEGMENT}/)*{_SEGMENT}",
+    "a suite of an archive that has dists/SUITE/InRelease; archives without one are not taken",
+)
+POCKET: Final = Rule(r"[a-z][a-z-]*", 'a pocket, such as "updates", "security" or "backports"')
+COMPONENT: Final = Rule(r"[A-Za-z0-9][A-Za-z0-9+._/-]*", "a component's name")
+PACKAGE: Final = Rule(
+    r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+:~*?-]+)?", "a package's name, or name=version", _package_advice
+)
+URI: Final = Rule(r"https?://[^\s/?#]+(?:/[^\s?#]*)?", "an address that begins with http:// or https://")
+KEY: Final = Rule(
+    rf"(?:{FINGERPRINT})|(?![/~]|[0-9A-Fa-f: ]+$)[^\u0000-\u001f\u007f]+",
+    "a key: a file relative to the spec, or a fingerprint of 40 or 64 hexadecimal digits",
+    _key_advice,
+)
+RELATIVE_PATH: Final = Rule(
+    r"(?![/~])[^\u0000-\u001f\u007f]+", "a path relative to the spec", _relative_advice
+)
+ABSOLUTE_PATH: Final = Rule(rf"(?:/{_SEGMENT})+", "an absolute path inside the environment", _absolute_advice)
+HOST_PATH: Final = Rule(
+    r"(?:~(?:/[^\u0000-\u001f\u007f]*)?|(?!~)[^\u0000-\u001f\u007f]+)",
+    "a path on the host",
+    _home_advice,
+)
+INSIDE_PATH: Final = Rule(
+    rf"~?(?:/{_SEGMENT})+",
+    "an absolute path inside the environment, or one that begins with ~/",
+    _inside_advice,
+)
+MODE: Final = Rule(r"[0-7]{3,4}", 'a mode of three or four octal digits, such as "0644"', _mode_advice)
+VARIABLE: Final = Rule(
+    r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and underscores, the first no digit"
+)
+VALUE: Final = Rule(r"[^\u0000]*", "a value: a variable cannot hold a NUL character")
+ARGUMENT: Final = Rule(r"[^\u0000]*", "an argument: it cannot hold a NUL character")
+PASSED: Final = Rule(
+    r"[*?]*[A-Za-z_][A-Za-z0-9_*?]*", "a variable's name, in which * and ? may stand", _pass_advice
+)
+USER: Final = Rule(r"[a-z_][a-z0-9_-]{0,31}", '"self", "root" or a user\'s name', _lower_advice)

@@ -1,0 +1,266 @@
+"""The spec as data, key by key. The text under each field is its entry in the spec reference.
+
+Values stand as written: `~` and relative paths are not expanded here. `spec/parse.py` makes these.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from attrs import Attribute, AttrsInstance, Factory, field, fields, frozen
+
+from envforge.spec import grammar
+from envforge.spec.grammar import Rule
+
+
+@frozen
+class Key:
+    """What the parser and the reference must know of a field besides its type and its default."""
+
+    name: str
+    """As it stands in the file."""
+    rule: Rule | None = None
+    """For a text, for each text of a list, or for each value of a table."""
+    names: Rule | None = None
+    """For the keys of a table whose keys are the user's."""
+    choices: tuple[str, ...] = ()
+    """The only texts that are taken, where there are so few."""
+    later: tuple[str, ...] = ()
+    """Texts that a later release takes."""
+    filled: bool = False
+    """An empty list is refused."""
+    otherwise: str = ""
+    """Says what holds where the key is left out, if its default value does not say it."""
+
+
+def _key(name: str, **about: Any) -> dict[str, Key]:
+    return {"key": Key(name=name, **about)}
+
+
+def key_of(attribute: "Attribute[Any]") -> Key:
+    """Return what a model's field says of its key."""
+    return cast("Key", attribute.metadata["key"])
+
+
+LATER_TABLES: Final = {
+    "limits": "limits come with containers, in a later release; until then leave the table away",
+    "services": "services come with containers, in a later release; until then leave the table away",
+}
+"""Top-level keys that are known and not taken yet."""
+
+
+@frozen
+class Archive:
+    """One `[[debian.archive]]`: a further archive that packages are chosen from."""
+
+    uri: str = field(metadata=_key("uri", rule=grammar.URI))
+    """Address of the archive, the directory in which `dists` lies: `"https://apt.example.org/debian"`."""
+
+    suite: str = field(metadata=_key("suite", rule=grammar.FOREIGN_SUITE))
+    """Name of the directory below `dists`: `"bookworm-pgdg"`."""
+
+    components: tuple[str, ...] = field(
+        default=("main",), metadata=_key("components", rule=grammar.COMPONENT, filled=True)
+    )
+    """Which parts of the archive to use."""
+
+    key: str = field(
+        default="",
+        metadata=_key(
+            "key", rule=grammar.KEY, otherwise="the keys of Debian's archive, which ship with envforge"
+        ),
+    )
+    """Who must have signed the archive: a file with OpenPGP keys, relative to the spec, or the fingerprint of
+    one key. A fingerprint needs `key-source`."""
+
+    key_source: str = field(default="", metadata=_key("key-source", rule=grammar.URI))
+    """Where the key with that fingerprint is fetched from. Only a key that has it is believed."""
+
+
+def _usual_pockets(debian: "Debian") -> tuple[str, ...]:
+    return () if debian.suite == "sid" else ("updates", "security")
+
+
+@frozen
+class Debian:
+    """`[debian]`: the packages that the environment is made of."""
+
+    suite: str = field(metadata=_key("suite", rule=grammar.SUITE))
+    """The Debian release, by its code name: `"bookworm"` (12), `"trixie"` (13). Its updates and security
+    fixes come with it."""
+
+    packages: tuple[str, ...] = field(default=(), metadata=_key("packages", rule=grammar.PACKAGE))
+    """Packages by name: `"git"`. `"nodejs=18.*"` pins a version: behind the `=` stands a version, in which
+    `*` is anything. What they depend on comes along, and a minimal Debian system is always there."""
+
+    recommends: bool = field(default=False, metadata=_key("recommends"))
+    """Whether recommended packages come along too, as with a plain `apt install`."""
+
+    components: tuple[str, ...] = field(
+        default=("main",),
+        metadata=_key("components", rule=grammar.COMPONENT, choices=grammar.KNOWN_COMPONENTS, filled=True),
+    )
+    """Which parts of Debian to use."""
+
+    pockets: tuple[str, ...] = field(
+        default=Factory(_usual_pockets, takes_self=True),
+        metadata=_key(
+            "pockets",
+            rule=grammar.POCKET,
+            otherwise='`["updates", "security"]`; `[]` where the suite is `sid`',
+        ),
+    )
+    """Which companions of the suite to use besides it; `"backports"` is another one. With `[]` it is the
+    suite alone, without the fixes made since its last point release."""
+
+    archives: tuple[Archive, ...] = field(default=(), metadata=_key("archive"))
+    """Further archives, each a `[[debian.archive]]`."""
+
+
+@frozen
+class LocalFile:
+    """One `[[files]]`: a file or a directory of the project that becomes a part of the environment.
+
+    It is hashed when the environment is built, and belongs to root inside. For what changes while you work,
+    use `[[mounts]]`, or the project directory itself, which is there at its own path.
+    """
+
+    source: str = field(metadata=_key("source", rule=grammar.RELATIVE_PATH))
+    """A file or a directory, relative to the spec."""
+
+    target: str = field(metadata=_key("target", rule=grammar.ABSOLUTE_PATH))
+    """Where it is inside: its own whole path, not the directory that it is put into."""
+
+    mode: str = field(
+        default="",
+        metadata=_key(
+            "mode", rule=grammar.MODE, otherwise='`"0755"` where the source is executable, else `"0644"`'
+        ),
+    )
+    """The file's mode, in octal; for a directory that of every file in it. Directories always get `0755`."""
+
+
+@frozen
+class Shell:
+    """`[shell]`: how the environment is entered, by `envforge shell` and `envforge run` alike."""
+
+    command: tuple[str, ...] = field(
+        default=("bash",), metadata=_key("command", rule=grammar.ARGUMENT, filled=True)
+    )
+    """What `envforge shell` starts: a program and its arguments."""
+
+    home: str = field(default="private", metadata=_key("home", choices=("private", "host")))
+    """`"private"`: a home directory of the project's own, kept between runs. `"host"`: your own home."""
+
+    user: str = field(default="self", metadata=_key("user", rule=grammar.USER))
+    """`"self"`: your own user, and files that you make are yours outside too. `"root"`: user 0 inside, you
+    outside. Else the name of a user that the environment's packages make, such as `"postgres"`."""
+
+    pass_: tuple[str, ...] = field(default=(), metadata=_key("pass", rule=grammar.PASSED))
+    """Variables of the host that are let through: `["EDITOR", "AWS_*"]`. `TERM`, `COLORTERM`, `LANG` and
+    `LC_*` always are; nothing else is."""
+
+    forward: tuple[str, ...] = field(default=(), metadata=_key("forward", choices=("ssh-agent",)))
+    """Sockets of the host that are let through. `"ssh-agent"`: `ssh` and `git` can use your agent's keys."""
+
+    privileges: bool = field(default=False, metadata=_key("privileges"))
+    """Whether set-id programs such as `sudo`, and file capabilities such as those of `ping`, work inside.
+    Needs another `user` than `"self"`, and a range of subordinate ids."""
+
+
+@frozen
+class Mount:
+    """One `[[mounts]]`: a file or a directory of the host that is seen inside.
+
+    The project directory needs none: it is there at its own path, and writable.
+    """
+
+    source: str = field(metadata=_key("source", rule=grammar.HOST_PATH))
+    """On the host: absolute, below your home (`~/…`), or relative to the spec."""
+
+    target: str = field(metadata=_key("target", rule=grammar.INSIDE_PATH))
+    """Inside: absolute, or below the home inside (`~/…`)."""
+
+    read_only: bool = field(default=False, metadata=_key("read-only"))
+    """Whether it can only be read inside."""
+
+    optional: bool = field(default=False, metadata=_key("optional"))
+    """Whether a missing source is passed over. Else it is an error."""
+
+
+@frozen
+class Network:
+    """`[network]`: what the environment sees of the network once it is entered. Builds never see any."""
+
+    mode: str = field(default="host", metadata=_key("mode", choices=("host", "none"), later=("private",)))
+    """`"host"`: the host's network. `"none"`: a loopback interface, and nothing else."""
+
+
+@frozen
+class Spec:
+    """The keys at the top of the file, before its first table."""
+
+    name: str = field(metadata=_key("name", rule=grammar.NAME))
+    """A label for the project: lower-case letters, digits and hyphens, 63 at most. What identifies a project
+    is where its spec lies, so two may have one name."""
+
+    debian: Debian = field(metadata=_key("debian"))
+    """The packages. The one table that must be there."""
+
+    description: str = field(default="", metadata=_key("description", rule=grammar.LINE))
+    """What the environment is for, in a line."""
+
+    requires_envforge: str = field(
+        default="", metadata=_key("requires-envforge", rule=grammar.LINE, otherwise="any release")
+    )
+    """Which releases of envforge the spec is for, as a Python version specifier: `">=0.1"`."""
+
+    files: tuple[LocalFile, ...] = field(default=(), metadata=_key("files"))
+    """Files of the project that become a part of the environment, each a `[[files]]`."""
+
+    variables: Mapping[str, str] = field(
+        factory=dict, metadata=_key("variables", rule=grammar.VALUE, names=grammar.VARIABLE)
+    )
+    """Variables that are set inside: `APP_ENV = "development"`. Values are text."""
+
+    shell: Shell = field(factory=Shell, metadata=_key("shell"))
+    """How the environment is entered."""
+
+    mounts: tuple[Mount, ...] = field(default=(), metadata=_key("mounts"))
+    """Files and directories of the host that are seen inside, each a `[[mounts]]`."""
+
+    network: Network = field(factory=Network, metadata=_key("network"))
+    """What is seen of the network."""
+
+
+def written(model: AttrsInstance) -> dict[str, Any]:
+    """Return a model as a file would say it, defaults left out: texts, booleans, lists and tables only.
+
+    Equal models give equal values, however their files were laid out.
+    """
+    values: dict[str, Any] = {}
+    for attribute in fields(type(model)):
+        value = getattr(model, attribute.name)
+        if value != default_of(attribute, model):
+            values[key_of(attribute).name] = _plain(value)
+    return values
+
+
+def default_of(attribute: "Attribute[Any]", model: AttrsInstance | None = None) -> object:
+    """Return what a field is where nothing is written; attrs' `NOTHING` where something must be.
+
+    `model` is needed only for `pockets`, whose default follows from the suite.
+    """
+    default: Any = attribute.default
+    if not hasattr(default, "takes_self"):
+        return cast("object", default)
+    return cast("object", default.factory(model) if default.takes_self else default.factory())
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return written(value)
