@@ -1,0 +1,49 @@
+"""What a recipe is, and its key. Frozen: the canonical form of a recipe is what caches are asked by."""
+
+from typing import Final, Literal
+
+from attrs import frozen
+
+from envforge.digest import Canonical, digest_of
+
+FORMAT: Final = 1
+"""Raised by a release that would make other bytes of the same inputs."""
+
+Kind = Literal["farm", "configure", "database", "files"]
+
+
+@frozen
+class Recipe:
+    """How one layer is made."""
+
+    name: str
+    """The layer's name in an environment: `farm`, `base`, `rest`, `database`, `files`."""
+    kind: Kind
+    inputs: tuple[tuple[str, Canonical], ...]
+    """Field and value, sorted: archives by SHA-256, lower layers by key, parameters."""
+
+    @property
+    def canonical(self) -> dict[str, Canonical]:
+        """The plain data that is hashed and recorded. The name is no part of it."""
+        return {"recipe": FORMAT, "kind": self.kind, **dict(self.inputs)}
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hex digits."""
+        return digest_of(self.canonical)
+
+
+def recipe(name: str, kind: Kind, **inputs: Canonical) -> Recipe:
+    """Return a recipe with its inputs sorted by field."""
+    return Recipe(name, kind, tuple(sorted(inputs.items())))
+
+
+def first_difference(old: dict[str, Canonical], new: dict[str, Canonical]) -> str:
+    """Return the first field in which two recipes differ, with both values; empty where they are equal.
+
+    This is the answer to "why was this built again?".
+    """
+    for field in sorted(old.keys() | new.keys()):
+        if old.get(field) != new.get(field):
+            return f"{field}: {old.get(field)!r} -> {new.get(field)!r}"
+    return ""

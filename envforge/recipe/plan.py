@@ -1,0 +1,143 @@
+"""Lock and facts -> the recipes of an environment's Debian layers. Pure.
+
+    database     dpkg status, extended_states, ld.so.cache: what speaks of all packages
+    rest         what configuring the other active packages wrote
+    base         what configuring the essential ones wrote
+    farm         the files of all packages, hard links into their trees
+
+Each configuration runs over a farm of just the packages that its key names, so adding a package that needs no
+configuration leaves `base` and `rest` as they are.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from envforge.lock.model import ArchitectureLock, LockedPackage
+from envforge.recipe import activity
+from envforge.recipe.model import Recipe, recipe
+from envforge.sources.debian import relations
+from envforge.sources.debian.facts import Facts
+
+_FIRST: Final = "base-files"
+"""Its directories' modes and owners are the ones that count."""
+
+
+@frozen
+class Package:
+    """A locked package with the facts of its archive."""
+
+    locked: LockedPackage
+    facts: Facts
+
+
+@frozen
+class Step:
+    """One configuration: which packages lie below, which of them are configured, in what order of layers."""
+
+    recipe: Recipe
+    farm: Recipe
+    present: tuple[str, ...]
+    """Packages that a lower step has configured already, or that need nothing."""
+    configure: tuple[str, ...]
+    """Packages that are configured here."""
+    triggers: tuple[str, ...]
+    """Triggers of present packages that the new files fire."""
+    epoch: int
+    """What configuration writes gets this mtime: the newest one in the archives (whole seconds)."""
+
+
+def package_id(package: LockedPackage, native: str) -> str:
+    """Return the name that a package has in a set: with `:arch` where it is a foreign one."""
+    if package.architecture in {native, "all"}:
+        return package.name
+    return f"{package.name}:{package.architecture}"
+
+
+def base_ids(lock: ArchitectureLock) -> frozenset[str]:
+    """Return the packages of the base layer: the essential ones and all that they need."""
+    by_id = {package_id(package, lock.architecture): package for package in lock.packages}
+    essential = [name for name, package in by_id.items() if package.essential]
+    return relations.closure(essential, _relations(by_id))
+
+
+def base_step(packages: Mapping[str, Package]) -> Step:
+    """Return the step that configures the base; `packages` are those of `base_ids`, no others."""
+    facts = {name: package.facts for name, package in packages.items()}
+    wanted = activity.active(facts)
+    return _step("base", packages, present=(), wanted=wanted, triggers=(), lower=())
+
+
+def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
+    """Return the step that configures everything else of the whole set, None where nothing needs it."""
+    facts = {name: package.facts for name, package in packages.items()}
+    below = frozenset(base.present) | frozenset(base.configure)
+    wanted = activity.active(facts) - below
+    if not wanted:
+        return None
+    by_id = {name: package.locked for name, package in packages.items()}
+    needed = relations.closure(wanted, _relations(by_id)) | below
+    chosen = {name: package for name, package in packages.items() if name in needed}
+    triggers = activity.fired(
+        (package.facts for name, package in chosen.items() if name not in below),
+        (package.facts for name, package in chosen.items() if name in below),
+    )
+    return _step("rest", chosen, present=below, wanted=wanted, triggers=triggers, lower=(base.recipe.key,))
+
+
+def farm_recipe(packages: Mapping[str, Package]) -> Recipe:
+    """Return the recipe of the farm of these packages."""
+    return recipe("farm", "farm", packages=[packages[name].locked.sha256 for name in order(packages)])
+
+
+def database_recipe(packages: Mapping[str, Package], lower: Iterable[Recipe]) -> Recipe:
+    """Return the recipe of the layer that speaks of all packages, over the configured ones."""
+    return recipe(
+        "database",
+        "database",
+        packages=[
+            [packages[name].locked.sha256, "asked" if packages[name].locked.asked else "auto"]
+            for name in order(packages)
+        ],
+        lower=[below.key for below in lower],
+        epoch=epoch(packages.values()),
+    )
+
+
+def epoch(packages: Iterable[Package]) -> int:
+    """Return the newest mtime in the packages' archives, whole seconds."""
+    return max((package.facts.newest_mtime for package in packages), default=0)
+
+
+def order(names: Collection[str]) -> list[str]:
+    """Return the order in which packages are laid into a farm."""
+    return sorted(names, key=lambda name: (name != _FIRST, name))
+
+
+def _step(
+    name: str,
+    packages: Mapping[str, Package],
+    *,
+    present: Collection[str],
+    wanted: Collection[str],
+    triggers: tuple[str, ...],
+    lower: tuple[str, ...],
+) -> Step:
+    farm = farm_recipe(packages)
+    newest = epoch(packages.values())
+    made = recipe(
+        name,
+        "configure",
+        packages=[packages[other].locked.sha256 for other in order(packages)],
+        configure=sorted(wanted),
+        triggers=list(triggers),
+        lower=list(lower),
+        epoch=newest,
+    )
+    rest = frozenset(packages) - frozenset(wanted)
+    return Step(made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), triggers, newest)
+
+
+def _relations(packages: Mapping[str, LockedPackage]) -> dict[str, dict[str, str]]:
+    return {name: dict(package.relations) for name, package in packages.items()}
