@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from attrs import define, field
 
-from envforge.errors import EnvforgeError
+from envforge.errors import BuildError, EnvforgeError
 
 _HEADER: Final = struct.Struct("=cQ")
 _DONE, _FAILED, _BROKE, _REPORT = b"d", b"f", b"b", b"r"
@@ -39,8 +39,8 @@ class _Worker:
 class Workers:
     """A few processes of one kind, started when first needed.
 
-    `submit` jobs (module-level functions, whose first argument is a `Report`), then take `(tag, result)` pairs
-    from `finished` as they come. Leaving the context ends the processes.
+    `submit` jobs (module-level functions, whose first argument is a `Report`), then take `(tag, result)`
+    pairs from `finished` as they come. Leaving the context ends the processes.
     """
 
     count: int
@@ -62,7 +62,7 @@ class Workers:
         """Yield tag and result of the jobs whose workers are in `ready`; raise what a job raised."""
         for worker in self._workers:
             if worker.channel in ready and worker.busy:
-                kind, value = _receive(worker.channel)
+                kind, value = self._heard(worker)
                 if kind == _REPORT:
                     self.report(value)
                     continue
@@ -73,6 +73,19 @@ class Workers:
                     raise RuntimeError(f"a worker process failed:\n{value}")
                 self._dispatch()
                 yield tag, value
+
+    @staticmethod
+    def _heard(worker: _Worker) -> tuple[bytes, Any]:
+        try:
+            return _receive(worker.channel)
+        except (EOFError, ConnectionResetError):
+            _, status = os.waitpid(worker.pid, 0)
+            worker.pid = 0
+            code = os.waitstatus_to_exitcode(status)
+            raise BuildError(
+                f"a worker process ended in the middle of its job (exit status {code})",
+                hint="was it killed for want of memory? try again with fewer workers",
+            ) from None
 
     def _dispatch(self) -> None:
         while self._waiting:
@@ -105,12 +118,14 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        alive = [worker.pid for worker in self._workers if worker.pid]
         for worker in self._workers:
             worker.channel.close()
-            if kind is not None:
-                os.kill(worker.pid, signal.SIGTERM)
-        for worker in self._workers:
-            os.waitpid(worker.pid, 0)
+        if kind is not None:
+            for pid in alive:
+                os.kill(pid, signal.SIGTERM)
+        for pid in alive:
+            os.waitpid(pid, 0)
         self._workers.clear()
 
 
