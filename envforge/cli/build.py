@@ -1,0 +1,79 @@
+"""`build`: the environment, made."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from envforge.cli.command import Command, json_option
+from envforge.cli.output import prefixed, print_json, short
+from envforge.cli.settings import Settings, pass_settings
+from envforge.errors import UsageError
+from envforge.progress import duration_text, size_text
+
+if TYPE_CHECKING:
+    from envforge.api import BuildResult, BuiltLayer
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge build                  lock what is stale, build what is missing
+        envforge build --locked         fail where lock or digests are not as written
+        envforge build --rebuild        build every layer again
+        envforge build --json
+    """,
+)
+@click.option(
+    "--locked", is_flag=True, help="Fail where the lock is stale, or the result is not what it says."
+)
+@click.option("--frozen", is_flag=True, help="Build what the lock says; do not look whether it is stale.")
+@click.option("--rebuild", is_flag=True, help="Build every layer again, even those in the store.")
+@click.option("--workers", type=click.IntRange(min=1), help="How many packages to unpack at once.")
+@json_option
+@pass_settings
+def build(settings: Settings, locked: bool, frozen: bool, rebuild: bool, workers: int | None) -> None:  # noqa: FBT001 (click passes options)
+    """Build the environment, locking first where that is needed."""
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
+    if locked and frozen:
+        raise UsageError(
+            "--locked and --frozen exclude each other", hint="`envforge build --help` tells both"
+        )
+    project = settings.project()
+    with settings.progress() as progress:
+        result = api.build(
+            project, locked=locked, frozen=frozen, rebuild=rebuild, workers=workers, progress=progress
+        )
+    if settings.json:
+        print_json(as_json(result))
+    elif not settings.quiet:
+        click.echo(summary(result))
+
+
+def as_json(result: "BuildResult") -> dict[str, Any]:
+    """Return what `build --json` prints."""
+    return {
+        "name": result.name,
+        "environment": prefixed(result.environment),
+        "layers": [{**layer_as_json(layer), "reused": layer.reused} for layer in result.layers],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def layer_as_json(layer: "BuiltLayer") -> dict[str, Any]:
+    """Return what all commands print of a layer."""
+    return {
+        "name": layer.name,
+        "key": layer.key,
+        "digest": prefixed(layer.digest),
+        "size_bytes": layer.size_bytes,
+        "files": layer.files,
+    }
+
+
+def summary(result: "BuildResult") -> str:
+    """Return one line for people."""
+    built = sum(not layer.reused for layer in result.layers)
+    what = f"{built} of {len(result.layers)} layers built" if built else "nothing to build"
+    size = size_text(sum(layer.size_bytes for layer in result.layers))
+    return f"{result.name}  {short(result.environment)}  {size}, {what}, {duration_text(result.seconds)}"

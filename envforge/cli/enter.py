@@ -1,0 +1,97 @@
+"""`shell` and `run`: into the environment. What hot.py cannot answer from its cache arrives here."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from envforge.cli.command import Command
+from envforge.cli.run_options import environment_of, volume_of, workdir_of
+from envforge.cli.settings import Settings, pass_settings
+from envforge.errors import UsageError
+
+if TYPE_CHECKING:
+    from envforge.api import RunOptions
+
+_PAYLOAD = {"allow_interspersed_args": False}
+
+
+@click.command(
+    cls=Command,
+    context_settings=_PAYLOAD,
+    examples="""
+        envforge shell
+        envforge shell -- make test     the command instead of the shell
+        envforge shell --locked         fail where the lock is stale
+    """,
+)
+@click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND…]")
+@pass_settings
+def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  # noqa: FBT001 (click passes options)
+    """Start the spec's shell in the environment, building first what is missing."""
+    from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
+
+    return _enter(settings, RunOptions(), command, locked=locked)
+
+
+@click.command(
+    cls=Command,
+    context_settings=_PAYLOAD,
+    examples="""
+        envforge run -- python3 app.py
+        envforge run -e DEBUG=1 -w /tmp -- env
+        envforge run -v ./data:/data:ro -- ls /data
+        envforge run -it -- bash
+    """,
+)
+@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable.")
+@click.option("--env-file", "files", multiple=True, type=click.Path(), help="Set variables from a file.")
+@click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
+@click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
+@click.option("-u", "--user", metavar="USER", help="self, root, or a user of the environment.")
+@click.option("-i", "--interactive", is_flag=True, help="Keep standard input open.")
+@click.option("-t", "--tty", is_flag=True, help="The command needs a terminal.")
+@click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
+@click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
+@pass_settings
+def run(  # noqa: PLR0917 (click passes them by name)
+    settings: Settings,
+    variables: tuple[str, ...],
+    files: tuple[str, ...],
+    volumes: tuple[str, ...],
+    workdir: str | None,
+    user: str | None,
+    interactive: bool,  # noqa: FBT001 (click passes options)
+    tty: bool,  # noqa: FBT001
+    _remove: bool,  # noqa: FBT001
+    locked: bool,  # noqa: FBT001
+    command: tuple[str, ...],
+) -> int:
+    """Run one command in the environment, building first what is missing.
+
+    Exits with the command's own code; 125 is a failure of envforge, 126 a command that cannot be executed,
+    127 one that is not there, 128+n one that signal n ended.
+    """
+    from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
+
+    if not command:
+        raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
+    options = RunOptions(
+        environment=environment_of(files, variables),
+        volumes=tuple(volume_of(text) for text in volumes),
+        workdir=workdir_of(workdir),
+        user=user,
+        interactive=interactive,
+        tty=tty,
+    )
+    return _enter(settings, options, command, locked=locked)
+
+
+def _enter(settings: Settings, options: "RunOptions", command: tuple[str, ...], *, locked: bool) -> int:
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
+    project = settings.project()
+    with settings.progress() as progress:
+        compiled = api.prepare(project, options, locked=locked, progress=progress)
+    return api.enter(compiled, command)

@@ -1,0 +1,59 @@
+"""From arguments to an exit code: runs the command, and is the one place where failures become output."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+from click.shell_completion import shell_complete
+
+from envforge.cli.failures import report
+from envforge.cli.root import root
+from envforge.cli.settings import Settings
+
+COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
+_INTERRUPTED: Final = 130
+_BROKEN_PIPE: Final = 141
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; nothing is raised."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        return shell_complete(root, {}, "envforge", COMPLETE_VARIABLE, instruction)
+    settings = Settings(json=_wants_json(arguments))
+    try:
+        code = _invoke(arguments, settings)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_quietly()
+        return _BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (nothing is swallowed: a bug shows its traceback)
+        return report(error, settings)
+    return code
+
+
+def _invoke(arguments: list[str], settings: Settings) -> int:
+    try:
+        with root.make_context("envforge", arguments, obj=settings) as context:
+            code = root.invoke(context)
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Return whether failures are to be told as JSON; asked before parsing, which is what may fail."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in own
+
+
+def _close_quietly() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush does not complain."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

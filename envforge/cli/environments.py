@@ -1,0 +1,136 @@
+"""`ls` and `show`: which environments there are, and what one is."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from envforge.cli.build import layer_as_json
+from envforge.cli.command import Command, json_option
+from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text
+from envforge.cli.settings import Settings, pass_settings
+from envforge.progress import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envforge.api import EnvironmentDetails, EnvironmentInfo
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge ls
+        envforge ls --json
+    """,
+)
+@json_option
+@pass_settings
+def ls(settings: Settings) -> None:
+    """List the environments in the store."""
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
+    found = api.environments(settings.store_path())
+    if settings.json:
+        print_json([_info_as_json(info) for info in found])
+    elif found:
+        rows = [
+            (
+                info.name,
+                short(info.environment),
+                time_text(info.last_used or info.created),
+                size_text(info.size_bytes),
+                size_text(info.unique_bytes),
+                info.spec,
+            )
+            for info in found
+        ]
+        print_table(("NAME", "ENVIRONMENT", "LAST USED", "SIZE", "ITS OWN", "SPEC"), rows)
+    elif not settings.quiet:
+        click.echo("no environments yet: `envforge build` makes one", err=True)
+
+
+def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "environment": prefixed(info.environment),
+        "created": info.created,
+        "last_used": info.last_used,
+        "size_bytes": info.size_bytes,
+        "unique_bytes": info.unique_bytes,
+        "generation": info.generation,
+        "spec": info.spec,
+    }
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge show
+        envforge show --json | jq '.packages[] | select(.asked) | .name'
+    """,
+)
+@json_option
+@pass_settings
+def show(settings: Settings) -> None:
+    """Show this project's environment: its lock, its layers, what was asked for."""
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
+    details = api.describe(settings.project())
+    if settings.json:
+        print_json(_details_as_json(details))
+    else:
+        for name, value in _details_lines(details):
+            click.echo(f"{paint(f'{name:<12}', 'bold', click.get_text_stream('stdout'))} {value}".rstrip())
+
+
+def _lock_state(details: "EnvironmentDetails") -> str:
+    if not details.locked:
+        return "missing"
+    return "stale" if details.stale else "current"
+
+
+def _details_as_json(details: "EnvironmentDetails") -> dict[str, Any]:
+    return {
+        "name": details.name,
+        "description": details.description,
+        "spec": details.spec,
+        "store": details.store,
+        "suite": details.suite,
+        "architecture": details.architecture,
+        "lock": _lock_state(details),
+        "stale": list(details.stale),
+        "environment": prefixed(details.environment),
+        "layers": [layer_as_json(layer) for layer in details.layers],
+        "packages": [
+            {
+                "name": package.name,
+                "version": package.version,
+                "architecture": package.architecture,
+                "asked": package.asked,
+                "size_bytes": package.size,
+                "sha256": package.sha256,
+            }
+            for package in details.packages
+        ],
+    }
+
+
+def _details_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]":
+    yield "name", details.name
+    if details.description:
+        yield "description", details.description
+    yield "spec", details.spec
+    yield "store", details.store
+    yield "suite", f"{details.suite} ({details.architecture})"
+    state = _lock_state(details)
+    yield "lock", f"{state}: {', '.join(details.stale)}" if details.stale else state
+    yield "environment", prefixed(details.environment) or "not built"
+    for index, layer in enumerate(details.layers):
+        size = size_text(layer.size_bytes)
+        yield "" if index else "layers", f"{layer.name:<9} {short(layer.digest)}  {layer.files} files, {size}"
+    asked = [f"{package.name} {package.version}" for package in details.packages if package.asked]
+    for index, text in enumerate(asked):
+        yield "" if index else "asked for", text
+    if details.packages:
+        fetched = size_text(sum(package.size for package in details.packages))
+        yield "packages", f"{len(details.packages)} in all, {fetched} to fetch; `envforge tree` shows them"

@@ -1,0 +1,80 @@
+"""Failures as users see them: `error:` and `hint:` on standard error, and one exit code per kind."""
+
+import errno
+import sys
+import traceback
+from typing import Final
+
+import click
+
+from envforge.cli.output import paint, print_json
+from envforge.cli.settings import Settings
+from envforge.errors import EnvforgeError, StoreFullError, UsageError
+
+OWN_FAILURE: Final = 125
+"""What `run` and `shell` give for a failure that is not the command's, like Docker's `run`."""
+_BUG: Final = 1
+_PASS_CODES_ON: Final = frozenset({"run", "shell"})
+_REPORT: Final = (
+    "This is a bug in envforge. Please report it, with the lines above and what `envforge doctor` prints."
+)
+
+
+def report(error: Exception, settings: Settings) -> int:
+    """Print the failure and return the exit code."""
+    known = _known(error)
+    if known is None:
+        traceback.print_exception(error)
+        _say(_REPORT)
+        return OWN_FAILURE if settings.command in _PASS_CODES_ON else _BUG
+    code = OWN_FAILURE if settings.command in _PASS_CODES_ON else known.exit_code
+    kind = type(known).__name__
+    message = f"{kind}: {known.message}" if settings.command in _PASS_CODES_ON else known.message
+    _say(f"{paint('error:', 'red', sys.stderr)} {message}")
+    if known.hint:
+        _say(f"{paint('hint:', 'cyan', sys.stderr)} {known.hint}")
+    if settings.json:
+        _print_json(kind, known, code)
+    return code
+
+
+def _known(error: Exception) -> EnvforgeError | None:
+    """Return the error as one of ours, None for a bug."""
+    if isinstance(error, EnvforgeError):
+        return error
+    if isinstance(error, click.ClickException):
+        return _usage_error(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" for {error.filename}" if error.filename else ""
+        return StoreFullError(
+            f"no space left{where}: {error.strerror}", hint="free some space, then try again"
+        )
+    return None
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """Return click's error in the look of ours."""
+    if isinstance(error, click.NoSuchOption):
+        close = " or ".join(error.possibilities or ())
+        hint = f"did you mean {close}?" if close else _help_of(error)
+        return UsageError(f"there is no option {error.option_name}", hint=hint)
+    text = error.format_message()
+    return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=_help_of(error))
+
+
+def _help_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if isinstance(context, click.Context) else "envforge"
+    return f"`{path} --help` shows what it takes"
+
+
+def _print_json(kind: str, error: EnvforgeError, code: int) -> None:
+    value = {"class": kind, "message": error.message, "hint": error.hint, "exit_code": code}
+    print_json({"error": value})
+
+
+def _say(text: str) -> None:
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        return

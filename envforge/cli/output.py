@@ -1,0 +1,50 @@
+"""Data as commands print it: tables for people, JSON for programs."""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, TextIO
+
+import click
+
+_CODES: Final = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
+
+
+def coloured(stream: TextIO) -> bool:
+    """Return whether `stream` takes colours: a terminal, and nobody said NO_COLOR (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, stream: TextIO) -> str:
+    """Return `text` in a colour where `stream` takes colours."""
+    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if coloured(stream) else text
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns, each as wide as its widest value; the last one is not padded."""
+    lines = [tuple(header), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
+
+
+def prefixed(digest: str) -> str:
+    """Return a digest with its algorithm in front, as all output has it; empty stays empty."""
+    return digest if not digest or digest.startswith("sha256:") else f"sha256:{digest}"
+
+
+def short(digest: str) -> str:
+    """Return the beginning of a digest, long enough for people."""
+    return prefixed(digest)[: len("sha256:") + 12]
+
+
+def time_text(moment: str) -> str:
+    """Return an RFC 3339 time in the user's own zone, to the minute; empty stays empty."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""

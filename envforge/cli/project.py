@@ -1,0 +1,182 @@
+"""`init`, `add`, `remove`, `lock`: the spec and its lock."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+from attrs import evolve
+
+from envforge.cli.command import Command, json_option
+from envforge.cli.output import print_json
+from envforge.cli.settings import Settings, pass_settings
+from envforge.errors import SpecError, UsageError
+
+if TYPE_CHECKING:
+    from envforge.api import LockResult
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge init                   propose a spec for what lies in this directory
+        envforge -f dev.toml init       write it under another name
+    """,
+)
+@click.option("--force", is_flag=True, help="Overwrite a spec that is there.")
+@pass_settings
+def init(settings: Settings, force: bool) -> None:  # noqa: FBT001 (click passes options)
+    """Write a commented envforge.toml for this directory.
+
+    Looks at the files that lie there (package.json, pyproject.toml, Makefile, go.mod, …) and proposes the
+    packages they need.
+    """
+    from envforge.spec.detect import propose  # noqa: PLC0415 (help needs none of it)
+
+    path = os.path.abspath(settings.file or "envforge.toml")
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"{path} is there already", hint="edit it, or `envforge init --force` to replace it")
+    text = propose(os.path.dirname(path))
+    _replace(path, text)
+    if not settings.quiet:
+        click.echo(f"wrote {path}")
+        click.echo("next: `envforge shell`, or `envforge add PACKAGE…`")
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge add git curl
+        envforge add 'nodejs=18.*'      any version that begins so
+        envforge add --no-lock jq       only edit the spec
+    """,
+)
+@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE…")
+@click.option("--no-lock", is_flag=True, help="Edit the spec only; the next command locks.")
+@pass_settings
+def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  # noqa: FBT001 (click passes options)
+    """Add packages to the spec, and lock.
+
+    Comments in the spec stay. Where packages do not exist or do not fit together, the spec stays as it was.
+    """
+    from envforge.spec.edit import add_packages  # noqa: PLC0415 (help needs none of it)
+
+    _edit(settings, lambda text: add_packages(text, packages), no_lock=no_lock)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge remove curl
+    """,
+)
+@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE…")
+@click.option("--no-lock", is_flag=True, help="Edit the spec only; the next command locks.")
+@pass_settings
+def remove(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  # noqa: FBT001 (click passes options)
+    """Remove packages from the spec, and lock.
+
+    What others need stays in the environment.
+    """
+    from envforge.spec.edit import remove_packages  # noqa: PLC0415 (help needs none of it)
+
+    _edit(settings, lambda text: remove_packages(text, packages), no_lock=no_lock)
+
+
+def _edit(settings: Settings, change: Callable[[str], str], *, no_lock: bool) -> None:
+    """Change the spec's text. It is written last, so that a failed lock leaves it as it was."""
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.spec.parse import parse  # noqa: PLC0415
+
+    project = settings.project()
+    old = _read(project.spec_path)
+    new = change(old)
+    edited = evolve(project, spec=parse(new.encode(), project.spec_path))
+    if not no_lock:
+        with settings.progress() as progress:
+            result = api.lock(edited, progress=progress)
+        _show_changes(settings, result)
+    if new != old:
+        _replace(project.spec_path, new)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge lock                               pin what the spec asks for, keep what is pinned
+        envforge lock --upgrade                     take the newest of everything
+        envforge lock --upgrade-package openssl     take the newest of one package
+        envforge lock --upgrade --dry-run           show what would change
+        envforge lock --check                       fail where the lock does not fit the spec
+    """,
+)
+@click.option("--check", is_flag=True, help="Change nothing; fail where the lock is missing or stale.")
+@click.option("--upgrade", is_flag=True, help="Take the newest version of every package.")
+@click.option("--upgrade-package", "names", multiple=True, metavar="PACKAGE", help="Take its newest version.")
+@click.option("--dry-run", is_flag=True, help="Show the changes, write nothing.")
+@json_option
+@pass_settings
+def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...], dry_run: bool) -> None:  # noqa: FBT001 (click passes options)
+    """Pin every input of the environment by SHA-256 in envforge.lock."""
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
+    if check and (upgrade or names or dry_run):
+        raise UsageError(
+            "--check changes nothing and goes with no other option", hint="leave one of them out"
+        )
+    project = settings.project()
+    with settings.progress() as progress:
+        result = api.lock(
+            project,
+            upgrade=upgrade,
+            upgrade_packages=names,
+            dry_run=dry_run,
+            check=check,
+            progress=progress,
+        )
+    _show_changes(settings, result)
+
+
+def _show_changes(settings: Settings, result: "LockResult") -> None:
+    if settings.json:
+        changes = [{"name": item.name, "old": item.old, "new": item.new} for item in result.changes]
+        print_json({"written": result.written, "changes": changes})
+    elif not settings.quiet:
+        click.echo("\n".join(_lines(map(str, result.changes))))
+
+
+def _lines(changes: Iterable[str]) -> Iterable[str]:
+    """Return the changes as lines, or one that says that there are none."""
+    return tuple(changes) or ("no changes",)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _replace(path: str, text: str) -> None:
+    """Put `text` in the place of the file at once, keeping its mode; a symbolic link stays one."""
+    target = os.path.realpath(path)
+    try:
+        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else 0o666 & ~_umask()
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=os.path.dirname(target), prefix=".envforge-", delete=False
+        ) as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+        os.replace(file.name, target)
+    except OSError as error:
+        raise SpecError(
+            f"{path} cannot be written: {error.strerror}", hint="it is left as it was; check who owns it"
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,71 @@
+"""What `run`'s options mean: Docker's texts for variables and volumes, as plain values."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from envforge.errors import UsageError
+
+
+def environment_of(
+    files: Sequence[str], variables: Sequence[str], host: Mapping[str, str] = os.environ
+) -> tuple[tuple[str, str], ...]:
+    """Return the variables of `--env-file` and `-e`, later ones over earlier ones.
+
+    A name without a value takes the host's, and is left out where the host has none, as Docker does.
+    """
+    found: dict[str, str] = {}
+    for path in files:
+        for number, line in enumerate(_lines(path), start=1):
+            text = line.strip()
+            if text and not text.startswith("#"):
+                found.update(_variable(line.lstrip(), host, f"{path}:{number}"))
+    for text in variables:
+        found.update(_variable(text, host, "-e"))
+    return tuple(found.items())
+
+
+def _lines(path: str) -> Sequence[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except OSError as error:
+        raise UsageError(f"--env-file {path}: {error.strerror}", hint="check the name") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--env-file {path} is not UTF-8 text", hint="write NAME=VALUE lines") from error
+
+
+def _variable(text: str, host: Mapping[str, str], where: str) -> Iterator[tuple[str, str]]:
+    name, equals, value = text.partition("=")
+    if not name or name != name.strip() or "\0" in text:
+        raise UsageError(f"{where}: {text!r} is no variable", hint="write NAME=VALUE, or NAME for the host's")
+    if equals:
+        yield name, value
+    elif name in host:
+        yield name, host[name]
+
+
+def volume_of(text: str) -> tuple[str, str, bool]:
+    """Return source, target and whether it is read-only, of Docker's `SOURCE:TARGET[:ro]`."""
+    hint = "write -v SOURCE:TARGET or -v SOURCE:TARGET:ro, with a path as source"
+    parts = text.split(":")
+    access = parts.pop() if len(parts) == 3 and parts[2] in {"ro", "rw"} else "rw"
+    if len(parts) != 2 or not all(parts):
+        raise UsageError(f"-v {text!r} is no volume", hint=hint)
+    source, target = parts
+    if "/" not in source and source not in {".", ".."}:
+        raise UsageError(
+            f"-v {text!r}: named volumes are not there yet", hint=f"for a directory: ./{source}:{target}"
+        )
+    if not target.startswith("/"):
+        raise UsageError(f"-v {text!r}: the target must be an absolute path", hint=hint)
+    source = os.path.abspath(source)
+    if not os.path.exists(source):
+        raise UsageError(f"-v {text!r}: {source} does not exist", hint="make it, or name another")
+    return source, os.path.normpath(target), access == "ro"
+
+
+def workdir_of(text: str | None) -> str | None:
+    """Return the directory to start in, as said. Raises UsageError where it is not absolute."""
+    if text is not None and not text.startswith("/"):
+        raise UsageError(f"-w {text!r}: the directory must be an absolute path", hint="begin it with /")
+    return text

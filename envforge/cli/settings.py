@@ -1,0 +1,52 @@
+"""The global options' values, and what follows from them for every command."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from attrs import define
+
+from envforge.progress import Progress, choose
+
+if TYPE_CHECKING:
+    from envforge.api import Project
+
+
+@define
+class Settings:
+    """What was said on the command line for all commands."""
+
+    file: str | None = None
+    store: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+    command: str = ""
+    """The command's name, once known."""
+
+    def project(self) -> "Project":
+        """Return the project that `--file` or the current directory means."""
+        from envforge import api  # noqa: PLC0415 (help and completion need none of it)
+
+        return api.open_project(self.file, self.store)
+
+    def store_path(self) -> str:
+        """Return the store's path."""
+        from envforge.config import load  # noqa: PLC0415 (as above)
+        from envforge.store.layout import default_path  # noqa: PLC0415
+
+        return self.store or load().store or default_path()
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Give a progress that is over, and off the screen, when the block is left."""
+        progress = choose(sys.stderr, quiet=self.quiet, verbose=self.verbose)
+        try:
+            yield progress
+        finally:
+            progress.done()
+
+
+pass_settings = click.make_pass_decorator(Settings)
