@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 @pass_settings
 def build(settings: Settings, locked: bool, frozen: bool, rebuild: bool, workers: int | None) -> None:  # noqa: FBT001 (click passes options)
     """Build the environment, locking first where that is needed."""
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
-
     if locked and frozen:
         raise UsageError(
             "--locked and --frozen exclude each other", hint="`envforge build --help` tells both"
         )
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
     project = settings.project()
     with settings.progress() as progress:
         result = api.build(

@@ -28,7 +28,9 @@ _PAYLOAD = {"allow_interspersed_args": False}
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND…]")
 @pass_settings
 def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  # noqa: FBT001 (click passes options)
-    """Start the spec's shell in the environment, building first what is missing."""
+    """Enter the environment, building first what is missing.
+
+    Starts the spec's shell, or the command."""
     from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     return _enter(settings, RunOptions(), command, locked=locked)
@@ -68,18 +70,20 @@ def run(  # noqa: PLR0917 (click passes them by name)
     locked: bool,  # noqa: FBT001
     command: tuple[str, ...],
 ) -> int:
-    """Run one command in the environment, building first what is missing.
+    """Run one command in the environment.
 
-    Exits with the command's own code; 125 is a failure of envforge, 126 a command that cannot be executed,
+    Builds first what is missing. Exits with the command's own code; 125 is a failure of envforge, 126 a command that cannot be executed,
     127 one that is not there, 128+n one that signal n ended.
     """
-    from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
-
     if not command:
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
+    environment = environment_of(files, variables)
+    mounted = tuple(volume_of(text) for text in volumes)
+    from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
+
     options = RunOptions(
-        environment=environment_of(files, variables),
-        volumes=tuple(volume_of(text) for text in volumes),
+        environment=environment,
+        volumes=mounted,
         workdir=workdir_of(workdir),
         user=user,
         interactive=interactive,

@@ -72,7 +72,9 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
 @json_option
 @pass_settings
 def show(settings: Settings) -> None:
-    """Show this project's environment: its lock, its layers, what was asked for."""
+    """Show this project's environment.
+
+    Says whether its lock fits, of which layers it is made, and what was asked for."""
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     details = api.describe(settings.project())

@@ -119,12 +119,12 @@ def _edit(settings: Settings, change: Callable[[str], str], *, no_lock: bool) ->
 @pass_settings
 def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...], dry_run: bool) -> None:  # noqa: FBT001 (click passes options)
     """Pin every input of the environment by SHA-256 in envforge.lock."""
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
-
     if check and (upgrade or names or dry_run):
         raise UsageError(
             "--check changes nothing and goes with no other option", hint="leave one of them out"
         )
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
     project = settings.project()
     with settings.progress() as progress:
         result = api.lock(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @pass_settings
 def verify(settings: Settings) -> int:
-    """Build the environment again, apart from the store, and name every file that differs."""
+    """Build again, apart, and name every file that differs."""
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
@@ -66,7 +66,9 @@ def _verify_as_json(result: "VerifyResult") -> dict[str, Any]:
 )
 @pass_settings
 def ci(settings: Settings) -> None:
-    """Build as `build --locked --json` does, and ask nothing: for machines.
+    """Build strictly from the lock, for machines.
+
+    The same as `build --locked --json`; nothing is ever asked.
 
     The lock must fit the spec, and what is built must have the digests that the lock records. Each cause of
     failure has an exit code of its own, and the failure is printed as JSON.

@@ -25,12 +25,12 @@ def destroy(settings: Settings, yes: bool) -> None:  # noqa: FBT001 (click passe
 
     Projects, specs and locks stay; `envforge build` makes the same environments again.
     """
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
-
     path = settings.store_path()
     if not yes and not _agreed(path):
         click.echo("nothing was removed", err=True)
         return
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
     api.destroy_store(path)
     if not settings.quiet:
         click.echo(f"removed {path}")

@@ -37,7 +37,7 @@ class Node:
 @json_option
 @pass_settings
 def tree(settings: Settings, depth: int | None) -> None:
-    """Show the layers, and the packages with what each one needs.
+    """Show the layers, and what each package needs.
 
     A package is unfolded once; (*) marks those whose needs stand further up.
     """

@@ -47,10 +47,9 @@ def test_a_full_disk_is_no_bug(capsys):
 
 @pytest.mark.parametrize(("command", "code"), [("build", 1), ("run", 125)])
 def test_a_bug_keeps_its_traceback(command, code, capsys):
-    try:
+    with pytest.raises(KeyError) as caught:
         raise KeyError("inner")
-    except KeyError as error:
-        assert report(error, Settings(command=command)) == code
+    assert report(caught.value, Settings(command=command)) == code
     told = capsys.readouterr().err
     assert "Traceback" in told
     assert "test_cli_failures.py" in told
