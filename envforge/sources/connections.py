@@ -24,10 +24,11 @@ _Where = tuple[str, str, int, str]
 class TransferError(Exception):
     """An address did not give its file."""
 
-    def __init__(self, message: str, *, passing: bool) -> None:
-        """Say with `passing` whether trying the same address again may help."""
+    def __init__(self, message: str, *, passing: bool = False, missing: bool = False) -> None:
+        """Say whether trying again may help, and whether the mirror says that it has no such file."""
         super().__init__(message)
         self.passing = passing
+        self.missing = missing
 
 
 class Body:
@@ -107,7 +108,7 @@ class Pool:
                     return
                 url = _redirected(url, location)
                 _drain(response)
-        raise TransferError(f"{url}: too many redirections", passing=False)
+        raise TransferError(f"{url}: too many redirections")
 
     @contextmanager
     def _answer(
@@ -149,11 +150,11 @@ class Pool:
 
     def _where(self, url: str, parts: SplitResult) -> _Where:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise TransferError(f"{url}: only http, https and file addresses can be fetched", passing=False)
+            raise TransferError(f"{url}: only http, https and file addresses can be fetched")
         try:
             port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
-            raise TransferError(f"{url}: {error}", passing=False) from error
+            raise TransferError(f"{url}: {error}") from error
         return parts.scheme, parts.hostname, port, self._proxy(parts.scheme, parts.hostname)
 
     def _proxy(self, scheme: str, host: str) -> str:
@@ -216,9 +217,9 @@ def _authorization(proxy: SplitResult) -> dict[str, str]:
 def _redirected(url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(target).scheme not in {"http", "https"}:
-        raise TransferError(f"{url}: redirects to {target}", passing=False)
+        raise TransferError(f"{url}: redirects to {target}")
     if url.startswith("https:") and not target.startswith("https:"):
-        raise TransferError(f"{url}: redirects away from https, to {target}", passing=False)
+        raise TransferError(f"{url}: redirects away from https, to {target}")
     return target
 
 
@@ -228,6 +229,7 @@ def _check_status(url: str, response: http.client.HTTPResponse) -> None:
         raise TransferError(
             f"{url}: {response.status} {response.reason}",
             passing=response.status in {408, 429, 500, 502, 503, 504},
+            missing=response.status in {404, 410},
         )
 
 
@@ -240,11 +242,13 @@ def _drain(response: http.client.HTTPResponse) -> None:
 @contextmanager
 def _open_file(url: str, parts: SplitResult) -> Iterator[BinaryIO]:
     if parts.netloc not in {"", "localhost"}:
-        raise TransferError(f"{url}: a file address must not name a host", passing=False)
+        raise TransferError(f"{url}: a file address must not name a host")
     try:
         file = open(unquote(parts.path), "rb", buffering=0)  # noqa: SIM115 - closed below, but errors while it is used are the caller's
     except OSError as error:
-        raise TransferError(f"{url}: {error.strerror}", passing=False) from error
+        raise TransferError(
+            f"{url}: {error.strerror}", missing=isinstance(error, FileNotFoundError)
+        ) from error
     with file:
         yield file
 

@@ -22,6 +22,10 @@ _CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Sin
 _Result = TypeVar("_Result")
 
 
+class FileMissingError(NetworkError):
+    """All mirrors answer, and none has the file."""
+
+
 @frozen
 class Answer:
     """A small file that was fetched."""
@@ -104,7 +108,7 @@ class Fetcher:
                 except TransferError as error:
                     if error.passing and attempt + 1 < _ATTEMPTS:
                         continue
-                    failures.append(NetworkError(str(error)))
+                    failures.append((FileMissingError if error.missing else NetworkError)(str(error)))
                     break
         raise _summary(failures)
 
@@ -137,10 +141,11 @@ class Fetcher:
 
 def _summary(failures: Sequence[EnvforgeError]) -> EnvforgeError:
     """Return the one error for all addresses: wrong bytes say more than a mirror that is away."""
-    kind = next((type(failure) for failure in failures if isinstance(failure, IntegrityError)), NetworkError)
+    kinds = {type(failure) for failure in failures}
+    kind = next((kind for kind in (IntegrityError, NetworkError) if kind in kinds), FileMissingError)
     messages = dict.fromkeys(failure.message for failure in failures)
     return kind(
-        "\n".join(messages) or "no mirror is known for it",
+        "\n".join(messages),
         hint=next(
             (failure.hint for failure in failures if failure.hint), "envforge doctor checks the mirrors"
         ),

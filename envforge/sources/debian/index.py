@@ -1,0 +1,158 @@
+"""The indexes that packages are chosen from: fetched at once, the chain of hashes checked, kept by hash.
+
+InRelease (signed) -> SHA-256 of Packages.xz -> Packages, whose own SHA-256 it also says
+"""
+
+import gzip
+import hashlib
+import lzma
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import field, frozen
+
+from envforge.errors import IntegrityError
+from envforge.sources.debian import release as releases
+from envforge.sources.debian.mirrors import Mirrors
+from envforge.sources.debian.packages import Package, PackageIndex, open_index
+from envforge.sources.debian.release import Access, Release, Source
+from envforge.store import blobs
+from envforge.store.layout import Store
+
+_FORMS: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
+    (".xz", lambda data: lzma.decompress(data, memlimit=256 << 20)),
+    (".gz", gzip.decompress),
+    ("", bytes),
+)
+
+
+@frozen
+class PackagesFile:
+    """One Packages file of a suite."""
+
+    component: str
+    """Empty in a flat archive."""
+    architecture: str
+    """Of the directory it lies in: the one asked for, or `all`."""
+    index: PackageIndex
+
+
+@frozen
+class SuiteIndex:
+    """One verified suite."""
+
+    release: Release = field(repr=False)
+    files: tuple[PackagesFile, ...]
+
+    @property
+    def source(self) -> Source:
+        """What was asked for."""
+        return self.release.source
+
+    def find(self, name: str) -> Iterator[Package]:
+        """Yield all versions of a package."""
+        for file in self.files:
+            yield from file.index.find(name)
+
+
+def refresh(
+    access: Access,
+    sources: Sequence[Source],
+    *,
+    architecture: str,
+    now: datetime | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[SuiteIndex, ...]:
+    """Return the current index of each suite, fetched as far as the store does not have it.
+
+    Raises NetworkError, SignatureError, IntegrityError.
+    """
+    moment = now or datetime.now(UTC)
+
+    def one(source: Source) -> SuiteIndex:
+        release = releases.fetch(access, source, now=moment)
+        files = tuple(_packages_files(access, release, architecture, progress))
+        return SuiteIndex(release, files)
+
+    with ThreadPoolExecutor(max_workers=max(1, len(sources))) as threads:
+        return tuple(threads.map(one, sources))
+
+
+def _packages_files(
+    access: Access,
+    release: Release,
+    architecture: str,
+    progress: Callable[[int], None] | None,
+) -> Iterator[PackagesFile]:
+    for component, directory, kind in _directories(release, architecture):
+        sha256 = _fetch_packages(access, release, directory, progress)
+        if sha256:
+            yield PackagesFile(component, kind, open_index(access.store, sha256))
+        elif kind != "all":
+            raise IntegrityError(
+                f"{release.base}: the suite {release.source.suite} has no packages of "
+                f"{component or 'any component'} for {architecture}",
+                hint="check `components` in the spec",
+            )
+
+
+def _directories(release: Release, architecture: str) -> Iterator[tuple[str, str, str]]:
+    """Yield component, directory and architecture of each Packages file to look for."""
+    if release.source.suite.endswith("/"):
+        yield "", "", architecture
+        return
+    apart = release.fields.get("No-Support-for-Architecture-all", "") != "Packages"
+    kinds = [architecture]
+    if apart and "all" in release.fields.get("Architectures", "").split():
+        kinds.append("all")
+    for component in release.source.components:
+        for kind in kinds:
+            yield component, f"{component}/binary-{kind}/", kind
+
+
+def _fetch_packages(
+    access: Access,
+    release: Release,
+    directory: str,
+    progress: Callable[[int], None] | None,
+) -> str:
+    """Return the SHA-256 of a Packages file, then in the store unpacked; nothing if there is none."""
+    plain = release.file(f"{directory}Packages")
+    if plain and blobs.has(access.store, plain[0]):
+        return plain[0]
+    for ending, unpack in _FORMS:
+        listed = release.file(f"{directory}Packages{ending}")
+        if listed is None:
+            continue
+        sha256, size = listed
+        urls = _urls(access.mirrors, release, f"{directory}Packages{ending}", sha256)
+        access.fetcher.fetch_blob(access.store, urls, sha256=sha256, size=size, progress=progress)
+        if not ending:
+            return sha256
+        return _keep_unpacked(access.store, unpack, sha256, plain[0] if plain else "", urls[0])
+    return ""
+
+
+def _urls(mirrors: Mirrors, release: Release, path: str, sha256: str) -> list[str]:
+    """Return where to look for an index: first where its Release came from."""
+    bases = dict.fromkeys((release.base, *mirrors.of(release.source.archive)))
+    names = [path]
+    if release.by_hash:
+        names.insert(0, f"{path.rpartition('/')[0]}/by-hash/SHA256/{sha256}".lstrip("/"))
+    return [f"{base}/{release.source.directory}/{name}" for base in bases for name in names]
+
+
+def _keep_unpacked(
+    store: Store, unpack: Callable[[bytes], bytes], packed: str, expected: str, name: str
+) -> str:
+    try:
+        data = unpack(blobs.read(store, packed))
+    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
+        raise IntegrityError(f"{name}: cannot be unpacked: {error}") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected and sha256 != expected:
+        raise IntegrityError(f"{name}: unpacks to the SHA-256 {sha256}, it must be {expected}")
+    return blobs.put(store, data)
