@@ -152,9 +152,8 @@ def _fetch_remembering(store: Store, fetcher: Fetcher, url: str) -> bytes:
     if answer.unchanged:
         return blobs.read(store, known["sha256"])
     if answer.validators:
-        _write_record(
-            record, {"validators": dict(answer.validators), "sha256": blobs.put(store, answer.data)}
-        )
+        sha256 = blobs.put(store, answer.data)
+        records.write(store, record, {"validators": dict(answer.validators), "sha256": sha256})
     return answer.data
 
 
