@@ -30,7 +30,8 @@ _PAYLOAD = {"allow_interspersed_args": False}
 def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  # noqa: FBT001 (click passes options)
     """Enter the environment, building first what is missing.
 
-    Starts the spec's shell, or the command."""
+    Starts the spec's shell, or the command.
+    """
     from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     return _enter(settings, RunOptions(), command, locked=locked)
@@ -72,19 +73,20 @@ def run(  # noqa: PLR0917 (click passes them by name)
 ) -> int:
     """Run one command in the environment.
 
-    Builds first what is missing. Exits with the command's own code; 125 is a failure of envforge, 126 a command that cannot be executed,
-    127 one that is not there, 128+n one that signal n ended.
+    Builds first what is missing. Exits with the command's own code; 125 is a failure of envforge, 126 a
+    command that cannot be executed, 127 one that is not there, 128+n one that signal n ended.
     """
     if not command:
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
     environment = environment_of(files, variables)
     mounted = tuple(volume_of(text) for text in volumes)
+    start = workdir_of(workdir)
     from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     options = RunOptions(
         environment=environment,
         volumes=mounted,
-        workdir=workdir_of(workdir),
+        workdir=start,
         user=user,
         interactive=interactive,
         tty=tty,

@@ -74,7 +74,8 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
 def show(settings: Settings) -> None:
     """Show this project's environment.
 
-    Says whether its lock fits, of which layers it is made, and what was asked for."""
+    Says whether its lock fits, of which layers it is made, and what was asked for.
+    """
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     details = api.describe(settings.project())
