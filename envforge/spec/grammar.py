@@ -4,7 +4,7 @@ The patterns also stand in the JSON schema, so they keep to what Python and ECMA
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from attrs import frozen
@@ -24,11 +24,14 @@ class Rule:
     """Ends the sentence `… is not …`."""
     advice: Callable[[str], str] = _no_advice
     """Returns what may have been meant by a wrong value, or nothing."""
+    known: tuple[str, ...] = ()
+    """The usual values. Others are taken as well, unless they look like one of these misspelt."""
 
     def problem(self, value: str) -> str:
         """Return what is wrong with `value`, or an empty text."""
         if re.fullmatch(self.pattern, value):
-            return ""
+            meant = nearest(value, self.known) if self.known and value not in self.known else ""
+            return f"{quoted(value)} is not {self.expects}; did you mean {quoted(meant)}?" if meant else ""
         advice = self.advice(value)
         return f"{quoted(value)} is not {self.expects}" + (f"; {advice}" if advice else "")
 
@@ -44,6 +47,13 @@ def _escaped(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
     return character if character.isprintable() else f"\\u{ord(character):04x}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the one of `known` that `word` is most likely a misspelling of, or an empty text."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a wrong spec needs it
+
+    return next(iter(get_close_matches(word.lower(), list(known), 1, 0.7)), "")
 
 
 def slug(text: str, *, otherwise: str = "project") -> str:
@@ -72,6 +82,12 @@ def _suite_advice(value: str) -> str:
             f"{quoted(value)} moves from release to release; name one, such as {quoted(MOVING_SUITES[value])}"
         )
     return _lower_advice(value)
+
+
+def _pocket_advice(value: str) -> str:
+    return (
+        f"leave the suite away: {quoted(value.rpartition('-')[2])}" if "-" in value else _lower_advice(value)
+    )
 
 
 def _lower_advice(value: str) -> str:
@@ -149,6 +165,7 @@ MOVING_SUITES: Final = {
 }
 KNOWN_SUITES: Final = ("bullseye", "bookworm", "trixie", "forky", "sid")
 """Not the only ones that are taken: for recognising misspelt ones."""
+KNOWN_POCKETS: Final = ("updates", "security", "backports", "proposed-updates")
 KNOWN_COMPONENTS: Final = ("main", "contrib", "non-free", "non-free-firmware")
 FINGERPRINT: Final = r"[0-9A-F]{40}|[0-9A-F]{64}"
 
@@ -165,12 +182,18 @@ SUITE: Final = Rule(
     rf"(?!(?:{_MOVING})$)(?!.*-(?:updates|security|backports|proposed-updates)$)[a-z][a-z0-9.-]*",
     "a suite's name",
     _suite_advice,
+    KNOWN_SUITES,
 )
 FOREIGN_SUITE: Final = Rule(
     rf"(?:{_SEGMENT}/)*{_SEGMENT}",
     "a suite of an archive that has dists/SUITE/InRelease; archives without one are not taken",
 )
-POCKET: Final = Rule(r"[a-z][a-z-]*", 'a pocket, such as "updates", "security" or "backports"')
+POCKET: Final = Rule(
+    r"(?!(?!proposed-updates$).*-(?:updates|security|backports)$)[a-z][a-z-]*",
+    'a pocket, such as "updates", "security" or "backports"',
+    _pocket_advice,
+    KNOWN_POCKETS,
+)
 COMPONENT: Final = Rule(r"[A-Za-z0-9][A-Za-z0-9+._/-]*", "a component's name")
 PACKAGE: Final = Rule(
     r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+:~*?-]+)?", "a package's name, or name=version", _package_advice

@@ -3,10 +3,10 @@
 Values stand as written: `~` and relative paths are not expanded here. `spec/parse.py` makes these.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast, get_args, get_origin
 
-from attrs import Attribute, AttrsInstance, Factory, field, fields, frozen
+from attrs import Attribute, AttrsInstance, Factory, field, fields, frozen, has
 
 from envforge.spec import grammar
 from envforge.spec.grammar import Rule
@@ -230,6 +230,19 @@ class Spec:
 
     network: Network = field(factory=Network, metadata=_key("network"))
     """What is seen of the network."""
+
+
+def tables(kind: type[AttrsInstance] = Spec, path: tuple[str, ...] = ()) -> Iterator[tuple[str, type]]:
+    """Yield the header and the model of every table that a spec may have, the top (header `""`) first."""
+    if not path:
+        yield "", kind
+    for attribute in fields(kind):
+        inner = (*path, key_of(attribute).name)
+        if has(attribute.type):
+            yield f"[{'.'.join(inner)}]", attribute.type
+            yield from tables(attribute.type, inner)
+        elif get_origin(attribute.type) is tuple and has(get_args(attribute.type)[0]):
+            yield f"[[{'.'.join(inner)}]]", get_args(attribute.type)[0]
 
 
 def written(model: AttrsInstance) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""Read a spec: find the file, check all of it, and say everything that is wrong with it at once.
+
+On the way of every command without a cached plan, so it loads little; only a wrong spec needs places.
+"""
+
+import errno
+import os
+import stat
+from typing import Final
+
+from envforge import __version__
+from envforge.errors import SpecError
+from envforge.spec.contradictions import contradictions
+from envforge.spec.model import Spec
+from envforge.spec.positions import scan
+from envforge.spec.structure import Problem, Reader, dotted
+from envforge.spec.syntax import SIZE_MAX, decode, load_values
+
+SPEC_NAME: Final = "envforge.toml"
+
+
+def parse(data: bytes, filename: str) -> Spec:
+    """Return the spec that `data` says.
+
+    Raises SpecError whose message holds every error, one a line, as `file:line:column: key.path: message`.
+    """
+    text = decode(data, filename)
+    values = load_values(text, filename)
+    problems: list[Problem] = []
+    spec = Reader(problems).model(Spec, values, ())
+    problems.extend(contradictions(spec, {problem.path for problem in problems}))
+    problems.extend(_release_problems(spec))
+    if problems:
+        raise SpecError(_located(problems, text, filename))
+    return spec
+
+
+def load(path: str) -> Spec:
+    """Return the spec that the file says. Raises SpecError as `parse` does, or when it cannot be read."""
+    return parse(read(path), path)
+
+
+def read(path: str) -> bytes:
+    """Return the bytes of a spec. Raises SpecError where there is none that can be read."""
+    try:
+        # Without O_NONBLOCK, a pipe of that name would hold us until somebody wrote to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise SpecError(f"{path}: is a directory", hint=f"envforge -f {path}/{SPEC_NAME} …")
+        if not stat.S_ISREG(mode):
+            raise SpecError(f"{path}: is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(SIZE_MAX + 1)
+    finally:
+        os.close(descriptor)
+
+
+def find(directory: str) -> str:
+    """Return the path of the nearest spec, in `directory` or above it. Raises SpecError if there is none."""
+    start = os.path.abspath(directory)
+    here = start
+    while True:
+        candidate = os.path.join(here, SPEC_NAME)
+        if os.path.lexists(candidate):
+            return candidate
+        if here == os.path.dirname(here):
+            raise SpecError(f"{start}: no {SPEC_NAME} here or in a directory above", hint="envforge init")
+        here = os.path.dirname(here)
+
+
+def _unreadable(path: str, error: OSError) -> SpecError:
+    if error.errno == errno.ENOENT:
+        return SpecError(f"{path}: no such file", hint="envforge init")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SpecError(f"{path}: may not be read", hint=f"chmod u+r {path}, or ask its owner")
+    return SpecError(f"{path}: {error.strerror}")
+
+
+def _release_problems(spec: Spec) -> list[Problem]:
+    """Check `requires-envforge`: a newer spec may have keys that this release calls unknown."""
+    if not spec.requires_envforge:
+        return []
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - 20 ms, for few specs
+
+    path = ("requires-envforge",)
+    try:
+        fits = SpecifierSet(spec.requires_envforge).contains(__version__, prereleases=True)
+    except InvalidSpecifier:
+        return [
+            Problem(path, f'"{spec.requires_envforge}" is not a version specifier, such as ">={__version__}"')
+        ]
+    if fits:
+        return []
+    message = f"this is envforge {__version__}, and the spec is for {spec.requires_envforge}"
+    return [Problem(path, f"{message}; pip install 'envforge{spec.requires_envforge}'")]
+
+
+def _located(problems: list[Problem], text: str, filename: str) -> str:
+    """Return one line a problem, in the order of the file."""
+    places = scan(text)
+    offsets = [
+        places.of_key(problem.path) if problem.on_key else places.of_value(problem.path)
+        for problem in problems
+    ]
+    lines = []
+    for offset, problem in sorted(zip(offsets, problems, strict=True), key=lambda pair: pair[0]):
+        line, column = places.line_and_column(offset)
+        lines.append(f"{filename}:{line}:{column}: {dotted(problem.path)}: {problem.message}")
+    return "\n".join(lines)

@@ -1,0 +1,228 @@
+"""From plain values to the model. All unknown keys, wrong types and bad values are gathered; none ends it.
+
+What is wrong is read as if it were left out (in lists: as an empty text), so the rest is still looked at.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar, get_args, get_origin
+
+from attrs import NOTHING, Attribute, AttrsInstance, define, fields, frozen
+
+from envforge.spec.grammar import nearest, quoted
+from envforge.spec.model import LATER_TABLES, Key, key_of, tables
+from envforge.spec.positions import Path
+
+Model = TypeVar("Model", bound=AttrsInstance)
+
+_MEANT: Final = {
+    "cmd": "command",
+    "destination": "target",
+    "distribution": "suite",
+    "dst": "target",
+    "entrypoint": "command",
+    "env": "variables",
+    "environment": "variables",
+    "readonly": "read-only",
+    "release": "suite",
+    "repository": "archive",
+    "src": "source",
+    "url": "uri",
+    "volumes": "mounts",
+}
+"""What other tools call a key, and its name here."""
+
+_KINDS: Final = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a table",
+}
+
+
+@frozen
+class Problem:
+    """One thing that is wrong, at a path of the file."""
+
+    path: Path
+    message: str
+    on_key: bool = False
+    """It is the key that is wrong, and not its value."""
+
+
+@define
+class Reader:
+    """Reads values into models, and keeps what was wrong with them."""
+
+    problems: list[Problem]
+
+    def model(self, kind: type[Model], table: Mapping[str, Any], path: Path) -> Model:
+        """Return the model that a table says, as far as it is well."""
+        attributes = fields(kind)
+        values = {}
+        for attribute in attributes:
+            value = self._field(attribute, table, path)
+            if value is NOTHING and attribute.default is NOTHING:
+                value = _stand_in(attribute.type)
+            if value is not NOTHING:
+                values[attribute.alias] = value
+        known = [key_of(attribute).name for attribute in attributes]
+        for name in table:
+            if name not in known:
+                self._wrong((*path, name), _unknown(name, known, path), on_key=True)
+        return kind(**values)
+
+    def _field(self, attribute: "Attribute[Any]", table: Mapping[str, Any], path: Path) -> Any:
+        key = key_of(attribute)
+        if key.name in table:
+            return self._value(attribute.type, key, table[key.name], (*path, key.name))
+        if attribute.default is NOTHING:
+            self._wrong((*path, key.name), "is missing", on_key=True)
+        return NOTHING
+
+    def _value(self, kind: Any, key: Key, value: Any, path: Path) -> Any:
+        """Return the value in the model's form, or NOTHING where it is wrong."""
+        if kind is str:
+            return self._text(key, value, path)
+        if kind is bool:
+            return self._boolean(value, path)
+        if get_origin(kind) is Mapping:
+            return self._texts_by_name(key, value, path)
+        if get_origin(kind) is not tuple:
+            return self._table(kind, value, path)
+        item = get_args(kind)[0]
+        return self._texts(key, value, path) if item is str else self._models(item, value, path)
+
+    def _text(self, key: Key, value: Any, path: Path) -> Any:
+        if not isinstance(value, str):
+            advice = (
+                f"; write it in quotes: {quoted(_plainly(value))}"
+                if not isinstance(value, list | dict)
+                else ""
+            )
+            return self._wrong(path, f"must be a text, not {_kind_of(value)}{advice}")
+        if problem := _text_problem(key, value):
+            return self._wrong(path, problem)
+        return value
+
+    def _boolean(self, value: Any, path: Path) -> Any:
+        if isinstance(value, bool):
+            return value
+        said = str(value).lower() if isinstance(value, str) else ""
+        word = {
+            "true": "true",
+            "yes": "true",
+            "on": "true",
+            "false": "false",
+            "no": "false",
+            "off": "false",
+        }.get(said)
+        advice = f"; write {word}, without quotes" if word else ""
+        return self._wrong(path, f"must be true or false, not {_kind_of(value)}{advice}")
+
+    def _texts(self, key: Key, value: Any, path: Path) -> Any:
+        if not isinstance(value, list):
+            words = ", ".join(quoted(word) for word in value.split()) if isinstance(value, str) else ""
+            advice = f"; write [{words}]" if words else ""
+            return self._wrong(path, f"must be a list of texts, not {_kind_of(value)}{advice}")
+        if key.filled and not value:
+            return self._wrong(path, "must not be empty")
+        items = (self._text(key, item, (*path, index)) for index, item in enumerate(value))
+        return tuple("" if item is NOTHING else item for item in items)
+
+    def _texts_by_name(self, key: Key, value: Any, path: Path) -> Any:
+        if not isinstance(value, dict):
+            return self._wrong(path, f"must be a table, not {_kind_of(value)}")
+        texts = {}
+        for name, item in value.items():
+            if key.names and (problem := key.names.problem(name)):
+                self._wrong((*path, name), problem, on_key=True)
+            texts[name] = self._text(key, item, (*path, name))
+        return {name: "" if text is NOTHING else text for name, text in texts.items()}
+
+    def _table(self, kind: type[AttrsInstance], value: Any, path: Path) -> Any:
+        if not isinstance(value, dict):
+            return self._wrong(path, f"must be a table, not {_kind_of(value)}; write [{dotted(path)}]")
+        return self.model(kind, value, path)
+
+    def _models(self, kind: type[AttrsInstance], value: Any, path: Path) -> Any:
+        if not isinstance(value, list):
+            return self._wrong(
+                path, f"must be a list of tables, not {_kind_of(value)}; write [[{dotted(path)}]]"
+            )
+        entries = enumerate(value)
+        return tuple(self._table(kind, item, (*path, index)) for index, item in entries)
+
+    def _wrong(self, path: Path, message: str, *, on_key: bool = False) -> Any:
+        self.problems.append(Problem(path, message, on_key))
+        return NOTHING
+
+
+def dotted(path: Path) -> str:
+    """Return a path as people write it: `debian.packages[2]`, names in quotes where TOML wants them."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            plain = part.replace("-", "").replace("_", "")
+            name = part if plain.isalnum() and part.isascii() else quoted(part)
+            text += f".{name}" if text else name
+    return text
+
+
+def _stand_in(kind: Any) -> Any:
+    """Return a value for what must be there and is not."""
+    return "" if kind is str else Reader([]).model(kind, {}, ())
+
+
+def _text_problem(key: Key, value: str) -> str:
+    if value in key.later:
+        until_then = f"until then write {_listed(key.choices)}"
+        return f"{quoted(value)} comes with containers, in a later release; {until_then}"
+    if key.choices and value not in key.choices:
+        meant = nearest(value, key.choices)
+        guess = f"; did you mean {quoted(meant)}?" if meant else ""
+        return f"must be {_listed(key.choices)}, not {quoted(value)}{guess}"
+    return key.rule.problem(value) if key.rule else ""
+
+
+def _unknown(name: str, known: Iterable[str], path: Path) -> str:
+    if not path and name in LATER_TABLES:
+        return LATER_TABLES[name]
+    known = list(known)
+    if _MEANT.get(name) in known:
+        return f"unknown key; here it is called {_MEANT[name]}"
+    if home := _home(name):
+        return f"unknown key; {name} {home}"
+    if meant := nearest(name, known):
+        return f"unknown key; did you mean {meant}?"
+    return f"unknown key; known here: {', '.join(known)}"
+
+
+def _home(name: str) -> str:
+    """Return where a key belongs that is not known where it stands, or an empty text."""
+    known = list(tables())
+    for header, _ in known:
+        if header.strip("[]") == name:
+            return f"is a table of its own: {header}"
+    for header, kind in known:
+        if name in {key_of(attribute).name for attribute in fields(kind)}:
+            return (
+                f"belongs in {header}" if header else "belongs at the top of the file, before the first table"
+            )
+    return ""
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    *first, last = (quoted(text) for text in texts)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _kind_of(value: object) -> str:
+    return _KINDS.get(type(value), "a date or time")
+
+
+def _plainly(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
