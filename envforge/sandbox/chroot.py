@@ -1,0 +1,224 @@
+"""Running a command offline over layers, inside an already entered namespace A: maintainer scripts, apt.
+
+The command has Docker's default capabilities within A and nothing of the host: in a namespace that maps the
+real uid 0, more would let a script write the host's sysctls.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from envforge.sandbox import advice, init, mounts, syscalls
+from envforge.sandbox.capabilities import DEFAULT
+
+_NAMESPACES = (
+    syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWNET
+)
+_FAILED = 125
+
+Bind = tuple[str, str, bool]
+"""Source on the host, target inside, read-only."""
+
+
+def run_in_tree(
+    *,
+    lowers: Sequence[str],
+    upper: str | None,
+    work: str | None,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: str = "/",
+    stdin: int | None = None,
+    output: int | None = None,
+    binds: Sequence[Bind] = (),
+    volatile: bool = True,
+    hostname: str = "localhost",
+    supervise: Callable[[int], int] | None = None,
+) -> int:
+    """Run `command` over `lowers` (topmost first); returns its exit code as a shell sees it.
+
+    To be called by a single-threaded process that is uid 0 in namespace A (`call_in_namespace`). Without
+    `upper` the tree is read-only. /dev, /proc, /tmp and /run are of its own and never written to the upper
+    directory. `stdin` is /dev/null and `output` the caller's own where None. `supervise` takes the place of
+    waiting: it gets the pid of the sandbox's PID 1 and returns the exit code. Raises SandboxError or
+    CapabilityError where the sandbox cannot be made.
+    """
+    report_read, report_write = os.pipe()
+    child = syscalls.clone(_NAMESPACES)
+    if child == 0:
+        os.close(report_read)
+        plan = _Tree(lowers, upper, work, binds, volatile=volatile, hostname=hostname)
+        _redirect(stdin, output)
+        _begin(plan, report_write, list(command), dict(environment), cwd)
+    os.close(report_write)
+    try:
+        problem = _read_report(report_read)
+        code = supervise(child) if supervise is not None and not problem else _wait(child)
+    except BaseException:
+        _end(child)
+        raise
+    finally:
+        os.close(report_read)
+    if problem:
+        what, number, path = problem
+        raise advice.no_mount(OSError(number, os.strerror(number), path or None), what)
+    return code
+
+
+class _Tree:
+    """What to mount, and what was being done when something failed."""
+
+    def __init__(
+        self,
+        lowers: Sequence[str],
+        upper: str | None,
+        work: str | None,
+        binds: Sequence[Bind],
+        *,
+        volatile: bool,
+        hostname: str,
+    ) -> None:
+        self.lowers = [os.path.abspath(lower) for lower in lowers]
+        self.upper = os.path.abspath(upper) if upper else None
+        self.work = os.path.abspath(work) if work else None
+        self.binds = binds
+        self.volatile = volatile
+        self.hostname = hostname
+        self.step = ""
+
+    def enter(self) -> None:
+        """Mount everything and change root. On OSError `step` names what failed."""
+        self.step = "the device nodes"
+        devices = mounts.open_devices()
+        sources = []
+        for source, target, read_only in self.binds:
+            self.step = f"{source} at {target}"
+            sources.append((mounts.open_source(source, read_only=read_only), target, os.path.isdir(source)))
+        self._enter_overlay()
+        self.step = "the tree's own file systems"
+        syscalls.sethostname(self.hostname)
+        syscalls.bring_up_loopback()
+        mounts.mount_dev(devices, tty_group=False)
+        self._mount_proc()
+        mounts.mount_empty("/run")
+        mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the tree
+        for tree, target, directory in sources:
+            self.step = f"a bind mount at {target}"
+            mounts.attach(tree, target, directory=directory)
+        mounts.leave_host()
+
+    def _enter_overlay(self) -> None:
+        places = [*self.lowers, *([self.upper, self.work] if self.upper and self.work else [])]
+        common = os.path.commonpath(places)
+        self.step = f"overlay over {common}"
+        wanted = ["/dev", "/proc", "/run", "/sys", "/tmp"]  # noqa: S108
+        files = []
+        for source, target, _ in self.binds:
+            if os.path.isdir(source):
+                wanted.append(target)
+            else:
+                files.append(target)
+                wanted.append(os.path.dirname(target))
+        os.chdir(common)
+        names = [os.path.relpath(place, common) for place in places]
+        lowers, rest = names[: len(self.lowers)], names[len(self.lowers) :]
+        upper, work = rest or (None, None)
+        mounts.make_scratch(mounts.with_parents(wanted), files)
+        options = mounts.overlay_options(lowers, upper, work, volatile=self.volatile)
+        mounts.mount_overlay(options, read_only=upper is None)
+        mounts.enter_root()
+
+    def _mount_proc(self) -> None:
+        self.step = "proc"
+        mounts.mount_proc()
+        mounts.restrict()
+
+
+def _begin(
+    tree: _Tree,
+    report: int,
+    command: list[str],
+    environment: dict[str, str],
+    cwd: str,
+) -> NoReturn:
+    """Be PID 1: enter the tree, start the command, reap, end with its code."""
+    code = _FAILED
+    try:
+        syscalls.set_parent_death_signal(signal.SIGKILL)
+        mask = init.block()
+        os.umask(0o022)
+        if _enter(tree, report):
+            payload = os.fork()
+            if payload == 0:
+                init.restore(mask)
+                code = _start(command, environment, cwd)
+            else:
+                os.close(report)
+                code = init.supervise(payload)
+    finally:
+        os._exit(code)
+
+
+def _enter(tree: _Tree, report: int) -> bool:
+    """Enter the tree and give up privileges; reports what could not be done."""
+    try:
+        tree.enter()
+        tree.step = "fewer privileges"
+        _drop_privileges()
+    except OSError as error:
+        said = f"{tree.step}\n{error.errno}\n{error.filename or ''}"
+        os.write(report, said.encode(errors="surrogateescape"))
+        return False
+    return True
+
+
+def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:
+    try:
+        os.chdir(cwd)
+        syscalls.close_range(3)
+    except OSError as error:
+        os.write(2, f"envforge: {cwd}: {error.strerror}\n".encode())
+        return init.CANNOT_EXECUTE
+    return init.execute(command, environment)
+
+
+def _drop_privileges() -> None:
+    syscalls.drop_bounding(DEFAULT)
+    syscalls.set_capabilities(DEFAULT)
+    syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)
+    syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
+
+
+def _redirect(stdin: int | None, output: int | None) -> None:
+    if stdin is None:
+        stdin = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(stdin, 0)
+    if output is not None:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+
+
+def _read_report(descriptor: int) -> tuple[str, int, str] | None:
+    """Return what went wrong in the child, None once it has started its command."""
+    data = b""
+    while piece := os.read(descriptor, 4096):
+        data += piece
+    if not data:
+        return None
+    step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
+    return step, int(number), path
+
+
+def _wait(child: int) -> int:
+    _, status = os.waitpid(child, 0)
+    return init.exit_code(status)
+
+
+def _end(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)

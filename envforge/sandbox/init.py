@@ -1,0 +1,133 @@
+"""PID 1 of a sandbox, and its parent's wait outside: reaping, passing signals on, exit codes as in a shell.
+
+Both block the signals they pass on and take them one by one with sigwaitinfo(2), which tells a signal that
+somebody sent from one of the terminal's: that one reached the payload by itself. `_signal` is used because
+`signal` costs an import of `enum`.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from signal import (
+        SIG_BLOCK,
+        SIG_DFL,
+        SIG_SETMASK,
+        SIGCHLD,
+        SIGHUP,
+        SIGINT,
+        SIGPIPE,
+        SIGQUIT,
+        SIGTERM,
+        SIGUSR1,
+        SIGUSR2,
+        SIGXFSZ,
+        pthread_sigmask,
+        signal,
+        sigwaitinfo,
+    )
+else:
+    from _signal import (
+        SIG_BLOCK,
+        SIG_DFL,
+        SIG_SETMASK,
+        SIGCHLD,
+        SIGHUP,
+        SIGINT,
+        SIGPIPE,
+        SIGQUIT,
+        SIGTERM,
+        SIGUSR1,
+        SIGUSR2,
+        SIGXFSZ,
+        pthread_sigmask,
+        signal,
+        sigwaitinfo,
+    )
+
+FORWARDED = (SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2)
+
+CANNOT_EXECUTE = 126
+NOT_FOUND = 127
+
+_SI_KERNEL = 0x80  # from the terminal's driver, which signals the whole foreground group
+
+
+def block() -> set[int]:
+    """Block what `supervise` waits for; returns the mask that was there before, for the payload."""
+    return set(pthread_sigmask(SIG_BLOCK, (SIGCHLD, *FORWARDED)))
+
+
+def restore(mask: "Iterable[int]") -> None:
+    """Give the payload the usual signals: Python ignores SIGPIPE and SIGXFSZ, which exec would keep."""
+    for number in (SIGPIPE, SIGXFSZ, SIGINT):
+        signal(number, SIG_DFL)
+    pthread_sigmask(SIG_SETMASK, mask)
+
+
+def supervise(payload: int) -> int:
+    """Reap whatever ends and pass signals on until `payload` has ended; returns its exit code."""
+    while True:
+        code = _reap(payload)
+        if code is not None:
+            return code
+        information = sigwaitinfo((SIGCHLD, *FORWARDED))
+        if information.si_signo != SIGCHLD and information.si_code != _SI_KERNEL:
+            _send(payload, information.si_signo)
+
+
+def _reap(payload: int) -> int | None:
+    result = None
+    try:
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return result
+            if pid == payload:
+                result = exit_code(status)
+    except ChildProcessError:
+        return result
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it ended meanwhile: SIGCHLD follows
+
+
+def exit_code(status: int) -> int:
+    """Return a wait status as a shell's exit code: 128 + n where signal n ended the process."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def execute(command: "list[str]", environment: "dict[str, str]") -> int:
+    """Replace this process; returns the exit code to end with where that is not possible.
+
+    Finds a bare name on the PATH of `environment`, as execvpe does.
+    """
+    name = command[0]
+    if "/" in name:
+        candidates = [name]
+    else:
+        places = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":")
+        candidates = [f"{place}/{name}" for place in places if place]
+    refusal: OSError | None = None
+    for candidate in candidates:
+        try:
+            os.execve(candidate, command, environment)  # noqa: S606  # no shell is wanted
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            refusal = refusal or error
+    if refusal is not None:
+        _say(f"envforge: {name}: {refusal.strerror}")
+        return CANNOT_EXECUTE
+    _say(f"envforge: {name}: not found in this environment")
+    return NOT_FOUND
+
+
+def _say(text: str) -> None:
+    os.write(2, text.encode(errors="surrogateescape") + b"\n")

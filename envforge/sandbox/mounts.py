@@ -1,0 +1,212 @@
+"""Mounting the root file system of a sandbox, in the order that is safe.
+
+Sources are opened as detached mounts while the host's tree is still the root; then the root changes, and
+only then are they attached. So a symbolic link in the new tree can lead nowhere but into the new tree, and a
+mount of proc is still allowed, because the host's own is visible until `leave_host`.
+
+Loaded on the warm path: it imports nothing but `os` and `syscalls`.
+"""
+
+import os
+
+from envforge.sandbox import syscalls
+from envforge.sandbox.syscalls import (
+    AT_RECURSIVE,
+    MNT_DETACH,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    OPEN_TREE_CLONE,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SCRATCH = "/dev"
+"""Where the scratch file system is put over the host's tree: every Linux has it, nothing else is there that
+we need once the device nodes are open."""
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+# What Docker hides and what it makes read-only (moby, oci/defaults.go).
+MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+_PAGE = 4096
+
+
+def open_source(path: str, *, read_only: bool = False) -> int:
+    """Return a detached copy of what is mounted at `path`, with what is mounted below it."""
+    tree = syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE)
+    attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
+    syscalls.mount_setattr(tree, attributes, path=path)
+    return tree
+
+
+def open_devices() -> list[tuple[str, int]]:
+    """Return the six harmless device nodes of the host as detached mounts, by name."""
+    return [(name, syscalls.open_tree(f"/dev/{name}", OPEN_TREE_CLONE)) for name in DEVICES]
+
+
+def make_scratch(directories: "Iterable[str]", files: "Iterable[str]" = ()) -> None:
+    """Mount the scratch file system, with a skeleton of mount points that becomes the lowest layer.
+
+    `directories` are absolute and sorted, so that parents come first. The skeleton keeps mount points out of
+    the upper directory, and gives overlay the second lower directory that it wants.
+    """
+    syscalls.mount("scratch", SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    os.mkdir(f"{SCRATCH}/root")
+    os.mkdir(f"{SCRATCH}/skeleton")
+    for path in directories:
+        os.mkdir(f"{SCRATCH}/skeleton{path}")
+    for path in files:
+        os.close(os.open(f"{SCRATCH}/skeleton{path}", os.O_WRONLY | os.O_CREAT, 0o644))
+
+
+def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
+    """Return these absolute directories and all directories above them, parents first, without the root."""
+    found = set()
+    for path in paths:
+        while path not in ("/", "") and path not in found:
+            found.add(path)
+            path = os.path.dirname(path)  # noqa: PLW2901
+    return tuple(sorted(found))
+
+
+def overlay_options(lowers: "Sequence[str]", upper: str | None, work: str | None, *, volatile: bool) -> bytes:
+    """Return the options of the overlay over the skeleton, topmost lower first.
+
+    Raises OSError (E2BIG) where they do not fit in the page that mount(2) takes.
+    """
+    options = "lowerdir=" + ":".join([_escape(name) for name in lowers] + [f"{SCRATCH}/skeleton"])
+    if upper is not None:
+        options += f",upperdir={_escape(upper)},workdir={_escape(work or '')}"
+    options += ",userxattr" + (",volatile" if volatile and upper is not None else "")
+    data = os.fsencode(options)
+    if len(data) >= _PAGE:
+        raise OSError(7, "too many layers for one overlay mount")
+    return data
+
+
+def _escape(name: str) -> str:
+    if ":" in name or "," in name or "\\" in name:
+        return name.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+    return name
+
+
+def mount_overlay(options: bytes, *, read_only: bool = False) -> None:
+    """Mount the overlay on the scratch file system; names in `options` are relative to the cwd."""
+    syscalls.mount("envforge", f"{SCRATCH}/root", "overlay", MS_RDONLY if read_only else 0, options)
+
+
+def enter_root() -> None:
+    """Make the overlay the root. The host's tree stays mounted until `leave_host`, but out of reach."""
+    os.chdir(f"{SCRATCH}/root")
+    syscalls.pivot_root(".", ".")
+
+
+def leave_host() -> None:
+    """Unmount the host's tree."""
+    syscalls.umount(".", MNT_DETACH)
+    os.chdir("/")
+
+
+def attach(tree: int, target: str, *, directory: bool) -> None:
+    """Attach a detached mount; where `target` leads nowhere it is made first."""
+    try:
+        syscalls.move_mount(tree, target)
+    except FileNotFoundError:
+        make_target(target, directory=directory)
+        syscalls.move_mount(tree, target)
+    os.close(tree)
+
+
+def make_target(target: str, *, directory: bool) -> None:
+    """Make a mount point, following links inside the root; a link that leads nowhere gives way."""
+    parent = os.path.dirname(target)
+    if not os.path.isdir(parent):
+        if os.path.islink(parent):
+            os.unlink(parent)
+        make_target(parent, directory=True)
+    if os.path.islink(target):
+        os.unlink(target)
+    if directory:
+        os.mkdir(target, 0o755)
+    else:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o644))
+
+
+def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool, console: int = -1) -> None:
+    """Fill /dev: the nodes, pseudo-terminals of its own, shared memory, message queues, the usual links.
+
+    `tty_group` says that gid 5 is mapped. `console` is a detached mount of the caller's terminal, or -1.
+    """
+    syscalls.mount("dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
+    for name, tree in devices:
+        os.close(os.open(f"/dev/{name}", os.O_WRONLY | os.O_CREAT, 0o666))
+        attach(tree, f"/dev/{name}", directory=False)
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(f"/dev/{name}")
+    pts = "newinstance,ptmxmode=0666,mode=0620" + (",gid=5" if tty_group else "")
+    syscalls.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, pts)
+    syscalls.mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")  # noqa: S108
+    syscalls.mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    os.symlink("pts/ptmx", "/dev/ptmx")
+    os.symlink("/proc/self/fd", "/dev/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        os.symlink(f"/proc/self/fd/{number}", f"/dev/{name}")
+    if console >= 0:
+        os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT, 0o600))
+        attach(console, "/dev/console", directory=False)
+
+
+def mount_proc() -> None:
+    """Mount the proc of this pid namespace. EPERM: the caller's own is partly covered (nested containers)."""
+    syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def mount_empty(target: str, *, mode: str = "755", read_only: bool = False) -> None:
+    """Mount an empty file system in memory."""
+    flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
+    syscalls.mount("tmpfs", target, "tmpfs", flags, f"mode={mode}")
+
+
+def restrict(masked: "Iterable[str]" = MASKED, read_only: "Iterable[str]" = READ_ONLY) -> None:
+    """Hide the first paths and write-protect the second ones, as far as they exist."""
+    for path in masked:
+        mask(path)
+    for path in read_only:
+        try:
+            tree = syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE)
+        except FileNotFoundError:
+            continue
+        syscalls.mount_setattr(tree, MOUNT_ATTR_RDONLY, path=path)
+        attach(tree, path, directory=True)
+
+
+def mask(path: str) -> None:
+    """Cover a directory with an empty read-only one, a file with /dev/null, if there is one."""
+    try:
+        mount_empty(path, mode="755", read_only=True)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        attach(syscalls.open_tree("/dev/null", OPEN_TREE_CLONE), path, directory=False)

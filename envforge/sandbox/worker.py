@@ -1,0 +1,183 @@
+"""Calling a function inside namespace A: a forked child in a user and mount namespace of its own.
+
+Everything that must hold other owners than the own one runs through here: unpacking, merging, configuring,
+deleting. The child shares nothing but its arguments and its result, and dies with its parent.
+"""
+
+import errno
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec, TypeVar, cast
+
+from envforge.errors import CapabilityError, EnvforgeError, SandboxError
+from envforge.process import find_program, run
+from envforge.sandbox import advice, syscalls
+from envforge.sandbox.identity import Identity, Map
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class WorkerCrashError(RuntimeError):
+    """A bug inside the namespace: the text is the child's traceback."""
+
+
+def call_in_namespace(identity: Identity, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return `function(*args)` as a child computes it that is uid 0 in namespace A, with all capabilities.
+
+    The child has a private mount namespace. An EnvforgeError or OSError that it raises is raised here too,
+    any other exception as WorkerCrashError. Raises CapabilityError where the namespace cannot be made.
+    """
+    result_read, result_write = os.pipe()
+    ready_read, ready_write = os.pipe()
+    go_read, go_write = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(result_read)
+        os.close(ready_read)
+        os.close(go_write)
+        _serve(identity, ready_write, go_read, result_write, lambda: function(*args, **kwargs))
+    os.close(result_write)
+    os.close(ready_write)
+    os.close(go_read)
+    try:
+        _let_in(identity, child, ready_read, go_write)
+        payload = _read_all(result_read)
+    except BaseException:
+        _end(child)
+        raise
+    finally:
+        for descriptor in (result_read, ready_read, go_write):
+            os.close(descriptor)
+    _, status = os.waitpid(child, 0)
+    return cast("T", _unwrap(payload, status))
+
+
+def _let_in(identity: Identity, child: int, ready: int, go: int) -> None:
+    """Write the child's maps once it has its namespace, then let it run."""
+    said = os.read(ready, 16)
+    if said != b"ready":
+        number = int(said) if said.isdigit() else errno.EPERM
+        raise advice.no_user_namespace(OSError(number, os.strerror(number)))
+    write_maps(child, identity.uid_map, identity.gid_map, needs_tools=identity.needs_tools)
+    os.write(go, b"go")
+
+
+def write_maps(pid: int, uid_map: Map, gid_map: Map, *, needs_tools: bool) -> None:
+    """Map the ids of the user namespace of `pid`, through newuidmap and newgidmap where `needs_tools`.
+
+    Raises CapabilityError where that is refused.
+    """
+    if needs_tools:
+        for tool, lines in (("newuidmap", uid_map), ("newgidmap", gid_map)):
+            numbers = [str(number) for line in lines for number in line]
+            done = run([find_program(tool) or tool, str(pid), *numbers])
+            if done.code:
+                raise advice.no_id_map(tool, done.errors)
+        return
+    try:
+        if os.geteuid() != 0:
+            _write(f"/proc/{pid}/setgroups", "deny")
+        _write(f"/proc/{pid}/gid_map", "".join(f"{a} {b} {c}\n" for a, b, c in gid_map))
+        _write(f"/proc/{pid}/uid_map", "".join(f"{a} {b} {c}\n" for a, b, c in uid_map))
+    except OSError as error:
+        raise CapabilityError(f"cannot map ids: {error}", hint="envforge doctor") from error
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _serve(identity: Identity, ready: int, go: int, result: int, function: Callable[[], object]) -> NoReturn:
+    """Enter the namespace, call the function, send what came of it, end."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if _enter(identity, ready, go):
+            _send(result, _outcome(function))
+            code = 0
+    finally:
+        os._exit(code)
+
+
+def _enter(identity: Identity, ready: int, go: int) -> bool:
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    except OSError as error:
+        os.write(ready, str(error.errno).encode())
+        return False
+    syscalls.set_parent_death_signal(signal.SIGKILL)
+    os.write(ready, b"ready")
+    if os.read(go, 2) != b"go":
+        return False  # the parent is gone, or could not map
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    if identity.held != "flat":
+        os.setgroups([])
+    syscalls.set_parent_death_signal(signal.SIGKILL)  # changing ids may have cleared it
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    return True
+
+
+def _outcome(function: Callable[[], object]) -> tuple[str, object]:
+    try:
+        return "value", function()
+    except (EnvforgeError, OSError) as error:
+        return "error", error
+    except KeyboardInterrupt:
+        return "interrupt", None
+    except BaseException:  # noqa: BLE001  # whatever it is, it goes to the parent with its traceback
+        return "crash", traceback.format_exc()
+
+
+def _send(descriptor: int, outcome: tuple[str, object]) -> None:
+    try:
+        payload = pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:  # noqa: BLE001  # a result that cannot travel is a bug to be shown
+        payload = pickle.dumps(("crash", traceback.format_exc()))
+    view = memoryview(payload)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _read_all(descriptor: int) -> bytes:
+    pieces = []
+    while piece := os.read(descriptor, 1 << 16):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _end(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _unwrap(payload: bytes, status: int) -> object:
+    code = os.waitstatus_to_exitcode(status)
+    if not payload:
+        if code == -signal.SIGINT:
+            raise KeyboardInterrupt
+        if code < 0:
+            raise SandboxError(
+                f"the worker was ended by {signal.Signals(-code).name}",
+                hint="out of memory? see `dmesg`" if code == -signal.SIGKILL else "",
+            )
+        raise WorkerCrashError(f"the worker ended with code {code} and no result")
+    kind, value = pickle.loads(payload)  # noqa: S301  # written by our own child
+    if kind == "value":
+        return value
+    if kind == "error":
+        raise value
+    if kind == "interrupt":
+        raise KeyboardInterrupt
+    raise WorkerCrashError(str(value))
