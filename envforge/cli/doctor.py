@@ -1,10 +1,65 @@
 """`doctor`: what this machine lacks, and the command that mends it."""
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
-from envforge.cli.command import Command
+from envforge.cli.command import Command, json_option
+from envforge.cli.output import paint, print_json
+from envforge.cli.settings import Settings, pass_settings
+from envforge.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from envforge.cli.checks import Check
 
 
-@click.command(cls=Command)
-def doctor() -> None:
-    """Tell what this machine lacks, why, and the command that mends it."""
+@click.command(
+    cls=Command,
+    examples="""
+        envforge doctor
+        envforge --store /srv/envforge doctor
+        envforge doctor --json
+    """,
+)
+@json_option
+@pass_settings
+def doctor(settings: Settings) -> int:
+    """Say what this machine lacks, why, and what mends it.
+
+    Exits with 22 where something is missing without which nothing works.
+    """
+    from envforge.cli.checks import PROBLEM, Machine, run_checks  # noqa: PLC0415 (help needs none of it)
+
+    worst = 0
+    found = []
+    for check in run_checks(Machine(settings.store_path())):
+        found.append(check)
+        if check.state == PROBLEM:
+            worst = CapabilityError.exit_code
+        if not settings.json:
+            _tell(check)
+    if settings.json:
+        print_json({"checks": [_as_json(check) for check in found], "well": not worst})
+    return worst
+
+
+def _tell(check: "Check") -> None:
+    mark = {"well": paint("✓", "green", sys.stdout), "note": paint("!", "yellow", sys.stdout)}.get(
+        check.state, paint("✗", "red", sys.stdout)
+    )
+    click.echo(f"{mark} {check.subject:<10}  {check.found}")
+    if check.why:
+        click.echo(f"  {'why':>10}  {check.why}")
+    if check.mend:
+        click.echo(f"  {'mend it':>10}  {check.mend}")
+
+
+def _as_json(check: "Check") -> dict[str, str]:
+    return {
+        "subject": check.subject,
+        "state": check.state,
+        "found": check.found,
+        "why": check.why,
+        "mend": check.mend,
+    }

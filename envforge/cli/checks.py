@@ -1,0 +1,213 @@
+"""What `doctor` looks at, one function a subject: what was found, why it matters, what mends it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from attrs import field, frozen
+
+from envforge.config import load
+from envforge.errors import EnvforgeError
+from envforge.progress import size_text
+from envforge.sandbox import probe
+from envforge.sandbox.advice import read_sysctl
+from envforge.sandbox.identity import Identity, detect
+
+WELL: Final = "well"
+NOTE: Final = "note"
+"""It works, and there is a better way."""
+PROBLEM: Final = "problem"
+
+_KERNEL: Final = (5, 11)
+_KERNEL_OF_ROOT: Final = (5, 19)
+_PYTHON: Final = (3, 11)
+_SPACE_BYTES: Final = 2_000_000_000
+_INODES: Final = 100_000
+
+
+@frozen
+class Check:
+    """One finding."""
+
+    subject: str
+    state: str
+    found: str
+    why: str = ""
+    mend: str = ""
+    """The exact command, or the edit, that mends it."""
+
+
+def _identity() -> Identity | EnvforgeError:
+    try:
+        return detect()
+    except EnvforgeError as error:
+        return error
+
+
+@frozen
+class Machine:
+    """What the checks are about."""
+
+    store: str
+    suite: str = "stable"
+    """Whose index a mirror is asked for."""
+    identity: Identity | EnvforgeError = field(factory=_identity)
+
+
+def run_checks(machine: Machine) -> Iterator[Check]:
+    """Yield a finding for each subject, as soon as it is known."""
+    for check in _CHECKS:
+        yield check(machine)
+
+
+def _python(_machine: Machine) -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= _PYTHON:
+        return Check("python", WELL, found)
+    return Check("python", PROBLEM, found, "3.11 is the oldest that works", "sudo apt-get install python3")
+
+
+def _kernel(_machine: Machine) -> Check:
+    release = os.uname().release
+    number = kernel_number(release)
+    if number < _KERNEL:
+        why = "overlay in user namespaces needs Linux 5.11"
+        return Check("kernel", PROBLEM, release, why, "use a newer kernel: Debian 12's is 6.1")
+    if os.geteuid() == 0 and number < _KERNEL_OF_ROOT:
+        why = "idmapped mounts need Linux 5.19: what root runs sees the host's ids"
+        return Check("kernel", NOTE, release, why, "use a newer kernel, or a plain user")
+    return Check("kernel", WELL, release)
+
+
+def kernel_number(release: str) -> tuple[int, int]:
+    """Return major and minor number of a kernel release; (0, 0) where it has another form."""
+    parts = release.replace("-", ".").split(".")
+    return (int(parts[0]), int(parts[1])) if all(part.isdecimal() for part in parts[:2]) else (0, 0)
+
+
+def _namespaces(machine: Machine) -> Check:
+    if isinstance(machine.identity, EnvforgeError):
+        return _of_error("namespaces", machine.identity, "nothing can be built or entered")
+    error = probe.namespace(machine.identity)
+    if error:
+        return _of_error("namespaces", error, "nothing can be built or entered")
+    return Check("namespaces", WELL, "user namespaces can be made")
+
+
+def _of_error(subject: str, error: EnvforgeError, why: str) -> Check:
+    return Check(subject, PROBLEM, error.message, why, error.hint)
+
+
+def _ids(machine: Machine) -> Check:
+    identity = machine.identity
+    if isinstance(identity, EnvforgeError):
+        return _of_error("ids", identity, "nothing can be built or entered")
+    ways = {"true": "run by root: owners are real", "flat": "a single id"}
+    found = ways.get(identity.held, f"a subordinate range ({identity.held})")
+    if not identity.notes:
+        return Check("ids", WELL, found)
+    missing, _, mend = identity.notes[0].partition(": ")
+    why = f"{missing}; building is slower, and everything inside looks yours" if mend else missing
+    return Check("ids", NOTE, found, why, mend)
+
+
+def _overlay(machine: Machine) -> Check:
+    if isinstance(machine.identity, EnvforgeError):
+        return _of_error("overlay", machine.identity, "an environment is an overlay of its layers")
+    place = _existing(machine.store)
+    error = probe.overlay(machine.identity, place)
+    if error:
+        return _of_error("overlay", error, "an environment is an overlay of its layers")
+    return Check("overlay", WELL, f"works in {place}")
+
+
+def _space(machine: Machine) -> Check:
+    place = _existing(machine.store)
+    free = shutil.disk_usage(place).free
+    inodes = os.statvfs(place).f_favail
+    found = f"{size_text(free)} free in {place}"
+    if free < _SPACE_BYTES:
+        why = "an environment with compilers takes about 1 GB, and as much while it is made"
+        return Check("space", NOTE, found, why, "free some space, or envforge --store DIR …")
+    if 0 < inodes < _INODES:
+        why = "an environment has tens of thousands of files"
+        return Check("space", NOTE, f"{inodes} inodes free in {place}", why, "envforge --store DIR …")
+    return Check("space", WELL, found)
+
+
+def _store(machine: Machine) -> Check:
+    place = _existing(machine.store)
+    owner = os.stat(place).st_uid
+    if place == os.path.abspath(machine.store) and owner != os.geteuid():
+        found = f"{place} belongs to uid {owner}, you are uid {os.geteuid()}"
+        return Check("store", PROBLEM, found, "a store has one owner", "envforge --store DIR …")
+    if not os.access(place, os.W_OK):
+        found = f"{place} cannot be written"
+        return Check("store", PROBLEM, found, "everything built lies in the store", "envforge --store DIR …")
+    return Check("store", WELL, machine.store)
+
+
+def _existing(path: str) -> str:
+    """Return the path, or the nearest directory above it that exists."""
+    path = os.path.abspath(path)
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def _mirrors(machine: Machine) -> Check:
+    from envforge.sources.debian import mirrors  # noqa: PLC0415 (loads OpenSSL)
+
+    why = "without a mirror nothing new can be locked or fetched; what is in the store works"
+    try:
+        config = load()
+        addresses = mirrors.discover(config).of(mirrors.MAIN)
+        urls = [f"{address}/dists/{machine.suite}/InRelease" for address in addresses]
+        with mirrors.open_fetcher(config) as fetcher:
+            answer = fetcher.fetch_small(urls, limit=10_000_000)
+    except EnvforgeError as error:
+        return Check("mirror", PROBLEM, error.message, why, error.hint or "check the network and the proxy")
+    return Check("mirror", WELL, answer.url.partition("/dists/")[0])
+
+
+def _terminal(_machine: Machine) -> Check:
+    stream = sys.stderr
+    if not stream.isatty():
+        return Check("terminal", WELL, "none: progress is told in plain lines")
+    columns = shutil.get_terminal_size().columns
+    kind = os.environ.get("TERM", "")
+    if (stream.encoding or "").lower() not in {"utf-8", "utf8"}:
+        return Check("terminal", NOTE, f"{kind}, {columns} columns", "it is not UTF-8", "export LANG=C.UTF-8")
+    if kind in {"", "dumb"}:
+        return Check("terminal", NOTE, f"TERM={kind}", "progress is told in plain lines", "export TERM=xterm")
+    return Check("terminal", WELL, f"{kind}, {columns} columns")
+
+
+def _seccomp(machine: Machine) -> Check:
+    actions = (read_sysctl("kernel.seccomp.actions_avail") or "").split()
+    if "errno" not in actions:
+        return Check("seccomp", PROBLEM, "not there", "sandboxes are closed with it", "use a kernel with it")
+    if (
+        isinstance(machine.identity, Identity)
+        and machine.identity.held == "flat"
+        and "user_notif" not in actions
+    ):
+        why = "with a single id, builds need its notifications"
+        return Check("seccomp", PROBLEM, "has no user_notif", why, "use Linux 5.0 or later")
+    return Check("seccomp", WELL, "there")
+
+
+_CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
+    _python,
+    _kernel,
+    _namespaces,
+    _ids,
+    _seccomp,
+    _store,
+    _overlay,
+    _space,
+    _mirrors,
+    _terminal,
+)

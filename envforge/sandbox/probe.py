@@ -1,0 +1,52 @@
+"""Trying out what a sandbox needs of this machine, for `doctor`. Leaves nothing behind."""
+
+import os
+import shutil
+import tempfile
+
+from envforge.errors import EnvforgeError
+from envforge.sandbox import advice, syscalls
+from envforge.sandbox.identity import Identity
+from envforge.sandbox.worker import call_in_namespace
+
+
+def namespace(identity: Identity) -> EnvforgeError | None:
+    """Return why no namespace can be entered with that identity's ids, None where one can."""
+    try:
+        call_in_namespace(identity, os.getuid)
+    except EnvforgeError as error:
+        return error
+    return None
+
+
+def overlay(identity: Identity, directory: str) -> EnvforgeError | None:
+    """Return why `directory` cannot carry what a sandbox needs of an overlay, None where it can."""
+    try:
+        place = tempfile.mkdtemp(prefix=".envforge-probe-", dir=directory)
+    except OSError as error:
+        return advice.no_mount(error, f"a probe in {directory}")
+    try:
+        call_in_namespace(identity, _try_overlay, place)
+    except EnvforgeError as error:
+        return error
+    except OSError as error:
+        return advice.no_mount(error, f"overlay in {directory}")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return None
+
+
+def _try_overlay(place: str) -> None:
+    """Mount an overlay there and remove a lower directory through it, which needs user xattrs in the upper."""
+    os.chdir(place)
+    for name in ("lower", "lower/d", "upper", "work", "merged"):
+        os.mkdir(name)
+    try:
+        syscalls.mount(
+            "probe", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
+        )
+        os.rmdir("merged/d")
+        syscalls.umount("merged")
+    finally:
+        if os.path.isdir("work/work"):
+            os.chmod("work/work", 0o700)  # overlay leaves it at 000
