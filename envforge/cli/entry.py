@@ -1,5 +1,6 @@
 """From arguments to an exit code: runs the command, and is the one place where failures become output."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         return shell_complete(root, {}, "envforge", COMPLETE_VARIABLE, instruction)
+    _print_anything()
     settings = Settings(json=_wants_json(arguments))
     try:
         code = _invoke(arguments, settings)
@@ -44,6 +46,12 @@ def _invoke(arguments: list[str], settings: Settings) -> int:
     except click.exceptions.Exit as finished:
         return finished.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _print_anything() -> None:
+    """Let characters that the terminal cannot show, and file names that are no text, be printed escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _wants_json(arguments: list[str]) -> bool:

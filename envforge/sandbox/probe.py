@@ -9,6 +9,8 @@ from envforge.sandbox import advice, syscalls
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.worker import call_in_namespace
 
+_OPTIONS = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
+
 
 def namespace(identity: Identity) -> EnvforgeError | None:
     """Return why no namespace can be entered with that identity's ids, None where one can."""
@@ -37,14 +39,12 @@ def overlay(identity: Identity, directory: str) -> EnvforgeError | None:
 
 
 def _try_overlay(place: str) -> None:
-    """Mount an overlay there and remove a lower directory through it, which needs user xattrs in the upper."""
+    """Remove a lower directory through an overlay, which needs user xattrs in the upper one."""
     os.chdir(place)
     for name in ("lower", "lower/d", "upper", "work", "merged"):
         os.mkdir(name)
     try:
-        syscalls.mount(
-            "probe", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
-        )
+        syscalls.mount("probe", "merged", "overlay", options=_OPTIONS)
         os.rmdir("merged/d")
         syscalls.umount("merged")
     finally:
