@@ -41,6 +41,9 @@ class Progress(Protocol):
     def done(self) -> None:
         """End the work. Saying it twice is harmless."""
 
+    def adopt(self) -> None:
+        """Let this forked copy speak in its parent's place, which is waiting for it."""
+
 
 @define
 class Meter:
@@ -143,6 +146,9 @@ class NullProgress:
     def done(self) -> None:
         """Say nothing."""
 
+    def adopt(self) -> None:
+        """Say nothing."""
+
 
 class _Metered:
     """What the two that speak have in common: one meter, one lock, and silence in a fork's copy."""
@@ -153,6 +159,11 @@ class _Metered:
         self._owner = os.getpid()
         self._meter: Meter | None = None
         self._shown_s = 0.0
+
+    def adopt(self) -> None:
+        """Speak from this process, with a lock of its own."""
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
 
     @contextmanager
     def _speaking(self) -> Iterator[bool]:

@@ -1,1 +1,1 @@
-""""""
+"""An environment: ordered layers plus a runtime part; its history, and the plan of its sandbox."""

@@ -7,6 +7,8 @@ from envforge.sources.debian.facts import Facts
 
 _LDCONFIG: Final = frozenset({"ldconfig"})
 """The database layer runs ldconfig for the whole set, so this trigger makes nobody active."""
+_SCRIPTS: Final = frozenset({"preinst", "postinst", "config"})
+"""What runs when a package is installed; the others run when it goes."""
 
 
 def active(packages: Mapping[str, Facts]) -> frozenset[str]:
@@ -20,10 +22,10 @@ def active(packages: Mapping[str, Facts]) -> frozenset[str]:
     return frozenset(
         name
         for name, facts in packages.items()
-        if facts.has_scripts
+        if not _SCRIPTS.isdisjoint(facts.members)
         or facts.interests
-        or not named.isdisjoint(facts.activates)
-        or next(fired_by_path(facts, interested), None)
+        or not named.isdisjoint(_activated(facts))
+        or any(fired_by_path(facts, interested))
     )
 
 
@@ -31,14 +33,20 @@ def interests(packages: Iterable[Facts]) -> Iterable[str]:
     """Yield every trigger that one of the packages is interested in."""
     for facts in packages:
         for trigger in facts.interests:
-            yield trigger.name
+            yield trigger.trigger
+
+
+def _activated(facts: Facts) -> frozenset[str]:
+    return frozenset(trigger.trigger for trigger in facts.activates)
 
 
 def fired_by_path(facts: Facts, triggers: Iterable[str]) -> Iterable[str]:
     """Yield the file triggers that a path of the package lies under."""
     for trigger in triggers:
-        if trigger.startswith("/") and facts.has_path_under(trigger):
-            yield trigger
+        if trigger.startswith("/"):
+            below = trigger.rstrip("/") + "/"
+            if any(path == trigger or path.startswith(below) for path in facts.files):
+                yield trigger
 
 
 def fired(added: Iterable[Facts], present: Iterable[Facts]) -> tuple[str, ...]:
@@ -46,6 +54,6 @@ def fired(added: Iterable[Facts], present: Iterable[Facts]) -> tuple[str, ...]:
     interested = frozenset(interests(present))
     found: set[str] = set()
     for facts in added:
-        found.update(interested & frozenset(facts.activates))
+        found.update(interested & _activated(facts))
         found.update(fired_by_path(facts, interested))
     return tuple(sorted(found))

@@ -42,6 +42,8 @@ class Step:
     """Packages that a lower step has configured already, or that need nothing."""
     configure: tuple[str, ...]
     """Packages that are configured here."""
+    unpack: tuple[str, ...]
+    """Those of them that dpkg itself must unpack: they divert other packages' files, so no farm has them."""
     triggers: tuple[str, ...]
     """Triggers of present packages that the new files fire."""
     epoch: int
@@ -87,8 +89,13 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
 
 
 def farm_recipe(packages: Mapping[str, Package]) -> Recipe:
-    """Return the recipe of the farm of these packages."""
-    return recipe("farm", "farm", packages=[packages[name].locked.sha256 for name in order(packages)])
+    """Return the recipe of the farm of these packages, but for those that dpkg itself unpacks."""
+    return recipe("farm", "farm", packages=[packages[name].locked.sha256 for name in farmed(packages)])
+
+
+def farmed(packages: Mapping[str, Package]) -> list[str]:
+    """Return the packages whose files are laid into the farm, in its order."""
+    return [name for name in order(packages) if not packages[name].facts.diverts]
 
 
 def database_recipe(packages: Mapping[str, Package], lower: Iterable[Recipe]) -> Recipe:
@@ -136,7 +143,10 @@ def _step(
         epoch=newest,
     )
     rest = frozenset(packages) - frozenset(wanted)
-    return Step(made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), triggers, newest)
+    unpack = tuple(name for name in sorted(wanted) if packages[name].facts.diverts)
+    return Step(
+        made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), unpack, triggers, newest
+    )
 
 
 def _relations(packages: Mapping[str, LockedPackage]) -> dict[str, dict[str, str]]:

@@ -1,0 +1,69 @@
+"""One package: its archive fetched, checked and unpacked into a tree of its own, once for all projects."""
+
+import os
+from typing import Final
+
+from envforge.build.workers import Report
+from envforge.config import Config
+from envforge.lock.model import LockedArchive, LockedPackage
+from envforge.sources.debian import facts as facts_of_archive
+from envforge.sources.debian import mirrors
+from envforge.sources.debian.facts import Facts
+from envforge.sources.debian.unpack import unpack
+from envforge.sources.http import Fetcher
+from envforge.store import blobs, locks
+from envforge.store.layout import Store
+from envforge.store.staging import staging
+
+_open_fetchers: Final[dict[Config, Fetcher]] = {}
+"""The connections of this worker process, kept between its jobs."""
+
+
+def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None:
+    """Return the facts of a package whose tree is in the store, None where it must be obtained."""
+    if not os.path.isdir(store.tree(held, package.sha256) + "/root"):
+        return None
+    try:
+        with open(store.facts(package.sha256), encoding="utf-8", errors="surrogateescape") as file:
+            return facts_of_archive.from_json(file.read())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def fetch(
+    report: Report, store: Store, config: Config, archive: LockedArchive, package: LockedPackage
+) -> None:
+    """Fetch a package's archive into the store's blobs. Raises NetworkError, IntegrityError."""
+    fetcher = _open_fetchers.get(config)
+    if fetcher is None:
+        fetcher = _open_fetchers[config] = mirrors.open_fetcher(config)
+    urls = mirrors.urls(mirrors.discover(config), archive, package.path)
+    fetcher.fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=report)
+
+
+def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage) -> Facts:
+    """Unpack a fetched archive into the store's trees; return its facts. Raises ArchiveError."""
+    with locks.holding(store, f"{held}-{package.sha256}"):
+        known = known_facts(store, held, package)
+        if known is not None:
+            return known
+        with staging(store, "tree") as directory:
+            target = f"{directory}/tree"
+            os.mkdir(target, 0o755)
+            facts = unpack(store.blob(package.sha256), target, held, sha256=package.sha256)
+            _write_facts(store, f"{directory}/facts", facts)
+            final = store.tree(held, package.sha256)
+            os.makedirs(os.path.dirname(final), exist_ok=True)
+            os.rename(target, final)
+        return facts
+
+
+def has_blob(store: Store, package: LockedPackage) -> bool:
+    """Return whether the archive has been fetched."""
+    return blobs.has(store, package.sha256)
+
+
+def _write_facts(store: Store, temporary: str, facts: Facts) -> None:
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(facts_of_archive.to_json(facts))
+    os.replace(temporary, store.facts(facts.sha256))

@@ -1,0 +1,75 @@
+"""The shell script that configures packages inside the sandbox. Pure text. Debian Policy, chapter 6."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+_EARLY: Final = ("base-passwd", "base-files")
+"""Everything else expects root's passwd line and the directories that these two make."""
+
+
+@frozen
+class Preinst:
+    """A package whose preinst runs, after the files are in place."""
+
+    package: str
+    architecture: str
+    path: str
+    """Absolute inside, `/var/lib/dpkg/info/….preinst`."""
+
+
+def environment(epoch: int) -> dict[str, str]:
+    """Return the variables of a configuration: nothing of the host's, everything fixed."""
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "TERM": "dumb",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "DEBCONF_NONINTERACTIVE_SEEN": "true",
+        "DEBCONF_NOWARNINGS": "yes",
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": str(epoch),
+        "DPKG_COLORS": "never",
+        "APT_LISTCHANGES_FRONTEND": "none",
+    }
+
+
+def configure_script(
+    preinsts: Sequence[Preinst], configure: Sequence[str], *, first: bool, unpack: Sequence[str] = ()
+) -> str:
+    """Return the script: preinsts, then what dpkg itself must unpack, then `dpkg --configure`.
+
+    `first` is the base step, in which there is no passwd yet. `unpack` are paths of archives, as seen inside,
+    for packages whose files cannot simply be laid into a farm.
+    """
+    lines = ["set -e", "cd /", "umask 022"]
+    ordered = sorted(preinsts, key=lambda one: (one.package != "base-passwd", one.package))
+    lines += map(_run_preinst, ordered)
+    lines.append("ldconfig")
+    early = [package for package in _EARLY if package in configure]
+    if first and early:
+        lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
+    if unpack:
+        lines.append(shlex.join(["dpkg", "--force-depends", "--unpack", *unpack]))
+    lines.append("dpkg --configure --pending")
+    lines.append("dpkg --triggers-only --pending")
+    return "\n".join(lines) + "\n"
+
+
+def _run_preinst(preinst: Preinst) -> str:
+    variables: Mapping[str, str] = {
+        "DPKG_MAINTSCRIPT_NAME": "preinst",
+        "DPKG_MAINTSCRIPT_PACKAGE": preinst.package,
+        "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT": "1",
+        "DPKG_MAINTSCRIPT_ARCH": preinst.architecture,
+        "DPKG_MAINTSCRIPT_DEBUG": "0",
+        "DPKG_ADMINDIR": "/var/lib/dpkg",
+        "DPKG_ROOT": "",
+    }
+    command = ["env", *(f"{name}={value}" for name, value in variables.items()), preinst.path, "install"]
+    failed = f"dpkg: error processing package {preinst.package} (preinst)"
+    return f"{shlex.join(command)} || {{ echo {shlex.quote(failed)}; exit 1; }}"

@@ -1,0 +1,164 @@
+"""From a project and its lock to an environment in the store: what is there is found, what is missing made."""
+
+import os
+import time
+from typing import Any, Final
+
+from attrs import asdict, evolve, frozen
+
+from envforge.build import builder, local
+from envforge.build.layer import Built
+from envforge.build.site import Site
+from envforge.environment import generations, model
+from envforge.environment.model import Environment, LayerReference
+from envforge.environment.project import Project
+from envforge.errors import LockStaleError, OutputError
+from envforge.lock.model import ArchitectureLock, Lock, Outputs
+from envforge.progress import Progress
+from envforge.sandbox.identity import Identity
+from envforge.sandbox.worker import call_in_namespace
+from envforge.store import layers, records
+from envforge.store.layout import open_store
+from envforge.store.staging import clear_debris
+
+_MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "i686": "i386"}
+"""The kernel's name of a machine, and Debian's name of its architecture."""
+
+
+@frozen
+class BuildResult:
+    """What building a project gave."""
+
+    name: str
+    environment: str
+    """Digest."""
+    layers: tuple[Built, ...]
+    """Top to bottom."""
+    seconds: float
+
+
+@frozen
+class Wanted:
+    """How a build is asked for."""
+
+    anew: bool = False
+    """Make every layer again."""
+    check_outputs: bool = False
+    """Fail where the lock's outputs are other digests."""
+
+
+def assemble(
+    project: Project, lock: Lock, identity: Identity, wanted: Wanted, progress: Progress
+) -> tuple[BuildResult, Lock]:
+    """Return the project's environment, built as far as it is missing, and the lock with its outputs.
+
+    Raises whatever fetching, unpacking and configuring raise; OutputError where other digests came out than
+    the lock records.
+    """
+    started = time.monotonic()
+    store = open_store(project.store_path)
+    part = architecture_part(lock)
+    site = Site(store, identity.held, project.config, anew=wanted.anew)
+    made = _debian(site, part, identity, progress)
+    if project.spec.files:
+        made = (_local_files(site, project, made, identity), *made)
+    environment = Environment(
+        tuple(LayerReference(one.name, one.key, one.digest) for one in made),
+        model.runtime_part(project.spec),
+        model.closure_key(part),
+    )
+    result = BuildResult(
+        project.spec.name,
+        environment.digest,
+        made,
+        time.monotonic() - started,
+    )
+    if wanted.check_outputs:
+        _compare(part.outputs, environment)
+    model.save(store, environment)
+    generations.note(store, project.spec_path, project.spec.name, environment.digest)
+    return result, with_outputs(lock, environment)
+
+
+def architecture_part(lock: Lock) -> ArchitectureLock:
+    """Return the part of the lock for this machine. Raises LockStaleError where there is none."""
+    here = machine_architecture()
+    for part in lock.architectures:
+        if part.architecture == here:
+            return part
+    raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
+
+
+def machine_architecture() -> str:
+    """Return Debian's name of this machine's architecture."""
+    machine = os.uname().machine
+    return _MACHINES.get(machine, machine)
+
+
+def with_outputs(lock: Lock, environment: Environment) -> Lock:
+    """Return the lock with what was built here."""
+    outputs = Outputs(environment.digest, tuple((layer.name, layer.digest) for layer in environment.layers))
+    here = machine_architecture()
+    return evolve(
+        lock,
+        architectures=tuple(
+            evolve(part, outputs=outputs) if part.architecture == here else part
+            for part in lock.architectures
+        ),
+    )
+
+
+def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Progress) -> tuple[Built, ...]:
+    """Return the Debian layers: by the closure's record where all are there, else by building."""
+    path = site.store.record(model.closure_key(part))
+    if not site.anew:
+        known = _recorded(site, records.read(path))
+        if known:
+            return known
+    made = call_in_namespace(identity, _build, site, part, progress)
+    if not site.anew:
+        document = {"layers": [_document(one) for one in made]}
+        records.write(site.store, path, document)
+    return made
+
+
+def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
+    progress.adopt()
+    clear_debris(site.store)
+    made = builder.build_debian(site, part, progress)
+    progress.done()
+    return made
+
+
+def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
+    if document is None:
+        return ()
+    found = tuple(Built(**one, reused=True) for one in document["layers"])
+    there = all(layers.exists(site.store, site.held, one.digest) for one in found)
+    return found if there else ()
+
+
+def _document(layer: Built) -> dict[str, Any]:
+    return {name: value for name, value in asdict(layer).items() if name != "reused"}
+
+
+def _local_files(site: Site, project: Project, below: tuple[Built, ...], identity: Identity) -> Built:
+    files = local.read_files(project.directory, project.spec.files)
+    return call_in_namespace(identity, local.make_layer, site, files, below)
+
+
+def _compare(expected: Outputs | None, environment: Environment) -> None:
+    if expected is None:
+        return
+    built = {layer.name: layer.digest for layer in environment.layers}
+    for name, digest in expected.layers:
+        if built.get(name) != digest:
+            raise OutputError(
+                f"layer {name} came out as {built.get(name, 'nothing')}, the lock says {digest}",
+                hint="`envforge verify` names the files that differ; `envforge build` takes the new digests",
+            )
+    if expected.environment != environment.digest:
+        raise OutputError(
+            f"the environment came out as {environment.digest}, the lock says {expected.environment}",
+            hint="`envforge build` takes the new digest",
+        )

@@ -1,0 +1,105 @@
+"""What an environment is, and its digest. Frozen format 1.
+
+The digest is over the layers' digests, top to bottom, and the runtime part: what the spec says of running,
+as written there (`~` and relative paths unexpanded, defaults left out).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from envforge.digest import Canonical, digest_of
+from envforge.errors import NotFoundError
+from envforge.lock.model import ArchitectureLock
+from envforge.recipe.model import FORMAT as RECIPE_FORMAT
+from envforge.spec.model import Spec, written
+from envforge.store import records
+from envforge.store.layout import Store
+
+FORMAT: Final = 1
+RUNTIME_FORMAT: Final = 1
+_RUNTIME_TABLES: Final = ("variables", "shell", "mounts", "network")
+
+
+@frozen
+class LayerReference:
+    """One layer of an environment."""
+
+    name: str
+    key: str
+    digest: str
+
+
+@frozen
+class Environment:
+    """An environment as the store describes it."""
+
+    layers: tuple[LayerReference, ...]
+    """Top to bottom."""
+    runtime: Mapping[str, Canonical]
+    closure: str
+    """Key of the whole, from the lock alone."""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 that CI compares, 64 hex digits."""
+        return digest_of(
+            {
+                "environment": FORMAT,
+                "layers": [layer.digest for layer in self.layers],
+                "runtime": self.runtime,
+            }
+        )
+
+
+def runtime_part(spec: Spec) -> dict[str, Canonical]:
+    """Return what the spec says of running, with the format's number."""
+    values = written(spec)
+    return {"runtime": RUNTIME_FORMAT, **{name: values[name] for name in _RUNTIME_TABLES if name in values}}
+
+
+def closure_key(lock: ArchitectureLock) -> str:
+    """Return the key of all Debian layers together: a pure function of the lock.
+
+    A cache can be asked for it before a single archive is there.
+    """
+    return digest_of(
+        {
+            "recipe": RECIPE_FORMAT,
+            "kind": "closure",
+            "architecture": lock.architecture,
+            "packages": [[package.sha256, "asked" if package.asked else "auto"] for package in lock.packages],
+        }
+    )
+
+
+def save(store: Store, environment: Environment) -> None:
+    """Describe the environment in the store."""
+    path = store.environment(environment.digest)
+    records.write(
+        store,
+        path,
+        {
+            "digest": environment.digest,
+            "layers": [
+                {"name": layer.name, "key": layer.key, "digest": layer.digest} for layer in environment.layers
+            ],
+            "runtime": dict(environment.runtime),
+            "closure": environment.closure,
+        },
+    )
+
+
+def load(store: Store, digest: str) -> Environment:
+    """Return the environment of that digest. Raises NotFoundError."""
+    document = records.read(store.environment(digest))
+    if document is None:
+        raise NotFoundError(f"there is no environment {digest[:12]} in {store.path}", hint="envforge build")
+    return from_document(document)
+
+
+def from_document(document: Mapping[str, Any]) -> Environment:
+    """Return the environment that a document of the store describes."""
+    layers = tuple(LayerReference(one["name"], one["key"], one["digest"]) for one in document["layers"])
+    return Environment(layers, document["runtime"], document["closure"])
