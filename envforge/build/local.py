@@ -1,4 +1,4 @@
-"""The files layer: what the spec's `[[files]]` bring from the project directory, owned by root, in any clone the same."""
+"""The files layer: what the spec's `[[files]]` bring, owned by root and the same in any clone."""
 
 import hashlib
 import os

@@ -5,6 +5,7 @@ from typing import Final
 
 from envforge.build.workers import Report
 from envforge.config import Config
+from envforge.errors import StoreError
 from envforge.lock.model import LockedArchive, LockedPackage
 from envforge.sources.debian import facts as facts_of_archive
 from envforge.sources.debian import mirrors
@@ -24,9 +25,9 @@ def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None
     if not os.path.isdir(store.tree(held, package.sha256) + "/root"):
         return None
     try:
-        with open(store.facts(package.sha256), encoding="utf-8", errors="surrogateescape") as file:
+        with open(store.facts(package.sha256), "rb") as file:
             return facts_of_archive.from_json(file.read())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, StoreError):
         return None
 
 
@@ -64,6 +65,6 @@ def has_blob(store: Store, package: LockedPackage) -> bool:
 
 
 def _write_facts(store: Store, temporary: str, facts: Facts) -> None:
-    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+    with open(temporary, "wb") as file:
         file.write(facts_of_archive.to_json(facts))
     os.replace(temporary, store.facts(facts.sha256))

@@ -1,4 +1,4 @@
-"""Directories of an upper layer must look like those beneath: overlay shows the topmost one's mode and owner."""
+"""Directories of an upper layer must look like those beneath: overlay shows the topmost one."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From a project and its lock to an environment in the store: what is there is found, what is missing made."""
+"""From a project and its lock to an environment: what the store has is found, what is missing made."""
 
 import os
 import time

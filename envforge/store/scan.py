@@ -26,14 +26,31 @@ _HASH_CHUNK: Final = 1 << 20
 
 
 class Override(Protocol):
-    """What a path truly is where the disk cannot say (a tree of a single id)."""
+    """What a path truly is where the disk cannot say (a tree of a single id). None: as on disk."""
 
-    uid: int
-    gid: int
-    mode: int | None
-    type: str | None
-    device: tuple[int, int] | None
-    xattrs: tuple[tuple[bytes, bytes], ...]
+    @property
+    def uid(self) -> int:
+        """Inside."""
+
+    @property
+    def gid(self) -> int:
+        """Inside."""
+
+    @property
+    def mode(self) -> int | None:
+        """Permission bits."""
+
+    @property
+    def type(self) -> str | None:
+        """Of the listing's types."""
+
+    @property
+    def device(self) -> tuple[int, int] | None:
+        """Major and minor, where the type is a device's."""
+
+    @property
+    def xattrs(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Those that the disk could not take."""
 
 
 def scan(root: str, overrides: Mapping[bytes, Override] | None = None) -> list[Entry]:
