@@ -143,7 +143,8 @@ class Reader:
 
     def _table(self, kind: type[AttrsInstance], value: Any, path: Path) -> Any:
         if not isinstance(value, dict):
-            return self._wrong(path, f"must be a table, not {_kind_of(value)}; write [{dotted(path)}]")
+            advice = f"; write [{dotted(path)}]" if isinstance(path[-1], str) else ""
+            return self._wrong(path, f"must be a table, not {_kind_of(value)}{advice}")
         return self.model(kind, value, path)
 
     def _models(self, kind: type[AttrsInstance], value: Any, path: Path) -> Any:
@@ -151,8 +152,8 @@ class Reader:
             return self._wrong(
                 path, f"must be a list of tables, not {_kind_of(value)}; write [[{dotted(path)}]]"
             )
-        entries = enumerate(value)
-        return tuple(self._table(kind, item, (*path, index)) for index, item in entries)
+        items = (self._table(kind, item, (*path, index)) for index, item in enumerate(value))
+        return tuple(_stand_in(kind) if item is NOTHING else item for item in items)
 
     def _wrong(self, path: Path, message: str, *, on_key: bool = False) -> Any:
         self.problems.append(Problem(path, message, on_key))

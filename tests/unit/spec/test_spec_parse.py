@@ -262,7 +262,7 @@ memory = "2GiB"
         ('name = "x"\n', "4:1: debian.name", "at the top of the file"),
         ("[env]\n", "4:2: env", "here it is called variables"),
         ('[services.web]\ncommand = ["x"]\n', "4:2: services", "later release"),
-        ("[shell]\nnetwork.mode = 'none'\n", "5:1: shell.network", "at the top of the file"),
+        ("[shell]\nnetwork.mode = 'none'\n", "5:1: shell.network", "a table of its own: [network]"),
         # contradictions
         (
             '[variables]\nA = "x"\n[shell]\npass = ["A"]\n',

@@ -1,0 +1,180 @@
+"""Add and remove packages in the text of a spec. Nothing else in the text changes, not a space of it.
+
+The text is cut where the scanner says that the list is, and not written anew from a document model: so
+comments, quotes, order, indentation and line ends are kept by construction.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from envforge.errors import NotFoundError, SpecError
+from envforge.spec.grammar import PACKAGE, nearest, split_request
+from envforge.spec.positions import Path, Places, scan
+
+DEFAULT_SUITE: Final = "trixie"
+"""For a spec that has no `[debian]` yet."""
+
+_DEBIAN: Final[Path] = ("debian",)
+_PACKAGES: Final[Path] = ("debian", "packages")
+_GAP_AND_COMMA: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*\n)*,")
+_REST_OF_LINE: Final = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*)?\n")
+
+
+def add_packages(text: str, packages: Sequence[str]) -> str:
+    """Return `text` with the package requests in it; a pin takes the place of what is there for its name.
+
+    Raises SpecError if a request is malformed, or if the text is no spec that has room for packages.
+    """
+    problems = [problem for request in packages if (problem := PACKAGE.problem(request))]
+    if problems:
+        raise SpecError("\n".join(problems))
+    for request in packages:
+        text = _added(text, request)
+    return text
+
+
+def remove_packages(text: str, packages: Sequence[str]) -> str:
+    """Return `text` without the packages of these names, whatever version they are pinned to.
+
+    Raises NotFoundError with the nearest names if one is not there; SpecError if the text is no spec.
+    """
+    names = [split_request(request)[0] for request in packages]
+    listed = {item.name for item in _items(text)}
+    if unknown := [name for name in names if name not in listed]:
+        guesses = [guess for name in unknown if (guess := nearest(name, listed))]
+        hint = f"did you mean {', '.join(guesses)}?" if guesses else ""
+        raise NotFoundError(f"not in debian.packages: {', '.join(unknown)}", hint=hint)
+    for name in names:
+        while found := [item.index for item in _items(text) if item.name == name]:
+            text = _removed(text, found[-1])
+    return text
+
+
+@frozen
+class _Item:
+    """One element of the list, and where it stands in the text."""
+
+    index: int
+    request: str
+    start: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        return split_request(self.request)[0]
+
+
+def _items(text: str) -> list[_Item]:
+    """Return the elements of the list; none where there is no list."""
+    try:
+        debian = tomllib.loads(text).get("debian", {})
+    except ValueError as error:
+        raise SpecError(f"not TOML: {error}") from None
+    packages = debian.get("packages", []) if isinstance(debian, dict) else None
+    if not isinstance(packages, list) or not all(isinstance(item, str) for item in packages):
+        raise SpecError("debian.packages is not a list of texts; mend the spec first")
+    spans = scan(text).values
+    return [_Item(index, item, *spans[*_PACKAGES, index]) for index, item in enumerate(packages)]
+
+
+def _added(text: str, request: str) -> str:
+    items = _items(text)
+    present = [item for item in items if item.name == split_request(request)[0]]
+    if any(request in (item.request, item.name) for item in present):
+        return text
+    if present:
+        quote = text[present[0].start]
+        return f"{text[: present[0].start]}{quote}{request}{quote}{text[present[0].end :]}"
+    places = scan(text)
+    if items:
+        return _behind(text, items[-1], request, places.values[_PACKAGES][1])
+    string = f"'{request}'" if text.count("'") > text.count('"') else f'"{request}"'
+    if _PACKAGES in places.values:
+        return _into_empty(text, string, *places.values[_PACKAGES])
+    return _with_key(text, f"packages = [{string}]", places)
+
+
+def _behind(text: str, last: _Item, request: str, end: int) -> str:
+    """Add an element behind the last one, on a line of its own if the last one begins one."""
+    string = f"{text[last.start]}{request}{text[last.start]}"
+    indent = text[text.rfind("\n", 0, last.start) + 1 : last.start]
+    if indent.strip(" \t"):
+        return f"{text[: last.end]}, {string}{text[last.end :]}"
+    comma = _GAP_AND_COMMA.match(text, last.end)
+    at = comma.end() if comma else last.end
+    line_end = text.find("\n", at, end)
+    if line_end < 0:  # the closing bracket is on the same line
+        line_end = at
+    elif text[line_end - 1] == "\r":
+        line_end -= 1
+    before = text[:line_end] if comma else f"{text[: last.end]},{text[last.end : line_end]}"
+    return f"{before}{_newline(text)}{indent}{string}{',' if comma else ''}{text[line_end:]}"
+
+
+def _into_empty(text: str, string: str, start: int, end: int) -> str:
+    closing = end - 1
+    line = text.rfind("\n", start, closing) + 1
+    if not line:
+        return f"{text[: start + 1]}{string}{text[closing:]}"
+    return f"{text[:line]}{text[line:closing]}  {string},{_newline(text)}{text[line:]}"
+
+
+def _with_key(text: str, statement: str, places: Places) -> str:
+    """Add `packages = […]` where `[debian]` is, however that is written, or `[debian]` as a whole."""
+    newline = _newline(text)
+    children = [span for path, span in places.values.items() if len(path) == 2 and path[:1] == _DEBIAN]
+    if _DEBIAN in places.values:
+        end = places.values[_DEBIAN][1] - 1
+        if children:
+            last = max(children)[1]
+            return f"{text[:last]}, {statement}{text[last:]}"
+        return f"{text[:end].rstrip()} {statement} {text[end:]}"
+    if not children and _DEBIAN not in places.headers:
+        gap = "" if not text else newline if text.endswith("\n") else newline * 2
+        return f'{text}{gap}[debian]{newline}suite = "{DEFAULT_SUITE}"{newline}{statement}{newline}'
+    after = max(children)[1] if children else places.headers[_DEBIAN]
+    prefix = "" if _DEBIAN in places.headers else "debian."
+    line_end = text.find("\n", after) + 1
+    if not line_end:
+        return f"{text}{newline}{prefix}{statement}{newline}"
+    return f"{text[:line_end]}{prefix}{statement}{newline}{text[line_end:]}"
+
+
+def _removed(text: str, index: int) -> str:
+    items = _items(text)
+    item = items[index]
+    previous = items[index - 1] if index else None
+    following = items[index + 1] if index + 1 < len(items) else None
+    line = text.rfind("\n", 0, item.start) + 1
+    rest = _REST_OF_LINE.match(text, item.end)
+    if (
+        rest
+        and not text[line : item.start].strip(" \t")
+        and (rest[1] or not _GAP_AND_COMMA.match(text, item.end))
+    ):
+        return text[:line] + text[rest.end() :]
+    before = text[previous.end : item.start] if previous else "#"
+    after = text[item.end : following.start] if following else "#"
+    if previous and not {"\n", "#"} & set(before):
+        return text[: previous.end] + text[item.end :]
+    if following and "#" not in after:
+        return text[: item.start] + text[following.start :]
+    if previous and "#" not in before:
+        return text[: previous.end] + text[item.end :]
+    return _blanked(text, item)
+
+
+def _blanked(text: str, item: _Item) -> str:
+    """Cut an element among comments, and the comma behind it; the comments stay."""
+    comma = _GAP_AND_COMMA.match(text, item.end)
+    if comma is None:
+        return text[: item.start] + text[item.end :]
+    return text[: item.start] + text[item.end : comma.end() - 1] + text[comma.end() :]
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
