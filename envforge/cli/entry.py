@@ -34,6 +34,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
+    except SystemExit as ended:  # see Settings.progress
+        return ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # noqa: BLE001 (nothing is swallowed: a bug shows its traceback)
         return report(error, settings)
     return code

@@ -1,9 +1,11 @@
 """The global options' values, and what follows from them for every command."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from attrs import define
@@ -12,6 +14,24 @@ from envforge.progress import Progress, choose
 
 if TYPE_CHECKING:
     from envforge.api import Project
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let a request to end unwind the stack, as Ctrl-C does: terminal and staging are left in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 @define
@@ -43,10 +63,11 @@ class Settings:
     def progress(self) -> Iterator[Progress]:
         """Give a progress that is over, and off the screen, when the block is left."""
         progress = choose(sys.stderr, quiet=self.quiet, verbose=self.verbose)
-        try:
-            yield progress
-        finally:
-            progress.done()
+        with _unwinding():
+            try:
+                yield progress
+            finally:
+                progress.done()
 
 
 pass_settings = click.make_pass_decorator(Settings)

@@ -1,0 +1,210 @@
+"""The whole way through the real command, on a minimal system from the host's mirror."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+from commandline import CommandLine
+
+pytestmark = [pytest.mark.userns, pytest.mark.archive]
+
+SPEC = """\
+# kept
+name = "small"
+
+[debian]
+suite = "bookworm"
+packages = ["hello"]   # kept too
+pockets = []
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A project that is built once for the module."""
+    top = tmp_path_factory.mktemp("cli")
+    for name in ("project", "home"):
+        (top / name).mkdir()
+    (top / "project" / "envforge.toml").write_text(SPEC)
+    line = CommandLine(top / "project", top / "store", top / "home")
+    line.succeed("build")
+    return line
+
+
+@pytest.fixture
+def project(place, tmp_path):
+    """A copy of that project, with the same store."""
+    directory = tmp_path / "project"
+    shutil.copytree(place.directory, directory)
+    return CommandLine(directory, place.store, place.home)
+
+
+def test_a_build_is_told_as_json_and_reused(project):
+    told = json.loads(project.succeed("build", "--json"))
+    assert set(told) == {"name", "environment", "layers", "seconds"}
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", told["environment"])
+    for layer in told["layers"]:
+        assert set(layer) == {"name", "key", "digest", "size_bytes", "files", "reused"}
+        assert layer["reused"]
+
+
+def test_nothing_but_data_is_on_standard_output(project):
+    result = project.run("build", "--json", "--verbose")
+    json.loads(result.stdout)
+    assert "Traceback" not in result.stderr
+    assert project.succeed("build", "--quiet") == ""
+
+
+def test_run_gives_output_and_the_commands_own_code(project):
+    assert project.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
+    assert project.run("run", "--", "sh", "-c", "exit 7").returncode == 7
+    assert project.run("run", "--", "sh", "-c", "kill -9 $$").returncode == 137
+    assert project.run("run", "--", "no-such-program").returncode == 127
+    assert project.run("run", "--", "/etc/passwd").returncode == 126
+    assert project.succeed("run", "cat", stdin="through\n") == "through\n"
+
+
+def test_run_takes_dockers_options(project):
+    data = project.directory / "data"
+    data.mkdir()
+    (data / "x").write_text("seen")
+    script = 'printf "%s %s %s " "$A" "$B" "$(pwd)"; cat /in/x; touch /in/y || echo " kept"'
+    (project.directory / "vars").write_text("B=2\n")
+    options = ["-e", "A=1", "--env-file", "vars", "-w", "/tmp", "-v", "./data:/in:ro", "--rm", "-i"]
+    assert project.succeed("run", *options, "--", "sh", "-c", script) == "1 2 /tmp seen kept\n"
+    assert project.succeed("run", "-u", "root", "--", "id", "-u") == "0\n"
+
+
+def test_files_made_inside_are_the_users_own(project):
+    project.succeed("run", "--", "touch", "made")
+    status = os.stat(project.directory / "made")
+    assert (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
+
+
+def test_shell_runs_what_it_is_given(project):
+    assert project.succeed("shell", "--", "echo", "in") == "in\n"
+
+
+def test_locking_again_changes_nothing(project):
+    before = (project.directory / "envforge.lock").read_bytes()
+    assert "no changes" in project.succeed("lock")
+    assert json.loads(project.succeed("lock", "--json"))["changes"] == []
+    project.succeed("lock", "--check")
+    assert (project.directory / "envforge.lock").read_bytes() == before
+
+
+def test_add_and_remove_edit_the_spec_and_lock(project):
+    told = project.succeed("add", "jq")
+    assert re.search(r"^jq .*-> 1\.6", told, re.MULTILINE)
+    spec = (project.directory / "envforge.toml").read_text()
+    assert '"jq"' in spec
+    assert "# kept\n" in spec
+    assert "# kept too" in spec
+    assert project.succeed("run", "--", "jq", "-n", "1+1") == "2\n"
+    project.succeed("remove", "jq")
+    assert (project.directory / "envforge.toml").read_text() == SPEC
+    assert project.run("run", "--", "jq", "-n", "1").returncode == 127
+
+
+def test_a_failed_add_changes_nothing(project):
+    before = {path.name: path.read_bytes() for path in project.directory.iterdir()}
+    told = project.fail(14, "add", "jqq")
+    assert "jq" in told.replace("jqq", "")
+    assert {path.name: path.read_bytes() for path in project.directory.iterdir()} == before
+
+
+def test_an_edit_without_lock_makes_the_lock_stale(project):
+    project.succeed("add", "--no-lock", "jq")
+    assert "jq" in project.fail(13, "lock", "--check")
+    project.fail(13, "build", "--locked")
+    project.fail(125, "run", "--locked", "--", "true")
+    changes = json.loads(project.succeed("lock", "--dry-run", "--json"))
+    assert changes["written"] is False
+    assert "jq" in {change["name"] for change in changes["changes"]}
+    project.fail(13, "lock", "--check")
+
+
+def test_ci_needs_the_lock_and_its_outputs(project):
+    told = json.loads(project.succeed("ci"))
+    lock = project.directory / "envforge.lock"
+    text = lock.read_text()
+    digest = told["environment"].removeprefix("sha256:")
+    assert digest in text
+    lock.write_text(text.replace(digest, digest[::-1]))
+    result = project.run("ci")
+    assert result.returncode == 24
+    assert json.loads(result.stdout)["error"]["class"] == "OutputError"
+
+
+def test_what_is_there_is_listed_and_shown(project):
+    project.succeed("build")
+    listed = {entry["spec"]: entry for entry in json.loads(project.succeed("ls", "--json"))}
+    entry = listed[str(project.directory / "envforge.toml")]
+    assert entry["name"] == "small"
+    assert set(entry) == {
+        "name",
+        "environment",
+        "created",
+        "last_used",
+        "size_bytes",
+        "unique_bytes",
+        "generation",
+        "spec",
+    }
+    assert "small" in project.succeed("ls")
+    shown = json.loads(project.succeed("show", "--json"))
+    assert shown["environment"] == entry["environment"]
+    assert shown["lock"] == "current"
+    assert [package["name"] for package in shown["packages"] if package["asked"]] == ["hello"]
+    assert "hello" in project.succeed("show")
+
+
+def test_the_tree_shows_layers_and_needs(project):
+    drawn = project.succeed("tree")
+    assert "layers" in drawn
+    assert re.search(r"── hello \S+\n", drawn)
+    assert "libc6" in drawn
+    needs = {
+        item["name"]: item["needs"] for item in json.loads(project.succeed("tree", "--json"))["packages"]
+    }
+    assert "libc6" in needs["hello"]
+
+
+def test_verify_builds_the_same_again(project):
+    told = json.loads(project.succeed("verify", "--json"))
+    assert told["identical"] is True
+    assert told["differences"] == []
+
+
+def test_a_new_directory_goes_from_init_to_run(place, tmp_path):
+    line = CommandLine(tmp_path, place.store, place.home)
+    line.succeed("init")
+    before = (tmp_path / "envforge.toml").read_text()
+    line.fail(2, "init")
+    assert (tmp_path / "envforge.toml").read_text() == before
+    line.succeed("init", "--force")
+    line.succeed("lock")
+
+
+def test_a_terminal_of_20_columns_and_one_without_colours(project):
+    code, shown = project.on_terminal("build", "--rebuild", columns=20)
+    assert code == 0, shown
+    code, shown = project.on_terminal("run", "-it", "--", "tty", columns=20)
+    assert code == 0, shown
+    plain = CommandLine(project.directory, project.store, project.home, {"NO_COLOR": "1"})
+    code, shown = plain.on_terminal("lock")
+    assert code == 0, shown
+    assert not re.search(r"\x1b\[[0-9;]*[34][0-9]m", shown)
+
+
+def test_a_store_is_destroyed_when_asked_twice(project, tmp_path):
+    other = CommandLine(project.directory, tmp_path / "other", project.home)
+    other.succeed("build")
+    code, _ = other.on_terminal("store", "destroy", typed="n\n")
+    assert code == 0
+    assert (tmp_path / "other").exists()
+    other.succeed("store", "destroy", "--yes")
+    assert not (tmp_path / "other").exists()
+    assert (project.directory / "envforge.lock").exists()
