@@ -22,7 +22,10 @@ def _unwinding() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    asked = (
+        number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL
+    )
+    before = {number: signal.signal(number, _end) for number in asked}
     try:
         yield
     finally:
