@@ -11,7 +11,7 @@ r"""The listing of a tree: one line a path, from which a layer's digest is made.
 Fields: type, mode (octal), uid, gid, mtime (whole seconds), size in bytes (or major:minor), content (the
 SHA-256 of a file, the target of a link), link (the first path of a group of hard links inside one package),
 xattrs (name=hex, comma between), path. Lines are sorted by the raw bytes of the path. Bytes outside 0x21-0x7e
-and the backslash are written `\xHH`, so a space always ends a field. Types: d directory, o opaque directory
+and the backslash are written `\xHH`, so a space always ends a field; so is a field that is just a dash. Types: d directory, o opaque directory
 (hides what lower layers have there), w whiteout, f file, l symbolic link, c and b devices, p fifo, s socket.
 """
 
@@ -86,11 +86,16 @@ def format_entry(entry: Entry) -> bytes:
         entry.gid,
         entry.mtime,
         size,
-        escape(entry.content) or b"-",
-        escape(entry.link) or b"-",
+        _field(entry.content),
+        _field(entry.link),
         xattrs or b"-",
         escape(entry.path),
     )
+
+
+def _field(raw: bytes) -> bytes:
+    """Return the text of a field that may be empty, `-`; a dash of its own is escaped."""
+    return rb"\x2d" if raw == b"-" else escape(raw) or b"-"
 
 
 def parse_entry(line: bytes) -> Entry:
