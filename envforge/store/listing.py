@@ -11,8 +11,9 @@ r"""The listing of a tree: one line a path, from which a layer's digest is made.
 Fields: type, mode (octal), uid, gid, mtime (whole seconds), size in bytes (or major:minor), content (the
 SHA-256 of a file, the target of a link), link (the first path of a group of hard links inside one package),
 xattrs (name=hex, comma between), path. Lines are sorted by the raw bytes of the path. Bytes outside 0x21-0x7e
-and the backslash are written `\xHH`, so a space always ends a field; so is a field that is just a dash. Types: d directory, o opaque directory
-(hides what lower layers have there), w whiteout, f file, l symbolic link, c and b devices, p fifo, s socket.
+and the backslash are written `\xHH`, so a space always ends a field; so is a dash that is all of a field.
+Types: d directory, o opaque directory (hides what lower layers have there), w whiteout, f file, l symbolic
+link, c and b devices, p fifo, s socket.
 """
 
 import hashlib
@@ -78,7 +79,7 @@ def format_entry(entry: Entry) -> bytes:
         size = b"%d:%d" % entry.device
     else:
         size = b"-" if entry.size is None else b"%d" % entry.size
-    xattrs = b",".join(b"%s=%s" % (escape(name), value.hex().encode()) for name, value in entry.xattrs)
+    xattrs = b",".join(b"%s=%s" % (_xattr_name(name), value.hex().encode()) for name, value in entry.xattrs)
     return b"%s %04o %d %d %d %s %s %s %s %s\n" % (
         entry.type.encode(),
         entry.mode,
@@ -121,6 +122,10 @@ def parse_entry(line: bytes) -> Entry:
         )
     except ValueError as error:
         raise StoreError(f"a listing has a broken line: {line!r}", hint="envforge fsck") from error
+
+
+def _xattr_name(raw: bytes) -> bytes:
+    return escape(raw).replace(b",", rb"\x2c").replace(b"=", rb"\x3d")
 
 
 def _parse_xattr(item: bytes) -> tuple[bytes, bytes]:

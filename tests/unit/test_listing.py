@@ -16,6 +16,7 @@ def test_a_listing_is_byte_exact():
         Entry(b"/bin", "l", 0o777, mtime=9, content=b"usr/bin"),
         Entry(b"/dev/null", "c", 0o666, mtime=0, device=(1, 3)),
         Entry(b"/gone", "w", 0),
+        Entry(b"/l-", "l", 0o777, content=b"-"),
         Entry(
             b"/ping", "f", 0o755, mtime=1, size=0, content=SHA, xattrs=((b"security.capability", b"\1\0"),)
         ),
