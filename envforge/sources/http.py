@@ -51,6 +51,7 @@ class Fetcher:
         ca_file: str = "",
     ) -> None:
         """Make no connection yet. `proxies` are as `connections.Pool` takes them."""
+        self.connections = connections
         self._slots = threading.BoundedSemaphore(connections)
         self._pool = Pool(timeout_s=timeout_s, proxies=dict(proxies or {}), ca_file=ca_file)
 

@@ -3,11 +3,12 @@
 Bookworm's has 63,000 stanzas in 49 MB. Its table is made once, in a fraction of a second, and kept beside it:
 
     envforge-table 1
-    !essential 1042,871 5211,640
+    !base 1042,871 5211,640
     =apt 88123,1410 91002,1396
     ~awk 120911,803 301229,790
 
-`=` names packages, `~` what they provide; then offset and length in bytes of each stanza.
+`!base` are those that every system has, `=` names packages, `~` what they provide; then offset and length in
+bytes of each stanza.
 """
 
 import bisect
@@ -26,7 +27,7 @@ from envforge.store.staging import staging
 _HEADER: Final = b"envforge-table 1\n"
 _NAME: Final = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
 _PROVIDES: Final = re.compile(rb"^Provides:[ \t]*(.+)", re.MULTILINE)
-_ESSENTIAL: Final = re.compile(rb"^Essential:[ \t]*yes", re.MULTILINE)
+_BASE: Final = re.compile(rb"^(?:Essential:[ \t]*yes|Priority:[ \t]*required)[ \t]*$", re.MULTILINE)
 _FIELD: Final = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 RELATIONS: Final = (
     "Breaks",
@@ -57,6 +58,8 @@ class Package:
     essential: bool
     priority: str
     multi_arch: str
+    source: str
+    """Name of the source package that it was built from."""
     relations: Mapping[str, str] = field(repr=False)
     """The fields of `RELATIONS` that it has."""
 
@@ -79,9 +82,9 @@ class PackageIndex:
         """Return the packages that provide a name, in the order of the file."""
         return tuple(self._read(place) for place in self._places(b"\n~%s " % name.encode()))
 
-    def essential(self) -> tuple[Package, ...]:
-        """Return the packages without which nothing else works (Debian Policy, 3.8)."""
-        return tuple(self._read(place) for place in self._places(b"\n!essential "))
+    def base(self) -> tuple[Package, ...]:
+        """Return the packages that are essential or of priority `required` (Debian Policy, 2.5 and 3.8)."""
+        return tuple(self._read(place) for place in self._places(b"\n!base "))
 
     def names(self) -> Iterator[str]:
         """Yield the names of all packages, and of all that they provide."""
@@ -132,6 +135,7 @@ def parse_stanza(text: str) -> Package:
             essential=fields.get("Essential", "no") == "yes",
             priority=fields.get("Priority", "optional"),
             multi_arch=fields.get("Multi-Arch", "no"),
+            source=fields.get("Source", fields["Package"]).partition(" ")[0],
             relations={name: " ".join(fields[name].split()) for name in RELATIONS if name in fields},
         )
     except (KeyError, ValueError) as error:
@@ -154,8 +158,8 @@ def make_table(data: _Buffer) -> bytes:
         where = place(match.start())
         for name in {item.split()[0].partition(b":")[0] for item in match[1].split(b",") if item.strip()}:
             named.setdefault(b"~" + name, []).append(where)
-    essential = b" ".join(place(match.start()) for match in _ESSENTIAL.finditer(data))
-    lines = [b"!essential %s\n" % essential]
+    base = dict.fromkeys(place(match.start()) for match in _BASE.finditer(data))
+    lines = [b"!base %s\n" % b" ".join(base)]
     lines += [b"%s %s\n" % (name, b" ".join(named[name])) for name in sorted(named)]
     return _HEADER + b"".join(lines)
 
