@@ -1,0 +1,1 @@
+"""Packages of Debian archives: indexes, resolving, archives, the dpkg database."""

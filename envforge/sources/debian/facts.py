@@ -1,0 +1,208 @@
+"""What recipes must know of an archive and no index says; kept as JSON under the archive's SHA-256.
+
+Paths are text with surrogate escapes, since names in packages are not always UTF-8.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import cattrs
+from attrs import frozen
+
+from envforge.errors import ArchiveError, StoreError
+
+FORMAT: Final = 1
+SCRIPTS: Final = ("config", "postinst", "postrm", "preinst", "prerm")
+"""Control members that dpkg or debconf run."""
+
+_DIVERT: Final = re.compile(rb"\bdpkg-divert\b(?P<rest>[^\n;&|]*)")
+_DIVERT_HARMLESS: Final = re.compile(rb"--(remove|list|listpackage|truename|help|version)\b")
+_FIELD: Final = re.compile(r"[!-9;-~]+")
+
+
+@frozen
+class Conffile:
+    """A configuration file as its package ships it."""
+
+    path: str
+    md5: str
+    """Of the shipped content; empty where the archive does not contain it."""
+    flags: tuple[str, ...] = ()
+    """`remove-on-upgrade` and the like (deb-conffiles(5))."""
+
+
+@frozen
+class Interest:
+    """A trigger that the package wants to hear of: a name, or a path for all files at or under it."""
+
+    trigger: str
+    waits: bool
+    """Activating packages stay triggers-awaited until it is processed (`interest`, `interest-await`)."""
+
+
+@frozen
+class Owned:
+    """A path that does not belong to root, by the numbers of base-passwd."""
+
+    path: str
+    uid: int
+    gid: int
+
+
+@frozen
+class Facts:
+    """One archive's facts."""
+
+    sha256: str
+    name: str
+    version: str
+    architecture: str
+    multi_arch: str
+    control: str
+    """The control paragraph as the archive has it."""
+    members: Mapping[str, str]
+    """Control members other than `control`, with their SHA-256."""
+    conffiles: tuple[Conffile, ...]
+    interests: tuple[Interest, ...]
+    activates: tuple[Interest, ...]
+    newest_mtime: int
+    paths: int
+    """Members of the data archive."""
+    files: tuple[str, ...]
+    """Every path as shipped, absolute: what fires file triggers (directories do so too)."""
+    installed_bytes: int
+    owned: tuple[Owned, ...]
+    private_keys: tuple[str, ...]
+    """Files in the archive that hold a PEM private key: published ones, for tests and examples."""
+    diverts: bool
+    """The preinst adds a diversion: dpkg itself must unpack the package."""
+    pre_depends: str
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """Return which maintainer scripts there are, of `SCRIPTS`."""
+        return tuple(name for name in SCRIPTS if name in self.members)
+
+    @property
+    def qualified_name(self) -> str:
+        """Return how dpkg names the package's files in info/: with the architecture iff Multi-Arch: same."""
+        return f"{self.name}:{self.architecture}" if self.multi_arch == "same" else self.name
+
+
+def to_json(facts: Facts) -> bytes:
+    """Return the facts as one stable JSON text with the format's number."""
+    value = {"format": FORMAT, **_converter().unstructure(facts)}
+    return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def from_json(data: bytes) -> Facts:
+    """Return the facts that `to_json` was given. Raises StoreError for another format or broken text."""
+    try:
+        value = json.loads(data)
+        number = value.pop("format")
+        if number == FORMAT:
+            return _converter().structure(value, Facts)
+    except (ValueError, AttributeError, KeyError, cattrs.BaseValidationError) as error:
+        raise StoreError("facts of an archive are broken", hint="envforge fsck --repair") from error
+    raise StoreError(
+        f"facts have the format {number}, this release reads {FORMAT}", hint="envforge fsck --repair"
+    )
+
+
+def _converter() -> cattrs.Converter:
+    return cattrs.Converter(forbid_extra_keys=True)
+
+
+def parse_paragraph(text: str) -> dict[str, str]:
+    """Return the fields of the one paragraph in `text` (deb822(5)), in their order.
+
+    Values have no outer spaces; continuation lines keep line ends and leading spaces. Raises ArchiveError.
+    """
+    fields: dict[str, str] = {}
+    name = ""
+    for line in text.rstrip().split("\n"):
+        if line.startswith((" ", "\t")) and name:
+            fields[name] += "\n" + line.rstrip()
+            continue
+        name, colon, value = line.partition(":")
+        if not colon or not _FIELD.fullmatch(name) or any(name.lower() == known.lower() for known in fields):
+            raise ArchiveError(f"a control paragraph has a broken line: {line!r}")
+        fields[name] = value.strip()
+    return fields
+
+
+def parse_conffiles(data: bytes) -> list[tuple[str, tuple[str, ...]]]:
+    """Return path and flags of each line of a `conffiles` member (deb-conffiles(5)). Raises ArchiveError."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for line in data.decode("utf-8", "surrogateescape").splitlines():
+        text = line.rstrip()
+        if not text:
+            continue
+        flags: tuple[str, ...] = ()
+        if not text.startswith("/"):
+            flag, _, text = text.partition(" ")
+            flags = (flag,)
+        if not text.startswith("/") or flags not in ((), ("remove-on-upgrade",)):
+            raise ArchiveError(f"its conffiles have a broken line: {line!r}")
+        found.append((text.strip(), flags))
+    return found
+
+
+def parse_triggers(data: bytes) -> tuple[tuple[Interest, ...], tuple[Interest, ...]]:
+    """Return interests and activations of a `triggers` member (deb-triggers(5)). Raises ArchiveError."""
+    interests: list[Interest] = []
+    activates: list[Interest] = []
+    for line in data.decode("utf-8", "surrogateescape").splitlines():
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        directive, _, suffix = words[0].partition("-")
+        if (
+            len(words) != 2
+            or directive not in ("interest", "activate")
+            or suffix not in ("", "await", "noawait")
+        ):
+            raise ArchiveError(f"its triggers have a broken line: {line!r}")
+        trigger = Interest(words[1], suffix != "noawait")
+        (interests if directive == "interest" else activates).append(trigger)
+    return tuple(interests), tuple(activates)
+
+
+def adds_diversion(preinst: bytes) -> bool:
+    """Return whether the script calls dpkg-divert for anything but removing or asking."""
+    code = re.sub(rb"(?m)^\s*#.*$", b"", preinst).replace(b"\\\n", b" ")
+    return any(not _DIVERT_HARMLESS.search(call["rest"]) for call in _DIVERT.finditer(code))
+
+
+def make(
+    sha256: str,
+    control: Mapping[str, bytes],
+    member_digests: Mapping[str, str],
+    **data: Any,
+) -> Facts:
+    """Return the facts of an archive: its control members, and in `data` what unpacking found.
+
+    Raises ArchiveError where the control paragraph lacks what every package has.
+    """
+    text = control["control"].decode("utf-8", "surrogateescape")
+    fields = {name.lower(): value for name, value in parse_paragraph(text).items()}
+    missing = [name for name in ("package", "version", "architecture") if not fields.get(name)]
+    if missing:
+        raise ArchiveError(f"its control file has no {missing[0].capitalize()}")
+    interests, activates = parse_triggers(control.get("triggers", b""))
+    return Facts(
+        sha256=sha256,
+        name=fields["package"],
+        version=fields["version"],
+        architecture=fields["architecture"],
+        multi_arch=fields.get("multi-arch", "no"),
+        control=text,
+        members=dict(sorted(member_digests.items())),
+        interests=interests,
+        activates=activates,
+        diverts=adds_diversion(control.get("preinst", b"")),
+        pre_depends=" ".join(fields.get("pre-depends", "").split()),
+        **data,
+    )

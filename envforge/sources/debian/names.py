@@ -1,0 +1,48 @@
+"""Names of package files: from the archive's own to where they lie when /usr is merged. Pure."""
+
+import os
+from typing import Final
+
+from envforge.errors import ArchiveError
+
+MERGED: Final = frozenset((b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32"))
+"""Top directories whose contents lie in usr/ (Debian's merged /usr; amd64's and arm64's names)."""
+
+
+def relative_name(name: bytes) -> bytes:
+    """Return a member's name without `./` before and `/` behind it; empty for the root.
+
+    Raises ArchiveError for absolute names, `..` and bytes that no file system takes.
+    """
+    if name.startswith(b"./"):
+        name = name[2:]
+    name = name.rstrip(b"/") if not name.startswith(b"/") else name
+    if (
+        b"/." not in name
+        and b"//" not in name
+        and b"\0" not in name
+        and b"\n" not in name
+        and name[:1] not in (b".", b"/")
+    ):
+        return name
+    if name.startswith(b"/"):
+        raise ArchiveError(f"it contains the absolute path {shown(name)}")
+    if b"\0" in name or b"\n" in name:
+        raise ArchiveError(f"it contains the impossible path {shown(name)}")
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        raise ArchiveError(f"it contains the path {shown(name)}, which leaves its tree")
+    return b"/".join(parts)
+
+
+def merged(path: bytes, kind: str) -> bytes:
+    """Return where a member lies when /usr is merged. The links /bin, /lib, … themselves stay in place."""
+    top, slash, _ = path.partition(b"/")
+    if top in MERGED and (slash or kind == "directory"):
+        return b"usr/" + path
+    return path
+
+
+def shown(name: bytes) -> str:
+    """Return a name for a message."""
+    return repr(os.fsdecode(name))

@@ -1,0 +1,21 @@
+"""Private keys in files: in packages a fact, in what configuration wrote an error. Pure."""
+
+import re
+from typing import Final
+
+MARK: Final = b"PRIVATE KEY-----"
+"""Cheap to look for before the rest is read."""
+
+_PRIVATE_KEY: Final = re.compile(
+    rb"-----BEGIN (?P<kind>[A-Z0-9 ]*)PRIVATE KEY-----[ \t]*\r?\n"
+    rb"[A-Za-z0-9+/=:,.\- \t\r\n]+?"
+    rb"-----END (?P=kind)PRIVATE KEY-----"
+)
+
+
+def holds_private_key(content: bytes | memoryview) -> bool:
+    """Return whether a whole PEM private key (RFC 7468, OpenSSH's too) stands in `content`.
+
+    The mere words, as programs that read keys contain them, do not count.
+    """
+    return _PRIVATE_KEY.search(content) is not None
