@@ -1,0 +1,117 @@
+"""envforge itself, by its command line, with a home and stores of its own."""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Sequence
+
+from tests.bench.peer import Peer
+from tests.bench.place import ACTIVE, INERT, PACKAGES, SIMILAR, SUITE, Place
+from tests.bench.trial import Command, Measure, Trial, call, disk_usage, peak_memory
+
+NAME = "envforge"
+
+
+class Envforge(Peer):
+    """The contender that this project is about."""
+
+    name = NAME
+
+    def __init__(self) -> None:
+        """Find the program beside the interpreter that runs the bench."""
+        self._program = f"{sysconfig.get_path('scripts')}/envforge"
+        self.programs = (self._program,)  # type: ignore[misc]  # known only now
+
+    def start(self, place: Place) -> Sequence[Trial]:
+        self._place = place
+        home = place.directory("envforge-home")
+        own = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        passed = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+        self._environment = own | passed
+        self._project = place.directory("project")
+        self._write(self._project)
+        call(self._command("lock"))
+        self._lock = self._read_lock()
+        call(self._command("build"))
+        call(self._command("run", "--", "true"))
+        return [
+            Trial(Measure.NOTHING, NAME, self._command("build"), self._empty),
+            Trial(Measure.SAME, NAME, self._command("build"), self._built),
+            Trial(Measure.INERT, NAME, self._command("build"), lambda: self._changed(INERT)),
+            Trial(Measure.ACTIVE, NAME, self._command("build"), lambda: self._changed(ACTIVE)),
+            Trial(Measure.LOCK, NAME, self._command("lock"), self._unlocked),
+            Trial(Measure.ENTRY, f"{NAME} run", self._command("run", "--", "true"), self._entered),
+            Trial(Measure.DISK, NAME, self._disk),
+            Trial(Measure.MEMORY, NAME, self._memory),
+        ]
+
+    def _command(self, *words: str, directory: str = "", store: str = "store") -> Command:
+        place = f"{self._place.path}/{store}"
+        return Command(
+            [self._program, "--store", place, *words], self._environment, directory or self._project
+        )
+
+    def _write(self, directory: str, *extra: str) -> None:
+        """Write the spec of the reference set, with more packages."""
+        os.makedirs(directory, exist_ok=True)
+        names = ", ".join(f'"{name}"' for name in (*PACKAGES, *extra))
+        with open(f"{directory}/envforge.toml", "w", encoding="utf-8") as file:
+            file.write(f'name = "bench"\n\n[debian]\nsuite = "{SUITE}"\npackages = [{names}]\n')
+
+    def _read_lock(self) -> bytes:
+        with open(f"{self._project}/envforge.lock", "rb") as file:
+            return file.read()
+
+    def _restore(self, *extra: str) -> None:
+        """Bring back the reference set's spec (with more packages) and lock."""
+        self._write(self._project, *extra)
+        with open(f"{self._project}/envforge.lock", "wb") as file:
+            file.write(self._lock)
+
+    def _destroy(self, store: str) -> None:
+        if os.path.isdir(f"{self._place.path}/{store}"):
+            call(self._command("store", "destroy", "--yes", store=store))
+            shutil.rmtree(f"{self._place.path}/{store}", ignore_errors=True)
+
+    def _empty(self) -> None:
+        self._restore()
+        self._destroy("store")
+
+    def _built(self) -> None:
+        self._restore()
+        call(self._command("build"))
+
+    def _changed(self, package: str) -> None:
+        """Have the reference set built in a store that has never seen the package."""
+        self._empty()
+        call(self._command("lock"))
+        call(self._command("build"))
+        self._write(self._project, package)
+
+    def _unlocked(self) -> None:
+        self._built()
+        os.remove(f"{self._project}/envforge.lock")
+
+    def _entered(self) -> None:
+        """Enter once where something changed since, so that the timed entry is a warm one."""
+        if self._read_lock() != self._entered_lock:
+            self._built()
+            call(self._command("run", "--", "true"))
+            self._entered_lock = self._read_lock()
+
+    _entered_lock = b""
+
+    def _disk(self) -> float:
+        """Return what a fresh store with the six takes, fetched archives and indexes included."""
+        self._destroy("six")
+        for extra in SIMILAR:
+            directory = f"{self._place.path}/similar-{extra or 'plain'}"
+            self._write(directory, *filter(None, [extra]))
+            call(self._command("build", directory=directory, store="six"))
+        used = disk_usage(f"{self._place.path}/six")
+        self._destroy("six")
+        return used
+
+    def _memory(self) -> float:
+        self._empty()
+        return peak_memory(self._command("build"))
