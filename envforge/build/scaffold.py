@@ -1,0 +1,72 @@
+"""What lies over the farm only while packages are configured: dpkg's database for the set, and stand-ins."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from envforge.build import bytecode
+from envforge.build.layer import Made
+from envforge.build.script import Preinst
+from envforge.build.site import Site
+from envforge.recipe.plan import Package, Step, order
+from envforge.sandbox.chroot import Bind
+from envforge.sources.debian import database, quirks
+from envforge.sources.debian.database import Installed
+
+_ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
+
+
+@frozen
+class Scaffold:
+    """What the script and the sandbox must know of it."""
+
+    preinsts: tuple[Preinst, ...]
+    binds: tuple[Bind, ...]
+    """Archives that dpkg itself unpacks."""
+    unpack: tuple[str, ...]
+    """Where it finds them, inside."""
+
+
+def write_scaffold(
+    site: Site, root: str, step: Step, packages: Mapping[str, Package], below: Sequence[Made]
+) -> Scaffold:
+    """Fill the empty directory `root`; `below` are the layers beneath, the farm last."""
+    names = [name for name in order(packages) if name not in step.unpack]
+    installed = [_installed(site, step, packages[name]) for name in names]
+    changes = database.joined([database.changes_from_json(made.notes["database"]) for made in below[:-1]])
+    database.write_database(root, installed, changes=changes, activated=step.triggers)
+    _lay_stand_ins(root, quirks.stand_ins(packages))
+    bytecode.lay_compiler(root, below[-1].layer.root)
+    return Scaffold(
+        preinsts=tuple(
+            Preinst(facts.name, facts.architecture, f"/var/lib/dpkg/info/{facts.qualified_name}.preinst")
+            for facts in (packages[name].facts for name in step.configure if name not in step.unpack)
+            if "preinst" in facts.members
+        ),
+        binds=tuple(
+            (site.store.blob(packages[name].locked.sha256), _inside(packages[name]), True)
+            for name in step.unpack
+        ),
+        unpack=tuple(_inside(packages[name]) for name in step.unpack),
+    )
+
+
+def _installed(site: Site, step: Step, package: Package) -> Installed:
+    tree = site.store.tree(site.held, package.locked.sha256)
+    status = "unpacked" if package.facts.name in step.configure else "installed"
+    return Installed(package.facts, status, f"{tree}/control", auto=not package.locked.asked)
+
+
+def _lay_stand_ins(root: str, programs: Mapping[str, str]) -> None:
+    for inside, text in programs.items():
+        path = root + inside
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+
+
+def _inside(package: Package) -> str:
+    return f"{_ARCHIVES}/{package.locked.sha256}.deb"

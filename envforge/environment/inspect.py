@@ -1,0 +1,150 @@
+"""What there is in a store, and what a project's environment is. Reads only."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from envforge.build.layer import Built
+from envforge.environment import generations, model
+from envforge.environment.assemble import machine_architecture
+from envforge.environment.project import Project
+from envforge.errors import StoreError
+from envforge.lock import file as lock_file
+from envforge.lock.model import ArchitectureLock, LockedPackage
+from envforge.lock.request import request_of
+from envforge.store import records
+from envforge.store.layout import Store, open_store
+
+_FORMAT_FILE: Final = "format"
+
+
+@frozen
+class EnvironmentInfo:
+    """One project's current environment, as `ls` shows it."""
+
+    name: str
+    environment: str
+    created: int
+    """Seconds since 1970."""
+    last_used: int
+    """Likewise: when it was last entered."""
+    size_bytes: int
+    unique_bytes: int
+    """Of the layers that no other project's current environment has."""
+    generation: int
+    spec: str
+
+
+@frozen
+class EnvironmentDetails:
+    """What `show` and `tree` say of a project."""
+
+    name: str
+    description: str
+    spec: str
+    store: str
+    suite: str
+    architecture: str
+    locked: bool
+    stale: tuple[str, ...]
+    """Parts of the spec that the lock does not fit."""
+    environment: str
+    """Digest; empty where it was never built."""
+    layers: tuple[Built, ...]
+    packages: tuple[LockedPackage, ...]
+
+
+def environments(store_path: str) -> tuple[EnvironmentInfo, ...]:
+    """Return the current environment of every project in the store, by name; nothing where it is not there."""
+    if not os.path.exists(f"{store_path}/{_FORMAT_FILE}"):
+        return ()
+    store = open_store(store_path)
+    sizes: dict[str, int] = {}
+    users: dict[str, int] = {}
+    found = []
+    for project in generations.projects(store):
+        environment = _environment(store, project.current.environment)
+        if environment is None:
+            continue
+        found.append((project, environment))
+        for layer in environment.layers:
+            users[layer.digest] = users.get(layer.digest, 0) + 1
+            sizes[layer.digest] = _built(store, layer).size_bytes
+    return tuple(
+        _info(store, project, environment, sizes, users)
+        for project, environment in sorted(found, key=lambda pair: (pair[0].name, pair[0].spec))
+    )
+
+
+def _info(
+    store: Store,
+    project: generations.Project,
+    environment: model.Environment,
+    sizes: Mapping[str, int],
+    users: Mapping[str, int],
+) -> EnvironmentInfo:
+    own = [layer.digest for layer in environment.layers]
+    current = project.current
+    return EnvironmentInfo(
+        project.name,
+        current.environment,
+        current.created,
+        int(os.stat(store.environment(current.environment)).st_mtime),
+        sum(sizes[digest] for digest in own),
+        sum(sizes[digest] for digest in own if users[digest] == 1),
+        current.number,
+        project.spec,
+    )
+
+
+def describe(project: Project) -> EnvironmentDetails:
+    """Return what is known of a project: its lock and, if it was built, its environment."""
+    spec = project.spec
+    lock = lock_file.read(project.lock_path) if os.path.exists(project.lock_path) else None
+    part = _part(lock.architectures) if lock else None
+    environment = _current(project)
+    return EnvironmentDetails(
+        name=spec.name,
+        description=spec.description,
+        spec=project.spec_path,
+        store=project.store_path,
+        suite=spec.debian.suite,
+        architecture=machine_architecture(),
+        locked=lock is not None,
+        stale=lock_file.stale_parts(lock, request_of(spec)) if lock else (),
+        environment=environment.digest if environment else "",
+        layers=_layers(project, environment) if environment else (),
+        packages=part.packages if part else (),
+    )
+
+
+def _part(parts: tuple[ArchitectureLock, ...]) -> ArchitectureLock | None:
+    here = machine_architecture()
+    return next((part for part in parts if part.architecture == here), None)
+
+
+def _current(project: Project) -> model.Environment | None:
+    if not os.path.exists(f"{project.store_path}/{_FORMAT_FILE}"):
+        return None
+    store = open_store(project.store_path)
+    known = generations.find(store, project.spec_path)
+    return _environment(store, known.current.environment) if known else None
+
+
+def _environment(store: Store, digest: str) -> model.Environment | None:
+    document = records.read(store.environment(digest))
+    return model.from_document(document) if document else None
+
+
+def _layers(project: Project, environment: model.Environment) -> tuple[Built, ...]:
+    store = open_store(project.store_path)
+    return tuple(_built(store, layer) for layer in environment.layers)
+
+
+def _built(store: Store, layer: model.LayerReference) -> Built:
+    record = records.read(store.record(layer.key))
+    if record is None:
+        raise StoreError(f"the store has no record of layer {layer.name}", hint="envforge build")
+    return Built(layer.name, layer.key, layer.digest, record["size_bytes"], record["files"], reused=True)

@@ -1,0 +1,93 @@
+"""Build a project again, apart from what is there, and name every path that came out otherwise."""
+
+import os
+from collections.abc import Iterator
+
+from attrs import evolve, frozen
+
+from envforge.build import builder
+from envforge.build.layer import Built
+from envforge.build.site import Site
+from envforge.environment.assemble import architecture_part
+from envforge.environment.project import Project
+from envforge.lock.model import ArchitectureLock, Lock
+from envforge.progress import Progress
+from envforge.sandbox.identity import Identity
+from envforge.sandbox.worker import call_in_namespace
+from envforge.store import layers, listing
+from envforge.store.layout import Store, open_store
+from envforge.store.listing import Entry
+from envforge.store.staging import staging
+
+
+@frozen
+class Difference:
+    """A path that two builds made differently."""
+
+    layer: str
+    path: str
+    cause: str
+    """What differs: `content`, `mode`, `owner`, …, or `missing`, `new`."""
+
+
+def differences(layer: str, first: bytes, second: bytes) -> Iterator[Difference]:
+    """Yield what differs between two listings of the layer. Pure."""
+    old = {entry.path: entry for entry in listing.iterate(first)}
+    new = {entry.path: entry for entry in listing.iterate(second)}
+    for path in sorted(old.keys() | new.keys()):
+        cause = _cause(old.get(path), new.get(path))
+        if cause:
+            yield Difference(layer, os.fsdecode(path), cause)
+
+
+def _cause(old: Entry | None, new: Entry | None) -> str:
+    if old == new:
+        return ""
+    if old is None:
+        return "new"
+    if new is None:
+        return "missing"
+    fields = {
+        "type": (old.type, new.type),
+        "content": (old.content, new.content),
+        "mode": (old.mode, new.mode),
+        "owner": ((old.uid, old.gid), (new.uid, new.gid)),
+        "time": (old.mtime, new.mtime),
+        "attributes": (old.xattrs, new.xattrs),
+    }
+    return next((name for name, (before, after) in fields.items() if before != after), "links")
+
+
+def rebuild_apart(
+    project: Project, lock: Lock, identity: Identity, built: tuple[Built, ...], progress: Progress
+) -> tuple[Difference, ...]:
+    """Return how the layers `built` differ from those of a build in a store of its own.
+
+    The archives are shared; everything else is made anew. Local files are not built again.
+    """
+    site = Site(open_store(project.store_path), identity.held, project.config)
+    return call_in_namespace(identity, _compare, site, architecture_part(lock), built, progress)
+
+
+def _compare(
+    site: Site, part: ArchitectureLock, built: tuple[Built, ...], progress: Progress
+) -> tuple[Difference, ...]:
+    progress.adopt()
+    digests = {layer.name: layer.digest for layer in built}
+    found: list[Difference] = []
+    with staging(site.store, "verify") as directory:
+        apart = evolve(site, store=_store_with_blobs_of(site.store, f"{directory}/store"))
+        for layer in builder.build_debian(apart, part, progress):
+            if digests[layer.name] != layer.digest:
+                first = layers.read_listing(site.store, site.held, digests[layer.name])
+                second = layers.read_listing(apart.store, site.held, layer.digest)
+                found += differences(layer.name, first, second)
+    progress.done()
+    return tuple(found)
+
+
+def _store_with_blobs_of(store: Store, path: str) -> Store:
+    apart = open_store(path)
+    os.rmdir(f"{apart.path}/blobs")
+    os.symlink(f"{store.path}/blobs", f"{apart.path}/blobs")
+    return apart

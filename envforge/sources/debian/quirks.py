@@ -1,0 +1,122 @@
+"""State of one machine that packages make while they are installed, and that no layer may hold.
+
+A reviewed table: part of the recipe format, so a change that moves bytes raises that number. Stand-ins lie over
+the real programs while packages are configured (`build/scaffold.py`); removed paths go afterwards.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import frozen
+
+NOTHING: Final = "#!/bin/sh\nexit 0\n"
+"""A program that says that all is well."""
+
+
+@frozen
+class Quirk:
+    """What one package needs while it is configured, and what is taken away afterwards."""
+
+    package: str
+    """Empty for every set."""
+    why: str
+    stand_ins: tuple[tuple[str, str], ...] = ()
+    """Path and text of programs that take the place of real ones."""
+    removed: tuple[str, ...] = ()
+    """Shell patterns of paths."""
+
+
+TABLE: Final = (
+    Quirk(
+        "",
+        "nothing is started, and libc6 does not wait a second for services that are not there",
+        stand_ins=(
+            ("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n"),
+            ("/usr/sbin/start-stop-daemon", NOTHING),
+            ("/usr/bin/ischroot", NOTHING),
+        ),
+    ),
+    Quirk(
+        "",
+        "logs, caches and backups of this run",
+        removed=(
+            "/etc/.pwd.lock",
+            "/etc/group-",
+            "/etc/gshadow-",
+            "/etc/passwd-",
+            "/etc/shadow-",
+            "/etc/subgid-",
+            "/etc/subuid-",
+            "/etc/ld.so.cache",
+            "/root/.rnd",
+            "/var/cache/apt/*",
+            "/var/cache/debconf/*-old",
+            "/var/cache/ldconfig/aux-cache",
+            "/var/cache/man/*",
+            "/var/lib/dpkg/*-old",
+            "/var/log/alternatives.log",
+            "/var/log/apt/*",
+            "/var/log/bootstrap.log",
+            "/var/log/dpkg.log",
+            "/var/log/faillog",
+            "/var/log/lastlog",
+        ),
+    ),
+    Quirk(
+        "",
+        "dpkg's database is a layer of its own",
+        removed=(
+            "/var/lib/dpkg/arch",
+            "/var/lib/dpkg/available",
+            "/var/lib/dpkg/cmethopt",
+            "/var/lib/dpkg/diversions",
+            "/var/lib/dpkg/info",
+            "/var/lib/dpkg/lock",
+            "/var/lib/dpkg/lock-frontend",
+            "/var/lib/dpkg/parts",
+            "/var/lib/dpkg/statoverride",
+            "/var/lib/dpkg/status",
+            "/var/lib/dpkg/tmp.ci",
+            "/var/lib/dpkg/triggers",
+            "/var/lib/dpkg/updates",
+            "/var/lib/apt/extended_states",
+        ),
+    ),
+    Quirk(
+        "",
+        "what makes one machine that machine; systemd and dbus make it at first start",
+        removed=(
+            "/etc/machine-id",
+            "/var/lib/dbus/machine-id",
+            "/var/lib/systemd/credential.secret",
+            "/var/lib/systemd/random-seed",
+        ),
+    ),
+    Quirk("openssh-server", "host keys belong to a machine", stand_ins=(("/usr/bin/ssh-keygen", NOTHING),)),
+    Quirk("ssl-cert", "so does a certificate's key", stand_ins=(("/usr/sbin/make-ssl-cert", NOTHING),)),
+    Quirk(
+        "postgresql-common",
+        "a database cluster has an identity of its own",
+        stand_ins=(("/usr/bin/pg_createcluster", NOTHING),),
+    ),
+    Quirk(
+        "mariadb-server",
+        "likewise",
+        stand_ins=(("/usr/bin/mariadb-install-db", NOTHING), ("/usr/bin/mysql_install_db", NOTHING)),
+    ),
+)
+
+
+def stand_ins(packages: Iterable[str]) -> dict[str, str]:
+    """Return path and text of the stand-ins for a set of packages."""
+    return {path: text for quirk in _of(packages) for path, text in quirk.stand_ins}
+
+
+def removed(packages: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns of what is removed after configuring a set of packages."""
+    return tuple(pattern for quirk in _of(packages) for pattern in quirk.removed)
+
+
+def _of(packages: Iterable[str]) -> list[Quirk]:
+    names = {name.partition(":")[0] for name in packages}
+    return [quirk for quirk in TABLE if not quirk.package or quirk.package in names]
