@@ -43,9 +43,9 @@ class Config:
     """Certificates to trust besides the system's, in PEM. Empty: the system's, or `SSL_CERT_FILE`."""
     snapshot: str = DEFAULT_SNAPSHOT
     """Where files are looked for that every mirror has dropped. Empty: nowhere."""
-    mirrors: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    mirrors: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
     """Addresses to fetch from, by archive: `debian`, `debian-security`, or the URI that a spec names."""
-    keys: Mapping[str, str] = field(factory=dict)
+    keys: Mapping[str, str] = field(factory=dict, hash=False)
     """Files with further signing keys, by archive like `mirrors`: for mirrors that sign by themselves."""
 
 

@@ -34,7 +34,6 @@ class PackagesFile:
     """One Packages file of a suite."""
 
     component: str
-    """Empty in a flat archive."""
     architecture: str
     """Of the directory it lies in: the one asked for, or `all`."""
     index: PackageIndex
@@ -94,16 +93,13 @@ def _packages_files(
         elif kind != "all":
             raise IntegrityError(
                 f"{release.base}: the suite {release.source.suite} has no packages of "
-                f"{component or 'any component'} for {architecture}",
+                f"{component} for {architecture}",
                 hint="check `components` in the spec",
             )
 
 
 def _directories(release: Release, architecture: str) -> Iterator[tuple[str, str, str]]:
     """Yield component, directory and architecture of each Packages file to look for."""
-    if release.source.suite.endswith("/"):
-        yield "", "", architecture
-        return
     apart = release.fields.get("No-Support-for-Architecture-all", "") != "Packages"
     kinds = [architecture]
     if apart and "all" in release.fields.get("Architectures", "").split():
@@ -141,7 +137,7 @@ def _urls(mirrors: Mirrors, release: Release, path: str, sha256: str) -> list[st
     bases = dict.fromkeys((release.base, *mirrors.of(release.source.archive)))
     names = [path]
     if release.by_hash:
-        names.insert(0, f"{path.rpartition('/')[0]}/by-hash/SHA256/{sha256}".lstrip("/"))
+        names.insert(0, f"{path.rpartition('/')[0]}/by-hash/SHA256/{sha256}")
     return [f"{base}/{release.source.directory}/{name}" for base in bases for name in names]
 
 

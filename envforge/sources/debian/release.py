@@ -52,8 +52,8 @@ class Source:
 
     @property
     def directory(self) -> str:
-        """Where its indexes lie, relative to the archive. A suite that ends in `/` is a flat archive."""
-        return self.suite.rstrip("/") if self.suite.endswith("/") else f"dists/{self.suite}"
+        """Where its indexes lie, relative to the archive."""
+        return f"dists/{self.suite}"
 
 
 @frozen
@@ -123,7 +123,7 @@ def parse(signed: Signed, source: Source, base: str) -> Release:
 def _fetch_from(access: Access, base: str, source: Source) -> Release:
     url = f"{base}/{source.directory}/InRelease"
     try:
-        data = _fetch_remembering(access.store, access.fetcher, url)
+        data = fetch_remembered(access, url)
     except FileMissingError:
         return _fetch_detached(access.fetcher, base, source)
     return parse(verify_inline(data, source.certs, url), source, base)
@@ -142,18 +142,21 @@ def _fetch_detached(fetcher: Fetcher, base: str, source: Source) -> Release:
     return parse(verify_detached(data, signature, source.certs, url), source, base)
 
 
-def _fetch_remembering(store: Store, fetcher: Fetcher, url: str) -> bytes:
-    """Return a small file, again from the store where the mirror says that it has not changed."""
-    record = f"{store.path}/tools/release-{hashlib.sha256(url.encode()).hexdigest()}.json"
-    known = records.read(record) or {}
-    if known and not blobs.has(store, known["sha256"]):
+def fetch_remembered(access: Access, url: str) -> bytes:
+    """Return a small file, from the store where the mirror says that it has not changed since.
+
+    Raises NetworkError, IntegrityError.
+    """
+    path = f"{access.store.path}/tools/release-{hashlib.sha256(url.encode()).hexdigest()}.json"
+    known = records.read(path) or {}
+    if known and not blobs.has(access.store, known["sha256"]):
         known = {}
-    answer = fetcher.fetch_small([url], limit=_SIZE_MAX_BYTES, validators=known.get("validators"))
+    answer = access.fetcher.fetch_small([url], limit=_SIZE_MAX_BYTES, validators=known.get("validators"))
     if answer.unchanged:
-        return blobs.read(store, known["sha256"])
+        return blobs.read(access.store, known["sha256"])
     if answer.validators:
-        sha256 = blobs.put(store, answer.data)
-        records.write(store, record, {"validators": dict(answer.validators), "sha256": sha256})
+        sha256 = blobs.put(access.store, answer.data)
+        records.write(access.store, path, {"validators": dict(answer.validators), "sha256": sha256})
     return answer.data
 
 

@@ -1,0 +1,153 @@
+"""Which packages a lock holds: apt's answer over what is pinned. What is pinned stays unless it cannot.
+
+apt is told that the pinned packages are installed already. So it changes no more of them than the request
+needs, also where an archive has dropped the pinned version: the lock's own relations tell apt enough of it.
+"""
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from envforge.errors import ResolveError
+from envforge.lock.model import LockedArchive, LockedPackage, Request
+from envforge.sources.debian import relations, resolver
+from envforge.sources.debian.index import SuiteIndex
+from envforge.sources.debian.packages import Package
+from envforge.sources.debian.resolver import Answer, Installed, Wish, split_request
+from envforge.sources.debian.workspace import Workspace
+
+
+@frozen
+class Pins:
+    """What is pinned for one architecture, and what may leave its pin."""
+
+    packages: tuple[LockedPackage, ...] = ()
+    archives: tuple[LockedArchive, ...] = ()
+    free: frozenset[str] = frozenset()
+    """Names that may change nevertheless."""
+    same_frame: bool = True
+    """They were chosen from the same suites, in the same way."""
+
+    def version(self, name: str, pattern: str = "") -> str:
+        """Return the version that a name is pinned to, if it is and that fits the pattern; else nothing."""
+        if name in self.free:
+            return ""
+        found = next((package.version for package in self.packages if package.name == name), "")
+        return found if not pattern or fnmatch.fnmatchcase(found, pattern) else ""
+
+    def provides(self, name: str) -> bool:
+        """Return whether a pinned package provides a name."""
+        return any(_provides(package, name) for package in self.packages)
+
+
+def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackage, ...]:
+    """Return the closure of a request, sorted. Raises ResolveError."""
+    asked = dict(map(split_request, request.packages))
+    resolver.check_known(space.suites, [name for name in asked if not pins.version(name)])
+    wanted = {**dict.fromkeys(resolver.base_names(space.suites), ""), **asked}
+    failure = ResolveError("nothing was asked for")
+    for wish in _wishes(wanted, request, pins):
+        try:
+            answer = resolver.resolve(space, wish)
+        except ResolveError as error:
+            failure = error
+        else:
+            installed = {item.name for item in wish.installed}
+            kept = [package for package in pins.packages if package.name in installed]
+            return _mark_asked(_joined(space.suites, answer, kept), asked)
+    raise failure
+
+
+def _wishes(wanted: Mapping[str, str], request: Request, pins: Pins) -> Iterator[Wish]:
+    """Yield what to ask apt for, in order: each leaves less as it was, and the last one nothing."""
+    fresh = Wish(tuple(_word(*item) for item in wanted.items()), request.recommends)
+    if pins.packages and pins.same_frame:
+        installed = tuple(_installed(package, wanted) for package in pins.packages)
+        for firmly in (True, False):
+            yield Wish(tuple(_words(wanted, pins, firmly=firmly)), request.recommends, installed)
+    elif pins.packages:
+        pinned = tuple((item.name, item.version) for item in pins.packages if item.name not in pins.free)
+        yield evolve(fresh, preferred=pinned)
+    yield fresh
+
+
+def _words(wanted: Mapping[str, str], pins: Pins, *, firmly: bool) -> Iterator[str]:
+    """Yield what to ask for beside what is pinned; `firmly` also asks for what is pinned, as it is."""
+    for name, pattern in wanted.items():
+        pinned = pins.version(name, pattern)
+        if pinned and firmly:
+            yield _word(name, pinned)
+        elif pinned or not pins.provides(name):
+            yield _word(name, pattern)
+    yield from sorted(pins.free - wanted.keys())
+
+
+def _word(name: str, pattern: str) -> str:
+    return f"{name}={pattern}" if pattern else name
+
+
+def _installed(package: LockedPackage, wanted: Mapping[str, str]) -> Installed:
+    needed = package.name in wanted or any(_provides(package, name) for name in wanted)
+    return Installed(
+        name=package.name,
+        version=package.version,
+        architecture=package.architecture,
+        essential=package.essential,
+        priority=package.priority,
+        multi_arch=package.multi_arch,
+        relations=package.relations,
+        auto=not needed,
+    )
+
+
+def _joined(
+    suites: Sequence[SuiteIndex], answer: Answer, kept: Sequence[LockedPackage]
+) -> dict[str, LockedPackage]:
+    """Return the packages by name: what stays, without what goes, and what apt chose."""
+    packages = {item.name: _found_again(suites, item) for item in kept if item.name not in answer.removed}
+    for chosen in answer.chosen:
+        packages[chosen.package.name] = _locked(chosen.package, chosen.suite.source.name)
+    return packages
+
+
+def _found_again(suites: Sequence[SuiteIndex], package: LockedPackage) -> LockedPackage:
+    """Return a pinned package, moved to another suite where only that one still has it."""
+    places = [
+        (suite.source.name, found.path)
+        for suite in suites
+        for found in suite.find(package.name)
+        if found.sha256 == package.sha256
+    ]
+    if not places or any(name == package.archive for name, _ in places):
+        return package
+    return evolve(package, archive=places[0][0], path=places[0][1])
+
+
+def _mark_asked(packages: Mapping[str, LockedPackage], asked: Mapping[str, str]) -> tuple[LockedPackage, ...]:
+    virtual = [name for name in asked if name not in packages]
+    return tuple(
+        evolve(package, asked=name in asked or any(_provides(package, other) for other in virtual))
+        for name, package in sorted(packages.items())
+    )
+
+
+def _locked(package: Package, archive: str) -> LockedPackage:
+    return LockedPackage(
+        name=package.name,
+        version=package.version,
+        architecture=package.architecture,
+        archive=archive,
+        path=package.path,
+        size=package.size,
+        sha256=package.sha256,
+        essential=package.essential,
+        priority=package.priority,
+        multi_arch=package.multi_arch,
+        relations=tuple(sorted(package.relations.items())),
+    )
+
+
+def _provides(package: LockedPackage, name: str) -> bool:
+    text = dict(package.relations).get("Provides", "")
+    return name in text and any(group[0].name == name for group in relations.parse(text))

@@ -1,0 +1,72 @@
+"""The part of a spec that resolving depends on, and how it differs from what a lock was made for. Pure."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from attrs import fields
+
+from envforge.lock.model import Lock, Request, RequestedArchive
+from envforge.spec.model import Archive, Spec
+
+_SHOWN_MAX: Final = 4
+
+
+def request_of(spec: Spec) -> Request:
+    """Return what a spec asks for, normalised: two specs that ask for the same give equal requests."""
+    debian = spec.debian
+    return Request(
+        suite=debian.suite,
+        pockets=_sorted(debian.pockets),
+        components=_sorted(debian.components),
+        packages=_sorted(debian.packages),
+        recommends=debian.recommends,
+        archives=tuple(sorted(map(_archive, debian.archives), key=lambda archive: archive.name)),
+    )
+
+
+def stale_parts(lock: Lock, request: Request) -> tuple[str, ...]:
+    """Return the parts of the request that differ from the lock's, by their spec keys, with what differs."""
+    then, now = lock.request, request
+    parts = []
+    for attribute in fields(Request):
+        old, new = getattr(then, attribute.name), getattr(now, attribute.name)
+        if old != new:
+            name = "archive" if attribute.name == "archives" else attribute.name
+            parts.append(f"debian.{name} ({_difference(old, new)})")
+    return tuple(parts)
+
+
+def _archive(archive: Archive) -> RequestedArchive:
+    uri = archive.uri.rstrip("/")
+    parts = urlsplit(uri)
+    return RequestedArchive(
+        name=f"{parts.netloc.rpartition('@')[2]}{parts.path} {archive.suite}",
+        suite=archive.suite,
+        components=_sorted(archive.components),
+        uri=uri,
+        key=f"{archive.key} {archive.key_source}".strip(),
+    )
+
+
+def _sorted(values: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(values)))
+
+
+def _difference(old: object, new: object) -> str:
+    if not isinstance(old, tuple) or not isinstance(new, tuple):
+        return f"{_text(old)} -> {_text(new)}"
+    added = [f"+ {_text(item)}" for item in new if item not in old]
+    removed = [f"- {_text(item)}" for item in old if item not in new]
+    return _shortened([*added, *removed])
+
+
+def _shortened(items: Sequence[str]) -> str:
+    more = len(items) - _SHOWN_MAX
+    return ", ".join(items[:_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, RequestedArchive):
+        return value.name
+    return str(value).lower() if isinstance(value, bool) else str(value)
