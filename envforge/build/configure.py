@@ -5,13 +5,13 @@
     below…       layers that are configured already
     farm         the packages' files
 
-The scaffold is one of the lower layers, so nothing of it gets into the layer, and real files come to light again.
+The scaffold is one of the lower layers, so nothing of it gets into the layer.
 """
 
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from envforge.build import bytecode, normalize, script
 from envforge.build.layer import Made, Notes
@@ -30,7 +30,18 @@ from envforge.store.scan import scan
 
 _FAILED: Final = re.compile(r"^dpkg: error processing package (\S+)", re.MULTILINE)
 _LOG_LINES: Final = 20
-_HOSTNAME: Final = "localhost"
+
+
+class _Run(TypedDict):
+    """What both ways of running take."""
+
+    lowers: Sequence[str]
+    upper: str
+    work: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    output: int
+    binds: Sequence[Bind]
 
 
 def run(
@@ -45,8 +56,9 @@ def run(
     for path in (upper, f"{directory}/work", f"{directory}/scaffold"):
         os.makedirs(path, 0o755)
     scaffold = write_scaffold(site, f"{directory}/scaffold", step, packages, below)
-    lowers = [f"{directory}/scaffold", *(made.layer.root for made in below)]
-    owners = _configure(site, directory, step, scaffold, lowers, below)
+    code, owners = _run_scripts(site, directory, step, scaffold, below)
+    if code:
+        raise _failure(step, code, f"{directory}/log")
     changes = database.changed_database(upper)
     bytecode.mend(upper)
     normalize.remove_paths(upper, quirks.removed(packages))
@@ -55,38 +67,26 @@ def run(
     return scan(upper, owners), {"database": database.changes_to_json(changes)}
 
 
-def _configure(
-    site: Site,
-    directory: str,
-    step: Step,
-    scaffold: Scaffold,
-    lowers: Sequence[str],
-    below: Sequence[Made],
-) -> dict[bytes, Owner] | None:
-    """Run the scripts; return the true owners of what they wrote where the disk cannot hold them."""
-    upper, work, log = f"{directory}/layer/root", f"{directory}/work", f"{directory}/log"
-    command = [
-        "/bin/sh",
-        "-c",
-        script.configure_script(scaffold.preinsts, step.configure, first=not below[1:]),
-    ]
-    environment = script.environment(step.epoch)
-    owners: dict[bytes, Owner] | None = None
-    with open(log, "wb") as output:
+def _run_scripts(
+    site: Site, directory: str, step: Step, scaffold: Scaffold, below: Sequence[Made]
+) -> tuple[int, dict[bytes, Owner] | None]:
+    """Run the scripts; return their exit code, and the true owners where the disk cannot hold them."""
+    text = script.configure_script(
+        scaffold.preinsts, step.configure, first=len(below) == 1, unpack=scaffold.unpack
+    )
+    with open(f"{directory}/log", "wb") as output:
+        common = _Run(
+            lowers=[f"{directory}/scaffold", *(made.layer.root for made in below)],
+            upper=f"{directory}/layer/root",
+            work=f"{directory}/work",
+            command=["/bin/sh", "-c", text],
+            environment=script.environment(step.epoch),
+            output=output.fileno(),
+            binds=scaffold.binds,
+        )
         if site.held == "flat":
-            code, owners = run_supervised(
-                lowers=lowers, upper=upper, work=work, command=command, environment=environment,
-                output=output.fileno(), binds=scaffold.binds, hostname=_HOSTNAME,
-                owners=_true_owners(site, below),
-            )  # fmt: skip
-        else:
-            code = run_in_tree(
-                lowers=lowers, upper=upper, work=work, command=command, environment=environment,
-                output=output.fileno(), binds=scaffold.binds, hostname=_HOSTNAME,
-            )  # fmt: skip
-    if code:
-        raise _failure(step, code, log)
-    return owners
+            return run_supervised(**common, owners=_true_owners(site, below))
+        return run_in_tree(**common), None
 
 
 def _true_owners(site: Site, below: Sequence[Made]) -> dict[bytes, Owner]:

@@ -1,4 +1,4 @@
-"""The database layer: what speaks of all packages at once. dpkg's database, apt's marks, the linker's cache."""
+"""The database layer, which speaks of all packages: dpkg's database, apt's marks, the linker's cache."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -57,7 +57,7 @@ class EnvironmentDetails:
 
 
 def environments(store_path: str) -> tuple[EnvironmentInfo, ...]:
-    """Return the current environment of every project in the store, by name; nothing where it is not there."""
+    """Return the current environment of every project in the store, by name; none where there is no store."""
     if not os.path.exists(f"{store_path}/{_FORMAT_FILE}"):
         return ()
     store = open_store(store_path)

@@ -1,7 +1,7 @@
 """State of one machine that packages make while they are installed, and that no layer may hold.
 
-A reviewed table: part of the recipe format, so a change that moves bytes raises that number. Stand-ins lie over
-the real programs while packages are configured (`build/scaffold.py`); removed paths go afterwards.
+A reviewed table: part of the recipe format, so a change that moves bytes raises that number. Stand-ins lie
+over the real programs while packages are configured (`build/scaffold.py`); removed paths go afterwards.
 """
 
 from collections.abc import Iterable
