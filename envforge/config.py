@@ -41,6 +41,9 @@ class Config:
     """A proxy for http and https, if neither `http_proxy` nor `https_proxy` is set. Empty: as apt is told."""
     ca_file: str = ""
     """Certificates to trust besides the system's, in PEM. Empty: the system's, or `SSL_CERT_FILE`."""
+    check_valid_until: bool = True
+    """Whether an index that says it has expired is refused. `false` also holds where the host's apt is told so
+    (`Acquire::Check-Valid-Until`): for mirrors of an earlier day. Signatures are checked all the same."""
     snapshot: str = DEFAULT_SNAPSHOT
     """Where files are looked for that every mirror has dropped. Empty: nowhere."""
     mirrors: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
@@ -116,6 +119,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")  # noqa: TRY004 - as above
+    return value
+
+
 def _path(value: Any) -> str:
     path = os.path.expanduser(_text(value))
     if not os.path.isabs(path):
@@ -171,6 +180,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "timeout_s": _number(1, 3600),
     "proxy": _proxy,
     "ca_file": _path,
+    "check_valid_until": _flag,
     "snapshot": _snapshot,
     "mirrors": _mirrors,
     "keys": _keys,

@@ -35,6 +35,9 @@ from envforge.lock.model import (
     Request,
     RequestedArchive,
 )
+from envforge.lock.request import stale_parts
+
+__all__ = ["FILE_NAME", "dumps", "loads", "read", "stale_parts", "write"]
 
 FILE_NAME: Final = "envforge.lock"
 _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do not edit it.\n"

@@ -10,6 +10,7 @@ from pysequoia import Cert
 from envforge import config as configuration
 from envforge.config import Config
 from envforge.errors import ResolveError
+from envforge.lock.changes import Change, changes
 from envforge.lock.choose import Pins, choose
 from envforge.lock.model import (
     ArchitectureLock,
@@ -24,6 +25,8 @@ from envforge.sources.debian import index, mirrors, signature, tooltree, workspa
 from envforge.sources.debian.index import SuiteIndex
 from envforge.sources.debian.release import Access, Source, fetch_remembered
 from envforge.store.layout import Store
+
+__all__ = ["Change", "changes", "resolve"]
 
 _KEPT: Final = "@"
 """In the name of an older index, which only pinned packages come from: `bookworm@2026-07-11T10:16:37Z`."""

@@ -67,12 +67,24 @@ def parse_deb822(text: str) -> Iterator[Entry]:
 
 def read_proxies(directory: str = APT_DIRECTORY) -> dict[str, str]:
     """Return the proxies that apt is told to use, as far as there are any: `http` and `https`."""
-    settings: dict[str, str] = {}
-    for path in (*_parts(f"{directory}/apt.conf.d"), f"{directory}/apt.conf"):
-        settings.update(parse_settings(_text_of(path)))
+    settings = read_settings(directory)
     found = {scheme: settings.get(f"acquire::{scheme}::proxy", "") for scheme in ("http", "https")}
     found["https"] = found["https"] or found["http"]
     return {scheme: proxy for scheme, proxy in found.items() if proxy and proxy.upper() != "DIRECT"}
+
+
+def checks_dates(directory: str = APT_DIRECTORY) -> bool:
+    """Return whether apt refuses indexes that say they have expired: yes, unless it is told not to."""
+    setting = read_settings(directory).get("acquire::check-valid-until", "true").lower()
+    return setting not in {"false", "no", "off", "without", "disable", "0"}
+
+
+def read_settings(directory: str = APT_DIRECTORY) -> dict[str, str]:
+    """Return all of apt's settings there, by their full names in lower case."""
+    settings: dict[str, str] = {}
+    for path in (*_parts(f"{directory}/apt.conf.d"), f"{directory}/apt.conf"):
+        settings.update(parse_settings(_text_of(path)))
+    return settings
 
 
 def parse_settings(text: str) -> dict[str, str]:

@@ -53,6 +53,8 @@ class Mirrors:
     """For `debian`, `debian-security`, and the URIs of further archives that the user has mirrors for."""
     snapshot: str = ""
     """Address of the snapshot service, or nothing."""
+    check_valid_until: bool = True
+    """Whether an index that says it has expired is refused."""
 
     def of(self, archive: str) -> tuple[str, ...]:
         """Return the addresses of an archive: `debian`, `debian-security` or its URI."""
@@ -63,7 +65,8 @@ def discover(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Mirr
     """Return the mirrors to use on this host."""
     host = _official(hostapt.read_sources(apt_directory))
     addresses = {name: (*host.get(name, ()), *DEFAULTS[name]) for name in DEFAULTS}
-    return Mirrors({**addresses, **config.mirrors}, config.snapshot)
+    checks = config.check_valid_until and hostapt.checks_dates(apt_directory)
+    return Mirrors({**addresses, **config.mirrors}, config.snapshot, checks)
 
 
 def open_fetcher(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Fetcher:
