@@ -1,0 +1,11 @@
+"""Owners where a user has a single id: a supervisor answers what such a map cannot.
+
+Maintainer scripts run in a namespace that maps one id, under a seccomp filter that reports every call which
+shows or changes an owner. The supervisor does what it can for real (with the one id, so that copy-up, times
+and set-id bits are the kernel's own work), remembers the rest, and tells the truth when the program asks.
+What a script writes is then the same for a plain user as for root. Not a security boundary: the namespace is.
+"""
+
+from envforge.sandbox.owners.model import Owner
+
+__all__ = ["Owner"]

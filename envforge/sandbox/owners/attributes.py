@@ -1,0 +1,160 @@
+"""The table of what is true of files although the file system cannot hold it: owners, devices, ACLs.
+
+    (inode number, device) -> Owned, each inode held by an O_PATH descriptor
+
+The descriptor keeps the number from being given to another file, and follows renames, so an entry can never
+speak of the wrong file. Nothing here knows processes or paths.
+"""
+
+import os
+import resource
+import stat
+
+from attrs import define, field
+
+from envforge.errors import CapabilityError
+from envforge.sandbox.owners import kernel
+from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, Key
+
+_ROOM = 64
+"""Descriptors that are left to the work of a call."""
+_FIRST_SWEEP = 512
+
+
+@define(slots=True, eq=False)
+class Owned:
+    """What is true of one inode."""
+
+    uid: int = 0
+    gid: int = 0
+    kind: int = 0
+    """S_IFCHR or S_IFBLK of a device that a regular file stands for."""
+    device: tuple[int, int] = (0, 0)
+    access_acl: bytes = b""
+    default_acl: bytes = b""
+    pins: dict[Key, int] = field(factory=dict)
+    """The inode's numbers (links to a copied-up file can have several), and a descriptor that holds each."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Say if the file system's own answer is the truth."""
+        return not (self.uid or self.gid or self.kind or self.access_acl or self.default_acl)
+
+
+@define(slots=True)
+class Attributes:
+    """Finds and keeps what is true of files. Its lookups speak of the file that `kernel.look` saw last."""
+
+    limit: int = field(factory=lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _ROOM)
+    """How many inodes can be held."""
+    table: dict[Key, Owned] = field(factory=dict)
+    _moving: list[tuple[Key, Owned]] = field(factory=list)
+    """Files of lower layers: their number changes when they are copied up."""
+    _pinned: int = 0
+    _sweep_at: int = _FIRST_SWEEP
+
+    def find(self) -> Owned | None:
+        """Return what is true of the file that was looked at; None if what the kernel says is."""
+        key = kernel.key()
+        owned = self.table.get(key)
+        if owned is not None or not self._moving:
+            return owned
+        links, mode = kernel.links_and_mode()
+        # A copied-up file has a single link, a farm's has several: its further links are made under our eyes.
+        if links > 1 or stat.S_ISDIR(mode):
+            return None
+        saved = bytes(kernel.STATX)
+        for entry in tuple(self._moving):
+            self._follow(*entry)
+        kernel.STATX[:] = saved
+        return self.table.get(key)
+
+    def _follow(self, key: Key, owned: Owned) -> None:
+        if not kernel.look(owned.pins[key], b"", AT_EMPTY_PATH) or kernel.key() == key:
+            return
+        self._moving.remove((key, owned))
+        owned.pins[kernel.key()] = owned.pins.pop(key)
+        self.table.setdefault(kernel.key(), owned)
+        if self.table.get(key) is owned:
+            self._inherit(key)
+
+    def _inherit(self, key: Key) -> None:
+        """Let another path of the same lower inode, which has not been copied up, have its number."""
+        del self.table[key]
+        for other_key, other in self._moving:
+            if other_key == key:
+                self.table[key] = other
+                return
+
+    def keep(self, descriptor: int) -> Owned:
+        """Return the entry of an open file, made if it has none. The descriptor stays the caller's."""
+        kernel.look(descriptor, b"", AT_EMPTY_PATH)
+        owned = self.find()
+        if owned is None:
+            owned = Owned()
+            self.add_name(descriptor, owned)
+        return owned
+
+    def add_name(self, descriptor: int, owned: Owned) -> None:
+        """Let `owned` speak of an open file too."""
+        kernel.look(descriptor, b"", AT_EMPTY_PATH)
+        key = kernel.key()
+        if key not in self.table:
+            owned.pins[key] = self._pin(descriptor)
+            self.table[key] = owned
+
+    def preload(self, path: bytes, owned: Owned) -> None:
+        """Take over what is known of a lower layer's path. Raises OSError where it does not exist."""
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            kernel.look(descriptor, b"", AT_EMPTY_PATH)
+            key = kernel.key()
+            _, mode = kernel.links_and_mode()
+            owned.pins[key] = self._pin(descriptor)
+            self.table.setdefault(key, owned)
+            if not stat.S_ISDIR(mode):
+                self._moving.append((key, owned))
+        finally:
+            os.close(descriptor)
+
+    def settle(self, owned: Owned) -> None:
+        """Forget an entry that says no more than the file system does."""
+        if owned.is_plain:
+            self._release(owned)
+
+    def _release(self, owned: Owned) -> None:
+        self._moving = [entry for entry in self._moving if entry[1] is not owned]
+        for key, pin in owned.pins.items():
+            if self.table.get(key) is owned:
+                self._inherit(key)
+            os.close(pin)
+        self._pinned -= len(owned.pins)
+        owned.pins.clear()
+
+    def _pin(self, descriptor: int) -> int:
+        if self._pinned >= self._sweep_at:
+            self._sweep()
+        self._pinned += 1
+        return os.dup(descriptor)
+
+    def _sweep(self) -> None:
+        """Let go of files that have been deleted. Raises CapabilityError if that leaves no room."""
+        for owned in set(self.table.values()):
+            if all(map(_is_deleted, owned.pins.values())):
+                self._release(owned)
+        if self._pinned >= self.limit:
+            raise self._too_many()
+        self._sweep_at = min(self.limit, max(_FIRST_SWEEP, 2 * self._pinned))
+
+    def _too_many(self) -> CapabilityError:
+        return CapabilityError(
+            f"more than {self.limit} files with other owners than root; each needs an open descriptor",
+            hint="raise the hard limit of open files (ulimit -Hn), or get a subordinate id range",
+        )
+
+
+def _is_deleted(descriptor: int) -> bool:
+    if not kernel.look(descriptor, b"", AT_EMPTY_PATH):
+        return True
+    links, mode = kernel.links_and_mode()
+    return links == 0 and not stat.S_ISDIR(mode)

@@ -1,0 +1,79 @@
+"""Calls that change owners: the kernel does what it can (copy-up, set-id bits), the table keeps the rest."""
+
+import errno
+import os
+
+from attrs import define
+
+from envforge.sandbox.owners import kernel, memory, notify
+from envforge.sandbox.owners.identities import CAP_CHOWN, Identity
+from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
+from envforge.sandbox.owners.names import Place
+from envforge.sandbox.owners.world import CONTINUE, NO_ID, World
+
+_AT_FDCWD = 0xFFFFFF9C
+
+
+def may_chown(identity: Identity, old: tuple[int, int], new: tuple[int, int]) -> bool:
+    """Say if the identity may change a file's owner and group so; NO_ID leaves one as it is (chown(2))."""
+    if identity.can(CAP_CHOWN):
+        return True
+    owns = identity.uids[3] == old[0]
+    user_ok = new[0] == NO_ID or (owns and new[0] == old[0])
+    group_ok = new[1] == NO_ID or (owns and (new[1] == old[1] or identity.in_group(new[1])))
+    return user_ok and group_ok
+
+
+@define(slots=True)
+class ChownCalls:
+    """Changes owners."""
+
+    world: World
+
+    def chown(self, pid: int, name: int, user: int, group: int, *_: int) -> int:
+        return self.fchownat(pid, _AT_FDCWD, name, user, group, 0)
+
+    def lchown(self, pid: int, name: int, user: int, group: int, *_: int) -> int:
+        return self.fchownat(pid, _AT_FDCWD, name, user, group, AT_SYMLINK_NOFOLLOW)
+
+    def fchown(self, pid: int, descriptor: int, user: int, group: int, *_: int) -> int:
+        place = self.world.names.of_descriptor(pid, descriptor)
+        return self._chown(pid, place, user & NO_ID, group & NO_ID, 0)
+
+    def fchownat(
+        self, pid: int, directory: int, name: int, user: int, group: int, flags: int, *_: int
+    ) -> int:
+        path = memory.text(pid, name)
+        if path is None or (not path and not flags & AT_EMPTY_PATH):
+            return CONTINUE
+        place = self.world.names.locate(pid, directory, path)
+        no_follow = os.O_NOFOLLOW if path and flags & AT_SYMLINK_NOFOLLOW else 0
+        return self._chown(pid, place, user & NO_ID, group & NO_ID, no_follow)
+
+    def _chown(self, pid: int, place: Place, user: int, group: int, no_follow: int) -> int:
+        base, path = place
+        try:
+            descriptor = os.open(path, os.O_PATH | no_follow, dir_fd=None if base < 0 else base)
+        except OSError:
+            return CONTINUE  # the kernel knows the errno
+        try:
+            if not notify.is_waiting(self.world.listener, self.world.identifier):
+                return CONTINUE
+            return self._change(self.world.identities.of(pid), descriptor, user, group)
+        finally:
+            os.close(descriptor)
+
+    def _change(self, identity: Identity, descriptor: int, user: int, group: int) -> int:
+        kernel.look(descriptor, b"", AT_EMPTY_PATH)
+        owned = self.world.attributes.find()
+        old = (owned.uid, owned.gid) if owned else (0, 0)
+        if not may_chown(identity, old, (user, group)):
+            return -errno.EPERM
+        kernel.change_owner(descriptor, NO_ID if user == NO_ID else 0, NO_ID if group == NO_ID else 0)
+        new = (old[0] if user == NO_ID else user, old[1] if group == NO_ID else group)
+        if new == (0, 0) and owned is None:
+            return 0
+        owned = self.world.attributes.keep(descriptor)
+        owned.uid, owned.gid = new
+        self.world.attributes.settle(owned)
+        return 0

@@ -1,0 +1,103 @@
+"""Calls that give, move and take names: a link can get another number, others may not touch root's."""
+
+import errno
+import os
+import stat
+
+from attrs import define
+
+from envforge.sandbox.owners.attributes import Owned
+from envforge.sandbox.owners.identities import CAP_DAC_OVERRIDE, ROOT, Identity
+from envforge.sandbox.owners.kernel import AT_SYMLINK_FOLLOW
+from envforge.sandbox.owners.names import Place, directory_of, parent_of
+from envforge.sandbox.owners.world import CONTINUE, World
+
+_AT_FDCWD = 0xFFFFFF9C
+
+
+@define(slots=True)
+class LinkCalls:
+    """Links, renames, removes."""
+
+    world: World
+
+    def link(self, pid: int, old: int, new: int, *_: int) -> int:
+        return self.linkat(pid, _AT_FDCWD, old, _AT_FDCWD, new, 0)
+
+    def linkat(
+        self, pid: int, old_directory: int, old: int, new_directory: int, new: int, flags: int, *_: int
+    ) -> int:
+        """Of a file in the table the supervisor makes the link, and keeps the link's number too."""
+        target = self.world.names.read(pid, new_directory, new)
+        if target is None:
+            return CONTINUE
+        if not self.world.may_enter_names(self.world.identities.of(pid), target):
+            return -errno.EACCES
+        source = self.world.names.read(pid, old_directory, old)
+        if source is None:
+            return CONTINUE  # AT_EMPTY_PATH: a file without a name is in the upper layer, its number stays
+        follow = bool(flags & AT_SYMLINK_FOLLOW)
+        owned = self.world.owned(source, follow=follow)
+        status = self.world.status(source, follow=follow)
+        if owned is None or status is None or stat.S_ISDIR(status[0]):
+            return CONTINUE
+        os.link(
+            source[1],
+            target[1],
+            src_dir_fd=directory_of(source),
+            dst_dir_fd=directory_of(target),
+            follow_symlinks=follow,
+        )
+        self._add_name(source, owned, follow=follow)
+        self._add_name(target, owned, follow=False)
+        return 0
+
+    def _add_name(self, place: Place, owned: Owned, *, follow: bool) -> None:
+        no_follow = 0 if follow else os.O_NOFOLLOW
+        descriptor = os.open(place[1], os.O_PATH | no_follow, dir_fd=directory_of(place))
+        try:
+            self.world.attributes.add_name(descriptor, owned)
+        finally:
+            os.close(descriptor)
+
+    def unlink(self, pid: int, name: int, *_: int) -> int:
+        return self.unlinkat(pid, _AT_FDCWD, name, 0)
+
+    def rmdir(self, pid: int, name: int, *_: int) -> int:
+        return self.unlinkat(pid, _AT_FDCWD, name, 0)
+
+    def unlinkat(self, pid: int, directory: int, name: int, *_: int) -> int:
+        identity = self.world.identities.of(pid)
+        if identity is ROOT:
+            return CONTINUE
+        return self._judge(identity, self.world.names.read(pid, directory, name))
+
+    def rename(self, pid: int, old: int, new: int, *_: int) -> int:
+        return self.renameat2(pid, _AT_FDCWD, old, _AT_FDCWD, new, 0)
+
+    def renameat(self, pid: int, old_directory: int, old: int, new_directory: int, new: int, *_: int) -> int:
+        return self.renameat2(pid, old_directory, old, new_directory, new, 0)
+
+    def renameat2(self, pid: int, old_directory: int, old: int, new_directory: int, new: int, *_: int) -> int:
+        identity = self.world.identities.of(pid)
+        if identity is ROOT:
+            return CONTINUE
+        first = self._judge(identity, self.world.names.read(pid, old_directory, old))
+        if first != CONTINUE:
+            return first
+        return self._judge(identity, self.world.names.read(pid, new_directory, new))
+
+    def _judge(self, identity: Identity, place: Place | None) -> int:
+        """Return CONTINUE if the identity may take a name away, else the errno (unlink(2))."""
+        if place is None or identity.can(CAP_DAC_OVERRIDE):
+            return CONTINUE
+        directory = self.world.status(parent_of(place))
+        if directory is None:
+            return CONTINUE
+        if not identity.may(3, *directory):
+            return -errno.EACCES
+        if directory[0] & stat.S_ISVTX and directory[1] != identity.uids[3]:
+            status = self.world.status(place, follow=False)
+            if status is not None and status[1] != identity.uids[3]:
+                return -errno.EPERM
+        return CONTINUE

@@ -1,0 +1,137 @@
+"""Calls that make other things than open files: directories, links with a text, devices, named sockets."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from attrs import define
+
+from envforge.sandbox.owners import kernel, memory
+from envforge.sandbox.owners.attributes import Owned
+from envforge.sandbox.owners.heritage import Heritage, heritage_in, record, umask_of
+from envforge.sandbox.owners.identities import CAP_MKNOD
+from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
+from envforge.sandbox.owners.names import Place, directory_of, names_an_entry, parent_of
+from envforge.sandbox.owners.world import CONTINUE, World
+
+_AT_FDCWD = 0xFFFFFF9C
+_AF_UNIX = 1
+_LONGEST_ADDRESS = 110
+
+Make = Callable[[Place, int], None]
+"""make(place, mode): the system call itself."""
+Finish = Callable[[Owned, Heritage], None]
+"""finish(owned, heritage): what is true of this kind of file besides its owner and its access ACL."""
+
+
+def _nothing_else(_owned: Owned, _heritage: Heritage) -> None:
+    pass
+
+
+@define(slots=True)
+class MakeCalls:
+    """Makes what root's ownership, or the file system, would not be right for."""
+
+    world: World
+
+    def mkdir(self, pid: int, name: int, mode: int, *_: int) -> int:
+        return self.mkdirat(pid, _AT_FDCWD, name, mode)
+
+    def mkdirat(self, pid: int, directory: int, name: int, mode: int, *_: int) -> int:
+
+        def make(place: Place, narrowed: int) -> None:
+            os.mkdir(place[1], narrowed, dir_fd=directory_of(place))
+
+        def finish(owned: Owned, heritage: Heritage) -> None:
+            owned.default_acl = heritage.default_acl
+
+        return self._make(pid, self.world.names.read(pid, directory, name), mode, make, finish)
+
+    def symlink(self, pid: int, target: int, name: int, *_: int) -> int:
+        return self.symlinkat(pid, target, _AT_FDCWD, name)
+
+    def symlinkat(self, pid: int, target: int, directory: int, name: int, *_: int) -> int:
+        text = memory.text(pid, target)
+        if not text:
+            return CONTINUE
+
+        def make(place: Place, _: int) -> None:
+            os.symlink(text, place[1], dir_fd=directory_of(place))
+
+        def finish(owned: Owned, _: Heritage) -> None:
+            owned.access_acl = b""
+
+        return self._make(pid, self.world.names.read(pid, directory, name), 0o777, make, finish)
+
+    def mknod(self, pid: int, name: int, mode: int, device: int, *_: int) -> int:
+        return self.mknodat(pid, _AT_FDCWD, name, mode, device)
+
+    def mknodat(self, pid: int, directory: int, name: int, mode: int, device: int, *_: int) -> int:
+        """Make an empty file where a device is asked for, and say that it is one."""
+        kind = stat.S_IFMT(mode) if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
+        if kind and not self.world.identities.of(pid).can(CAP_MKNOD):
+            return -errno.EPERM
+        real_kind = stat.S_IFREG if kind else stat.S_IFMT(mode)
+
+        def make(place: Place, narrowed: int) -> None:
+            os.mknod(place[1], real_kind | narrowed, dir_fd=directory_of(place))
+
+        def finish(owned: Owned, _: Heritage) -> None:
+            if kind:
+                number = device & 0xFFFFFFFF
+                owned.kind, owned.device = kind, (os.major(number), os.minor(number))
+
+        place = self.world.names.read(pid, directory, name)
+        return self._make(pid, place, mode, make, finish, always=bool(kind))
+
+    def bind(self, pid: int, socket: int, address: int, size: int, *_: int) -> int:
+        """Make Unix sockets that have a name."""
+        size &= 0xFFFFFFFF
+        data = memory.read(pid, address, size) if 2 < size <= _LONGEST_ADDRESS else None
+        if not data or int.from_bytes(data[:2], "little") != _AF_UNIX or data[2] == 0:
+            return CONTINUE
+
+        def make(_place: Place, _mode: int) -> None:
+            self._bind(pid, socket & 0xFFFFFFFF, data)
+
+        path = data[2:].partition(b"\0")[0]
+        return self._make(pid, self.world.names.locate(pid, _AT_FDCWD, path), 0o777, make, _nothing_else)
+
+    def _bind(self, pid: int, socket: int, address: bytes) -> None:
+        """Bind a copy of the program's socket from the program's directory, by the name that it gave."""
+        pidfd = os.pidfd_open(self.world.names.status(pid, b"Tgid"))
+        try:
+            copy = kernel.take_descriptor(pidfd, socket)
+        finally:
+            os.close(pidfd)
+        here = os.open(".", os.O_PATH)
+        there = os.open(b"%d/cwd" % pid, os.O_PATH, dir_fd=self.world.names.processes)
+        try:
+            os.fchdir(there)
+            kernel.bind(copy, address)
+        finally:
+            os.fchdir(here)
+            for descriptor in (here, there, copy):
+                os.close(descriptor)
+
+    def _make(
+        self, pid: int, place: Place | None, mode: int, make: Make, finish: Finish, *, always: bool = False
+    ) -> int:
+        if place is None or not names_an_entry(place) or kernel.look(*place, AT_SYMLINK_NOFOLLOW):
+            return CONTINUE  # EEXIST, or what else the kernel finds first
+        identity = self.world.identities.of(pid)
+        if not self.world.may_enter_names(identity, place):
+            return -errno.EACCES
+        heritage = heritage_in(self.world, identity, parent_of(place))
+        if heritage.is_plain and not always:
+            return CONTINUE
+        with umask_of(self.world, pid, heritage, mode) as narrowed:
+            make(place, narrowed)
+        entry = place[1].rstrip(b"/")
+        descriptor = os.open(entry, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory_of(place))
+        try:
+            finish(record(self.world, descriptor, heritage, mode), heritage)
+        finally:
+            os.close(descriptor)
+        return 0

@@ -1,0 +1,122 @@
+"""Calls that change what a process is allowed or sees as a whole: exec, capability masks, another root."""
+
+import errno
+import os
+import stat
+from struct import pack, unpack
+
+from attrs import define, evolve
+
+from envforge.sandbox.owners import memory
+from envforge.sandbox.owners.identities import ALL_CAPABILITIES, ROOT, Identity, after_exec
+from envforge.sandbox.owners.kernel import AT_EMPTY_PATH
+from envforge.sandbox.owners.names import directory_of
+from envforge.sandbox.owners.world import CONTINUE, World
+
+_AT_FDCWD = 0xFFFFFF9C
+_EXECUTE = 1
+_SET_KEEPCAPS, _SET_SECUREBITS = 8, 28
+_KEEP_CAPS_BIT, _NO_FIXUP_BIT = 4, 2
+_CAPABILITY_VERSION_1 = 0x19980330
+
+
+@define(slots=True)
+class ProgramCalls:
+    """Follows a process through exec, and its capabilities."""
+
+    world: World
+
+    def execve(self, pid: int, name: int, *_: int) -> int:
+        return self.execveat(pid, _AT_FDCWD, name, 0, 0, 0)
+
+    def execveat(
+        self, pid: int, directory: int, name: int, _argv: int, _environment: int, flags: int, *_: int
+    ) -> int:
+        """Give the process the new program's identity, set-id files included; the kernel starts it."""
+        identity = self.world.identities.of(pid)
+        if not self.world.names.look(pid, directory, name, flags & AT_EMPTY_PATH):
+            return CONTINUE
+        mode, uid, gid = self.world.seen()
+        if not stat.S_ISREG(mode) or not mode & 0o111:
+            return CONTINUE
+        if identity is ROOT and not (mode & (stat.S_ISUID | stat.S_ISGID) and (uid or gid)):
+            return CONTINUE
+        if not identity.may(_EXECUTE, mode, uid, gid):
+            return -errno.EACCES
+        set_uid = uid if mode & stat.S_ISUID else None
+        set_gid = gid if mode & stat.S_ISGID and mode & stat.S_IXGRP else None
+        if (set_uid, set_gid) != (None, None) and self._ignores_set_id(pid, directory, name):
+            set_uid = set_gid = None
+        self._become(pid, identity, after_exec(identity, set_uid=set_uid, set_gid=set_gid))
+        return CONTINUE
+
+    def _ignores_set_id(self, pid: int, directory: int, name: int) -> bool:
+        """Say if the kernel does not look at the set-id bits: of scripts, and under no_new_privs."""
+        if self.world.names.status(pid, b"NoNewPrivs"):
+            return True
+        place = self.world.names.read(pid, directory, name)
+        if place is None:
+            return False
+        descriptor = os.open(place[1], os.O_RDONLY, dir_fd=directory_of(place))
+        try:
+            return os.read(descriptor, 2) == b"#!"
+        finally:
+            os.close(descriptor)
+
+    def capget(self, pid: int, header: int, data: int, *_: int) -> int:
+        """Tell the process its own masks."""
+        identity = self.world.identities.of(pid)
+        asked = memory.read(pid, header, 8)
+        if identity is ROOT or not data or asked is None:
+            return CONTINUE
+        version, of_pid = unpack("<II", asked)
+        if version == _CAPABILITY_VERSION_1 or of_pid:
+            return CONTINUE
+        low, high = 0xFFFFFFFF, 32
+        effective, permitted = identity.effective, identity.permitted
+        masks = (effective & low, permitted & low, 0, effective >> high, permitted >> high, 0)
+        return memory.write(pid, data, pack("<6I", *masks))
+
+    def capset(self, pid: int, _header: int, data: int, *_: int) -> int:
+        """Keep the masks here, and let the kernel set its own too."""
+        words = memory.read(pid, data, 24)
+        if words is None:
+            return CONTINUE
+        identity = self.world.identities.of(pid)
+        effective, permitted, _, effective_high, permitted_high, _ = unpack("<6I", words)
+        effective = (effective | effective_high << 32) & ALL_CAPABILITIES
+        permitted = (permitted | permitted_high << 32) & ALL_CAPABILITIES
+        if permitted & ~identity.permitted or effective & ~permitted:
+            return -errno.EPERM
+        self._become(pid, identity, evolve(identity, effective=effective, permitted=permitted))
+        return CONTINUE
+
+    def prctl(self, pid: int, option: int, value: int, *_: int) -> int:
+        """Follow PR_SET_KEEPCAPS and PR_SET_SECUREBITS."""
+        identity = self.world.identities.of(pid)
+        if option & 0xFFFFFFFF == _SET_KEEPCAPS:
+            changed = evolve(identity, keeps=value != 0)
+        else:
+            changed = evolve(
+                identity, keeps=bool(value >> _KEEP_CAPS_BIT & 1), no_fixup=bool(value >> _NO_FIXUP_BIT & 1)
+            )
+        self._become(pid, identity, changed)
+        return CONTINUE
+
+    def _become(self, pid: int, old: Identity, new: Identity) -> None:
+        if new != old:
+            self.world.identities.give(pid, new)
+
+    def chroot(self, _pid: int, *_: int) -> int:
+        """From now on each process's root is looked at before its names are."""
+        self.world.names.views_differ = True
+        return CONTINUE
+
+    def pivot_root(self, _pid: int, *_: int) -> int:
+        return self.chroot(_pid)
+
+    def unshare(self, _pid: int, *_: int) -> int:
+        return self.chroot(_pid)
+
+    def setns(self, _pid: int, *_: int) -> int:
+        return self.chroot(_pid)

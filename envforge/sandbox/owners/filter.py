@@ -1,0 +1,136 @@
+"""The seccomp program that reports calls to the supervisor: assembled from `numbers`, given as bytes.
+
+    load architecture; x86_64 -> chain, i386 -> chain, others ENOSYS
+    chain: load number; [x32: ENOSYS]; for each call: if it is this one { conditions; notify }; allow
+
+Arguments that show that a call cannot matter are judged here: a notification costs 4 to 10 microseconds, a
+comparison a nanosecond. See seccomp(2) and linux/bpf_common.h.
+"""
+
+import errno
+import os
+from struct import pack
+
+from attrs import frozen
+
+from envforge.sandbox.owners import numbers
+from envforge.sandbox.owners.kernel import O_TMPFILE_BIT
+
+_LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
+_ALLOW = 0x7FFF0000
+_NOTIFY = 0x7FC00000
+_NO_SUCH_CALL = 0x00050000 | errno.ENOSYS
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_NO_ID = 0xFFFFFFFF
+_CREATES_OR_WRITES = os.O_CREAT | os.O_WRONLY | os.O_RDWR | os.O_TRUNC | O_TMPFILE_BIT
+_NEW_VIEW = 0x00020000 | 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
+_SET_KEEPCAPS, _SET_SECUREBITS = 8, 28
+
+
+def instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    """Return one struct sock_filter."""
+    return pack("<HBBI", code, if_true, if_false, value)
+
+
+def _load_argument(index: int) -> bytes:
+    return instruction(_LOAD, _ARGUMENTS + 8 * index)  # the low half: these are ints and unsigned ints
+
+
+@frozen(slots=True)
+class AnyBit:
+    """Reports a call only if its argument has one of the bits."""
+
+    argument: int
+    bits: int
+
+    def assemble(self) -> bytes:
+        """Return the instructions that end the filter for this call."""
+        return (
+            _load_argument(self.argument)
+            + instruction(_ANY_BIT, self.bits, 0, 1)
+            + instruction(_RETURN, _NOTIFY)
+            + instruction(_RETURN, _ALLOW)
+        )
+
+
+@frozen(slots=True)
+class OneOf:
+    """Reports a call only if its argument is one of two values."""
+
+    argument: int
+    values: tuple[int, int]
+
+    def assemble(self) -> bytes:
+        """Return the instructions that end the filter for this call."""
+        first, second = self.values
+        return (
+            _load_argument(self.argument)
+            + instruction(_EQUAL, first, 1, 0)
+            + instruction(_EQUAL, second, 0, 1)
+            + instruction(_RETURN, _NOTIFY)
+            + instruction(_RETURN, _ALLOW)
+        )
+
+
+@frozen(slots=True)
+class AnId:
+    """Reports a chown only if it names an id: with -1 twice the kernel's own work is right."""
+
+    argument: int
+
+    def assemble(self) -> bytes:
+        """Return the instructions that end the filter for this call."""
+        return (
+            _load_argument(self.argument)
+            + instruction(_EQUAL, _NO_ID, 0, 2)
+            + _load_argument(self.argument + 1)
+            + instruction(_EQUAL, _NO_ID, 1, 0)
+            + instruction(_RETURN, _NOTIFY)
+            + instruction(_RETURN, _ALLOW)
+        )
+
+
+CONDITIONS: dict[str, AnyBit | OneOf | AnId] = {
+    "open": AnyBit(1, _CREATES_OR_WRITES),
+    "openat": AnyBit(2, _CREATES_OR_WRITES),
+    "prctl": OneOf(0, (_SET_KEEPCAPS, _SET_SECUREBITS)),
+    "unshare": AnyBit(0, _NEW_VIEW),
+    "chown": AnId(1),
+    "lchown": AnId(1),
+    "fchown": AnId(1),
+    "fchownat": AnId(2),
+}
+
+
+def _when(number: int, block: bytes) -> bytes:
+    return instruction(_EQUAL, number, 0, len(block) // 8) + block
+
+
+def _chain(column: int) -> bytes:
+    code = instruction(_LOAD, _NUMBER)
+    if column == 0:
+        code += instruction(_AT_LEAST, numbers.X32_BIT, 0, 1) + instruction(_RETURN, _NO_SUCH_CALL)
+    for name, pair in numbers.TRAPPED.items():
+        condition = CONDITIONS.get(name)
+        block = condition.assemble() if condition else instruction(_RETURN, _NOTIFY)
+        code += _when(pair[column], block)
+    for refused in numbers.REFUSED.values():
+        number = refused[column]
+        if number is not None:
+            code += _when(number, instruction(_RETURN, _NO_SUCH_CALL))
+    return code + instruction(_RETURN, _ALLOW)
+
+
+def assemble() -> bytes:
+    """Return the whole program, 8 bytes an instruction, for a kernel that runs x86_64 programs."""
+    native, compatible = _chain(0), _chain(1)
+    return (
+        instruction(_LOAD, _ARCHITECTURE)
+        + instruction(_EQUAL, numbers.X86_64, 0, 1)
+        + instruction(_JUMP, 3)
+        + instruction(_EQUAL, numbers.I386, 0, 1)
+        + instruction(_JUMP, 1 + len(native) // 8)
+        + instruction(_RETURN, _NO_SUCH_CALL)
+        + native
+        + compatible
+    )

@@ -1,0 +1,64 @@
+"""What a new file gets from its maker and its directory: owner, group, ACL, and the umask's share."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from attrs import frozen
+
+from envforge.sandbox.owners import kernel, posix_acl
+from envforge.sandbox.owners.attributes import Owned
+from envforge.sandbox.owners.identities import Identity
+from envforge.sandbox.owners.names import Place
+from envforge.sandbox.owners.world import World
+
+
+@frozen(slots=True)
+class Heritage:
+    """Owner, group and the directory's default ACL."""
+
+    uid: int
+    gid: int
+    default_acl: bytes
+
+    @property
+    def is_plain(self) -> bool:
+        """Say if the kernel would make the same file."""
+        return not (self.uid or self.gid or self.default_acl)
+
+
+def heritage_in(world: World, identity: Identity, directory: Place) -> Heritage:
+    """Return what a file that `identity` makes in `directory` gets (inode(7), acl(5))."""
+    uid, gid = identity.uids[3], identity.gids[3]
+    if not kernel.look(*directory):
+        return Heritage(uid, gid, b"")
+    mode = kernel.links_and_mode()[1]
+    owned = world.attributes.find()
+    if mode & stat.S_ISGID:
+        gid = owned.gid if owned else 0
+    return Heritage(uid, gid, owned.default_acl if owned else b"")
+
+
+@contextmanager
+def umask_of(world: World, pid: int, heritage: Heritage, mode: int) -> Iterator[int]:
+    """Take the program's umask for a while, or a default ACL in its place; yield the mode to make with."""
+    mode &= 0o7777
+    if heritage.default_acl:
+        entries = posix_acl.parse(posix_acl.masked(heritage.default_acl, mode)) or []
+        yield mode & ~0o777 | posix_acl.mode_of(entries)
+        return
+    os.umask(world.names.status(pid, b"Umask"))
+    try:
+        yield mode
+    finally:
+        os.umask(0)
+
+
+def record(world: World, pin: int, heritage: Heritage, mode: int) -> Owned:
+    """Keep what is true of the new file behind an O_PATH descriptor."""
+    owned = world.attributes.keep(pin)
+    owned.uid, owned.gid = heritage.uid, heritage.gid
+    if heritage.default_acl:
+        owned.access_acl = posix_acl.masked(heritage.default_acl, mode)
+    return owned
