@@ -9,8 +9,8 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from envforge.sandbox import advice, init, mounts, syscalls
-from envforge.sandbox.capabilities import DEFAULT
+from envforge.sandbox import advice, init, mounts, payload, syscalls
+from envforge.sandbox.capabilities import DEFAULT, SYS_ADMIN
 
 _NAMESPACES = (
     syscalls.CLONE_NEWPID
@@ -38,15 +38,17 @@ def run_in_tree(
     binds: Sequence[Bind] = (),
     volatile: bool = True,
     hostname: str = "localhost",
+    confine: Callable[[], None] | None = None,
     supervise: Callable[[int], int] | None = None,
 ) -> int:
     """Run `command` over `lowers` (topmost first); returns its exit code as a shell sees it.
 
     To be called by a single-threaded process that is uid 0 in namespace A (`call_in_namespace`). Without
     `upper` the tree is read-only. /dev, /proc, /tmp and /run are of its own and never written to the upper
-    directory. `stdin` is /dev/null and `output` the caller's own where None. `supervise` takes the place of
-    waiting: it gets the pid of the sandbox's PID 1 and returns the exit code. Raises SandboxError or
-    CapabilityError where the sandbox cannot be made.
+    directory. `stdin` is /dev/null and `output` the caller's own where None. `confine` is called in the
+    command's process, before its program, with CAP_SYS_ADMIN, which the program does not have. `supervise`
+    takes the place of waiting: it gets the pid of the sandbox's PID 1, while `confine` runs, and returns the
+    exit code. Raises SandboxError or CapabilityError where the sandbox cannot be made.
     """
     report_read, report_write = os.pipe()
     child = syscalls.clone(_NAMESPACES)
@@ -54,7 +56,7 @@ def run_in_tree(
         os.close(report_read)
         plan = _Tree(lowers, upper, work, binds, volatile=volatile, hostname=hostname)
         _redirect(stdin, output)
-        _begin(plan, report_write, list(command), dict(environment), cwd)
+        _begin(plan, report_write, list(command), dict(environment), cwd, confine=confine)
     os.close(report_write)
     try:
         problem = _read_report(report_read)
@@ -95,48 +97,38 @@ class _Tree:
         """Mount everything and change root. On OSError `step` names what failed."""
         self.step = "the device nodes"
         devices = mounts.open_devices()
+        proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
         sources = []
-        for source, target, read_only in self.binds:
-            self.step = f"{source} at {target}"
-            sources.append((mounts.open_source(source, read_only=read_only), target, os.path.isdir(source)))
-        self._enter_overlay()
+        for place, target, read_only in self.binds:
+            self.step = f"{place} at {target}"
+            sources.append(mounts.Source(mounts.open_source(place, read_only=read_only), target))
+        self._enter_overlay(sources)
         self.step = "the tree's own file systems"
         syscalls.sethostname(self.hostname)
         syscalls.bring_up_loopback()
         mounts.mount_dev(devices, tty_group=False)
-        self._mount_proc()
+        mounts.mount_proc(proc)
+        mounts.restrict()
         mounts.mount_empty("/run")
         mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the tree
-        for tree, target, directory in sources:
-            self.step = f"a bind mount at {target}"
-            mounts.attach(tree, target, directory=directory)
+        for source in sources:
+            self.step = f"a bind mount at {source.target}"
+            mounts.attach(source.tree, source.target, directory=source.directory)
         mounts.leave_host()
 
-    def _enter_overlay(self) -> None:
+    def _enter_overlay(self, sources: Sequence[mounts.Source]) -> None:
         places = [*self.lowers, *([self.upper, self.work] if self.upper and self.work else [])]
         common = os.path.commonpath(places)
         self.step = f"overlay over {common}"
-        wanted = ["/dev", "/proc", "/run", "/sys", "/tmp"]  # noqa: S108
-        files = []
-        for source, target, _ in self.binds:
-            if os.path.isdir(source):
-                wanted.append(target)
-            else:
-                files.append(target)
-                wanted.append(os.path.dirname(target))
         os.chdir(common)
         names = [os.path.relpath(place, common) for place in places]
         lowers, rest = names[: len(self.lowers)], names[len(self.lowers) :]
         upper, work = rest or (None, None)
-        mounts.make_scratch(mounts.with_parents(wanted), files)
+        mounts.make_scratch(mounts.with_parents([*mounts.STANDARD, *mounts.parents(sources)]))
+        mounts.make_points(sources)
         options = mounts.overlay_options(lowers, upper, work, volatile=self.volatile)
         mounts.mount_overlay(options, read_only=upper is None)
         mounts.enter_root()
-
-    def _mount_proc(self) -> None:
-        self.step = "proc"
-        mounts.mount_proc()
-        mounts.restrict()
 
 
 def _begin(
@@ -145,6 +137,8 @@ def _begin(
     command: list[str],
     environment: dict[str, str],
     cwd: str,
+    *,
+    confine: Callable[[], None] | None,
 ) -> NoReturn:
     """Be PID 1: enter the tree, start the command, reap, end with its code."""
     code = _FAILED
@@ -152,24 +146,26 @@ def _begin(
         syscalls.set_parent_death_signal(signal.SIGKILL)
         mask = init.block()
         os.umask(0o022)
-        if _enter(tree, report):
-            payload = os.fork()
-            if payload == 0:
+        if _enter(tree, report, DEFAULT if confine is None else (*DEFAULT, SYS_ADMIN)):
+            child = os.fork()
+            os.close(report)
+            if child == 0:
                 init.restore(mask)
+                if confine is not None:
+                    confine()
                 code = _start(command, environment, cwd)
             else:
-                os.close(report)
-                code = init.supervise(payload)
+                code = init.supervise(child)
     finally:
         os._exit(code)
 
 
-def _enter(tree: _Tree, report: int) -> bool:
-    """Enter the tree and give up privileges; reports what could not be done."""
+def _enter(tree: _Tree, report: int, capabilities: tuple[int, ...]) -> bool:
+    """Enter the tree and give up other privileges than these; reports what could not be done."""
     try:
         tree.enter()
         tree.step = "fewer privileges"
-        _drop_privileges()
+        _drop_privileges(capabilities)
     except OSError as error:
         said = f"{tree.step}\n{error.errno}\n{error.filename or ''}"
         os.write(report, said.encode(errors="surrogateescape"))
@@ -182,14 +178,14 @@ def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:
         os.chdir(cwd)
         syscalls.close_range(3)
     except OSError as error:
-        os.write(2, f"envforge: {cwd}: {error.strerror}\n".encode())
-        return init.CANNOT_EXECUTE
-    return init.execute(command, environment)
+        payload.say(f"{cwd}: {error.strerror}")
+        return payload.CANNOT_EXECUTE
+    return payload.execute(command, environment)
 
 
-def _drop_privileges() -> None:
-    syscalls.drop_bounding(DEFAULT)
-    syscalls.set_capabilities(DEFAULT)
+def _drop_privileges(capabilities: tuple[int, ...]) -> None:
+    syscalls.drop_bounding(DEFAULT)  # which is what a program gets, whatever its starter has
+    syscalls.set_capabilities(capabilities)
     syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)
     syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
 

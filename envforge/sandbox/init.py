@@ -47,16 +47,19 @@ else:
     )
 
 FORWARDED = (SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2)
-
-CANNOT_EXECUTE = 126
-NOT_FOUND = 127
+WAITED = (SIGCHLD, *FORWARDED)
 
 _SI_KERNEL = 0x80  # from the terminal's driver, which signals the whole foreground group
 
 
 def block() -> set[int]:
     """Block what `supervise` waits for; returns the mask that was there before, for the payload."""
-    return set(pthread_sigmask(SIG_BLOCK, (SIGCHLD, *FORWARDED)))
+    return set(pthread_sigmask(SIG_BLOCK, WAITED))
+
+
+def unblock(mask: "Iterable[int]") -> None:
+    """Set the blocked signals back to what `block` returned."""
+    pthread_sigmask(SIG_SETMASK, mask)
 
 
 def restore(mask: "Iterable[int]") -> None:
@@ -72,7 +75,7 @@ def supervise(payload: int) -> int:
         code = _reap(payload)
         if code is not None:
             return code
-        information = sigwaitinfo((SIGCHLD, *FORWARDED))
+        information = sigwaitinfo(WAITED)
         if information.si_signo != SIGCHLD and information.si_code != _SI_KERNEL:
             _send(payload, information.si_signo)
 
@@ -101,33 +104,3 @@ def exit_code(status: int) -> int:
     """Return a wait status as a shell's exit code: 128 + n where signal n ended the process."""
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
-
-
-def execute(command: "list[str]", environment: "dict[str, str]") -> int:
-    """Replace this process; returns the exit code to end with where that is not possible.
-
-    Finds a bare name on the PATH of `environment`, as execvpe does.
-    """
-    name = command[0]
-    if "/" in name:
-        candidates = [name]
-    else:
-        places = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":")
-        candidates = [f"{place}/{name}" for place in places if place]
-    refusal: OSError | None = None
-    for candidate in candidates:
-        try:
-            os.execve(candidate, command, environment)  # noqa: S606  # no shell is wanted
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            refusal = refusal or error
-    if refusal is not None:
-        _say(f"envforge: {name}: {refusal.strerror}")
-        return CANNOT_EXECUTE
-    _say(f"envforge: {name}: not found in this environment")
-    return NOT_FOUND
-
-
-def _say(text: str) -> None:
-    os.write(2, text.encode(errors="surrogateescape") + b"\n")

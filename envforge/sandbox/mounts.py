@@ -11,9 +11,11 @@ import os
 
 from envforge.sandbox import syscalls
 from envforge.sandbox.syscalls import (
+    AT_EMPTY_PATH,
     AT_RECURSIVE,
     MNT_DETACH,
     MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
     MOUNT_ATTR_RDONLY,
     MS_NODEV,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 SCRATCH = "/dev"
 """Where the scratch file system is put over the host's tree: every Linux has it, nothing else is there that
 we need once the device nodes are open."""
+
+STANDARD = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108  # inside the sandbox
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
@@ -53,6 +57,17 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 _PAGE = 4096
 
 
+class Source:
+    """A detached mount and where it shall be attached."""
+
+    __slots__ = ("directory", "target", "tree")
+
+    def __init__(self, tree: int, target: str) -> None:
+        self.tree = tree
+        self.target = target
+        self.directory = os.fstat(tree).st_mode & 0o170000 == 0o040000
+
+
 def open_source(path: str, *, read_only: bool = False) -> int:
     """Return a detached copy of what is mounted at `path`, with what is mounted below it."""
     tree = syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE)
@@ -61,12 +76,47 @@ def open_source(path: str, *, read_only: bool = False) -> int:
     return tree
 
 
+def open_sources(binds: "Iterable[tuple[str, str, bool, bool]]") -> list[Source]:
+    """Open what shall be bound: source, target, read-only, optional each."""
+    sources = []
+    for source, target, read_only, optional in binds:
+        try:
+            sources.append(Source(open_source(source, read_only=read_only), target))
+        except FileNotFoundError:
+            if not optional:
+                raise
+    return sources
+
+
 def open_devices() -> list[tuple[str, int]]:
     """Return the six harmless device nodes of the host as detached mounts, by name."""
     return [(name, syscalls.open_tree(f"/dev/{name}", OPEN_TREE_CLONE)) for name in DEVICES]
 
 
-def make_scratch(directories: "Iterable[str]", files: "Iterable[str]" = ()) -> None:
+def open_console() -> int:
+    """Return the caller's terminal as a detached mount, -1 where it has none that has a name here."""
+    for descriptor in (0, 1, 2):
+        if not os.isatty(descriptor):
+            continue
+        try:
+            tree = syscalls.open_tree(os.readlink(f"/proc/self/fd/{descriptor}"), OPEN_TREE_CLONE)
+        except OSError:
+            continue
+        if os.fstat(tree).st_rdev == os.fstat(descriptor).st_rdev:
+            return tree
+        os.close(tree)
+    return -1
+
+
+def open_system() -> int:
+    """Return the host's /sys as a detached read-only mount."""
+    tree = syscalls.open_tree("/sys", OPEN_TREE_CLONE | AT_RECURSIVE)
+    attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+    syscalls.mount_setattr(tree, attributes, path="/sys")
+    return tree
+
+
+def make_scratch(directories: "Iterable[str]") -> None:
     """Mount the scratch file system, with a skeleton of mount points that becomes the lowest layer.
 
     `directories` are absolute and sorted, so that parents come first. The skeleton keeps mount points out of
@@ -77,8 +127,24 @@ def make_scratch(directories: "Iterable[str]", files: "Iterable[str]" = ()) -> N
     os.mkdir(f"{SCRATCH}/skeleton")
     for path in directories:
         os.mkdir(f"{SCRATCH}/skeleton{path}")
-    for path in files:
-        os.close(os.open(f"{SCRATCH}/skeleton{path}", os.O_WRONLY | os.O_CREAT, 0o644))
+
+
+def make_points(sources: "Iterable[Source]") -> None:
+    """Add the mount points of those sources to the skeleton; their parents are there."""
+    for source in sources:
+        path = f"{SCRATCH}/skeleton{source.target}"
+        try:
+            if source.directory:
+                os.mkdir(path)
+            else:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+        except (FileExistsError, IsADirectoryError):
+            continue  # the parent of another one
+
+
+def parents(sources: "Iterable[Source]") -> list[str]:
+    """Return the directories that hold the mount points of those sources."""
+    return [os.path.dirname(source.target) for source in sources]
 
 
 def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
@@ -91,7 +157,9 @@ def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def overlay_options(lowers: "Sequence[str]", upper: str | None, work: str | None, *, volatile: bool) -> bytes:
+def overlay_options(
+    lowers: "Sequence[str]", upper: str | None, work: str | None, *, volatile: bool = False
+) -> bytes:
     """Return the options of the overlay over the skeleton, topmost lower first.
 
     Raises OSError (E2BIG) where they do not fit in the page that mount(2) takes.
@@ -178,9 +246,32 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool, console: int =
         attach(console, "/dev/console", directory=False)
 
 
-def mount_proc() -> None:
-    """Mount the proc of this pid namespace. EPERM: the caller's own is partly covered (nested containers)."""
-    syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+def mount_proc(host_proc: int) -> bool:
+    """Mount the proc of this pid namespace; says whether that was allowed.
+
+    Where the caller's own /proc is partly covered (nested containers) the kernel refuses, and the caller's is
+    bound instead. `host_proc` is a descriptor of it (O_PATH), opened in this mount namespace.
+    """
+    try:
+        syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    except PermissionError:
+        tree = syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=host_proc)
+        attach(tree, "/proc", directory=True)
+        return False
+    return True
+
+
+def mount_system(host_system: int, *, own_network: bool) -> None:
+    """Mount /sys read-only: the one of this network namespace, or the host's, `host_system`."""
+    if own_network:
+        try:
+            syscalls.mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        except PermissionError:
+            own_network = False
+    if own_network:
+        os.close(host_system)
+    else:
+        attach(host_system, "/sys", directory=True)
 
 
 def mount_empty(target: str, *, mode: str = "755", read_only: bool = False) -> None:

@@ -1,0 +1,45 @@
+"""Entering a sandbox for callers that are not in a hurry: refusals become errors with advice.
+
+The warm path calls `perform` itself and comes here only when something was refused.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from envforge.errors import CapabilityError, EnvforgeError
+from envforge.sandbox import advice, perform
+from envforge.sandbox.passing import payload_environment
+from envforge.sandbox.plan import Compiled, SandboxPlan, compile_plan
+
+
+def enter(
+    plan: SandboxPlan | Compiled,
+    command: Sequence[str],
+    host_environment: Mapping[str, str],
+    *,
+    cwd: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> int:
+    """Run `command` (the plan's own where empty) in a fresh sandbox; returns its code as Docker's `run` does.
+
+    `extra` are variables over those of the plan. Raises CapabilityError or SandboxError where the sandbox cannot
+    be made, and `perform.StaleError` where a layer of the plan is gone.
+    """
+    compiled = compile_plan(plan) if isinstance(plan, SandboxPlan) else plan
+    environment = payload_environment(compiled, host_environment) | dict(extra or {})
+    try:
+        return perform.enter(
+            compiled, list(command) or list(compiled["command"]), environment, cwd or compiled["cwd"]
+        )
+    except perform.RefusedError as error:
+        raise explain(error) from error
+
+
+def explain(refusal: perform.RefusedError) -> EnvforgeError:
+    """Return the error that tells a user why, and what mends it."""
+    if refusal.step == "user namespace":
+        return advice.no_user_namespace(refusal.error)
+    if refusal.step.endswith(("newuidmap", "newgidmap")):
+        return advice.no_id_map(refusal.step, "")
+    if refusal.step == "the id map":
+        return CapabilityError(f"cannot map ids: {refusal.error}", hint="envforge doctor")
+    return advice.no_mount(refusal.error, refusal.step)

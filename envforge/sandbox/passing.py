@@ -1,0 +1,35 @@
+"""Which variables of the host a payload gets. Loaded on the warm path: it imports nothing."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+ALWAYS = ("TERM", "COLORTERM", "LANG", "LC_*")
+
+
+def payload_environment(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, str]":
+    """Return the payload's whole environment: what the plan sets, over what it lets through."""
+    passed = {name: value for name, value in host.items() if is_passed(name, plan["passed"])}
+    return passed | dict(plan["variables"])
+
+
+def is_passed(name: str, patterns: "Iterable[str]") -> bool:
+    """Say whether a host variable is let through, always or by one of these patterns."""
+    return any(_matches(name, pattern) for pattern in (*ALWAYS, *patterns))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    # `fnmatch` would import `re`.
+    first, *rest = pattern.split("*")
+    if not rest:
+        return name == pattern
+    if not name.startswith(first):
+        return False
+    position = len(first)
+    for part in rest[:-1]:
+        found = name.find(part, position)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return len(name) - len(rest[-1]) >= position and name.endswith(rest[-1])

@@ -1,0 +1,163 @@
+"""The payload of a sandbox, from its clone to its exec: ids, privileges, filter, descriptors.
+
+Loaded on the warm path: it imports nothing but `os` and its neighbours.
+"""
+
+import os
+
+from envforge.sandbox import init, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, NoReturn
+
+CANNOT_EXECUTE = 126
+NOT_FOUND = 127
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_INTERPRETERS = 5  # as deep as the kernel follows `#!` lines
+_ELOOP = 40
+
+
+class Payload:
+    """What to run: the command, its whole environment, where, and the caller's file mode mask."""
+
+    __slots__ = ("command", "cwd", "environment", "umask")
+
+    def __init__(self, command: "list[str]", environment: "dict[str, str]", cwd: str, umask: int) -> None:
+        self.command = command
+        self.environment = environment
+        self.cwd = cwd
+        self.umask = umask
+
+
+def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> int:
+    """Clone the payload; returns its pid once it may run. `mask` are the signals it has blocked."""
+    nested = plan["nested"]
+    if nested is None:
+        child = os.fork()
+        if child == 0:
+            _become(plan, payload, mask)
+        return child
+    name_read, name_write = os.pipe()
+    go_read, go_write = os.pipe()
+    child = syscalls.clone(syscalls.CLONE_NEWUSER)
+    if child == 0:
+        # Its number as this proc counts: another one than ours where the outer container's proc is bound.
+        os.write(name_write, os.readlink("/proc/self").encode())
+        os.close(go_write)
+        if os.read(go_read, 2) != b"go":
+            os._exit(CANNOT_EXECUTE)
+        _become(plan, payload, mask)
+    os.close(name_write)
+    map_ids(os.read(name_read, 16).decode(), *nested)
+    os.write(go_write, b"go")
+    for descriptor in (name_read, go_read, go_write):
+        os.close(descriptor)
+    return child
+
+
+def map_ids(process: str, uid_map: str, gid_map: str, *, deny_groups: bool = False) -> None:
+    """Write the id maps of the user namespace of a process (`self` or its number)."""
+    if deny_groups:
+        _write(f"/proc/{process}/setgroups", "deny")
+    _write(f"/proc/{process}/gid_map", gid_map)
+    _write(f"/proc/{process}/uid_map", uid_map)
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> "NoReturn":
+    """Turn this process into the payload. Ends it with Docker's exit codes where that fails."""
+    code = CANNOT_EXECUTE
+    try:
+        restrict(plan)
+        os.umask(payload.umask)
+        try:
+            os.chdir(payload.cwd)
+        except OSError as error:
+            say(f"cannot change to {payload.cwd}: {error.strerror}")
+        else:
+            init.restore(mask)
+            syscalls.close_range(3)
+            code = execute(payload.command, payload.environment)
+    except OSError as error:
+        say(f"cannot give up privileges: {error}")
+    finally:
+        os._exit(code)
+
+
+def restrict(plan: "dict[str, Any]") -> None:
+    """Take on the payload's ids and give up all other privileges, in the order that the kernel asks for."""
+    syscalls.drop_bounding(plan["bounding"])
+    if plan["no_new_privileges"]:
+        syscalls.set_no_new_privileges()
+    if plan["seccomp"]:
+        syscalls.set_seccomp(plan["seccomp"])  # needs no_new_privs or CAP_SYS_ADMIN, so before the rest
+    if plan["credentials"] is not None:
+        uid, gid, groups = plan["credentials"]
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    syscalls.set_capabilities(plan["capabilities"])
+
+
+def execute(command: "list[str]", environment: "dict[str, str]") -> int:
+    """Replace this process; returns the exit code to end with where that is not possible.
+
+    Finds a bare name on the PATH of `environment`, as execvpe does.
+    """
+    name = command[0]
+    candidates = [name]
+    if "/" not in name:
+        places = environment.get("PATH", _PATH).split(":")
+        candidates = [f"{place or '.'}/{name}" for place in places]
+    refusal: OSError | None = None
+    for candidate in candidates:
+        try:
+            refuse_magic_links(candidate)
+            os.execve(candidate, command, environment)  # noqa: S606  # no shell is wanted
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            refusal = refusal or error
+    if refusal is not None:
+        say(f"{name}: {refusal.strerror}")
+        return CANNOT_EXECUTE
+    say(f"{name}: not found in this environment")
+    return NOT_FOUND
+
+
+def refuse_magic_links(path: str) -> None:
+    """Raise OSError where executing `path` would run this very Python: /proc/self/exe is the host's file.
+
+    Its interpreters are looked at too, as `#!/proc/self/exe` does the same (CVE-2019-5736).
+    """
+    for _ in range(_INTERPRETERS):
+        descriptor = syscalls.open_resolved(path, os.O_PATH, syscalls.RESOLVE_NO_MAGICLINKS)
+        os.close(descriptor)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except PermissionError:
+            return  # executable but not readable: no script
+        try:
+            line = os.read(descriptor, 256).split(b"\n")[0]
+        finally:
+            os.close(descriptor)
+        words = line[2:].split()
+        if not line.startswith(b"#!") or not words:
+            return
+        path = os.fsdecode(words[0])
+    raise OSError(_ELOOP, os.strerror(_ELOOP), path)
+
+
+def say(text: str) -> None:
+    """Tell the user why the payload could not be started."""
+    os.write(2, f"envforge: {text}\n".encode(errors="surrogateescape"))

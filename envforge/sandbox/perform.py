@@ -1,0 +1,229 @@
+"""Entering a sandbox from a compiled plan: plain values in, namespaces out.
+
+The parent P clones C with all namespaces at once. C maps ids (or P does, where newuidmap or root's idmapped
+mounts are needed), mounts, changes root, and clones the payload D, in a user namespace of its own where the
+own uid and 0 change places. C stays as PID 1 without capabilities. P waits, passes signals on, and removes
+the upper directory. Loaded on the warm path: it imports next to nothing; plans are plain values.
+"""
+
+import os
+from fcntl import LOCK_SH, flock
+
+from envforge.sandbox import init, mounts, syscalls, uppers
+from envforge.sandbox.payload import Payload, map_ids, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    Plan = dict[str, Any]
+
+FAILED = 125
+_SIGKILL = 9
+
+
+class StaleError(Exception):
+    """Something that the plan counts on is not there any more: the environment must be built again."""
+
+
+class RefusedError(Exception):
+    """The sandbox cannot be made. `step` says what failed, `error` why."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(f"{step}: {error}")
+        self.step = step
+        self.error = error
+
+
+def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd: str) -> int:
+    """Run `command` in the sandbox of `plan`; returns its exit code as Docker's `run` does.
+
+    `environment` is the payload's, whole. Raises StaleError where a layer is missing, RefusedError where the
+    kernel says no.
+    """
+    held = hold(plan)
+    umask = os.umask(0o022)
+    try:
+        upper = uppers.make(plan["uppers"], owner=plan["owner"])
+        try:
+            return _enter(plan, upper, Payload(command, environment, cwd, umask))
+        finally:
+            uppers.remove(upper, plan["uppers"], plan["trash"], _delete)
+    finally:
+        os.umask(umask)
+        os.close(held)
+
+
+def hold(plan: "Plan") -> int:
+    """Return a descriptor that keeps gc off the plan's layers, after having seen that they are there."""
+    try:
+        held = os.open(plan["lock"], os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise StaleError(str(error)) from None
+    flock(held, LOCK_SH)
+    try:
+        for name in plan["layers"]:
+            os.stat(f"{plan['layers_directory']}/{name}")
+    except FileNotFoundError as error:
+        os.close(held)
+        raise StaleError(str(error)) from None
+    return held
+
+
+def _delete(path: str) -> None:
+    from envforge.sandbox.debris import delete  # noqa: PLC0415  # only where the payload made files of other ids
+
+    delete(path)
+
+
+def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
+    """Clone C, let it in, wait for its end."""
+    channel = _channel(plan)
+    report_read, report_write = os.pipe()
+    mask = init.block()
+    try:
+        child = syscalls.clone(plan["flags"])
+        if child == 0:
+            os.close(report_read)
+            _be_init(plan, upper, payload, mask, channel, report_write)
+        os.close(report_write)
+        try:
+            channel.let_in(plan, upper, child)
+            _read_report(report_read)
+        except BaseException:
+            os.kill(child, _SIGKILL)
+            os.waitpid(child, 0)
+            raise
+        return init.supervise(child)
+    except OSError as error:
+        raise RefusedError("user namespace", error) from None
+    finally:
+        os.close(report_read)
+        init.unblock(mask)
+
+
+def _channel(plan: "Plan") -> "Channel":
+    if plan["idmapped"]:
+        from envforge.sandbox.idmapped import MappedChannel  # noqa: PLC0415  # only when run by root
+
+        return MappedChannel()
+    return Channel()
+
+
+class Channel:
+    """How P lets C go on once its ids are mapped, and how C gets at what it has to mount."""
+
+    def __init__(self) -> None:
+        self.go_read, self.go_write = os.pipe()
+
+    def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:  # noqa: ARG002  # see MappedChannel
+        """In P: map the child's ids where it cannot do so itself, then let it run."""
+        os.close(self.go_read)
+        if plan["mapping"] == "tools":
+            _map_by_tools(plan, child)
+        elif plan["mapping"] == "parent":
+            map_ids(str(child), plan["uid_map"], plan["gid_map"])
+        os.write(self.go_write, b"go")
+        os.close(self.go_write)
+
+    def wait(self, plan: "Plan") -> bool:
+        """In C: wait until the ids are mapped; False where P is gone."""
+        os.close(self.go_write)
+        if plan["mapping"] == "self":
+            map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
+        return os.read(self.go_read, 2) == b"go"
+
+    def sources(self, plan: "Plan") -> "list[mounts.Source]":
+        """In C: open what is bound into the sandbox."""
+        return mounts.open_sources(plan["mounts"])
+
+    def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:
+        """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
+        os.chdir(plan["layers_directory"])
+        mounts.make_scratch(plan["skeleton"])
+        mounts.make_points(sources)
+        place = f"{plan['uppers_relative']}/{upper.name}"
+        mounts.mount_overlay(mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work"))
+
+
+def _map_by_tools(plan: "Plan", child: int) -> None:
+    running = []
+    for tool, lines in zip(plan["tools"], (plan["uid_map"], plan["gid_map"]), strict=True):
+        arguments = [tool, str(child), *lines.split()]
+        running.append((tool, os.posix_spawn(tool, arguments, os.environ)))
+    for tool, pid in running:
+        _, status = os.waitpid(pid, 0)
+        if status:
+            raise RefusedError(tool, PermissionError(1, "it could not map the subordinate ids"))
+
+
+def _read_report(descriptor: int) -> None:
+    """Wait until the payload has replaced itself; raises RefusedError if something failed before."""
+    data = b""
+    while piece := os.read(descriptor, 4096):
+        data += piece
+    if data:
+        step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
+        raise RefusedError(step, OSError(int(number), os.strerror(int(number)), path or None))
+
+
+def _be_init(  # noqa: PLR0917  # what a fork inherits
+    plan: "Plan", upper: uppers.Upper, payload: Payload, mask: "set[int]", channel: Channel, report: int
+) -> "NoReturn":
+    """Be C: mount, start the payload, reap. Ends the process, never returns into the caller's frames."""
+    code = FAILED
+    progress = ["the id map"]
+    try:
+        syscalls.set_parent_death_signal(_SIGKILL)
+        if channel.wait(plan):
+            mount_all(plan, upper, channel, progress)
+            progress[0] = "the payload"
+            child = start(plan, payload, mask)
+            _give_up_privileges()
+            os.close(report)
+            code = init.supervise(child)
+    except OSError as error:
+        said = f"{progress[0]}\n{error.errno}\n{error.filename or ''}"
+        os.write(report, said.encode(errors="surrogateescape"))
+    finally:
+        os._exit(code)
+
+
+def _give_up_privileges() -> None:
+    syscalls.drop_bounding(())
+    syscalls.set_capabilities(())
+    syscalls.set_no_new_privileges()
+    syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python, /proc/1/fd its locks (CVE-2019-5736)
+    syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
+
+
+def mount_all(plan: "Plan", upper: uppers.Upper, channel: Channel, progress: "list[str]") -> None:
+    """Mount the sandbox's root and change into it. `progress` says what is being done, for an error."""
+    progress[0] = "a private mount namespace"
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    syscalls.sethostname(plan["hostname"])
+    own_network = plan["network"] != "host"
+    if own_network:
+        syscalls.bring_up_loopback()
+    progress[0] = "the host's devices, /proc and /sys"
+    devices, console = mounts.open_devices(), mounts.open_console()
+    proc, system = os.open("/proc", os.O_PATH | os.O_CLOEXEC), mounts.open_system()
+    progress[0] = "a source"
+    sources = channel.sources(plan)
+    progress[0] = f"overlay of {plan['layers_directory']}"
+    channel.mount_overlay(plan, upper, sources)
+    mounts.enter_root()
+    progress[0] = "/dev, /proc and /sys"
+    mounts.mount_dev(devices, tty_group=plan["tty_group"], console=console)
+    mounts.mount_proc(proc)
+    mounts.mount_system(system, own_network=own_network)
+    mounts.restrict()
+    mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
+    mounts.mount_empty("/run")
+    for source in sources:
+        progress[0] = f"a mount at {source.target}"
+        mounts.attach(source.tree, source.target, directory=source.directory)
+    for path in plan["masks"]:
+        progress[0] = f"the mask over {path}"
+        mounts.mask(path)
+    mounts.leave_host()

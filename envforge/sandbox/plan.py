@@ -1,0 +1,249 @@
+"""What a sandbox shall be, as a value that a test can read, and its compiled form for the warm path.
+
+`environment/plan.py` makes a SandboxPlan from an environment; `compile_plan` decides everything that can be
+decided before entering (id maps, flags, filter, masks) and leaves plain values that marshal can write.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from attrs import field, frozen
+
+from envforge.errors import CapabilityError
+from envforge.process import find_program
+from envforge.sandbox import mounts, seccomp, syscalls
+from envforge.sandbox.capabilities import DEFAULT
+from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
+
+FORMAT: Final = 1
+"""Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
+
+Compiled = dict[str, Any]
+
+_NAMESPACES: Final = (
+    syscalls.CLONE_NEWUSER
+    | syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWCGROUP
+)
+_TTY_GROUP: Final = 5
+
+
+@frozen
+class Mount:
+    """Something of the host at a place inside, in the order in which they are attached: parents first."""
+
+    source: str
+    """Absolute path on the host; links in it are followed there."""
+    target: str
+    """Absolute path inside; links in it are followed inside."""
+    read_only: bool = False
+    optional: bool = False
+    """A missing source is no error."""
+
+
+@frozen
+class Account:
+    """The user inside that a payload runs as, unless it is the caller's own."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    """Supplementary groups."""
+
+
+@frozen
+class SandboxPlan:
+    """Everything that entering one environment takes."""
+
+    identity: Identity
+    store: str
+    """The store's top directory; layers, uppers and trash lie where store/layout.py says."""
+    layers: tuple[str, ...]
+    """Layer digests, topmost first."""
+    lock_file: str
+    """Flocked (shared) while the sandbox lives: what gc asks for exclusively."""
+    hostname: str
+    command: tuple[str, ...]
+    """What runs where the caller names nothing."""
+    cwd: str
+    """Where it runs unless the caller stands somewhere below a mount."""
+    user: Literal["self"] | Account = "self"
+    """`self`: the caller's own uid; else an account of the environment, `root` among them."""
+    mounts: tuple[Mount, ...] = ()
+    sockets: tuple[tuple[str, str], ...] = ()
+    """Sockets of the host by the variable that names them (`SSH_AUTH_SOCK`), and their place inside."""
+    private: tuple[str, ...] = ()
+    """Directories of the host that no mount may show: store, state, configuration, plan cache."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """The environment, before what is passed through."""
+    passed: tuple[str, ...] = ()
+    """Names of host variables to pass through; `*` stands for any characters."""
+    network: Literal["host", "none"] = "host"
+    privileges: bool = False
+    """Set-id programs and file capabilities work inside."""
+    nested_namespaces: bool = True
+    """The payload may make user namespaces of its own."""
+    idmapped: bool = True
+    """Run by root: idmapped mounts work on the layers and the mounts. Else the full range is mapped."""
+    notes: tuple[str, ...] = field(default=())
+    """What is weaker here than it should be, for `inspect` and for the user's eyes."""
+
+
+def compile_plan(plan: SandboxPlan) -> Compiled:
+    """Return the plan as plain values. Raises CapabilityError for a user who cannot be had here."""
+    _check_user(plan)
+    layers_directory = f"{plan.store}/layers/{plan.identity.held}"
+    uid_map, gid_map = outer_maps(plan)
+    weak = _whole_range(plan)
+    return {
+        "format": FORMAT,
+        "store": plan.store,
+        "lock": plan.lock_file,
+        "layers_directory": layers_directory,
+        "layers": tuple(f"{digest}/root" for digest in plan.layers),
+        "uppers": f"{plan.store}/uppers",
+        "uppers_relative": os.path.relpath(f"{plan.store}/uppers", layers_directory),
+        "trash": f"{plan.store}/trash",
+        "flags": _NAMESPACES | (0 if plan.network == "host" else syscalls.CLONE_NEWNET),
+        "network": plan.network,
+        "hostname": plan.hostname,
+        "mapping": _mapping(plan),
+        "tools": tuple(find_program(name) or name for name in ("newuidmap", "newgidmap")),
+        "uid_map": _text(uid_map),
+        "gid_map": _text(gid_map),
+        "nested": _nested(plan),
+        "idmapped": _is_idmapped(plan),
+        "owner": (uid_map[0][1], gid_map[0][1]) if _is_idmapped(plan) else None,
+        "payload_owner": _payload_owner(plan, uid_map, gid_map),
+        "skeleton": mounts.with_parents(
+            [*mounts.STANDARD, *(os.path.dirname(mount.target) for mount in plan.mounts)]
+        ),
+        "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
+        "sockets": plan.sockets,
+        "masks": masks(plan.mounts, plan.private),
+        "tty_group": plan.identity.held != "flat",
+        "credentials": _credentials(plan),
+        "bounding": DEFAULT if plan.user != "self" or plan.privileges else (),
+        "capabilities": DEFAULT if isinstance(plan.user, Account) and plan.user.uid == 0 else (),
+        "no_new_privileges": not plan.privileges,
+        "seccomp": seccomp.program(os.uname().machine, nested=plan.nested_namespaces and not weak),
+        "variables": plan.variables,
+        "passed": plan.passed,
+        "command": plan.command,
+        "cwd": plan.cwd,
+        "notes": (*plan.notes, *([_WEAK] if weak else [])),
+    }
+
+
+_WEAK: Final = (
+    "idmapped mounts do not work here: the sandbox maps the host's own ids, and only capabilities, masks and "
+    "seccomp keep its root from the host"
+)
+
+
+def _check_user(plan: SandboxPlan) -> None:
+    if plan.identity.held != "flat":
+        return
+    own = os.path.basename(os.path.expanduser("~")) or "USER"
+    if isinstance(plan.user, Account) and plan.user.uid != 0:
+        raise CapabilityError(
+            f"running as the user {plan.user.name} needs several ids, and there is a single one here",
+            hint=range_command(own, ()),
+        )
+    if plan.privileges:
+        raise CapabilityError(
+            "set-id programs and file capabilities need several ids, and there is a single one here",
+            hint=range_command(own, ()),
+        )
+
+
+def _is_idmapped(plan: SandboxPlan) -> bool:
+    return plan.identity.held == "true" and plan.idmapped and not _whole_range(plan)
+
+
+def _whole_range(plan: SandboxPlan) -> bool:
+    """Say whether a sandbox of root has to map the host's own ids."""
+    identity = plan.identity
+    return identity.held == "true" and (not plan.idmapped or identity.run_uid_map == identity.uid_map)
+
+
+def outer_maps(plan: SandboxPlan) -> tuple[Map, Map]:
+    """Return the maps of namespace A, in which the mounts are made."""
+    identity = plan.identity
+    if identity.held == "flat" and plan.user == "self":
+        # The only id there is may as well have its own number at once: no second namespace is needed.
+        uid, gid = identity.uid_map[0][1], identity.gid_map[0][1]
+        return ((uid, uid, 1),), ((gid, gid, 1),)
+    if _whole_range(plan):
+        return identity.uid_map, identity.gid_map
+    return identity.run_uid_map, identity.run_gid_map
+
+
+def _mapping(plan: SandboxPlan) -> str:
+    if plan.identity.needs_tools:
+        return "tools"
+    return "self" if plan.identity.held == "flat" else "parent"
+
+
+def _nested(plan: SandboxPlan) -> tuple[str, str] | None:
+    """Return the maps of namespace B, None where the payload stays in A."""
+    if plan.user != "self" or not plan.identity.needs_tools:
+        return None
+    uid, gid = plan.identity.uid_map[0][1], plan.identity.gid_map[0][1]
+    return _text(swapped(uid, _last(plan.identity.uid_map))), _text(
+        swapped(gid, _last(plan.identity.gid_map))
+    )
+
+
+def _last(ids: Map) -> int:
+    return max(inside + count - 1 for inside, _, count in ids)
+
+
+def swapped(own: int, last: int) -> Map:
+    """Return a map of the ids 0 to `last` in which 0 and the own id have changed places.
+
+    Where the own id is beyond `last`, the last one stands for 0.
+    """
+    if own == 0:
+        return ((0, 0, last + 1),)
+    if own > last:
+        return ((own, 0, 1), (0, last, 1), (1, 1, last - 1))
+    lines = [(own, 0, 1), (0, own, 1), (1, 1, own - 1), (own + 1, own + 1, last - own)]
+    return tuple(line for line in lines if line[2] > 0)
+
+
+def _text(ids: Map) -> str:
+    return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in ids)
+
+
+def _credentials(plan: SandboxPlan) -> tuple[int, int, tuple[int, ...]] | None:
+    """Return uid, gid and groups to take on, None to keep what the namespace gives."""
+    if plan.user == "self" or plan.identity.held == "flat":
+        return None
+    return plan.user.uid, plan.user.gid, plan.user.groups
+
+
+def _payload_owner(plan: SandboxPlan, uid_map: Map, gid_map: Map) -> tuple[int, int]:
+    """Return who the payload is outside."""
+    uid, gid = (plan.user.uid, plan.user.gid) if plan.user != "self" else (0, 0)
+    return uid_map[0][1] + min(uid, RANGE_IDS - 1), gid_map[0][1] + min(gid, RANGE_IDS - 1)
+
+
+def masks(binds: Sequence[Mount], private: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths inside at which a mount would show one of the private directories.
+
+    Both are compared by their real paths, as a link may lead from one to the other.
+    """
+    found = []
+    for bind in binds:
+        source = os.path.realpath(bind.source)
+        for directory in private:
+            real = os.path.realpath(directory)
+            if real == source or real.startswith(source.rstrip("/") + "/"):
+                found.append(bind.target.rstrip("/") + real[len(source.rstrip("/")) :])
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,142 @@
+"""Upper directories of running sandboxes: made on entry, removed by whoever outlives their owner.
+
+    uppers/<name>/            flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
+    uppers/<name>/upper/      becomes the root directory of the sandbox: 0755
+    uppers/<name>/work/       overlay's own; work/work has mode 000
+
+A directory whose lock can be had exclusively belongs to nobody any more. It is renamed into the trash before
+anything in it is deleted, so that `kill -9` at any moment leaves debris in these two places only.
+Loaded on the warm path: it imports nothing but `os` and `fcntl`.
+"""
+
+import os
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Upper:
+    """One upper directory and the descriptor whose lock says that it is in use."""
+
+    __slots__ = ("descriptor", "name")
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+
+
+def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
+    """Make and lock an upper directory of a fresh name; `owner` is who the payload's root is on disk."""
+    while True:
+        name = f"{os.getpid():x}-{os.urandom(6).hex()}"
+        path = f"{uppers}/{name}"
+        os.mkdir(path, 0o700)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        flock(descriptor, LOCK_SH)
+        if _is_at(descriptor, path):
+            break
+        os.close(descriptor)  # a sweep took it before it was locked
+    for part in ("upper", "work"):
+        os.mkdir(f"{path}/{part}", 0o755)
+    if owner is not None:
+        for part in ("upper", "work", "."):
+            os.chown(f"{path}/{part}", *owner)
+    return Upper(name, descriptor)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.stat(path).st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
+    """Remove an upper directory whose sandbox has ended, and those that dead owners left behind.
+
+    `delete` removes what the own uid may not: it gets a directory in the trash.
+    """
+    path = f"{uppers}/{upper.name}"
+    if not _remove_unused(path):
+        _throw_away(path, f"{trash}/upper-{upper.name}", delete)
+    os.close(upper.descriptor)
+    sweep(uppers, trash, delete)
+
+
+def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
+    """Remove every upper directory whose owner is gone."""
+    for name in os.listdir(uppers):
+        path = f"{uppers}/{name}"
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            flock(descriptor, LOCK_EX | LOCK_NB)
+            if _is_at(descriptor, path):
+                _throw_away(path, f"{trash}/upper-{name}", delete)
+        except BlockingIOError:
+            continue  # in use
+        finally:
+            os.close(descriptor)
+
+
+def _remove_unused(path: str) -> bool:
+    """Remove an upper directory that nothing was written to; says whether that was so."""
+    try:
+        os.rmdir(f"{path}/upper")
+        os.rmdir(f"{path}/work/work")
+        os.rmdir(f"{path}/work")
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
+
+
+def _throw_away(path: str, trashed: str, delete: "Callable[[str], None]") -> None:
+    try:
+        os.rename(path, trashed)
+    except FileNotFoundError:
+        return  # somebody else swept it
+    try:
+        remove_tree(trashed)
+    except OSError:
+        delete(trashed)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and what is in it, also below directories that their owner may not search.
+
+    Raises OSError where something belongs to another id; what is already gone is no error.
+    """
+    try:
+        entries = list(os.scandir(path))
+    except PermissionError:
+        os.chmod(path, 0o700)
+        entries = list(os.scandir(path))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(entry.path)
+        else:
+            _unlink(entry.path)
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.rmdir(path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.unlink(path)
