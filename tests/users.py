@@ -1,7 +1,8 @@
 """Unprivileged users to test as: made when the tests run as root and they are missing, kept for the next run.
 
 `envforge-test-single` has no subordinate ids, `envforge-test-ranges` has 65,536 of each kind. Run by a plain
-user, that user itself stands in for the one that it is like.
+user, that user itself stands in for the one that it is like. `python tests/users.py NAME COMMAND…` runs a
+command as one of them, in an empty home.
 """
 
 import fcntl
@@ -163,3 +164,13 @@ def _remove(user: TestUser) -> None:
         mapped = ["--map-auto"] if has_range(user.name) else []
         subprocess.run(["unshare", "--user", "--map-root-user", *mapped, "rm", "-rf", user.home], check=False)
     shutil.rmtree(user.home, ignore_errors=True)
+
+
+def _main() -> int:
+    name, *command = sys.argv[1:]
+    with lend(name) as user:
+        return subprocess.run(user.command(command), cwd=user.home, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main())

@@ -1,0 +1,26 @@
+"""What importing costs: the command line and the warm path load only what they need."""
+
+import subprocess
+import sys
+
+import pytest
+
+_HEAVY = ("textual", "pyroute2", "http.client", "urllib.request", "httpx", "requests", "urllib3", "asyncio")
+_NEVER_WARM = ("attrs", "attr", "cattrs", "tomllib", "click", "textual", "pyroute2", "re", "pathlib")
+
+
+def _loaded(statement: str) -> set[str]:
+    """Return the names of the modules in a fresh interpreter, without what a venv's .pth files load."""
+    code = f"import sys\nsys.path[:] = {sys.path!r}\n{statement}\nprint(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("heavy", _HEAVY)
+def test_command_line_loads_nothing_heavy(heavy):
+    assert heavy not in _loaded("import envforge.cli")
+
+
+@pytest.mark.parametrize("module", _NEVER_WARM)
+def test_warm_module_loads_next_to_nothing(module):
+    assert module not in _loaded("import envforge.hot")
