@@ -1,9 +1,9 @@
 """Python bytecode stays checked by time, not by hash, although SOURCE_DATE_EPOCH is set while building.
 
-`py_compile` turns to hashes where that variable is set, and then every import reads its source again. It has no
-switch, and Debian's scripts call it in several ways, so a copy that looks at a variable which nobody sets lies
-over it while packages are configured. The names are equally long: size and time of the source, which bytecode
-records, stay true, and the constant in its own bytecode is put right afterwards.
+`py_compile` turns to hashes where that variable is set, and then every import reads its source again. It has
+no switch, and Debian's scripts call it in several ways, so a copy that looks at a variable which nobody sets
+lies over it while packages are configured. The names are equally long: size and time of the source, which
+bytecode records, stay true, and the constant in its own bytecode is put right afterwards.
 """
 
 import glob

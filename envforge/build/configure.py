@@ -19,7 +19,7 @@ from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.recipe.plan import Package, Step
-from envforge.sandbox.chroot import run_in_tree
+from envforge.sandbox.chroot import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
 from envforge.sources.debian import database, quirks

@@ -13,7 +13,7 @@ from envforge.environment.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import ArchitectureLock, LockedPackage
-from envforge.lock.request import request_of
+from envforge.lock.request import request_of, stale_parts
 from envforge.store import records
 from envforge.store.layout import Store, open_store
 
@@ -113,7 +113,7 @@ def describe(project: Project) -> EnvironmentDetails:
         suite=spec.debian.suite,
         architecture=machine_architecture(),
         locked=lock is not None,
-        stale=lock_file.stale_parts(lock, request_of(spec)) if lock else (),
+        stale=stale_parts(lock, request_of(spec)) if lock else (),
         environment=environment.digest if environment else "",
         layers=_layers(project, environment) if environment else (),
         packages=part.packages if part else (),

@@ -1,0 +1,186 @@
+"""What the command line and the TUI may call: lock() build() enter() describe() …, and their values."""
+
+import os
+from collections.abc import Collection, Sequence
+
+from attrs import evolve, frozen
+
+from envforge.build.layer import Built as BuiltLayer
+from envforge.environment import assemble, inspect
+from envforge.environment import verify as verification
+from envforge.environment.assemble import BuildResult, Wanted
+from envforge.environment.inspect import EnvironmentDetails, EnvironmentInfo
+from envforge.environment.plan import RunOptions, make_plan
+from envforge.environment.project import Project, open_project
+from envforge.environment.verify import Difference
+from envforge.errors import LockStaleError, StoreError
+from envforge.lock import file as lock_file
+from envforge.lock import resolve as lock_resolve
+from envforge.lock.changes import Change, changes
+from envforge.lock.model import Lock
+from envforge.lock.request import request_of, stale_parts
+from envforge.progress import Progress
+from envforge.sandbox import entry
+from envforge.sandbox import identity as identities
+from envforge.sandbox.plan import Compiled, compile_plan
+from envforge.sandbox.worker import call_in_namespace
+from envforge.store.layout import open_store
+from envforge.store.staging import remove_tree
+
+__all__ = [
+    "BuildResult",
+    "BuiltLayer",
+    "Change",
+    "Difference",
+    "EnvironmentDetails",
+    "EnvironmentInfo",
+    "LockResult",
+    "Project",
+    "RunOptions",
+    "VerifyResult",
+    "build",
+    "describe",
+    "destroy_store",
+    "enter",
+    "environments",
+    "lock",
+    "open_project",
+    "prepare",
+    "verify",
+]
+
+environments = inspect.environments
+describe = inspect.describe
+
+
+@frozen
+class LockResult:
+    """What locking gave."""
+
+    lock: Lock
+    changes: tuple[Change, ...]
+    """Packages whose version changed, came or went."""
+    written: bool
+
+
+@frozen
+class VerifyResult:
+    """Whether a second build came out the same."""
+
+    identical: bool
+    environment: str
+    differences: tuple[Difference, ...]
+
+
+def lock(
+    project: Project,
+    *,
+    upgrade: bool = False,
+    upgrade_packages: Collection[str] = (),
+    dry_run: bool = False,
+    check: bool = False,
+    progress: Progress,
+) -> LockResult:
+    """Pin what the project's spec asks for; keep what is pinned and still fits.
+
+    `check` changes nothing and raises LockStaleError where the lock is missing or does not fit. Raises
+    ResolveError, NetworkError, SignatureError, LockError.
+    """
+    previous = _read(project)
+    request = request_of(project.spec)
+    stale = stale_parts(previous, request) if previous else ("lock",)
+    if check:
+        return LockResult(_fresh(project, previous, stale), (), written=False)
+    if previous and not stale and not upgrade and not upgrade_packages:
+        return LockResult(previous, (), written=False)
+    found = lock_resolve.resolve(
+        open_store(project.store_path),
+        request,
+        architecture=assemble.machine_architecture(),
+        previous=previous,
+        directory=project.directory,
+        config=project.config,
+        upgrade=upgrade,
+        upgrade_packages=upgrade_packages,
+        progress=progress,
+    )
+    changed = found != previous and not dry_run
+    if changed:
+        lock_file.write(project.lock_path, found)
+    return LockResult(found, changes(previous, found), written=changed)
+
+
+def build(
+    project: Project,
+    *,
+    locked: bool = False,
+    frozen: bool = False,
+    rebuild: bool = False,
+    workers: int | None = None,
+    progress: Progress,
+) -> BuildResult:
+    """Build the project's environment as far as it is missing, locking first where that is needed.
+
+    `locked` raises LockStaleError for a stale lock and OutputError for digests other than the lock's;
+    `frozen` does not look whether the lock is stale; `rebuild` makes every layer again.
+    """
+    known = _ready_lock(project, locked=locked, frozen=frozen, progress=progress)
+    if workers:
+        project = evolve(project, config=evolve(project.config, workers=workers))
+    result, outcome = assemble.assemble(
+        project, known, identities.detect(), Wanted(anew=rebuild, check_outputs=locked), progress
+    )
+    if outcome != known and not locked and not frozen:
+        lock_file.write(project.lock_path, outcome)
+    return result
+
+
+def prepare(project: Project, options: RunOptions, *, locked: bool = False, progress: Progress) -> Compiled:
+    """Return the plan of the project's sandbox, after locking and building what is missing."""
+    result = build(project, locked=locked, progress=progress)
+    return compile_plan(make_plan(project, result.environment, identities.detect(), options))
+
+
+def enter(compiled: Compiled, command: Sequence[str]) -> int:
+    """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code."""
+    return entry.enter(compiled, command, os.environ)
+
+
+def verify(project: Project, *, progress: Progress) -> VerifyResult:
+    """Build the environment, then once more apart, and compare."""
+    result = build(project, progress=progress)
+    known = _read(project)
+    assert known is not None  # build wrote it
+    found = verification.rebuild_apart(project, known, identities.detect(), result.layers, progress)
+    return VerifyResult(not found, result.environment, found)
+
+
+def destroy_store(path: str) -> None:
+    """Remove a store with all that is in it, whoever owns it inside. Raises StoreError, CapabilityError."""
+    if not os.path.exists(f"{path}/format"):
+        raise StoreError(f"{path} is not a store", hint="name it with --store DIR")
+    store = open_store(path)
+    call_in_namespace(identities.detect(), remove_tree, store.path)
+
+
+def _ready_lock(project: Project, *, locked: bool, frozen: bool, progress: Progress) -> Lock:
+    if frozen:
+        known = _read(project)
+        if known is None:
+            raise LockStaleError(f"{project.lock_path} does not exist", hint="envforge lock")
+        return known
+    return lock(project, check=locked, progress=progress).lock
+
+
+def _read(project: Project) -> Lock | None:
+    return lock_file.read(project.lock_path) if os.path.lexists(project.lock_path) else None
+
+
+def _fresh(project: Project, known: Lock | None, stale: Sequence[str]) -> Lock:
+    if known is None:
+        raise LockStaleError(f"{project.lock_path} does not exist", hint="envforge lock")
+    if stale:
+        raise LockStaleError(
+            f"{project.lock_path} does not fit the spec: {', '.join(stale)} changed", hint="envforge lock"
+        )
+    return known

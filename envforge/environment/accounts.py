@@ -1,0 +1,85 @@
+"""The users and groups inside: the environment's own, and whoever enters. Pure text. passwd(5)."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import frozen
+
+from envforge.errors import NotFoundError
+
+_PASSWD_FIELDS: Final = 7
+_GROUP_FIELDS: Final = 4
+
+
+@frozen
+class User:
+    """A line of /etc/passwd."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str = "/bin/bash"
+    gecos: str = ""
+
+    @property
+    def line(self) -> str:
+        """Return it as it stands in the file."""
+        return f"{self.name}:x:{self.uid}:{self.gid}:{self.gecos}:{self.home}:{self.shell}\n"
+
+
+def users(passwd: str) -> tuple[User, ...]:
+    """Return the users of a passwd file; lines that cannot be read are passed over."""
+    found = []
+    for line in passwd.splitlines():
+        fields = line.split(":")
+        if len(fields) == _PASSWD_FIELDS and fields[2].isdecimal() and fields[3].isdecimal():
+            name, _, uid, gid, gecos, home, shell = fields
+            found.append(User(name, int(uid), int(gid), home, shell, gecos))
+    return tuple(found)
+
+
+def named(passwd: str, name: str) -> User:
+    """Return the user of that name. Raises NotFoundError with the names that there are."""
+    there = users(passwd)
+    for user in there:
+        if user.name == name:
+            return user
+    raise NotFoundError(
+        f"the environment has no user {name!r}",
+        hint="its users are " + ", ".join(user.name for user in there) + "; a package may be missing",
+    )
+
+
+def groups_of(group: str, name: str) -> tuple[int, ...]:
+    """Return the ids of the supplementary groups that a group file gives a user."""
+    found = []
+    for line in group.splitlines():
+        fields = line.split(":")
+        if len(fields) == _GROUP_FIELDS and fields[2].isdecimal() and name in fields[3].split(","):
+            found.append(int(fields[2]))
+    return tuple(found)
+
+
+def with_user(passwd: str, user: User) -> str:
+    """Return the passwd file with a line for the user; a line of the same name or number gives way."""
+    kept = [line for line in _lines(passwd) if not _same(line, user.name, user.uid)]
+    return "".join([*kept, user.line])
+
+
+def with_group(group: str, name: str, gid: int) -> str:
+    """Return the group file with a group of that number, unless it has one."""
+    lines = list(_lines(group))
+    if any(line.split(":")[2:3] == [str(gid)] for line in lines):
+        return "".join(lines)
+    taken = any(line.split(":")[0] == name for line in lines)
+    return "".join([*lines, f"{name}-self:x:{gid}:\n" if taken else f"{name}:x:{gid}:\n"])
+
+
+def _lines(text: str) -> Iterable[str]:
+    return (f"{line}\n" for line in text.splitlines() if line)
+
+
+def _same(line: str, name: str, uid: int) -> bool:
+    fields = line.rstrip("\n").split(":")
+    return fields[0] == name or fields[2:3] == [str(uid)]

@@ -1,0 +1,189 @@
+"""From an environment and its spec to the plan of its sandbox, which the warm path then finds ready.
+
+Everything that a user needs on entering is decided here: who they are inside, which files of the host are
+bound in, which variables are set.
+"""
+
+import hashlib
+import os
+import pwd
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from attrs import field, frozen
+
+from envforge import config
+from envforge.environment import accounts, generations, model
+from envforge.environment.accounts import User
+from envforge.environment.project import Project
+from envforge.errors import SpecError
+from envforge.sandbox.identity import Identity
+from envforge.sandbox.plan import Account, Mount, SandboxPlan
+from envforge.store.layout import open_store
+
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ALWAYS_PASSED: Final = ("TERM", "COLORTERM", "LANG", "LC_*", "NO_COLOR")
+_SSH_SOCKET: Final = "/run/envforge/ssh-agent"
+
+
+@frozen
+class RunOptions:
+    """What a command line changes of the spec's way of running."""
+
+    environment: tuple[tuple[str, str], ...] = ()
+    volumes: tuple[tuple[str, str, bool], ...] = ()
+    """Source, target, read-only."""
+    workdir: str | None = None
+    user: str | None = None
+    interactive: bool = False
+    tty: bool = False
+
+
+@frozen
+class Inside:
+    """Who one is inside, and the two files that say so."""
+
+    user: User
+    account: Account | None
+    """None for the caller's own uid."""
+    passwd: str = field(repr=False)
+    group: str = field(repr=False)
+
+
+def make_plan(project: Project, environment: str, identity: Identity, options: RunOptions) -> SandboxPlan:
+    """Return the plan of the sandbox of a built environment.
+
+    Raises NotFoundError for a user that it does not have, SpecError for a mount whose source is missing.
+    """
+    store = open_store(project.store_path)
+    known = model.load(store, environment)
+    roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in known.layers]
+    spec = project.spec
+    inside = _who(options.user or spec.shell.user, roots)
+    return SandboxPlan(
+        identity=identity,
+        store=store.path,
+        layers=tuple(layer.digest for layer in known.layers),
+        lock_file=store.environment(environment),
+        hostname=spec.name,
+        command=spec.shell.command,
+        cwd=options.workdir or project.directory,
+        user=inside.account or "self",
+        mounts=tuple(_mounts(project, inside, options)),
+        sockets=(("SSH_AUTH_SOCK", _SSH_SOCKET),) if "ssh-agent" in spec.shell.forward else (),
+        private=(store.path, config.state_directory(), os.path.dirname(config.config_path())),
+        variables=tuple(_variables(project, inside, options).items()),
+        passed=(*_ALWAYS_PASSED, *spec.shell.pass_),
+        network="none" if spec.network.mode == "none" else "host",
+        privileges=spec.shell.privileges,
+    )
+
+
+def _who(name: str, roots: Sequence[str]) -> Inside:
+    passwd, group = _read_inside(roots, "etc/passwd"), _read_inside(roots, "etc/group")
+    if name == "self" and os.getuid() != 0:
+        user = _own_user()
+        return Inside(
+            user, None, accounts.with_user(passwd, user), accounts.with_group(group, user.name, user.gid)
+        )
+    wanted = "root" if name == "self" else name
+    user = accounts.named(passwd, wanted)
+    account = Account(user.name, user.uid, user.gid, accounts.groups_of(group, user.name))
+    return Inside(user, None if name == "self" else account, passwd, group)
+
+
+def _own_user() -> User:
+    uid, gid = os.getuid(), os.getgid()
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return User(f"u{uid}", uid, gid, f"/home/u{uid}")
+    return User(entry.pw_name, uid, gid, _absolute(entry.pw_dir), gecos=entry.pw_gecos)
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else "/"
+
+
+def _read_inside(roots: Sequence[str], path: str) -> str:
+    """Return a file of the topmost layer that has it; empty where none has."""
+    for root in roots:
+        try:
+            with open(f"{root}/{path}", encoding="utf-8", errors="surrogateescape") as file:
+                return file.read()
+        except FileNotFoundError:
+            continue
+    return ""
+
+
+def _mounts(project: Project, inside: Inside, options: RunOptions) -> Iterator[Mount]:
+    """Yield what is mounted, in an order in which nothing covers what was mounted before."""
+    yield from _system_files(inside)
+    home = _home(project, inside)
+    yield from sorted(
+        [home, Mount(project.directory, project.directory), *_spec_mounts(project, inside)],
+        key=lambda mount: mount.target.count("/"),
+    )
+    for source, target, read_only in options.volumes:
+        yield Mount(_existing(os.path.abspath(source)), target, read_only)
+
+
+def _system_files(inside: Inside) -> Iterator[Mount]:
+    for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/localtime"):
+        yield Mount(path, path, read_only=True, optional=True)
+    yield Mount(_generated(inside.passwd), "/etc/passwd", read_only=True)
+    yield Mount(_generated(inside.group), "/etc/group", read_only=True)
+
+
+def _generated(text: str) -> str:
+    """Return a file in the state directory that holds `text`, named by what it holds."""
+    data = text.encode("utf-8", "surrogateescape")
+    directory = f"{config.state_directory()}/files"
+    path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
+    if not os.path.exists(path):
+        os.makedirs(directory, 0o700, exist_ok=True)
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    return path
+
+
+def _home(project: Project, inside: Inside) -> Mount:
+    """Return the home: the host's, or the project's own, kept between runs."""
+    if project.spec.shell.home == "host":
+        return Mount(os.path.expanduser("~"), inside.user.home)
+    path = f"{config.state_directory()}/homes/{generations.project_id(project.spec_path)}"
+    os.makedirs(path, 0o700, exist_ok=True)
+    return Mount(path, inside.user.home)
+
+
+def _spec_mounts(project: Project, inside: Inside) -> Iterator[Mount]:
+    for mount in project.spec.mounts:
+        source = os.path.normpath(os.path.join(project.directory, os.path.expanduser(mount.source)))
+        target = inside.user.home + mount.target[1:] if mount.target.startswith("~") else mount.target
+        if not mount.optional:
+            _existing(source)
+        yield Mount(source, target, mount.read_only, mount.optional)
+
+
+def _existing(source: str) -> str:
+    if not os.path.exists(source):
+        raise SpecError(
+            f"the mount's source {source} does not exist", hint="make it, or say `optional = true` for it"
+        )
+    return source
+
+
+def _variables(project: Project, inside: Inside, options: RunOptions) -> dict[str, str]:
+    user = inside.user
+    return {
+        "PATH": _PATH,
+        "HOME": user.home,
+        "USER": user.name,
+        "LOGNAME": user.name,
+        "SHELL": user.shell,
+        "ENVFORGE": project.spec.name,
+        **project.spec.variables,
+        **dict(options.environment),
+    }
