@@ -6,7 +6,7 @@ import click
 
 from envforge.cli.build import layer_as_json
 from envforge.cli.command import Command, json_option
-from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text
+from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text, timestamp
 from envforge.cli.settings import Settings, pass_settings
 from envforge.progress import size_text
 
@@ -37,7 +37,7 @@ def ls(settings: Settings) -> None:
             (
                 info.name,
                 short(info.environment),
-                time_text(info.last_used or info.created),
+                time_text(info.last_used),
                 size_text(info.size_bytes),
                 size_text(info.unique_bytes),
                 info.spec,
@@ -53,8 +53,8 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
     return {
         "name": info.name,
         "environment": prefixed(info.environment),
-        "created": info.created,
-        "last_used": info.last_used,
+        "created": timestamp(info.created),
+        "last_used": timestamp(info.last_used),
         "size_bytes": info.size_bytes,
         "unique_bytes": info.unique_bytes,
         "generation": info.generation,

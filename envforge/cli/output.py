@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import click
@@ -45,6 +45,11 @@ def short(digest: str) -> str:
     return prefixed(digest)[: len("sha256:") + 12]
 
 
-def time_text(moment: str) -> str:
-    """Return an RFC 3339 time in the user's own zone, to the minute; empty stays empty."""
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
+def time_text(seconds: int) -> str:
+    """Return seconds since 1970 in the user's own zone, to the minute."""
+    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M}"
+
+
+def timestamp(seconds: int) -> str:
+    """Return seconds since 1970 as RFC 3339 in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
