@@ -10,6 +10,10 @@ that the plan was made from: nobody but this user has to believe it.
 import marshal
 import os
 
+from xxhash import xxh3_128
+
+from envforge import __version__
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,16 +24,53 @@ if TYPE_CHECKING:
 
 def directory() -> str:
     """Return where this user's plans lie."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    if not state.startswith("/"):
-        state = os.path.expanduser("~/.local/state")
-    return f"{state}/envforge/plans"
+    return f"{_base('XDG_STATE_HOME', '.local/state')}/envforge/plans"
+
+
+def project_key(spec_path: str, lock_path: str, store: "str | None") -> "str | None":
+    """Return the key of a project's plan, None where its files cannot be read, or its store is not clear.
+
+    `spec_path` is a real path. `store` is what `--store` says; else the user's configuration or the usual
+    place counts, as in `environment/project.py`. Over the bytes as they are on disk now: whoever keeps a plan
+    asks before reading them and again afterwards.
+    """
+    spec, lock = _read(spec_path), _read(lock_path)
+    config = _read(f"{_base('XDG_CONFIG_HOME', '.config')}/envforge/config.toml") or b""
+    place = store or _configured_store(config)
+    if spec is None or lock is None or place is None:
+        return None
+    words = (spec_path, os.path.realpath(place), str(os.getuid()), __version__)
+    return key((spec, lock, config, *(os.fsencode(word) for word in words)))
+
+
+def _configured_store(config: bytes) -> "str | None":
+    """Return the store that the configuration means, None where it takes a TOML parser to say."""
+    for line in config.splitlines():
+        words = line.split(b"=", 1)
+        if words[0].strip().strip(b"\"'") == b"store":
+            quoted = words[-1].strip()
+            path = quoted[1:-1].decode(errors="replace")
+            plain = quoted[:1] == quoted[-1:] == b'"' and not any(one in path for one in '\\"')
+            return os.path.expanduser(path) if plain and path else None
+    return f"{_base('XDG_DATA_HOME', '.local/share')}/envforge"
+
+
+def _base(variable: str, default: str) -> str:
+    """Return a directory of the XDG base directory specification."""
+    value = os.environ.get(variable, "")
+    return value if value.startswith("/") else f"{os.path.expanduser('~')}/{default}"
+
+
+def _read(path: str) -> "bytes | None":
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def key(parts: "Iterable[bytes]") -> str:
     """Return the key of a plan made from these bytes, in this order."""
-    from xxhash import xxh3_128  # noqa: PLC0415  # costs a millisecond: only where it is used
-
     state = xxh3_128()
     for part in parts:
         state.update(len(part).to_bytes(8, "little"))

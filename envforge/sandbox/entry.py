@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from envforge.errors import CapabilityError, EnvforgeError
 from envforge.sandbox import advice, perform
-from envforge.sandbox.passing import payload_environment
+from envforge.sandbox.passing import payload_environment, start_directory, with_sockets
 from envforge.sandbox.plan import Compiled, SandboxPlan, compile_plan
 
 
@@ -19,16 +19,21 @@ def enter(
     cwd: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> int:
-    """Run `command` (the plan's own where empty) in a fresh sandbox; returns its code as Docker's `run` does.
+    """Run `command` (the plan's own where empty) in a fresh sandbox; returns its exit code like Docker.
 
-    `extra` are variables over those of the plan. Raises CapabilityError or SandboxError where the sandbox cannot
-    be made, and `perform.StaleError` where a layer of the plan is gone.
+    `extra` are variables over those of the plan. Without `cwd` it starts where the caller stands, if that is
+    mounted. Raises CapabilityError or SandboxError where the sandbox cannot be made, and
+    `perform.StaleError` where a layer of the plan is gone.
     """
     compiled = compile_plan(plan) if isinstance(plan, SandboxPlan) else plan
+    compiled = with_sockets(compiled, host_environment)
     environment = payload_environment(compiled, host_environment) | dict(extra or {})
     try:
         return perform.enter(
-            compiled, list(command) or list(compiled["command"]), environment, cwd or compiled["cwd"]
+            compiled,
+            list(command) or list(compiled["command"]),
+            environment,
+            cwd or start_directory(compiled),
         )
     except perform.RefusedError as error:
         raise explain(error) from error

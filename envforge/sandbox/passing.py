@@ -1,4 +1,6 @@
-"""Which variables of the host a payload gets. Loaded on the warm path: it imports nothing."""
+"""What a payload gets of its caller: variables, sockets, the directory. Loaded on the warm path."""
+
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,3 +35,25 @@ def _matches(name: str, pattern: str) -> bool:
             return False
         position = found + len(part)
     return len(name) - len(rest[-1]) >= position and name.endswith(rest[-1])
+
+
+def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, Any]":
+    """Return the plan with those of its sockets mounted that the host has now: they move at each login."""
+    binds, variables = [], []
+    for name, target in plan["sockets"]:
+        source = host.get(name, "")
+        if source.startswith("/"):
+            binds.append((source, target, False, True))
+            variables.append((name, target))
+    if not binds:
+        return plan
+    return plan | {"mounts": (*plan["mounts"], *binds), "variables": (*plan["variables"], *variables)}
+
+
+def start_directory(plan: "dict[str, Any]") -> str:
+    """Return the caller's own directory where it is the same inside, else the plan's."""
+    here = os.getcwd()
+    for source, target, _, _ in plan["mounts"]:
+        if source == target and (here == source or here.startswith(source.rstrip("/") + "/")):
+            return here
+    return str(plan["cwd"])
