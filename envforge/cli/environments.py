@@ -1,5 +1,6 @@
 """`ls` and `show`: which environments there are, and what one is."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -83,7 +84,7 @@ def show(settings: Settings) -> None:
         print_json(_details_as_json(details))
     else:
         for name, value in _details_lines(details):
-            click.echo(f"{paint(f'{name:<12}', 'bold', click.get_text_stream('stdout'))} {value}".rstrip())
+            click.echo(f"{paint(f'{name:<12}', 'bold', sys.stdout)} {value}".rstrip())
 
 
 def _lock_state(details: "EnvironmentDetails") -> str:
