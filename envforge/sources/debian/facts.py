@@ -124,13 +124,13 @@ def parse_paragraph(text: str) -> dict[str, str]:
     name = ""
     for line in text.rstrip().split("\n"):
         if line.startswith((" ", "\t")) and name:
-            fields[name] += "\n" + line.rstrip()
+            fields[name] += "\n" + line
             continue
         name, colon, value = line.partition(":")
         if not colon or not _FIELD.fullmatch(name) or any(name.lower() == known.lower() for known in fields):
             raise ArchiveError(f"a control paragraph has a broken line: {line!r}")
-        fields[name] = value.strip()
-    return fields
+        fields[name] = value.lstrip()
+    return {name: value.rstrip() for name, value in fields.items()}
 
 
 def parse_conffiles(data: bytes) -> list[tuple[str, tuple[str, ...]]]:
