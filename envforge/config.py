@@ -42,7 +42,7 @@ class Config:
     ca_file: str = ""
     """Certificates to trust besides the system's, in PEM. Empty: the system's, or `SSL_CERT_FILE`."""
     check_valid_until: bool = True
-    """Whether an index that says it has expired is refused. `false` also holds where the host's apt is told so
+    """Whether an index that says it has expired is refused. It is not where the host's apt is told so either
     (`Acquire::Check-Valid-Until`): for mirrors of an earlier day. Signatures are checked all the same."""
     snapshot: str = DEFAULT_SNAPSHOT
     """Where files are looked for that every mirror has dropped. Empty: nowhere."""

@@ -165,10 +165,10 @@ def _check(release: Release, now: datetime | None) -> None:
     if now is not None:
         check_fresh(release.fields.get("Valid-Until", ""), name, now)
     _check_suite(release, name)
-    not_before = release.source.not_before
-    if not_before and release.date < datetime.fromisoformat(not_before).astimezone(UTC):
+    date, not_before = release.date, release.source.not_before
+    if not_before and date < datetime.fromisoformat(not_before).astimezone(UTC):
         raise SignatureError(
-            f"{name}: the index is of {release.date:%Y-%m-%d %H:%M} UTC, the lock saw one of {not_before}",
+            f"{name}: the index is of {date:%Y-%m-%d %H:%M} UTC, the lock saw one of {not_before}",
             hint="the mirror is behind or goes back on purpose; try again later, or set another mirror",
         )
 

@@ -94,7 +94,9 @@ def _verify(data: bytes, signature: bytes | None, certs: Sequence[Cert], name: s
         result = verify(data, store=keys, signature=detached)
     except RuntimeError as error:
         raise _failure(name, certs, asked_for, _plain(error)) from error
-    fingerprints = tuple(sorted({str(good.certificate) for good in result.valid_sigs}))
+    now = datetime.now(UTC)
+    alive = {cert.fingerprint for cert in certs if not cert.is_revoked and not _has_expired(cert, now)}
+    fingerprints = tuple(sorted({str(good.certificate) for good in result.valid_sigs} & alive))
     text = data if signature is not None else result.bytes
     if not fingerprints or text is None:
         raise _failure(name, certs, asked_for, "no good signature")
@@ -104,7 +106,7 @@ def _verify(data: bytes, signature: bytes | None, certs: Sequence[Cert], name: s
 def _failure(name: str, certs: Sequence[Cert], asked_for: Sequence[str], reason: str) -> SignatureError:
     now = datetime.now(UTC)
     known = [cert for cert in certs if not _fingerprints(cert).isdisjoint(asked_for)]
-    expired = [cert for cert in known if cert.expiration is not None and cert.expiration < now]
+    expired = [cert for cert in known if _has_expired(cert, now)]
     signers = ", ".join(asked_for) or "nobody"
     if expired:
         when = f"{expired[0].expiration:%Y-%m-%d}"
@@ -121,6 +123,11 @@ def _failure(name: str, certs: Sequence[Cert], asked_for: Sequence[str], reason:
         f"{name}: the signature is bad: {reason}",
         hint="try again later, or set another mirror: [mirrors] in config.toml",
     )
+
+
+def _has_expired(cert: Cert, now: datetime) -> bool:
+    """Return whether a key is past its date. Its older signatures say themselves when they are of."""
+    return cert.expiration is not None and cert.expiration < now
 
 
 def _fingerprints(cert: Cert) -> frozenset[str]:

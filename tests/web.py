@@ -1,0 +1,96 @@
+"""A web server on loopback for a directory, with faults that a test asks for."""
+
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+
+class Server(ThreadingHTTPServer):
+    """`faults` maps a path to what goes wrong there: see `Handler.do_GET`."""
+
+    daemon_threads = True
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.directory = directory
+        self.faults: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
+        self.connections = 0
+        self.validators = False
+        self.headers: list[dict[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def finish_request(self, request, client_address):
+        self.connections += 1
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request, client_address):
+        """Stay silent: clients that stop in the middle are part of the tests."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+    redirects: ClassVar[int] = 0
+
+    def log_message(self, *_args):
+        pass
+
+    def do_GET(self):
+        path = self.path.removeprefix(self.server.url)
+        self.server.asked[path] += 1
+        self.server.headers.append(dict(self.headers))
+        fault = self.server.faults.get(path, "")
+        file = self.server.directory / path.lstrip("/")
+        if fault.startswith("to "):
+            return self._answer(302, b"", Location=fault.removeprefix("to "))
+        if fault.isdigit():
+            return self._answer(int(fault), b"no")
+        if not file.is_file():
+            return self._answer(404, b"not here")
+        data = file.read_bytes()
+        if fault == "once 503" and self.server.asked[path] == 1:
+            return self._answer(503, b"later")
+        if fault == "wrong bytes":
+            data = bytes(len(data) - 1) + b"!"
+        if fault == "too long":
+            data += b"more"
+        if fault == "too short":
+            data = data[:-1]
+        tag = f'"{len(data)}-{file.stat().st_mtime_ns}"'
+        if self.server.validators and self.headers.get("If-None-Match") == tag:
+            return self._answer(304, b"", ETag=tag)
+        stops = fault == "stops" or (fault == "once stops" and self.server.asked[path] == 1)
+        headers = {"ETag": tag} if self.server.validators else {}
+        self._answer(200, data, stops=stops, **headers)
+        return None
+
+    def _answer(self, status, data, *, stops=False, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if stops:
+            self.wfile.write(data[: len(data) // 2])
+            self.close_connection = True
+            return
+        self.wfile.write(data)
+
+
+@contextmanager
+def serving(directory: Path):
+    server = Server(directory)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
