@@ -79,16 +79,14 @@ def _files(spec: Spec) -> Iterator[Problem]:
     seen: dict[str, Path] = {}
     for index, file in enumerate(spec.files):
         path: Path = ("files", index, "target")
-        where = seen.setdefault(file.target, path)
+        merged = f"/usr{file.target}" if _above(file.target, _MERGED) else file.target
+        where = seen.setdefault(merged, path)
         if file.target and where != path:
             yield Problem(path, f"{quoted(file.target)} is the target of {dotted(where[:2])} already")
         if covering := _above(file.target, _MADE_ON_ENTRY):
             yield Problem(
                 path, f"{quoted(file.target)} would never be seen: {covering} is made anew on entry"
             )
-        if link := _above(file.target, _MERGED):
-            real = f"/usr{file.target}"
-            yield Problem(path, f"{quoted(file.target)} lies behind the link {link}; write {quoted(real)}")
 
 
 def _mounts(spec: Spec) -> Iterator[Problem]:

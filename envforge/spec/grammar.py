@@ -4,6 +4,7 @@ The patterns also stand in the JSON schema, so they keep to what Python and ECMA
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -58,7 +59,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def slug(text: str, *, otherwise: str = "project") -> str:
     """Return a valid project name that reads like `text`, or `otherwise` where nothing of it is left."""
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    unaccented = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "-", unaccented.lower()).strip("-")
     return plain[:63].rstrip("-") or otherwise
 
 

@@ -2,6 +2,7 @@
 
 import re
 import string
+import tempfile
 import tomllib
 
 import tomli_w
@@ -9,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envforge.errors import SpecError
+from envforge.spec.detect import propose
 from envforge.spec.edit import add_packages, remove_packages
 from envforge.spec.grammar import NAME, slug
 from envforge.spec.model import Spec, key_of, tables, written
@@ -214,3 +216,37 @@ def test_written_says_the_same_spec(suite: str, packages: list[str], variables: 
     spec = parse(tomli_w.dumps(document).encode(), "f")
     assert isinstance(spec, Spec)
     assert parse(tomli_w.dumps(written(spec)).encode(), "f") == spec
+
+
+PROJECT_FILES = [
+    "package.json",
+    "pyproject.toml",
+    "requirements.txt",
+    "go.mod",
+    "Cargo.toml",
+    "composer.json",
+]
+PROJECT_FILES += ["pom.xml", "compose.yaml", "Dockerfile", ".nvmrc"]
+PROJECT_WORDS = [
+    "FROM ",
+    "apt install ",
+    "engines",
+    "node",
+    "go ",
+    "\nimage: ",
+    '{"',
+    '":',
+    "}",
+    "[project]\n",
+    "\\\n",
+]
+contents = st.lists(st.sampled_from(PROJECT_WORDS) | st.text(max_size=5), max_size=10).map("".join)
+
+
+@given(st.dictionaries(st.sampled_from(PROJECT_FILES), contents, max_size=4))
+def test_a_proposal_parses_whatever_lies_there(files: dict[str, str]):
+    with tempfile.TemporaryDirectory() as directory:
+        for name, text in files.items():
+            with open(f"{directory}/{name}", "w", encoding="utf-8", errors="surrogatepass") as file:
+                file.write(text)
+        parse(propose(directory).encode(), "f")

@@ -237,7 +237,6 @@ memory = "2GiB"
         ('[[files]]\nsource = "a"\ntarget = "/a/"\n', "6:10: files[0].target", "without a slash at its end"),
         ('[[files]]\nsource = "a"\ntarget = "/"\n', "6:10: files[0].target", "absolute path"),
         ('[[files]]\nsource = "a"\ntarget = "/run/a"\n', "6:10: files[0].target", "never be seen"),
-        ('[[files]]\nsource = "a"\ntarget = "/lib/a"\n', "6:10: files[0].target", '"/usr/lib/a"'),
         ('[[files]]\nsource = "a"\ntarget = "/a"\nmode = "0o644"\n', "7:8: files[0].mode", '"0644"'),
         ('[[files]]\nsource = "a"\ntarget = "/a"\nmode = "888"\n', "7:8: files[0].mode", "octal"),
         ('[[mounts]]\nsource = "~bob/x"\ntarget = "/x"\n', "5:10: mounts[0].source", "your own home"),
