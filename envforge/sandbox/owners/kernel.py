@@ -39,8 +39,8 @@ def _declare(library: ctypes.CDLL, name: str, *types: Any, result: Any = ctypes.
 
 _int, _word, _text, _address = ctypes.c_int, ctypes.c_uint, ctypes.c_char_p, ctypes.c_void_p
 
-statx = _declare(_quick, "statx", _int, _text, _int, _word, _address)
-"""statx(base, path, flags, mask, STATX_ADDRESS): 0 if it filled the buffer, else -1."""
+statx = _declare(_quick, "statx", _int, _address, _int, _word, _address)
+"""statx(base, path or its address, flags, mask, STATX_ADDRESS): 0 if it filled the buffer, else -1."""
 readv = _declare(
     _libc, "process_vm_readv", _int, _address, ctypes.c_ulong, _address, ctypes.c_ulong, ctypes.c_ulong
 )

@@ -11,13 +11,22 @@ from contextlib import contextmanager
 from attrs import define, field
 
 from envforge.sandbox.owners import kernel, memory
-from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, AT_FDCWD, STATX_BASIC, STATX_MOUNT
+from envforge.sandbox.owners.kernel import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    STATX_ADDRESS,
+    STATX_BASIC,
+    STATX_MOUNT,
+    statx,
+)
+from envforge.sandbox.owners.memory import PATH_ADDRESS, PATH_BUFFER, fetch
 
 Place = tuple[int, bytes]
 """A directory's descriptor (or AT_FDCWD) and a path under it."""
 
 _SPECIAL = (b"/proc/self/", b"/proc/thread-self/", b"/dev/fd/", b"/dev/std")
 _OWN_DIRECTORIES = {b"/proc/self/": b"", b"/proc/thread-self/": b"", b"/dev/fd/": b"fd/"}
+_SLASH = ord("/")
 _LOOK_FLAGS = kernel.AT_SYMLINK_NOFOLLOW | 0x6000  # and AT_STATX_SYNC_TYPE
 _STREAMS = {b"/dev/stdin": 0, b"/dev/stdout": 1, b"/dev/stderr": 2}
 
@@ -68,14 +77,17 @@ class Names:
 
     def look(self, pid: int, directory: int, address: int, flags: int, mask: int = STATX_BASIC) -> bool:
         """Look at the file that a call of the stat family names, as statx(2) reads its flags."""
-        path = memory.text(pid, address) if address else b""
-        if path:
-            base, path = self.locate(pid, directory, path)
-            return kernel.look(base, path, flags & _LOOK_FLAGS, mask)
-        if path is None or not flags & AT_EMPTY_PATH:
+        length = fetch(pid, address) if address else 0
+        if length > 0:
+            flags &= _LOOK_FLAGS
+            if PATH_BUFFER[0] == _SLASH and not PATH_BUFFER.startswith(_SPECIAL):
+                return not statx(AT_FDCWD, PATH_ADDRESS, flags, mask, STATX_ADDRESS)
+            base, path = self.locate(pid, directory, bytes(PATH_BUFFER[:length]))
+            return not statx(base, path, flags, mask, STATX_ADDRESS)
+        if length < 0 or not flags & AT_EMPTY_PATH:
             return False
         base, path = self.locate(pid, directory, b"")
-        return kernel.look(base, path, 0, mask)
+        return not statx(base, path, 0, mask, STATX_ADDRESS)
 
     def _special(self, pid: int, path: bytes) -> Place:
         for prefix, inner in _OWN_DIRECTORIES.items():

@@ -1,6 +1,6 @@
 """The listener of a seccomp filter: receive a notification, answer it, hand over a descriptor.
 
-See seccomp_unotify(2). Notifications and answers are plain packed bytes: `fcntl.ioctl` is the quickest way.
+See seccomp_unotify(2). Notifications and answers are packed into bytearrays, with which `fcntl.ioctl` is quickest.
 """
 
 import errno
@@ -17,10 +17,10 @@ _ADD_AND_SEND = 2
 
 EMPTY = bytes(80)
 """struct seccomp_notif must come zeroed."""
-unpack_notification = Struct("<QIIiIQ6Q").unpack
+unpack_notification = Struct("<QIIiIQ6Q").unpack_from
 """id, pid, flags; number, architecture, instruction pointer, six arguments."""
-pack_answer = Struct("<QqiI").pack
-"""id, value, error (negative errno), flags."""
+pack_answer = Struct("<QqiI").pack_into
+"""id, value, error (negative errno), flags; 24 bytes."""
 GO_ON = 1
 """Flag of an answer: the kernel does the call itself (SECCOMP_USER_NOTIF_FLAG_CONTINUE)."""
 _pack_descriptor = Struct("<QIIII").pack
@@ -51,7 +51,7 @@ def is_waiting(listener: int, identifier: int) -> bool:
 
 
 def hand_over(listener: int, identifier: int, descriptor: int, *, flags: int) -> None:
-    """Answer with a copy of `descriptor`; `flags`: O_CLOEXEC or 0. After an OSError nothing is answered."""
+    """Answer with a copy of `descriptor`; `flags`: O_CLOEXEC or 0. Nothing is answered after OSError."""
     ioctl(
         listener,
         _ADD_DESCRIPTOR,

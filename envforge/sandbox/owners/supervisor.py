@@ -3,6 +3,8 @@
 import errno
 import os
 import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fcntl import ioctl
 
 from envforge.errors import CapabilityError
@@ -17,41 +19,49 @@ def serve(world: World, first_process: int) -> None:
     Raises EnvforgeError where the truth cannot be kept any more: the caller then kills the programs.
     """
     listener, by_architecture = world.listener, handlers(world)
-    pidfd = os.pidfd_open(first_process)
-    try:
-        poller = select.poll()
-        poller.register(listener, select.POLLIN)
-        poller.register(pidfd, select.POLLIN)
-        while _is_waited_for(poller.poll(), listener):
+    notification, answer = bytearray(EMPTY), bytearray(24)
+    with _poller(listener, first_process) as poll:
+        while _is_waited_for(poll(), listener):
+            notification[:] = EMPTY
             try:
-                data = ioctl(listener, RECEIVE, EMPTY)
+                ioctl(listener, RECEIVE, notification)
             except OSError as error:
                 if error.errno in (errno.EINTR, errno.ENOENT):
                     continue  # the program has been killed, or a signal took its call back
                 raise
-            identifier, pid, _, number, architecture, _, *arguments = unpack_notification(data)
+            identifier, pid, _, number, architecture, _, a, b, c, d, e, f = unpack_notification(notification)
             world.identifier = identifier
             handler = by_architecture[architecture][number]
             try:
                 if world.names.views_differ and world.names.has_own_view(pid):
                     with world.names.view_of(pid):
-                        result = handler(pid, *arguments)
+                        result = handler(pid, a, b, c, d, e, f)
                 else:
-                    result = handler(pid, *arguments)
+                    result = handler(pid, a, b, c, d, e, f)
             except OSError as error:
                 result = -_errno(error)
             if result == CONTINUE:
-                answer = pack_answer(identifier, 0, 0, GO_ON)
+                pack_answer(answer, 0, identifier, 0, 0, GO_ON)
             elif result == ANSWERED:
                 continue
             elif result < 0:
-                answer = pack_answer(identifier, 0, result, 0)
+                pack_answer(answer, 0, identifier, 0, result, 0)
             else:
-                answer = pack_answer(identifier, result, 0, 0)
+                pack_answer(answer, 0, identifier, result, 0, 0)
             try:
                 ioctl(listener, SEND, answer)
             except FileNotFoundError:
                 continue  # the program has been killed meanwhile
+
+
+@contextmanager
+def _poller(listener: int, first_process: int) -> Iterator[Callable[[], list[tuple[int, int]]]]:
+    pidfd = os.pidfd_open(first_process)
+    poller = select.poll()
+    poller.register(listener, select.POLLIN)
+    poller.register(pidfd, select.POLLIN)  # 6.1 tells no hang-up while PID 1 is a zombie
+    try:
+        yield poller.poll
     finally:
         os.close(pidfd)
 
