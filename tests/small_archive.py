@@ -18,7 +18,6 @@ KEYS = Path(__file__).parent / "golden" / "keys"
 KEY = KEYS / "archive.secret.asc"
 FINGERPRINT = "4599b304533c1c10d8eafbb8ae0b023a36464783"
 DATE = "Thu, 01 Jan 2026 00:00:00 UTC"
-TOOLS = ("apt", "dpkg", "debian-archive-keyring", "gpgv")
 
 
 def public_key() -> bytes:
@@ -54,7 +53,7 @@ class Archive:
         }
         text = "".join(f"{key}: {value}\n" for key, value in control.items())
         path = f"pool/{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-        content = debs.deb(*data, control=debs.control_tar(text.encode()))
+        content = _deb(text.encode(), data)
         file = self.path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
@@ -99,22 +98,31 @@ class Archive:
 
     def add_tools(self, suite="bookworm") -> None:
         """Add the host's own apt as a package, so that nothing has to come from a mirror."""
-        for name in TOOLS[1:]:
-            self.add(name, suite=suite)
-        self.add("apt", suite=suite, architecture="amd64", data=_apt_members())
+        programs = ["/usr/bin/apt-get", "/usr/bin/apt-cache", "/usr/lib/apt/methods/http"]
+        said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+        libraries = {word for word in said.split() if word.startswith("/") and not word.endswith(":")}
+        tables = [str(path) for path in Path("/usr/share/dpkg").glob("*table")]
+        self.add("apt", suite=suite, architecture="amd64", data=_members(*programs, *libraries))
+        self.add("dpkg", suite=suite, architecture="amd64", data=_members(*tables))
+        self.add("debian-archive-keyring", suite=suite)
+        self.add("gpgv", suite=suite)
 
 
-def _apt_members():
-    """The host's apt-get and apt-cache with the libraries they load, as members of a .deb."""
-    programs = ["/usr/bin/apt-get", "/usr/bin/apt-cache"]
-    said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
-    libraries = {word for word in said.split() if word.startswith("/") and not word.endswith(":")}
-    libraries |= {str(path) for path in Path("/usr/lib").glob("*/libapt-pkg.so*") if not path.is_symlink()}
-    members = []
-    for name in sorted({*programs, *libraries}):
-        content = Path(os.path.realpath(name)).read_bytes()
-        members.append(debs.member(f".{_merged(name)}", content, mode=0o755))
-    return members
+def _deb(control, data):
+    """A .deb whose bytes are the same whatever compressor is here: nothing in it is compressed."""
+    return debs.ar(
+        ("debian-binary", b"2.0\n"),
+        ("control.tar", debs.control_tar(control, mode="w")),
+        ("data.tar", debs.tar(*data)),
+    )
+
+
+def _members(*names):
+    """Files of the host as members of a .deb, below /usr."""
+    return [
+        debs.member(f".{_merged(name)}", Path(os.path.realpath(name)).read_bytes(), mode=0o755)
+        for name in sorted(names)
+    ]
 
 
 def _merged(name: str) -> str:

@@ -45,7 +45,8 @@ def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackag
     """Return the closure of a request, sorted. Raises ResolveError."""
     asked = dict(map(split_request, request.packages))
     resolver.check_known(space.suites, [name for name in asked if not pins.version(name)])
-    wanted = {**dict.fromkeys(resolver.base_names(space.suites), ""), **asked}
+    base = dict.fromkeys(resolver.base_names(space.suites), "")
+    wanted = {**base, **_without_virtual(space.suites, asked, pins)}
     failure = ResolveError("nothing was asked for")
     for wish in _wishes(wanted, request, pins):
         try:
@@ -57,6 +58,26 @@ def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackag
             kept = [package for package in pins.packages if package.name in installed]
             return _mark_asked(_joined(space.suites, answer, kept), asked)
     raise failure
+
+
+def _without_virtual(suites: Sequence[SuiteIndex], asked: Mapping[str, str], pins: Pins) -> dict[str, str]:
+    """Return what is asked for with names that only other packages provide replaced by one that does.
+
+    Left away where such a package is asked for or pinned anyway. Raises ResolveError where several would do.
+    """
+    named: dict[str, str] = {}
+    for name, pattern in asked.items():
+        providers = resolver.providers(suites, name)
+        if not providers:
+            named[name] = pattern
+        elif len(providers) == 1:
+            named.setdefault(min(providers), "")
+        elif providers.isdisjoint(asked) and not pins.provides(name):
+            raise ResolveError(
+                f"{name} is not a package, but what several provide: {', '.join(sorted(providers))}",
+                hint="name the one that you want in `packages`",
+            )
+    return named
 
 
 def _wishes(wanted: Mapping[str, str], request: Request, pins: Pins) -> Iterator[Wish]:
@@ -78,7 +99,7 @@ def _words(wanted: Mapping[str, str], pins: Pins, *, firmly: bool) -> Iterator[s
         pinned = pins.version(name, pattern)
         if pinned and firmly:
             yield _word(name, pinned)
-        elif pinned or not pins.provides(name):
+        else:
             yield _word(name, pattern)
     yield from sorted(pins.free - wanted.keys())
 

@@ -26,6 +26,7 @@ _FETCH: Final = re.compile(
 _REMOVED: Final = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)", re.MULTILINE)
 _MERGED: Final = "usr-is-merged"
 """Says that /usr is merged, as it is here from the beginning. Else `usrmerge` comes along, to do it."""
+_UNMET: Final = "The following packages have unmet dependencies:\n"
 _NAMES_MAX: Final = 3
 
 
@@ -124,10 +125,14 @@ def check_known(suites: Sequence[SuiteIndex], names: Collection[str]) -> None:
 
 
 def providers(suites: Iterable[SuiteIndex], name: str) -> frozenset[str]:
-    """Return the names of the packages that provide `name`."""
-    return frozenset(
-        package.name for suite in suites for file in suite.files for package in file.index.providers(name)
-    )
+    """Return the names of the packages that provide `name`, if no package itself is called so."""
+    found: set[str] = set()
+    for suite in suites:
+        for file in suite.files:
+            if file.index.find(name):
+                return frozenset()
+            found.update(package.name for package in file.index.providers(name))
+    return frozenset(found)
 
 
 def _has(suite: SuiteIndex, name: str) -> bool:
@@ -196,9 +201,9 @@ def _recommends_settings(recommends: bool) -> str:  # noqa: FBT001 - the one thi
 
 
 def _failure(said: str) -> ResolveError:
-    reasons = tuple(explain(said))
+    what = "cannot be installed together" if _UNMET in said else "cannot be chosen"
     return ResolveError(
-        "the packages cannot be installed together:\n" + "\n".join(f"  {reason}" for reason in reasons),
+        f"the packages {what}:\n" + "\n".join(f"  {reason}" for reason in explain(said)),
         hint="loosen a version in `packages`, or leave one of them away",
     )
 
@@ -208,7 +213,7 @@ def explain(said: str) -> Iterator[str]:
 
     Continuation lines (`Depends: b but …` under an aligned name) are given the name they belong to.
     """
-    _, _, unmet = said.partition("The following packages have unmet dependencies:\n")
+    _, _, unmet = said.partition(_UNMET)
     name = ""
     for line in unmet.splitlines():
         if not line.startswith(" "):
