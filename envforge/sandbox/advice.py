@@ -3,7 +3,7 @@
 import errno
 import os
 
-from envforge.errors import CapabilityError, EnvforgeError, SandboxError
+from envforge.errors import CapabilityError, EnvforgeError, SandboxError, StoreFullError
 
 _SYSCTLS = (
     # name, the value that refuses, the value that mends, who has it
@@ -69,14 +69,16 @@ def no_id_map(tool: str, said: str) -> CapabilityError:
 
 
 def no_mount(error: OSError, what: str) -> EnvforgeError:
-    """Explain a failed mount of the sandbox; `what` names it and its place."""
+    """Explain why a step of making a sandbox failed; `what` names it and its place."""
+    if error.errno in (errno.EPERM, errno.EACCES) and refused_by_sysctl():
+        return no_user_namespace(error)  # Ubuntu's way: namespaces can be made, but give no capabilities
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFullError(f"{what}: {error.strerror}", hint="free some space, or use --store DIR")
     if what.startswith("overlay"):
         return _no_overlay(error, what)
-    if error.errno == errno.ENOENT:
-        return SandboxError(f"cannot mount {what}: {error.filename or 'its source'} does not exist")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return SandboxError(f"cannot mount {what}: {error.strerror}", hint="envforge doctor")
-    return SandboxError(f"cannot mount {what}: {error.strerror} ({error.filename or 'no path'})")
+    place = f" ({error.filename})" if error.filename else ""
+    hint = "make it, or say `optional = true` for it" if error.errno == errno.ENOENT else "envforge doctor"
+    return SandboxError(f"{what}: {error.strerror}{place}", hint=hint)
 
 
 def _no_overlay(error: OSError, what: str) -> EnvforgeError:

@@ -5,7 +5,7 @@ The warm path calls `perform` itself and comes here only when something was refu
 
 from collections.abc import Mapping, Sequence
 
-from envforge.errors import CapabilityError, EnvforgeError
+from envforge.errors import EnvforgeError
 from envforge.sandbox import advice, perform
 from envforge.sandbox.passing import payload_environment, start_directory, with_sockets
 from envforge.sandbox.plan import Compiled, SandboxPlan, compile_plan
@@ -41,10 +41,8 @@ def enter(
 
 def explain(refusal: perform.RefusedError) -> EnvforgeError:
     """Return the error that tells a user why, and what mends it."""
-    if refusal.step == "user namespace":
+    if refusal.step == "a user namespace":
         return advice.no_user_namespace(refusal.error)
     if refusal.step.endswith(("newuidmap", "newgidmap")):
         return advice.no_id_map(refusal.step, "")
-    if refusal.step == "the id map":
-        return CapabilityError(f"cannot map ids: {refusal.error}", hint="envforge doctor")
     return advice.no_mount(refusal.error, refusal.step)

@@ -10,7 +10,7 @@ from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socket
 
 from envforge.sandbox import mounts, syscalls, uppers
 from envforge.sandbox.payload import map_ids
-from envforge.sandbox.perform import Channel
+from envforge.sandbox.perform import Channel, RefusedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,65 +19,50 @@ if TYPE_CHECKING:
     Plan = dict[str, Any]
 
 _FEW = 200  # descriptors a message; the kernel takes 253 (unix(7))
-_NONE = b"\0"
-_SOME = b"\1"
+_SIGKILL = 9
 
 
 class MappedChannel(Channel):
-    """P sends C the mounts: layers, the upper directory, then a flag and a mount for each source."""
+    """P sends C the mounts: layers, the upper directory, then those sources that are there."""
 
     def __init__(self) -> None:
         self.parent, self.child = socketpair(AF_UNIX, SOCK_STREAM)
-        self.received: list[int] = []
+        self.layers: list[int] = []
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:
         """In P: map the child's ids, open everything under that map, send it over."""
         self.child.close()
-        map_ids(str(child), plan["uid_map"], plan["gid_map"])
-        namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-        trees = [
-            _open_mapped(f"{plan['layers_directory']}/{name}", namespace, recursive=False)
-            for name in plan["layers"]
-        ]
-        trees.append(syscalls.open_tree(f"{plan['uppers']}/{upper.name}", syscalls.OPEN_TREE_CLONE))
+        try:
+            map_ids(str(child), plan["uid_map"], plan["gid_map"])
+            namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            trees = _open_layers(plan, upper, namespace)
+            present, sources = _open_sources(plan, namespace)
+        except OSError as error:
+            raise RefusedError("idmapped mounts", error) from None
         _give_pipes(plan["payload_owner"])
-        present = []
-        for source, _, read_only, optional in plan["mounts"]:
-            try:
-                trees.append(_open_mapped(source, namespace, read_only=read_only, guarded=True))
-                present.append(_SOME)
-            except FileNotFoundError:
-                if not optional:
-                    raise
-                present.append(_NONE)
-        _send(self.parent, b"".join(present), trees)
-        for descriptor in (*trees, namespace):
+        _send(self.parent, present, [*trees, *sources])
+        for descriptor in (*trees, *sources, namespace):
             os.close(descriptor)
         self.parent.close()
 
-    def wait(self, plan: "Plan") -> bool:
+    def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
         """In C: receive the mounts and become uid 0 of the range."""
         self.parent.close()
-        count = len(plan["layers"]) + 1
         received = _receive(self.child, len(plan["mounts"]))
         self.child.close()
         if received is None:
-            return False
-        self.present, self.received = received
-        self.trees, self.received = self.received[:count], self.received[count:]
+            return None
+        present, trees = received
+        count = len(plan["layers"]) + 1
+        self.layers, sources = trees[:count], iter(trees[count:])
         os.setresgid(0, 0, 0)
         os.setgroups([])
         os.setresuid(0, 0, 0)
-        syscalls.set_parent_death_signal(9)  # the change of ids has cleared it
-        return True
-
-    def sources(self, plan: "Plan") -> "list[mounts.Source]":
-        """In C: name the received mounts."""
-        trees = iter(self.received)
+        syscalls.set_parent_death_signal(_SIGKILL)  # the change of ids has cleared it
         return [
-            mounts.Source(next(trees), target)
-            for (_, target, _, _), flag in zip(plan["mounts"], self.present, strict=True)
-            if flag == _SOME[0]
+            mounts.Source(next(sources), bind[1])
+            for bind, there in zip(plan["mounts"], present, strict=True)
+            if there
         ]
 
     def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:  # noqa: ARG002
@@ -85,12 +70,34 @@ class MappedChannel(Channel):
         mounts.make_scratch(plan["skeleton"])
         mounts.make_points(sources)
         os.chdir(mounts.SCRATCH)
-        names = [f"lower{number}" for number in range(len(plan["layers"]))] + ["changes"]
-        for tree, name in zip(self.trees, names, strict=True):
+        names = [f"lower{number}" for number in range(len(plan["layers"]))]
+        for tree, name in zip(self.layers, [*names, "changes"], strict=True):
             os.mkdir(name)
             syscalls.move_mount(tree, name)
             os.close(tree)
-        mounts.mount_overlay(mounts.overlay_options(names[:-1], "changes/upper", "changes/work"))
+        mounts.mount_overlay(mounts.overlay_options(names, "changes/upper", "changes/work", volatile=True))
+
+
+def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int) -> "list[int]":
+    directory = plan["layers_directory"]
+    trees = [_open_mapped(f"{directory}/{name}", namespace, recursive=False) for name in plan["layers"]]
+    trees.append(syscalls.open_tree(f"{plan['uppers']}/{upper.name}", syscalls.OPEN_TREE_CLONE))
+    return trees
+
+
+def _open_sources(plan: "Plan", namespace: int) -> "tuple[bytes, list[int]]":
+    """Return which sources are there (a byte each), and those opened."""
+    trees = []
+    present = bytearray()
+    for source, _, read_only, optional in plan["mounts"]:
+        try:
+            trees.append(_open_mapped(source, namespace, read_only=read_only, guarded=True))
+            present.append(1)
+        except FileNotFoundError:
+            if not optional:
+                raise
+            present.append(0)
+    return bytes(present), trees
 
 
 def _open_mapped(

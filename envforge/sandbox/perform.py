@@ -10,7 +10,7 @@ import os
 from fcntl import LOCK_SH, flock
 
 from envforge.sandbox import init, mounts, syscalls, uppers
-from envforge.sandbox.payload import Payload, map_ids, start
+from envforge.sandbox.payload import Payload, map_ids, say, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
     held = hold(plan)
     umask = os.umask(0o022)
     try:
-        upper = uppers.make(plan["uppers"], owner=plan["owner"])
+        try:
+            upper = uppers.make(plan["uppers"], owner=plan["owner"])
+        except OSError as error:
+            raise RefusedError(f"an upper directory in {plan['uppers']}", error) from None
         try:
             return _enter(plan, upper, Payload(command, environment, cwd, umask))
         finally:
@@ -62,9 +65,11 @@ def hold(plan: "Plan") -> int:
         raise StaleError(str(error)) from None
     flock(held, LOCK_SH)
     try:
+        if not uppers.is_at(held, plan["lock"]):
+            raise StaleError(plan["lock"])
         for name in plan["layers"]:
             os.stat(f"{plan['layers_directory']}/{name}")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, StaleError) as error:
         os.close(held)
         raise StaleError(str(error)) from None
     return held
@@ -82,7 +87,10 @@ def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
     report_read, report_write = os.pipe()
     mask = init.block()
     try:
-        child = syscalls.clone(plan["flags"])
+        try:
+            child = syscalls.clone(plan["flags"])
+        except OSError as error:
+            raise RefusedError("a user namespace", error) from None
         if child == 0:
             os.close(report_read)
             _be_init(plan, upper, payload, mask, channel, report_write)
@@ -95,8 +103,6 @@ def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
             os.waitpid(child, 0)
             raise
         return init.supervise(child)
-    except OSError as error:
-        raise RefusedError("user namespace", error) from None
     finally:
         os.close(report_read)
         init.unblock(mask)
@@ -115,6 +121,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.go_read, self.go_write = os.pipe()
+        self.opened: list[mounts.Source] = []
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:  # noqa: ARG002  # see MappedChannel
         """In P: map the child's ids where it cannot do so itself, then let it run."""
@@ -122,20 +129,17 @@ class Channel:
         if plan["mapping"] == "tools":
             _map_by_tools(plan, child)
         elif plan["mapping"] == "parent":
-            map_ids(str(child), plan["uid_map"], plan["gid_map"])
+            _map(child, plan)
         os.write(self.go_write, b"go")
         os.close(self.go_write)
 
-    def wait(self, plan: "Plan") -> bool:
-        """In C: wait until the ids are mapped; False where P is gone."""
+    def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
+        """In C: return what is to be bound once the ids are mapped; None where P is gone."""
         os.close(self.go_write)
         if plan["mapping"] == "self":
             map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
-        return os.read(self.go_read, 2) == b"go"
-
-    def sources(self, plan: "Plan") -> "list[mounts.Source]":
-        """In C: open what is bound into the sandbox."""
-        return mounts.open_sources(plan["mounts"])
+        sources = mounts.open_sources(plan["mounts"])  # meanwhile newuidmap is at work
+        return sources if os.read(self.go_read, 2) == b"go" else None
 
     def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:
         """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
@@ -143,7 +147,15 @@ class Channel:
         mounts.make_scratch(plan["skeleton"])
         mounts.make_points(sources)
         place = f"{plan['uppers_relative']}/{upper.name}"
-        mounts.mount_overlay(mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work"))
+        options = mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work", volatile=True)
+        mounts.mount_overlay(options)
+
+
+def _map(child: int, plan: "Plan") -> None:
+    try:
+        map_ids(str(child), plan["uid_map"], plan["gid_map"])
+    except OSError as error:
+        raise RefusedError("the id map", error) from None
 
 
 def _map_by_tools(plan: "Plan", child: int) -> None:
@@ -172,11 +184,10 @@ def _be_init(  # noqa: PLR0917  # what a fork inherits
 ) -> "NoReturn":
     """Be C: mount, start the payload, reap. Ends the process, never returns into the caller's frames."""
     code = FAILED
-    progress = ["the id map"]
+    progress = ["a private mount namespace"]
     try:
         syscalls.set_parent_death_signal(_SIGKILL)
-        if channel.wait(plan):
-            mount_all(plan, upper, channel, progress)
+        if mount_all(plan, upper, channel, progress):
             progress[0] = "the payload"
             child = start(plan, payload, mask)
             _give_up_privileges()
@@ -197,33 +208,43 @@ def _give_up_privileges() -> None:
     syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
 
 
-def mount_all(plan: "Plan", upper: uppers.Upper, channel: Channel, progress: "list[str]") -> None:
-    """Mount the sandbox's root and change into it. `progress` says what is being done, for an error."""
-    progress[0] = "a private mount namespace"
+def mount_all(plan: "Plan", upper: uppers.Upper, channel: Channel, progress: "list[str]") -> bool:
+    """Mount the sandbox's root and change into it; False where P is gone.
+
+    `progress` says what is being done, for an error.
+    """
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
-    syscalls.sethostname(plan["hostname"])
-    own_network = plan["network"] != "host"
-    if own_network:
-        syscalls.bring_up_loopback()
     progress[0] = "the host's devices, /proc and /sys"
     devices, console = mounts.open_devices(), mounts.open_console()
     proc, system = os.open("/proc", os.O_PATH | os.O_CLOEXEC), mounts.open_system()
-    progress[0] = "a source"
-    sources = channel.sources(plan)
+    progress[0] = "a bind mount"
+    sources = channel.wait(plan)
+    if sources is None:
+        return False
     progress[0] = f"overlay of {plan['layers_directory']}"
     channel.mount_overlay(plan, upper, sources)
     mounts.enter_root()
     progress[0] = "/dev, /proc and /sys"
     mounts.mount_dev(devices, tty_group=plan["tty_group"], console=console)
-    mounts.mount_proc(proc)
+    if not mounts.mount_proc(proc) and os.isatty(2):
+        say("/proc is partly covered here, as in a container: the processes outside are shown in its place")
+    own_network = plan["network"] != "host"
     mounts.mount_system(system, own_network=own_network)
     mounts.restrict()
     mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
     mounts.mount_empty("/run")
+    _attach(plan, sources, progress)
+    mounts.leave_host()
+    syscalls.sethostname(plan["hostname"])
+    if own_network:
+        syscalls.bring_up_loopback()
+    return True
+
+
+def _attach(plan: "Plan", sources: "list[mounts.Source]", progress: "list[str]") -> None:
     for source in sources:
         progress[0] = f"a mount at {source.target}"
         mounts.attach(source.tree, source.target, directory=source.directory)
     for path in plan["masks"]:
         progress[0] = f"the mask over {path}"
         mounts.mask(path)
-    mounts.leave_host()

@@ -2,7 +2,7 @@
 
     uppers/<name>/            flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
     uppers/<name>/upper/      becomes the root directory of the sandbox: 0755
-    uppers/<name>/work/       overlay's own; work/work has mode 000
+    uppers/<name>/work/       overlay's own; its directories have mode 000
 
 A directory whose lock can be had exclusively belongs to nobody any more. It is renamed into the trash before
 anything in it is deleted, so that `kill -9` at any moment leaves debris in these two places only.
@@ -35,7 +35,7 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
         os.mkdir(path, 0o700)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         flock(descriptor, LOCK_SH)
-        if _is_at(descriptor, path):
+        if is_at(descriptor, path):
             break
         os.close(descriptor)  # a sweep took it before it was locked
     for part in ("upper", "work"):
@@ -46,7 +46,8 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
     return Upper(name, descriptor)
 
 
-def _is_at(descriptor: int, path: str) -> bool:
+def is_at(descriptor: int, path: str) -> bool:
+    """Say whether `path` is still the file of that descriptor: what was locked may have been moved away."""
     try:
         return os.stat(path).st_ino == os.fstat(descriptor).st_ino
     except FileNotFoundError:
@@ -58,9 +59,7 @@ def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]
 
     `delete` removes what the own uid may not: it gets a directory in the trash.
     """
-    path = f"{uppers}/{upper.name}"
-    if not _remove_unused(path):
-        _throw_away(path, f"{trash}/upper-{upper.name}", delete)
+    _throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
     os.close(upper.descriptor)
     sweep(uppers, trash, delete)
 
@@ -75,24 +74,12 @@ def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
             continue
         try:
             flock(descriptor, LOCK_EX | LOCK_NB)
-            if _is_at(descriptor, path):
+            if is_at(descriptor, path):
                 _throw_away(path, f"{trash}/upper-{name}", delete)
         except BlockingIOError:
             continue  # in use
         finally:
             os.close(descriptor)
-
-
-def _remove_unused(path: str) -> bool:
-    """Remove an upper directory that nothing was written to; says whether that was so."""
-    try:
-        os.rmdir(f"{path}/upper")
-        os.rmdir(f"{path}/work/work")
-        os.rmdir(f"{path}/work")
-        os.rmdir(path)
-    except OSError:
-        return False
-    return True
 
 
 def _throw_away(path: str, trashed: str, delete: "Callable[[str], None]") -> None:
