@@ -36,9 +36,9 @@ class Pins:
         found = next((package.version for package in self.packages if package.name == name), "")
         return found if not pattern or fnmatch.fnmatchcase(found, pattern) else ""
 
-    def provides(self, name: str) -> bool:
-        """Return whether a pinned package provides a name."""
-        return any(_provides(package, name) for package in self.packages)
+    def provider(self, name: str) -> str:
+        """Return a pinned package that provides a name, or nothing."""
+        return next((package.name for package in self.packages if _provides(package, name)), "")
 
 
 def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackage, ...]:
@@ -63,20 +63,21 @@ def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackag
 def _without_virtual(suites: Sequence[SuiteIndex], asked: Mapping[str, str], pins: Pins) -> dict[str, str]:
     """Return what is asked for with names that only other packages provide replaced by one that does.
 
-    Left away where such a package is asked for or pinned anyway. Raises ResolveError where several would do.
+    Where several do, one that is asked for or pinned is meant. Raises ResolveError where none is.
     """
     named: dict[str, str] = {}
     for name, pattern in asked.items():
         providers = resolver.providers(suites, name)
         if not providers:
             named[name] = pattern
-        elif len(providers) == 1:
-            named.setdefault(min(providers), "")
-        elif providers.isdisjoint(asked) and not pins.provides(name):
+            continue
+        meant = sorted(providers & asked.keys()) or [pins.provider(name)]
+        if len(providers) > 1 and not meant[0]:
             raise ResolveError(
                 f"{name} is not a package, but what several provide: {', '.join(sorted(providers))}",
                 hint="name the one that you want in `packages`",
             )
+        named.setdefault(meant[0] or min(providers), "")
     return named
 
 
@@ -109,7 +110,6 @@ def _word(name: str, pattern: str) -> str:
 
 
 def _installed(package: LockedPackage, wanted: Mapping[str, str]) -> Installed:
-    needed = package.name in wanted or any(_provides(package, name) for name in wanted)
     return Installed(
         name=package.name,
         version=package.version,
@@ -118,7 +118,7 @@ def _installed(package: LockedPackage, wanted: Mapping[str, str]) -> Installed:
         priority=package.priority,
         multi_arch=package.multi_arch,
         relations=package.relations,
-        auto=not needed,
+        auto=package.name not in wanted,
     )
 
 
