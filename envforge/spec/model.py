@@ -106,7 +106,7 @@ class Debian:
         metadata=_key(
             "pockets",
             rule=grammar.POCKET,
-            otherwise='`["updates", "security"]`; `[]` where the suite is `sid`',
+            otherwise='`["updates", "security"]`, or `[]` where the suite is `sid`',
         ),
     )
     """Which companions of the suite to use besides it; `"backports"` is another one. With `[]` it is the

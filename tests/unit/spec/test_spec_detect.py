@@ -54,9 +54,7 @@ def proposed(directory: Path, files: dict[str, str]) -> Spec:
         ({"src/main.cpp": "", "CMakeLists.txt": ""}, {"build-essential", "cmake"}),
         ({"meson.build": ""}, {"meson", "build-essential", "pkg-config"}),
         (
-            {
-                "compose.yaml": "services:\n  db:\n    image: docker.io/x/postgres:15\n  q:\n    image: 'redis'"
-            },
+            {"compose.yaml": "services:\n  db:\n    image: a.b/postgres:15\n  q:\n    image: 'redis'"},
             {"postgresql", "redis-server"},
         ),
         ({".git/HEAD": ""}, {"git"}),

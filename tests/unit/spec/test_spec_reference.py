@@ -1,0 +1,73 @@
+"""The reference and the JSON schema follow the models, and are current in specs/."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from attrs import fields
+from jsonschema import Draft7Validator
+
+from envforge.spec.model import key_of, tables
+from envforge.spec.parse import parse
+from envforge.spec.reference import EXAMPLE, SCHEMA_NAME, reference, schema
+
+SPECS = Path(__file__).parents[3] / "specs"
+MEND = "run `python -m envforge.spec.reference`"
+
+
+def test_the_reference_is_current():
+    assert (SPECS / "README.md").read_text() == reference(), MEND
+
+
+def test_the_schema_is_current():
+    assert json.loads((SPECS / SCHEMA_NAME).read_text()) == schema(), MEND
+
+
+def test_every_key_is_in_the_reference():
+    text = reference()
+    for header, kind in tables():
+        assert not header or f"## `{header}`" in text
+        for attribute in fields(kind):
+            name = key_of(attribute).name
+            assert f"**`{name}`**" in text or f"[{name}]" in text or f".{name}]" in text
+
+
+def test_the_example_is_a_spec_with_nearly_every_key():
+    spec = parse(EXAMPLE.encode(), "example")
+    assert spec.debian.archives
+    absent = {
+        key_of(item).name for _, kind in tables() for item in fields(kind) if key_of(item).name not in EXAMPLE
+    }
+    assert absent == {"key-source"}
+
+
+def test_the_schema_is_one():
+    Draft7Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted(SPECS.glob("*/envforge.toml")), None], ids=lambda path: path and path.parent.name
+)
+def test_the_schema_takes_specs(path: Path | None):
+    text = path.read_text() if path else EXAMPLE
+    assert list(Draft7Validator(schema()).iter_errors(tomllib.loads(text))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'name = "X"\ndebian.suite = "bookworm"',
+        'name = "x"\ndebian.suite = "stable"',
+        'name = "x"\ndebian.suite = "bookworm"\nnix = 1',
+        'name = "x"\ndebian = { suite = "bookworm", packages = ["A"] }',
+        'name = "x"\ndebian.suite = "bookworm"\n[[mounts]]\nsource = "a"',
+        'name = "x"\ndebian.suite = "bookworm"\nshell.home = "none"',
+        'name = "x"\ndebian.suite = "bookworm"\nvariables.A-B = "x"',
+        'name = "x"\ndebian.suite = "bookworm"\nfiles = [{ source = "/a", target = "/b" }]',
+        'name = "x"\ndebian.suite = "bookworm"\nfiles = [{ source = "a", target = "/b/.." }]',
+    ],
+)
+def test_the_schema_refuses_what_the_parser_refuses(text: str):
+    assert list(Draft7Validator(schema()).iter_errors(tomllib.loads(text)))
