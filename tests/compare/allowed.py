@@ -1,0 +1,64 @@
+"""Where a tree of envforge may differ from mmdebstrap's, each with its reason. Nothing else may."""
+
+from attrs import frozen
+
+_GONE = ("missing",)
+_BYTES = ("content",)
+
+
+@frozen
+class Allowed:
+    """Paths that may differ in some aspects."""
+
+    pattern: str
+    """A regular expression that the whole path matches."""
+    aspects: tuple[str, ...]
+    reason: str
+
+
+ALLOWED: tuple[Allowed, ...] = (
+    # What the other tool leaves behind because it is the host's own apt that installs.
+    Allowed(
+        r"/etc/apt/(sources\.list|apt\.conf\.d/99mmdebstrap|sources\.list\.d/.*)",
+        _GONE,
+        "addresses are the user's",
+    ),
+    Allowed(
+        r"/var/(lib|cache)/apt(/.*)?", ("missing", "mode", "extra"), "the state of an apt that ran inside"
+    ),
+    Allowed(
+        r"/etc/(hostname|resolv\.conf)", ("missing", "content", "type"), "the host's, bound in on entering"
+    ),
+    # Made at first start, never in a build.
+    Allowed(r"/etc/machine-id|/var/lib/dbus/machine-id", ("missing", "content"), "identity of one machine"),
+    Allowed(r"/var/lib/systemd/random-seed", _GONE, "a seed is never shared"),
+    Allowed(r"/etc/ssh/ssh_host_.*", _GONE, "host keys are never shared"),
+    Allowed(
+        r"/etc/ssl/(private|certs)/ssl-cert-snakeoil\.(key|pem)|/etc/ssl/certs/[0-9a-f]{8}\.\d+",
+        _GONE,
+        "made at first start",
+    ),
+    Allowed(r"/(etc|var/lib)/postgresql/\d+/main(/.*)?", _GONE, "clusters are made at first start"),
+    Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),
+    Allowed(r"/var/(run|lock)", ("mtime",), "made by base-files' postinst, with the time of the build"),
+    # Written in another way, or not kept, so that two builds are equal.
+    Allowed(
+        r"/etc/ssl/certs/java/cacerts", _BYTES, "the keystore is written canonically: the original has dates"
+    ),
+    Allowed(r"/var/cache/ldconfig/aux-cache", _GONE, "holds inode numbers"),
+    Allowed(r"/var/log/(alternatives|dpkg|bootstrap)\.log", _GONE, "a log with dates"),
+    Allowed(r"/var/log/apt(/.*)?", _GONE, "logs with dates"),
+    Allowed(
+        r"/var/lib/dpkg/.*-old|/var/cache/debconf/.*-old",
+        ("missing", "content"),
+        "backups that nothing reads",
+    ),
+    Allowed(
+        r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-",
+        ("missing", "content"),
+        "backups that nothing reads",
+    ),
+    Allowed(r"/etc/\.pwd\.lock|/var/lib/dpkg/(lock|lock-frontend|triggers/Lock)", _GONE, "a lock file"),
+    Allowed(r"/(run|tmp|dev)/.*", ("missing", "extra"), "not content: fresh on entering"),
+    Allowed(r"/var/tmp/.*", _GONE, "not content"),
+)
