@@ -1,7 +1,7 @@
 """Running a command offline over layers, inside an already entered namespace A: maintainer scripts, apt.
 
-The command has Docker's default capabilities within A and nothing of the host: in a namespace that maps the
-real uid 0, more would let a script write the host's sysctls.
+The command has Docker's default capabilities within A, a seccomp filter, and nothing of the host: in a
+namespace that maps the real uid 0, more would let a script write the host's sysctls.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from envforge.sandbox import advice, init, mounts, payload, syscalls
+from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls
 from envforge.sandbox.capabilities import DEFAULT, SYS_ADMIN
 
 _NAMESPACES = (
@@ -174,16 +174,13 @@ def _enter(tree: _Tree, report: int, capabilities: tuple[int, ...]) -> bool:
 
 
 def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:
-    try:
-        os.chdir(cwd)
-        syscalls.close_range(3)
-    except OSError as error:
-        payload.say(f"{cwd}: {error.strerror}")
+    if not payload.change_directory(cwd):
         return payload.CANNOT_EXECUTE
     return payload.execute(command, environment)
 
 
 def _drop_privileges(capabilities: tuple[int, ...]) -> None:
+    syscalls.set_seccomp(seccomp.program(os.uname().machine, nested=False))
     syscalls.drop_bounding(DEFAULT)  # which is what a program gets, whatever its starter has
     syscalls.set_capabilities(capabilities)
     syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)

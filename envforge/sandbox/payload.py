@@ -80,18 +80,31 @@ def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> 
     try:
         restrict(plan)
         os.umask(payload.umask)
-        try:
-            os.chdir(payload.cwd)
-        except OSError as error:
-            say(f"cannot change to {payload.cwd}: {error.strerror}")
-        else:
+        if change_directory(payload.cwd):
             init.restore(mask)
-            syscalls.close_range(3)
             code = execute(payload.command, payload.environment)
     except OSError as error:
         say(f"cannot give up privileges: {error}")
     finally:
         os._exit(code)
+
+
+def change_directory(path: str) -> bool:
+    """Close every descriptor that is not a standard stream and go to `path`; says so where that cannot be.
+
+    In this order and past no magic link, so that /proc/self/fd/N leads to no directory of the host
+    (CVE-2024-21626).
+    """
+    syscalls.close_range(3)
+    try:
+        resolve = syscalls.RESOLVE_NO_MAGICLINKS
+        descriptor = syscalls.open_resolved(path, os.O_PATH | os.O_DIRECTORY, resolve)
+        os.fchdir(descriptor)
+        os.close(descriptor)
+    except OSError as error:
+        say(f"cannot start in {path}: {error.strerror}")
+        return False
+    return True
 
 
 def restrict(plan: "dict[str, Any]") -> None:
