@@ -50,6 +50,7 @@ class Attributes:
     table: dict[Key, Owned] = field(factory=dict)
     _moving: list[tuple[Key, Owned]] = field(factory=list)
     """Files of lower layers: their number changes when they are copied up."""
+    _moving_kinds: set[int] = field(factory=set)
     _pinned: int = 0
     _sweep_at: int = _FIRST_SWEEP
 
@@ -61,7 +62,7 @@ class Attributes:
             return owned
         links, mode = kernel.links_and_mode()
         # A copied-up file has a single link, a farm's has several: its further links are made under our eyes.
-        if links > 1 or stat.S_ISDIR(mode):
+        if links > 1 or stat.S_IFMT(mode) not in self._moving_kinds:
             return None
         saved = bytes(kernel.STATX)
         for entry in tuple(self._moving):
@@ -114,6 +115,7 @@ class Attributes:
             self.table.setdefault(key, owned)
             if not stat.S_ISDIR(mode):
                 self._moving.append((key, owned))
+                self._moving_kinds.add(stat.S_IFMT(mode))
         finally:
             os.close(descriptor)
 

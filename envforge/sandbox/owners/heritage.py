@@ -48,7 +48,7 @@ def umask_of(world: World, pid: int, heritage: Heritage, mode: int) -> Iterator[
         entries = posix_acl.parse(posix_acl.masked(heritage.default_acl, mode)) or []
         yield mode & ~0o777 | posix_acl.mode_of(entries)
         return
-    os.umask(world.names.status(pid, b"Umask"))
+    os.umask(world.names.umask(pid))
     try:
         yield mode
     finally:

@@ -10,10 +10,10 @@ from resource import RLIMIT_RTTIME, prlimit
 from attrs import define, evolve, field, frozen
 
 from envforge.errors import CapabilityError
+from envforge.sandbox import capabilities
 
-ALL_CAPABILITIES = (1 << 41) - 1
-CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER = 0, 1, 3
-CAP_SETGID, CAP_SETUID, CAP_MKNOD = 6, 7, 27
+ALL_CAPABILITIES = sum(1 << capability for capability in capabilities.DEFAULT)
+"""What root has in the tree: more than the kernel gives must not be told, or capset(2) fails."""
 _BASE = 1 << 45
 _MOST = 4096
 
@@ -45,7 +45,7 @@ class Identity:
 
     def may(self, wanted: int, mode: int, uid: int, gid: int, *, real: bool = False) -> bool:
         """Say if read (4), write (2), execute (1) are allowed by a file's mode; `real`: as access(2) asks."""
-        if (self.uids[0] == 0) if real else self.can(CAP_DAC_OVERRIDE):
+        if (self.uids[0] == 0) if real else self.can(capabilities.DAC_OVERRIDE):
             return True
         if uid == self.uids[0 if real else 3]:
             mode >>= 6

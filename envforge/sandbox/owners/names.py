@@ -98,15 +98,29 @@ class Names:
             return AT_FDCWD, path
         return self.of_descriptor(pid, stream)
 
-    def status(self, pid: int, name: bytes) -> int:
-        """Return a number of /proc/PID/status: `Umask` (octal), `Tgid`, `NoNewPrivs`."""
+    def umask(self, pid: int) -> int:
+        """Return the process's umask."""
+        return int(self._status(pid, b"Umask"), 8)
+
+    def group(self, pid: int) -> int:
+        """Return the number of the process that the thread belongs to."""
+        return int(self._status(pid, b"Tgid"))
+
+    def number_inside(self, pid: int) -> int:
+        """Return the number that the thread's process has for itself."""
+        return int(self._status(pid, b"NStgid").split()[-1])
+
+    def has_no_new_privileges(self, pid: int) -> bool:
+        """Say if exec gives the process nothing (PR_SET_NO_NEW_PRIVS)."""
+        return int(self._status(pid, b"NoNewPrivs")) != 0
+
+    def _status(self, pid: int, name: bytes) -> bytes:
         descriptor = os.open(b"%d/status" % pid, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.processes)
         try:
             text = os.read(descriptor, 4096)
         finally:
             os.close(descriptor)
-        value = text.partition(name + b":\t")[2].partition(b"\n")[0]
-        return int(value, 8 if name == b"Umask" else 10)
+        return text.partition(b"\n" + name + b":\t")[2].partition(b"\n")[0]
 
     def has_own_view(self, pid: int) -> bool:
         """Say if the process has another root, or sees the root through another mount namespace."""

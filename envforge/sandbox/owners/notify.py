@@ -1,6 +1,6 @@
 """The listener of a seccomp filter: receive a notification, answer it, hand over a descriptor.
 
-See seccomp_unotify(2). Notifications and answers are packed into bytearrays, with which `fcntl.ioctl` is quickest.
+See seccomp_unotify(2). Notifications and answers are bytearrays, with which `fcntl.ioctl` is quickest.
 """
 
 import errno

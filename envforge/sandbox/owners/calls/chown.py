@@ -5,18 +5,20 @@ import os
 
 from attrs import define
 
+from envforge.sandbox import capabilities
 from envforge.sandbox.owners import kernel, memory, notify
-from envforge.sandbox.owners.identities import CAP_CHOWN, Identity
+from envforge.sandbox.owners.identities import Identity
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.names import Place
 from envforge.sandbox.owners.world import CONTINUE, NO_ID, World
 
 _AT_FDCWD = 0xFFFFFF9C
+_ROOTS = (0, NO_ID)
 
 
 def may_chown(identity: Identity, old: tuple[int, int], new: tuple[int, int]) -> bool:
     """Say if the identity may change a file's owner and group so; NO_ID leaves one as it is (chown(2))."""
-    if identity.can(CAP_CHOWN):
+    if identity.can(capabilities.CHOWN):
         return True
     owns = identity.uids[3] == old[0]
     user_ok = new[0] == NO_ID or (owns and new[0] == old[0])
@@ -51,6 +53,11 @@ class ChownCalls:
         return self._chown(pid, place, user & NO_ID, group & NO_ID, no_follow)
 
     def _chown(self, pid: int, place: Place, user: int, group: int, no_follow: int) -> int:
+        identity = self.world.identities.of(pid)
+        if user in _ROOTS and group in _ROOTS and identity.can(capabilities.CHOWN):
+            flags = AT_SYMLINK_NOFOLLOW if no_follow else 0
+            if not kernel.look(*place, flags) or self.world.attributes.find() is None:
+                return CONTINUE  # root's it is and root's it stays: nearly every file that dpkg unpacks
         base, path = place
         try:
             descriptor = os.open(path, os.O_PATH | no_follow, dir_fd=None if base < 0 else base)
@@ -59,7 +66,7 @@ class ChownCalls:
         try:
             if not notify.is_waiting(self.world.listener, self.world.identifier):
                 return CONTINUE
-            return self._change(self.world.identities.of(pid), descriptor, user, group)
+            return self._change(identity, descriptor, user, group)
         finally:
             os.close(descriptor)
 
@@ -70,10 +77,8 @@ class ChownCalls:
         if not may_chown(identity, old, (user, group)):
             return -errno.EPERM
         kernel.change_owner(descriptor, NO_ID if user == NO_ID else 0, NO_ID if group == NO_ID else 0)
-        new = (old[0] if user == NO_ID else user, old[1] if group == NO_ID else group)
-        if new == (0, 0) and owned is None:
-            return 0
         owned = self.world.attributes.keep(descriptor)
-        owned.uid, owned.gid = new
+        owned.uid = owned.uid if user == NO_ID else user
+        owned.gid = owned.gid if group == NO_ID else group
         self.world.attributes.settle(owned)
         return 0

@@ -5,8 +5,9 @@ from struct import pack, unpack
 
 from attrs import define, evolve
 
+from envforge.sandbox import capabilities
 from envforge.sandbox.owners import memory
-from envforge.sandbox.owners.identities import CAP_SETGID, CAP_SETUID, ROOT, Identity, Ids, with_uids
+from envforge.sandbox.owners.identities import ROOT, Identity, Ids, with_uids
 from envforge.sandbox.owners.world import CONTINUE, NO_ID, World
 
 _ROOM_FOR_GROUPS = 2048
@@ -82,7 +83,7 @@ class IdentityCalls:
     def setgroups(self, pid: int, size: int, groups: int, *_: int) -> int:
         identity = self.world.identities.of(pid)
         size &= 0xFFFFFFFF
-        if not identity.can(CAP_SETGID):
+        if not identity.can(capabilities.SETGID):
             return -errno.EPERM
         if size > _ROOM_FOR_GROUPS:
             return -errno.EINVAL
@@ -96,7 +97,9 @@ class IdentityCalls:
         if wanted & NO_ID == NO_ID:
             return -errno.EINVAL
         return self._users(
-            pid, identity, set_one(identity.uids, wanted & NO_ID, privileged=identity.can(CAP_SETUID))
+            pid,
+            identity,
+            set_one(identity.uids, wanted & NO_ID, privileged=identity.can(capabilities.SETUID)),
         )
 
     def setgid(self, pid: int, wanted: int, *_: int) -> int:
@@ -104,46 +107,50 @@ class IdentityCalls:
         if wanted & NO_ID == NO_ID:
             return -errno.EINVAL
         return self._groups(
-            pid, identity, set_one(identity.gids, wanted & NO_ID, privileged=identity.can(CAP_SETGID))
+            pid,
+            identity,
+            set_one(identity.gids, wanted & NO_ID, privileged=identity.can(capabilities.SETGID)),
         )
 
     def setreuid(self, pid: int, real: int, effective: int, *_: int) -> int:
         identity = self.world.identities.of(pid)
         new = set_real_effective(
-            identity.uids, real & NO_ID, effective & NO_ID, privileged=identity.can(CAP_SETUID)
+            identity.uids, real & NO_ID, effective & NO_ID, privileged=identity.can(capabilities.SETUID)
         )
         return self._users(pid, identity, new)
 
     def setregid(self, pid: int, real: int, effective: int, *_: int) -> int:
         identity = self.world.identities.of(pid)
         new = set_real_effective(
-            identity.gids, real & NO_ID, effective & NO_ID, privileged=identity.can(CAP_SETGID)
+            identity.gids, real & NO_ID, effective & NO_ID, privileged=identity.can(capabilities.SETGID)
         )
         return self._groups(pid, identity, new)
 
     def setresuid(self, pid: int, real: int, effective: int, saved: int, *_: int) -> int:
         identity = self.world.identities.of(pid)
         wanted = (real & NO_ID, effective & NO_ID, saved & NO_ID)
-        return self._users(pid, identity, set_all(identity.uids, wanted, privileged=identity.can(CAP_SETUID)))
+        return self._users(
+            pid, identity, set_all(identity.uids, wanted, privileged=identity.can(capabilities.SETUID))
+        )
 
     def setresgid(self, pid: int, real: int, effective: int, saved: int, *_: int) -> int:
         identity = self.world.identities.of(pid)
         wanted = (real & NO_ID, effective & NO_ID, saved & NO_ID)
         return self._groups(
-            pid, identity, set_all(identity.gids, wanted, privileged=identity.can(CAP_SETGID))
+            pid, identity, set_all(identity.gids, wanted, privileged=identity.can(capabilities.SETGID))
         )
 
     def setfsuid(self, pid: int, wanted: int, *_: int) -> int:
         """Return the old id, whether it changed or not."""
         identity, wanted = self.world.identities.of(pid), wanted & NO_ID
-        if identity.can(CAP_SETUID) or wanted in identity.uids:
+        if identity.can(capabilities.SETUID) or wanted in identity.uids:
             self._become(pid, identity, evolve(identity, uids=_with_file_id(identity.uids, wanted)))
         return identity.uids[3]
 
     def setfsgid(self, pid: int, wanted: int, *_: int) -> int:
         """Return the old id, whether it changed or not."""
         identity, wanted = self.world.identities.of(pid), wanted & NO_ID
-        if identity.can(CAP_SETGID) or wanted in identity.gids:
+        if identity.can(capabilities.SETGID) or wanted in identity.gids:
             self._become(pid, identity, evolve(identity, gids=_with_file_id(identity.gids, wanted)))
         return identity.gids[3]
 

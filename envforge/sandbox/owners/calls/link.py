@@ -6,8 +6,9 @@ import stat
 
 from attrs import define
 
+from envforge.sandbox import capabilities
 from envforge.sandbox.owners.attributes import Owned
-from envforge.sandbox.owners.identities import CAP_DAC_OVERRIDE, ROOT, Identity
+from envforge.sandbox.owners.identities import ROOT, Identity
 from envforge.sandbox.owners.kernel import AT_SYMLINK_FOLLOW
 from envforge.sandbox.owners.names import Place, directory_of, parent_of
 from envforge.sandbox.owners.world import CONTINUE, World
@@ -89,7 +90,7 @@ class LinkCalls:
 
     def _judge(self, identity: Identity, place: Place | None) -> int:
         """Return CONTINUE if the identity may take a name away, else the errno (unlink(2))."""
-        if place is None or identity.can(CAP_DAC_OVERRIDE):
+        if place is None or identity.can(capabilities.DAC_OVERRIDE):
             return CONTINUE
         directory = self.world.status(parent_of(place))
         if directory is None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from attrs import define
 
+from envforge.sandbox import capabilities
 from envforge.sandbox.owners import kernel, memory
 from envforge.sandbox.owners.attributes import Owned
 from envforge.sandbox.owners.heritage import Heritage, heritage_in, record, umask_of
-from envforge.sandbox.owners.identities import CAP_MKNOD
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.names import Place, directory_of, names_an_entry, parent_of
 from envforge.sandbox.owners.world import CONTINUE, World
@@ -70,7 +70,7 @@ class MakeCalls:
     def mknodat(self, pid: int, directory: int, name: int, mode: int, device: int, *_: int) -> int:
         """Make an empty file where a device is asked for, and say that it is one."""
         kind = stat.S_IFMT(mode) if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
-        if kind and not self.world.identities.of(pid).can(CAP_MKNOD):
+        if kind and not self.world.identities.of(pid).can(capabilities.MKNOD):
             return -errno.EPERM
         real_kind = stat.S_IFREG if kind else stat.S_IFMT(mode)
 
@@ -100,7 +100,7 @@ class MakeCalls:
 
     def _bind(self, pid: int, socket: int, address: bytes) -> None:
         """Bind a copy of the program's socket from the program's directory, by the name that it gave."""
-        pidfd = os.pidfd_open(self.world.names.status(pid, b"Tgid"))
+        pidfd = os.pidfd_open(self.world.names.group(pid))
         try:
             copy = kernel.take_descriptor(pidfd, socket)
         finally:

@@ -4,7 +4,8 @@ import errno
 
 from attrs import define
 
-from envforge.sandbox.owners.identities import CAP_FOWNER, ROOT
+from envforge.sandbox import capabilities
+from envforge.sandbox.owners.identities import ROOT
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.names import Place
 from envforge.sandbox.owners.world import CONTINUE, World
@@ -57,6 +58,6 @@ class PermissionCalls:
     def _judge_chmod(self, pid: int, place: Place | None, *, follow: bool) -> int:
         identity = self.world.identities.of(pid)
         status = None if place is None else self.world.status(place, follow=follow)
-        if status is None or identity.can(CAP_FOWNER) or status[1] == identity.uids[3]:
+        if status is None or identity.can(capabilities.FOWNER) or status[1] == identity.uids[3]:
             return CONTINUE
         return -errno.EPERM

@@ -8,13 +8,14 @@ from struct import pack, unpack
 from attrs import define, evolve
 
 from envforge.sandbox.owners import memory
-from envforge.sandbox.owners.identities import ALL_CAPABILITIES, ROOT, Identity, after_exec
+from envforge.sandbox.owners.identities import ROOT, Identity, after_exec
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH
 from envforge.sandbox.owners.names import directory_of
 from envforge.sandbox.owners.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _EXECUTE = 1
+_KNOWN = (1 << 41) - 1  # capabilities of Linux 5.9 and later; other bits do not count
 _SET_KEEPCAPS, _SET_SECUREBITS = 8, 28
 _KEEP_CAPS_BIT, _NO_FIXUP_BIT = 4, 2
 _CAPABILITY_VERSION_1 = 0x19980330
@@ -52,7 +53,7 @@ class ProgramCalls:
 
     def _ignores_set_id(self, pid: int, directory: int, name: int) -> bool:
         """Say if the kernel does not look at the set-id bits: of scripts, and under no_new_privs."""
-        if self.world.names.status(pid, b"NoNewPrivs"):
+        if self.world.names.has_no_new_privileges(pid):
             return True
         place = self.world.names.read(pid, directory, name)
         if place is None:
@@ -70,7 +71,7 @@ class ProgramCalls:
         if identity is ROOT or not data or asked is None:
             return CONTINUE
         version, of_pid = unpack("<II", asked)
-        if version == _CAPABILITY_VERSION_1 or of_pid:
+        if version == _CAPABILITY_VERSION_1 or of_pid not in {0, self.world.names.number_inside(pid)}:
             return CONTINUE
         low, high = 0xFFFFFFFF, 32
         effective, permitted = identity.effective, identity.permitted
@@ -84,8 +85,8 @@ class ProgramCalls:
             return CONTINUE
         identity = self.world.identities.of(pid)
         effective, permitted, _, effective_high, permitted_high, _ = unpack("<6I", words)
-        effective = (effective | effective_high << 32) & ALL_CAPABILITIES
-        permitted = (permitted | permitted_high << 32) & ALL_CAPABILITIES
+        effective = (effective | effective_high << 32) & _KNOWN
+        permitted = (permitted | permitted_high << 32) & _KNOWN
         if permitted & ~identity.permitted or effective & ~permitted:
             return -errno.EPERM
         self._become(pid, identity, evolve(identity, effective=effective, permitted=permitted))
