@@ -11,6 +11,7 @@ SETPCAP = 8
 NET_BIND_SERVICE = 10
 NET_RAW = 13
 SYS_CHROOT = 18
+SYS_ADMIN = 21  # not among the default ones
 MKNOD = 27
 AUDIT_WRITE = 29
 SETFCAP = 31
