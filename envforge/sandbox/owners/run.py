@@ -11,6 +11,7 @@ fails, an owner is never guessed.
 
 import os
 import pickle
+import select
 import signal
 import socket
 import traceback
@@ -25,6 +26,10 @@ from envforge.sandbox.owners import filter as seccomp_filter
 from envforge.sandbox.owners import kernel
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.session import Session, no_listener
+from envforge.sandbox.owners.supervisor import END
+
+_RING_MS = 10
+"""The supervisor may be on its way into the call that a signal takes it out of, so it is rung again."""
 
 
 def run_supervised(
@@ -113,9 +118,10 @@ class _Supervision:
         supervisor = os.fork()
         if supervisor == 0:
             os.close(told_read)
-            self._supervise(first_process, told_write)
+            self._supervise(told_write)
         os.close(told_write)
         self._theirs.close()
+        _end_with(first_process, supervisor, told_read)
         with open(told_read, "rb") as file:
             told = file.read()
         os.waitpid(supervisor, 0)
@@ -131,14 +137,14 @@ class _Supervision:
         _, status = os.waitpid(first_process, 0)
         return init.exit_code(status)
 
-    def _supervise(self, first_process: int, told: int) -> NoReturn:
+    def _supervise(self, told: int) -> NoReturn:
         """Be the supervisor. Never returns into the caller's frames."""
         try:
             syscalls.set_parent_death_signal(signal.SIGKILL)
             self._theirs.close()
             outcome: object
             try:
-                session = Session.enter(first_process, self.upper, *self._receive())
+                session = Session.enter(self.upper, *self._receive())
                 outcome = session.run(self.owners, self._ours)
             except EnvforgeError as error:
                 outcome = error
@@ -156,3 +162,18 @@ class _Supervision:
         if len(descriptors) == 2:
             return descriptors[0], descriptors[1]
         raise no_listener(int(data) if data.isdigit() else 0)
+
+
+def _end_with(first_process: int, supervisor: int, told: int) -> None:
+    """Wait until the supervisor tells something or is gone; end it once PID 1, and so all programs, have ended."""
+    pidfd = os.pidfd_open(first_process)
+    poller = select.poll()
+    poller.register(told, select.POLLIN)
+    poller.register(pidfd, select.POLLIN)
+    timeout_ms = None
+    while all(descriptor != told for descriptor, _ in poller.poll(timeout_ms)):
+        if timeout_ms is None:
+            poller.unregister(pidfd)
+            timeout_ms = _RING_MS
+        os.kill(supervisor, END)
+    os.close(pidfd)

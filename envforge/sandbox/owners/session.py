@@ -31,10 +31,9 @@ class Session:
     world: World
     upper: int
     """Descriptor of the upper directory, outside the overlay."""
-    first_process: int
 
     @classmethod
-    def enter(cls, first_process: int, upper: str, listener: int, mounts: int) -> "Session":
+    def enter(cls, upper: str, listener: int, mounts: int) -> "Session":
         """Move this process into the tree: its mounts and its root, but neither its pids nor its network."""
         processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         upper_directory = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
@@ -45,14 +44,14 @@ class Session:
         os.umask(0)
         gc.freeze()
         world = World(listener, Names(processes), Attributes())
-        return cls(world, upper_directory, first_process)
+        return cls(world, upper_directory)
 
     def run(self, owners: Mapping[bytes, Owner], command: socket.socket) -> dict[bytes, Owner]:
         """Serve until the command and all it started have ended; return what is true of the upper layer."""
         for path, owner in owners.items():
             self._preload(path, owner)
         command.sendall(self._processor())
-        serve(self.world, self.first_process)
+        serve(self.world)
         return dict(self._collect())
 
     def _preload(self, path: bytes, owner: Owner) -> None:

@@ -1,32 +1,43 @@
-"""The loop: receive a notification, let its handler decide, answer, until the programs have ended."""
+"""The loop: receive a notification, let its handler decide, answer, until the programs have ended.
+
+It waits in the receiving call itself, not in poll(2): a signal for a program takes back a call that has not
+been received yet, and the program sees EINTR where it never had one. The shorter that moment, the rarer this.
+"""
 
 import errno
-import os
-import select
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
+from types import FrameType
 
 from envforge.errors import CapabilityError
 from envforge.sandbox.owners.calls import handlers
 from envforge.sandbox.owners.notify import EMPTY, GO_ON, RECEIVE, SEND, pack_answer, unpack_notification
 from envforge.sandbox.owners.world import ANSWERED, CONTINUE, World
 
+END = signal.SIGURG
+"""Tells the supervisor that no program is left. Ignored unless it serves; to be sent until it has stopped."""
 
-def serve(world: World, first_process: int) -> None:
-    """Answer notifications until `first_process`, the PID 1 of the programs, has ended.
+
+class _EndedError(Exception):
+    pass
+
+
+def serve(world: World) -> None:
+    """Answer notifications until END comes.
 
     Raises EnvforgeError where the truth cannot be kept any more: the caller then kills the programs.
     """
     listener, by_architecture = world.listener, handlers(world)
     notification, answer = bytearray(EMPTY), bytearray(24)
-    with _poller(listener, first_process) as poll:
-        while _is_waited_for(poll(), listener):
+    with _until_end():
+        while True:
             notification[:] = EMPTY
             try:
                 ioctl(listener, RECEIVE, notification)
             except OSError as error:
-                if error.errno in (errno.EINTR, errno.ENOENT):
+                if error.errno in {errno.EINTR, errno.ENOENT}:
                     continue  # the program has been killed, or a signal took its call back
                 raise
             identifier, pid, _, number, architecture, _, a, b, c, d, e, f = unpack_notification(notification)
@@ -44,10 +55,8 @@ def serve(world: World, first_process: int) -> None:
                 pack_answer(answer, 0, identifier, 0, 0, GO_ON)
             elif result == ANSWERED:
                 continue
-            elif result < 0:
-                pack_answer(answer, 0, identifier, 0, result, 0)
             else:
-                pack_answer(answer, 0, identifier, result, 0, 0)
+                pack_answer(answer, 0, identifier, max(result, 0), min(result, 0), 0)
             try:
                 ioctl(listener, SEND, answer)
             except FileNotFoundError:
@@ -55,20 +64,18 @@ def serve(world: World, first_process: int) -> None:
 
 
 @contextmanager
-def _poller(listener: int, first_process: int) -> Iterator[Callable[[], list[tuple[int, int]]]]:
-    pidfd = os.pidfd_open(first_process)
-    poller = select.poll()
-    poller.register(listener, select.POLLIN)
-    poller.register(pidfd, select.POLLIN)  # 6.1 tells no hang-up while PID 1 is a zombie
+def _until_end() -> Iterator[None]:
+    """Leave the block when END comes."""
+    signal.signal(END, _end)
     try:
-        yield poller.poll
-    finally:
-        os.close(pidfd)
+        yield
+    except _EndedError:
+        return
 
 
-def _is_waited_for(events: list[tuple[int, int]], listener: int) -> bool:
-    """Say if a program waits; else the programs have ended: PID 1 is gone, or nobody is under the filter."""
-    return (listener, select.POLLIN) in events
+def _end(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(END, signal.SIG_IGN)
+    raise _EndedError
 
 
 def _errno(error: OSError) -> int:
