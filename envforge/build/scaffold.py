@@ -12,7 +12,7 @@ from envforge.build.script import Preinst
 from envforge.build.site import Site
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
-from envforge.sources.debian import database, quirks
+from envforge.sources.debian import database, quirks, users
 from envforge.sources.debian.database import Installed
 
 _ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
@@ -39,6 +39,7 @@ def write_scaffold(
     database.write_database(root, installed, changes=changes, activated=step.triggers)
     _lay_stand_ins(root, quirks.stand_ins(packages))
     bytecode.lay_compiler(root, below[-1].layer.root)
+    users.lay_numbers(root, below[-1].layer.root)
     return Scaffold(
         preinsts=tuple(
             Preinst(facts.name, facts.architecture, f"/var/lib/dpkg/info/{facts.qualified_name}.preinst")
