@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 from attrs import define, field
 
 from envforge.errors import BuildError, EnvforgeError
+from envforge.sandbox import syscalls
 
 _HEADER: Final = struct.Struct("=cQ")
 _DONE, _FAILED, _BROKE, _REPORT = b"d", b"f", b"b", b"r"
@@ -121,9 +122,8 @@ class Workers:
         alive = [worker.pid for worker in self._workers if worker.pid]
         for worker in self._workers:
             worker.channel.close()
-        if kind is not None:
-            for pid in alive:
-                os.kill(pid, signal.SIGTERM)
+        for pid in alive:  # other pools' processes hold copies of the channels: closing alone ends nobody
+            os.kill(pid, signal.SIGTERM)
         for pid in alive:
             os.waitpid(pid, 0)
         self._workers.clear()
@@ -142,6 +142,7 @@ def wait(*pools: Workers) -> Iterator[tuple[Any, Any]]:
 
 def _serve(channel: socket.socket, parent: int) -> None:
     """Do jobs until the channel closes; never returns."""
+    syscalls.set_parent_death_signal(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
