@@ -3,9 +3,8 @@
 Opens one address and gives its bytes; which addresses to try, and what the bytes must be, is `http.py`'s.
 """
 
-import base64
 import http.client
-import os
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import BinaryIO, Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from envforge import __version__
+from envforge.sources.network import basic_credentials, proxy_for
 
 _REDIRECTS: Final = 6
 _AGENT: Final = f"envforge/{__version__}"
@@ -82,18 +82,33 @@ class Pool:
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
         self._idle: dict[_Where, list[http.client.HTTPConnection]] = {}
+        self._busy: set[http.client.HTTPConnection] = set()
+        self._closed = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all connections, also those that other threads wait on: they get a TransferError.
+
+        Nothing is opened any more until `reopen`.
+        """
         with self._lock:
+            self._closed = True
             for connection in [item for items in self._idle.values() for item in items]:
                 connection.close()
             self._idle.clear()
+            for connection in self._busy:
+                _interrupt(connection)
+
+    def reopen(self) -> None:
+        """Let connections be opened again, once the threads that `close` has interrupted are gone."""
+        with self._lock:
+            self._closed = False
 
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
         """Give the answer to a GET of `url` (http, https or file). Raises TransferError."""
+        url, password = _without_password(url)
+        headers = {**headers, **password}
         for _ in range(_REDIRECTS):
             parts = urlsplit(url)
             if parts.scheme == "file":
@@ -106,8 +121,11 @@ class Pool:
                     _check_status(url, response)
                     yield Body(url, response)
                     return
-                url = _redirected(url, location)
                 _drain(response)
+            target = _redirected(url, location)
+            if urlsplit(target).netloc != parts.netloc:
+                headers = {name: value for name, value in headers.items() if name not in password}
+            url = target
         raise TransferError(f"{url}: too many redirections")
 
     @contextmanager
@@ -116,29 +134,32 @@ class Pool:
     ) -> Iterator[http.client.HTTPResponse]:
         where = self._where(url, parts)
         connection, response = self._request(url, where, _target(parts, where), headers)
+        whole = False
         try:
             yield response
             if response.length == 0:
                 response.read()
-        except BaseException:
-            connection.close()
-            raise
-        if response.isclosed():
-            self._keep(where, connection)
-        else:
-            connection.close()
+            whole = response.isclosed()
+        finally:
+            self._give_back(where, connection, keep=whole)
 
     def _request(
         self, url: str, where: _Where, target: str, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send the request; a kept connection that the other side has closed meanwhile is replaced."""
         while True:
-            connection, kept = self._take(where)
+            connection, kept = self._take(url, where)
             try:
+                if connection.sock is None:
+                    connection.connect()
+                self._check_open(url)
                 connection.request("GET", target, headers=self._headers(where, headers))
                 return connection, connection.getresponse()
+            except TransferError:
+                self._give_back(where, connection, keep=False)
+                raise
             except (OSError, http.client.HTTPException) as error:
-                connection.close()
+                self._give_back(where, connection, keep=False)
                 if not kept:
                     raise TransferError(f"{url}: {_reason(error)}", passing=not _is_final(error)) from error
 
@@ -155,26 +176,30 @@ class Pool:
             port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise TransferError(f"{url}: {error}") from error
-        return parts.scheme, parts.hostname, port, self._proxy(parts.scheme, parts.hostname)
+        return parts.scheme, parts.hostname, port, proxy_for(self._proxies, parts.scheme, parts.hostname)
 
-    def _proxy(self, scheme: str, host: str) -> str:
-        """Return the proxy for a host. `no` names hosts and domains, as curl reads `no_proxy`."""
-        for item in self._proxies.get("no", "").split(","):
-            name = item.strip().lstrip(".").lower()
-            if name and (name in {"*", host} or host.endswith(f".{name}")):
-                return ""
-        return self._proxies.get(scheme, "")
+    def _check_open(self, url: str) -> None:
+        with self._lock:
+            if self._closed:
+                raise TransferError(f"{url}: given up")
 
-    def _take(self, where: _Where) -> tuple[http.client.HTTPConnection, bool]:
+    def _take(self, url: str, where: _Where) -> tuple[http.client.HTTPConnection, bool]:
+        self._check_open(url)
         with self._lock:
             idle = self._idle.get(where)
-            if idle:
-                return idle.pop(), True
-        return self._connect(where), False
-
-    def _keep(self, where: _Where, connection: http.client.HTTPConnection) -> None:
+            kept = idle.pop() if idle else None
+        connection = kept or self._connect(where)
         with self._lock:
-            self._idle.setdefault(where, []).append(connection)
+            self._busy.add(connection)
+        return connection, kept is not None
+
+    def _give_back(self, where: _Where, connection: http.client.HTTPConnection, *, keep: bool) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+            if keep and not self._closed:
+                self._idle.setdefault(where, []).append(connection)
+                return
+        connection.close()
 
     def _connect(self, where: _Where) -> http.client.HTTPConnection:
         scheme, host, port, proxy = where
@@ -199,6 +224,13 @@ class Pool:
             return self._tls
 
 
+def _interrupt(connection: http.client.HTTPConnection) -> None:
+    """Wake a thread that waits on the connection."""
+    with suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
 def _target(parts: SplitResult, where: _Where) -> str:
     """Return what stands in the request line: a path, or all of the address for a proxy (RFC 9112, 3.2)."""
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -208,10 +240,17 @@ def _target(parts: SplitResult, where: _Where) -> str:
 
 
 def _authorization(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {"Proxy-Authorization": basic_credentials(proxy)} if proxy.username else {}
+
+
+def _without_password(url: str) -> tuple[str, dict[str, str]]:
+    """Return an address as messages may show it, and the header that says its user and password."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, {}
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), {
+        "Authorization": basic_credentials(parts)
+    }
 
 
 def _redirected(url: str, location: str) -> str:
@@ -263,30 +302,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
-
-
-def host_proxies(environment: Mapping[str, str], fallback: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies of the usual variables; `fallback` counts where none is set for a scheme.
-
-    `HTTP_PROXY` in capitals does not count where `REQUEST_METHOD` is set (httpoxy), as curl and urllib do.
-    """
-    found = {scheme: fallback.get(scheme, "") for scheme in ("http", "https", "no")}
-    for scheme in found:
-        capitals = "" if scheme == "http" and "REQUEST_METHOD" in environment else f"{scheme.upper()}_PROXY"
-        value = environment.get(f"{scheme}_proxy") or environment.get(capitals)
-        value = value or (environment.get("all_proxy") if scheme != "no" else None)
-        if value:
-            found[scheme] = value
-    return found
-
-
-def trusted_file(environment: Mapping[str, str], configured: str) -> str:
-    """Return a file with certificates to trust besides OpenSSL's own settings, or nothing."""
-    if configured:
-        return configured
-    if "SSL_CERT_FILE" in environment or "SSL_CERT_DIR" in environment:
-        return ""
-    for variable in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        if os.path.isfile(environment.get(variable, "")):
-            return environment[variable]
-    return ""

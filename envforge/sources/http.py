@@ -6,6 +6,7 @@ its own signature. http.client and 256 KiB buffers because that was the fastest 
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self, TypeVar
 
 from attrs import frozen
@@ -19,6 +20,7 @@ CHUNK: Final = 256 * 1024
 _ATTEMPTS: Final = 2
 """How often one address is tried where the failure may pass."""
 _CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -51,7 +53,7 @@ class Fetcher:
         ca_file: str = "",
     ) -> None:
         """Make no connection yet. `proxies` are as `connections.Pool` takes them."""
-        self.connections = connections
+        self._connections = connections
         self._slots = threading.BoundedSemaphore(connections)
         self._pool = Pool(timeout_s=timeout_s, proxies=dict(proxies or {}), ca_file=ca_file)
 
@@ -63,8 +65,20 @@ class Fetcher:
         self.close()
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all connections for good; what other threads fetch fails at once."""
         self._pool.close()
+
+    def all_at_once(self, fetch: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """Return `fetch` of each item, computed by threads. The first failure, or Ctrl-C, ends them all."""
+        threads = ThreadPoolExecutor(max_workers=max(1, min(len(items), self._connections)))
+        try:
+            return list(threads.map(fetch, items))
+        except BaseException:
+            self._pool.close()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
+            self._pool.reopen()
 
     def fetch_blob(
         self,

@@ -3,14 +3,15 @@
 import hashlib
 import os
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import web
 
 from envforge.errors import IntegrityError, NetworkError
-from envforge.sources.connections import host_proxies, trusted_file
 from envforge.sources.http import Fetcher, FileMissingError
+from envforge.sources.network import host_proxies, trusted_file
 from envforge.store.layout import open_store
 
 DATA = os.urandom(300_000)
@@ -215,3 +216,34 @@ def test_which_certificates_count(tmp_path):
     assert trusted_file({"CURL_CA_BUNDLE": str(bundle)}, "") == str(bundle)
     assert trusted_file({"CURL_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": "/x"}, "") == ""
     assert trusted_file({"SSL_CERT_FILE": "/x"}, "/mine.pem") == "/mine.pem"
+
+
+def test_a_password_is_sent_and_never_shown(fetcher, store, server):
+    address = server.url.replace("http://", "http://me:secret@")
+    fetch(fetcher, store, f"{address}/file")
+    assert server.headers[-1]["Authorization"] == "Basic bWU6c2VjcmV0"
+    assert "me" not in server.headers[-1]["Host"]
+    with pytest.raises(NetworkError) as caught:
+        fetcher.fetch_small([f"{address}/none"], limit=10)
+    assert "secret" not in caught.value.message
+
+
+def test_a_password_stays_with_its_host(fetcher, store, server):
+    (server.directory / "here").write_bytes(DATA)
+    server.faults["/a"] = "to /here"
+    fetcher.fetch_small([f"{server.url.replace('http://', 'http://me:x@')}/a"], limit=1 << 20)
+    assert "Authorization" in server.headers[-1]
+    with web.serving(server.directory) as other:
+        server.faults["/b"] = f"to {other.url}/file"
+        fetch(fetcher, store, f"{server.url.replace('http://', 'http://me:x@')}/b")
+        assert "Authorization" not in other.headers[-1]
+
+
+def test_the_first_failure_ends_all():
+    with socket.create_server(("127.0.0.1", 0)) as silent, Fetcher(timeout_s=60) as fetcher:
+        port = silent.getsockname()[1]
+        urls = [f"http://127.0.0.1:{port}/silent", "http://127.0.0.1:9/refused"]
+        started = time.monotonic()
+        with pytest.raises(NetworkError):
+            fetcher.all_at_once(lambda url: fetcher.fetch_small([url], limit=1), list(reversed(urls)))
+        assert time.monotonic() - started < 10

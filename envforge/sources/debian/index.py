@@ -8,7 +8,6 @@ import hashlib
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
@@ -76,37 +75,32 @@ def refresh(
         files = tuple(_packages_files(access, release, architecture, progress))
         return SuiteIndex(release, files)
 
-    with ThreadPoolExecutor(max_workers=max(1, len(sources))) as threads:
-        return tuple(threads.map(one, sources))
+    return tuple(access.fetcher.all_at_once(one, sources))
 
 
 def _packages_files(
-    access: Access,
-    release: Release,
-    architecture: str,
-    progress: Callable[[int], None] | None,
+    access: Access, release: Release, architecture: str, progress: Callable[[int], None] | None
 ) -> Iterator[PackagesFile]:
-    for component, directory, kind in _directories(release, architecture):
-        sha256 = _fetch_packages(access, release, directory, progress)
-        if sha256:
-            yield PackagesFile(component, kind, open_index(access.store, sha256))
-        elif kind != "all":
+    for component in release.source.components:
+        found = False
+        for kind in _architectures(release, architecture):
+            sha256 = _fetch_packages(access, release, f"{component}/binary-{kind}/", progress)
+            if sha256:
+                found = True
+                yield PackagesFile(component, kind, open_index(access.store, sha256))
+        if not found:
             raise IntegrityError(
-                f"{release.base}: the suite {release.source.suite} has no packages of "
-                f"{component} for {architecture}",
+                f"{release.base}: the suite {release.source.suite} has no packages of {component} "
+                f"for {architecture}",
                 hint="check `components` in the spec",
             )
 
 
-def _directories(release: Release, architecture: str) -> Iterator[tuple[str, str, str]]:
-    """Yield component, directory and architecture of each Packages file to look for."""
+def _architectures(release: Release, architecture: str) -> list[str]:
+    """Return the architectures whose Packages files to look for: some archives keep `all` apart."""
     apart = release.fields.get("No-Support-for-Architecture-all", "") != "Packages"
-    kinds = [architecture]
-    if apart and "all" in release.fields.get("Architectures", "").split():
-        kinds.append("all")
-    for component in release.source.components:
-        for kind in kinds:
-            yield component, f"{component}/binary-{kind}/", kind
+    named = "all" in release.fields.get("Architectures", "").split()
+    return [architecture, "all"] if apart and named else [architecture]
 
 
 def _fetch_packages(

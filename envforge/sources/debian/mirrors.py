@@ -12,9 +12,9 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from envforge.config import Config
-from envforge.sources.connections import host_proxies, trusted_file
 from envforge.sources.debian import hostapt
 from envforge.sources.http import Fetcher
+from envforge.sources.network import host_proxies, trusted_file
 
 MAIN: Final = "debian"
 SECURITY: Final = "debian-security"

@@ -202,8 +202,9 @@ def _recommends_settings(recommends: bool) -> str:  # noqa: FBT001 - the one thi
 
 def _failure(said: str) -> ResolveError:
     what = "cannot be installed together" if _UNMET in said else "cannot be chosen"
+    reasons = list(explain(said)) or said.splitlines()[-5:]
     return ResolveError(
-        f"the packages {what}:\n" + "\n".join(f"  {reason}" for reason in explain(said)),
+        f"the packages {what}:\n" + "\n".join(f"  {reason}" for reason in reasons),
         hint="loosen a version in `packages`, or leave one of them away",
     )
 

@@ -7,7 +7,6 @@ So resolving needs neither a Debian host nor privileges, and no host's apt or it
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from envforge.digest import digest_of
@@ -53,8 +52,7 @@ def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int],
     with staging(access.store, "tools") as directory:
         root = f"{directory}/root"
         os.mkdir(root)
-        with ThreadPoolExecutor(max_workers=access.fetcher.connections) as threads:
-            archives = list(threads.map(lambda item: _fetch(access, item[0], item[1], report), chosen))
+        archives = access.fetcher.all_at_once(lambda item: _fetch(access, *item, report=report), chosen)
         for archive in archives:
             extract_plain(archive, root)
         _link_merged(root)
@@ -106,7 +104,9 @@ def _named(suite: SuiteIndex, name: str) -> Iterable[Package]:
         yield from file.index.providers(name)
 
 
-def _fetch(access: Access, suite: SuiteIndex, package: Package, report: Callable[[int], None] | None) -> str:
+def _fetch(
+    access: Access, suite: SuiteIndex, package: Package, *, report: Callable[[int], None] | None
+) -> str:
     bases = dict.fromkeys((suite.release.base, *access.mirrors.of(suite.source.archive)))
     return access.fetcher.fetch_blob(
         access.store,

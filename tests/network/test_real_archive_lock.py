@@ -1,0 +1,105 @@
+"""Locking against the host's own mirror: the reference set, other suites, and a user without privileges."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from commandline import COMMAND
+
+from envforge.config import Config
+from envforge.errors import ResolveError
+from envforge.lock import file
+from envforge.lock.model import Request
+from envforge.lock.resolve import changes, resolve
+from envforge.store.layout import open_store
+
+pytestmark = [pytest.mark.archive, pytest.mark.userns]
+PACKAGES = ("build-essential", "ca-certificates", "curl", "git", "nodejs", "python3")
+REFERENCE = Request("bookworm", ("security", "updates"), ("main",), PACKAGES)
+SPEC = """\
+name = "reference"
+[debian]
+suite = "bookworm"
+packages = ["build-essential", "ca-certificates", "curl", "git", "nodejs", "python3"]
+"""
+WARM_MAX_S = 1.5
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return open_store(str(tmp_path_factory.mktemp("stores") / "store"))
+
+
+@pytest.fixture(scope="module")
+def reference(store):
+    return resolve(store, REFERENCE, architecture="amd64", config=Config())
+
+
+def names(lock):
+    return {package.name for package in lock.architectures[0].packages}
+
+
+def test_the_reference_set(reference):
+    """183 packages: debootstrap's minbase, and what was asked for."""
+    packages = reference.architectures[0].packages
+    assert len(packages) == 183
+    assert {package.name for package in packages if package.asked} == set(PACKAGES)
+    assert {package.archive for package in packages} <= {"bookworm", "bookworm-security", "bookworm-updates"}
+    assert "usrmerge" not in names(reference)
+    assert file.loads(file.dumps(reference), "x") == reference
+
+
+def test_warm_it_is_quick(reference, store, tmp_path):
+    (tmp_path / "envforge.toml").write_text(SPEC)
+    took = []
+    for _ in range(3):
+        started = time.monotonic()
+        command = [COMMAND, "--store", store.path, "lock"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        took.append(time.monotonic() - started)
+        (tmp_path / "envforge.lock").rename(tmp_path / "made.lock")
+    assert file.read(str(tmp_path / "made.lock")) == reference
+    assert min(took) < WARM_MAX_S
+
+
+def test_adding_a_package(reference, store):
+    request = Request("bookworm", ("security", "updates"), ("main",), (*PACKAGES, "jq"))
+    more = resolve(store, request, architecture="amd64", previous=reference, config=Config())
+    assert {change.name for change in changes(reference, more)} == {"jq", "libjq1", "libonig5"}
+    assert resolve(store, REFERENCE, architecture="amd64", previous=more, config=Config()) == reference
+
+
+@pytest.mark.parametrize("suite", ["trixie", "bullseye", "sid"])
+def test_other_suites(store, suite):
+    pockets = () if suite == "sid" else ("security", "updates")
+    lock = resolve(store, Request(suite, pockets, ("main",), ("git",)), architecture="amd64", config=Config())
+    assert {"git", "base-files", "dpkg", "apt"} <= names(lock)
+    assert "usrmerge" not in names(lock)
+
+
+def test_backports_only_where_asked_for(store):
+    request = Request("bookworm", ("backports", "security", "updates"), ("main",), ("git",))
+    lock = resolve(store, request, architecture="amd64", config=Config())
+    assert {item.archive for item in lock.architectures[0].packages} <= {"bookworm", "bookworm-security"}
+
+
+def test_another_architecture(store):
+    request = Request("bookworm", ("security", "updates"), ("main",), ("git",))
+    lock = resolve(store, request, architecture="arm64", config=Config())
+    assert {item.architecture for item in lock.architectures[0].packages} == {"arm64", "all"}
+
+
+def test_an_unknown_package(store):
+    request = Request("bookworm", (), ("main",), ("pyhton3",))
+    with pytest.raises(ResolveError, match="do you mean python3"):
+        resolve(store, request, architecture="amd64", config=Config())
+
+
+@pytest.mark.plain_user
+def test_a_user_with_a_single_id_gets_the_same_lock(reference, plain_user):
+    """From an empty store: index, tool tree and apt, with nothing of the host's and no privileges."""
+    spec = Path(plain_user.home) / "envforge.toml"
+    plain_user.run(["sh", "-c", f"cat > {spec}"], stdin=SPEC)
+    plain_user.run([COMMAND, "--store", f"{plain_user.home}/store", "lock"])
+    assert file.read(str(spec.with_name("envforge.lock"))) == reference
