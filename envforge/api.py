@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 from attrs import evolve, frozen
 
+from envforge.build import local
 from envforge.build.layer import Built as BuiltLayer
 from envforge.environment import assemble, inspect
 from envforge.environment import verify as verification
@@ -20,10 +21,11 @@ from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
 from envforge.lock.request import request_of, stale_parts
 from envforge.progress import Progress
-from envforge.sandbox import entry
+from envforge.sandbox import cache, entry, passing
 from envforge.sandbox import identity as identities
 from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.worker import call_in_namespace
+from envforge.spec import parse as spec_parse
 from envforge.store.layout import open_store
 from envforge.store.staging import remove_tree
 
@@ -138,12 +140,26 @@ def build(
 def prepare(project: Project, options: RunOptions, *, locked: bool = False, progress: Progress) -> Compiled:
     """Return the plan of the project's sandbox, after locking and building what is missing."""
     result = build(project, locked=locked, progress=progress)
-    return compile_plan(make_plan(project, result.environment, identities.detect(), options))
+    compiled = compile_plan(make_plan(project, result.environment, identities.detect(), options))
+    if options == RunOptions():
+        _keep(project, compiled, result)
+    return compiled
+
+
+def _keep(project: Project, compiled: Compiled, result: BuildResult) -> None:
+    """Keep the plan for the warm path, if spec and lock are still those that it was made from."""
+    key = cache.project_key(project.spec_path, project.lock_path, project.store_path)
+    watched = cache.watch(local.sources(project.directory, project.spec.files))
+    part = assemble.architecture_part(lock_file.read(project.lock_path))
+    same_lock = part.outputs is not None and part.outputs.environment == result.environment
+    if key is not None and same_lock and spec_parse.load(project.spec_path) == project.spec:
+        cache.store_plan(key, compiled, watched)
 
 
 def enter(compiled: Compiled, command: Sequence[str]) -> int:
     """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code."""
-    return entry.enter(compiled, command, os.environ)
+    plan = passing.with_sockets(compiled, os.environ)
+    return entry.enter(plan, command, os.environ, cwd=passing.start_directory(plan))
 
 
 def verify(project: Project, *, progress: Progress) -> VerifyResult:

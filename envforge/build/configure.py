@@ -59,6 +59,7 @@ def run(
     code, owners = _run_scripts(site, directory, step, scaffold, below)
     if code:
         raise _failure(step, code, f"{directory}/log")
+    _check_configured(upper, f"{directory}/log")
     changes = database.changed_database(upper)
     bytecode.mend(upper)
     normalize.remove_paths(upper, quirks.removed(packages))
@@ -99,13 +100,26 @@ def _true_owners(site: Site, below: Sequence[Made]) -> dict[bytes, Owner]:
     }
 
 
+def _check_configured(upper: str, log: str) -> None:
+    with open(f"{upper}/var/lib/dpkg/status", encoding="utf-8", errors="surrogateescape") as file:
+        left = database.unconfigured(file.read())
+    if left:
+        raise BuildError(f"not configured in the end: {', '.join(left)}\n{_tail(log)}")
+
+
 def _failure(step: Step, code: int, log: str) -> BuildError:
-    with open(log, encoding="utf-8", errors="replace") as file:
-        text = file.read()
-    failed = sorted(set(_FAILED.findall(text)))
+    failed = sorted(set(_FAILED.findall(_read(log))))
     what = ", ".join(failed) if failed else f"{len(step.configure)} packages"
-    tail = "\n".join(f"  {line}" for line in text.splitlines()[-_LOG_LINES:])
     return BuildError(
-        f"{what} could not be configured (exit code {code}):\n{tail}",
+        f"{what} could not be configured (exit code {code}):\n{_tail(log)}",
         hint="does the package need the network or a running service to be installed?",
     )
+
+
+def _tail(log: str) -> str:
+    return "\n".join(f"  {line}" for line in _read(log).splitlines()[-_LOG_LINES:])
+
+
+def _read(log: str) -> str:
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return file.read()

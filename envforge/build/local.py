@@ -49,6 +49,17 @@ def read_files(directory: str, files: Sequence[LocalFile]) -> tuple[Placed, ...]
     return tuple(found[target] for target in sorted(found))
 
 
+def sources(directory: str, files: Sequence[LocalFile]) -> tuple[str, ...]:
+    """Return every path that `read_files` looks at, to be watched; a directory's time tells of new names."""
+    found = []
+    for file in files:
+        source = os.path.join(directory, file.source)
+        found.append(source)
+        for above, names, others in os.walk(source):
+            found += (os.path.join(above, name) for name in (*names, *others))
+    return tuple(path for path in found if os.path.exists(path))
+
+
 def _read(directory: str, file: LocalFile) -> Iterator[Placed]:
     mode = int(file.mode, 8) if file.mode else None
     source = os.path.join(directory, file.source)

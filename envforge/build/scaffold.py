@@ -13,7 +13,7 @@ from envforge.build.site import Site
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
 from envforge.sources.debian import database, quirks, users
-from envforge.sources.debian.database import Installed
+from envforge.sources.debian.database import Installed, Status
 
 _ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
 
@@ -40,6 +40,7 @@ def write_scaffold(
     _lay_stand_ins(root, quirks.stand_ins(packages))
     bytecode.lay_compiler(root, below[-1].layer.root)
     users.lay_numbers(root, below[-1].layer.root)
+    users.lay_numbers(root, below[-1].layer.root)
     return Scaffold(
         preinsts=tuple(
             Preinst(facts.name, facts.architecture, f"/var/lib/dpkg/info/{facts.qualified_name}.preinst")
@@ -56,7 +57,7 @@ def write_scaffold(
 
 def _installed(site: Site, step: Step, package: Package) -> Installed:
     tree = site.store.tree(site.held, package.locked.sha256)
-    status = "unpacked" if package.facts.name in step.configure else "installed"
+    status: Status = "unpacked" if package.facts.name in step.configure else "installed"
     return Installed(package.facts, status, f"{tree}/control", auto=not package.locked.asked)
 
 
