@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from envforge import __version__
-from envforge.sources.network import basic_credentials, proxy_for
+from envforge.sources.network import basic_credentials, proxy_for, without_password
 
 _REDIRECTS: Final = 6
 _AGENT: Final = f"envforge/{__version__}"
@@ -107,7 +107,7 @@ class Pool:
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
         """Give the answer to a GET of `url` (http, https or file). Raises TransferError."""
-        url, password = _without_password(url)
+        url, password = without_password(url)
         headers = {**headers, **password}
         for _ in range(_REDIRECTS):
             parts = urlsplit(url)
@@ -241,16 +241,6 @@ def _target(parts: SplitResult, where: _Where) -> str:
 
 def _authorization(proxy: SplitResult) -> dict[str, str]:
     return {"Proxy-Authorization": basic_credentials(proxy)} if proxy.username else {}
-
-
-def _without_password(url: str) -> tuple[str, dict[str, str]]:
-    """Return an address as messages may show it, and the header that says its user and password."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url, {}
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), {
-        "Authorization": basic_credentials(parts)
-    }
 
 
 def _redirected(url: str, location: str) -> str:

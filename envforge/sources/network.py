@@ -3,7 +3,7 @@
 import base64
 import os
 from collections.abc import Mapping
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult, unquote, urlsplit
 
 
 def host_proxies(environment: Mapping[str, str], fallback: Mapping[str, str]) -> dict[str, str]:
@@ -46,3 +46,13 @@ def basic_credentials(parts: SplitResult) -> str:
     """Return the credentials of an address as a header says them (RFC 7617)."""
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def without_password(url: str) -> tuple[str, dict[str, str]]:
+    """Return an address as messages may show it, and the header that says its user and password."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, {}
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), {
+        "Authorization": basic_credentials(parts)
+    }
