@@ -22,7 +22,7 @@ from envforge.recipe.plan import Package, Step
 from envforge.sandbox.chroot import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
-from envforge.sources.debian import database, quirks
+from envforge.sources.debian import database, jks, quirks
 from envforge.store import layers, listing
 from envforge.store.listing import Entry
 from envforge.store.merge import merged
@@ -62,6 +62,7 @@ def run(
     _check_configured(upper, f"{directory}/log")
     changes = database.changed_database(upper)
     bytecode.mend(upper)
+    jks.write_java_keystore(upper, [made.layer.root for made in below])
     normalize.remove_paths(upper, quirks.removed(packages))
     normalize.settle_times(upper, step.epoch)
     normalize.refuse_private_keys(upper)

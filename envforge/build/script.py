@@ -6,6 +6,8 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge.sources.debian import quirks
+
 _EARLY: Final = ("base-passwd", "base-files")
 """Everything else expects root's passwd line and the directories that these two make."""
 
@@ -35,6 +37,7 @@ def environment(epoch: int) -> dict[str, str]:
         "SOURCE_DATE_EPOCH": str(epoch),
         "DPKG_COLORS": "never",
         "APT_LISTCHANGES_FRONTEND": "none",
+        **quirks.VARIABLES,
     }
 
 

@@ -13,6 +13,10 @@ NOTHING: Final = "#!/bin/sh\nexit 0\n"
 """A program that says that all is well."""
 
 
+def _makes_empty(path: str) -> str:
+    return f"#!/bin/sh\n: > {path}\n"
+
+
 @frozen
 class Quirk:
     """What one package needs while it is configured, and what is taken away afterwards."""
@@ -86,25 +90,72 @@ TABLE: Final = (
         "",
         "what makes one machine that machine; systemd and dbus make it at first start",
         removed=(
-            "/etc/machine-id",
             "/var/lib/dbus/machine-id",
             "/var/lib/systemd/credential.secret",
             "/var/lib/systemd/random-seed",
         ),
     ),
+    Quirk(
+        "systemd",
+        "an empty file says that this machine has no identity yet (machine-id(5))",
+        stand_ins=(("/usr/bin/systemd-machine-id-setup", _makes_empty("/etc/machine-id")),),
+    ),
     Quirk("openssh-server", "host keys belong to a machine", stand_ins=(("/usr/bin/ssh-keygen", NOTHING),)),
+    Quirk(
+        "dropbear",
+        "likewise; its script reads the public key that the program shows",
+        stand_ins=(("/usr/bin/dropbearkey", "#!/bin/sh\necho ssh-rsa none\n"),),
+    ),
     Quirk("ssl-cert", "so does a certificate's key", stand_ins=(("/usr/sbin/make-ssl-cert", NOTHING),)),
     Quirk(
         "postgresql-common",
-        "a database cluster has an identity of its own",
+        "a database cluster has an identity of its own; pg_createcluster makes one",
         stand_ins=(("/usr/bin/pg_createcluster", NOTHING),),
     ),
     Quirk(
         "mariadb-server",
-        "likewise",
+        "likewise; mariadb-install-db makes one",
         stand_ins=(("/usr/bin/mariadb-install-db", NOTHING), ("/usr/bin/mysql_install_db", NOTHING)),
     ),
+    Quirk(
+        "bind9",
+        "a key for remote control; rndc-confgen -a makes one",
+        stand_ins=(("/usr/sbin/rndc-confgen", _makes_empty("/etc/bind/rndc.key")),),
+        removed=("/etc/bind/rndc.key",),
+    ),
+    Quirk(
+        "xrdp",
+        "a key of the machine; xrdp-keygen makes one",
+        stand_ins=(("/usr/bin/xrdp-keygen", _makes_empty("/etc/xrdp/rsakeys.ini")),),
+        removed=("/etc/xrdp/rsakeys.ini",),
+    ),
+    Quirk(
+        "rabbitmq-server", "a secret that Erlang makes itself", removed=("/var/lib/rabbitmq/.erlang.cookie",)
+    ),
+    Quirk("munge", "a secret shared by a cluster's machines", removed=("/etc/munge/munge.key",)),
+    Quirk("varnish", "a secret for its administration", removed=("/etc/varnish/secret",)),
+    Quirk("ejabberd", "a self-made certificate and its key", removed=("/etc/ejabberd/ejabberd.pem",)),
+    Quirk("quassel-core", "likewise", removed=("/var/lib/quassel/quasselCert.pem",)),
+    Quirk(
+        "xpra",
+        "likewise",
+        removed=("/etc/xpra/key.pem", "/etc/xpra/cert.pem", "/etc/xpra/ssl-cert.pem"),
+    ),
+    Quirk(
+        "freeradius-config", "random parameters of a key exchange", removed=("/etc/freeradius/3.0/certs/dh",)
+    ),
+    Quirk("phpmyadmin", "a secret for cookies", removed=("/var/lib/phpmyadmin/blowfish_secret.inc.php",)),
+    Quirk("postfix", "a database with the time in it; newaliases makes it", removed=("/etc/aliases.db",)),
+    Quirk(
+        "ca-certificates-java",
+        "the keystore is written by jks.py",
+        removed=("/var/lib/ca-certificates-java/fresh", "/var/lib/ca-certificates-java/pending"),
+    ),
 )
+"""By package, as Debian 12 and 13 have them."""
+
+VARIABLES: Final = {"CACERT_UPDATES": "disabled"}
+"""Environment variables of the scripts: ca-certificates-java does not start Java."""
 
 
 def stand_ins(packages: Iterable[str]) -> dict[str, str]:
