@@ -37,10 +37,10 @@ class MappedChannel(Channel):
             namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
             trees = _open_layers(plan, upper, namespace)
             present, sources = _open_sources(plan, namespace)
+            _give_pipes(plan["payload_owner"])
+            _send(self.parent, present, [*trees, *sources])
         except OSError as error:
             raise RefusedError("idmapped mounts", error) from None
-        _give_pipes(plan["payload_owner"])
-        _send(self.parent, present, [*trees, *sources])
         for descriptor in (*trees, *sources, namespace):
             os.close(descriptor)
         self.parent.close()

@@ -13,7 +13,15 @@ ALWAYS = ("TERM", "COLORTERM", "LANG", "LC_*")
 def payload_environment(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, str]":
     """Return the payload's whole environment: what the plan sets, over what it lets through."""
     passed = {name: value for name, value in host.items() if is_passed(name, plan["passed"])}
+    if passed.get("LC_CTYPE") == "C.UTF-8" and not _was_set("LC_CTYPE"):
+        del passed["LC_CTYPE"]
     return passed | dict(plan["variables"])
+
+
+def _was_set(name: str) -> bool:
+    """Say whether the caller set that variable: without a locale Python sets LC_CTYPE itself (PEP 538)."""
+    with open("/proc/self/environ", "rb", buffering=0) as file:
+        return f"\0{name}=".encode() in b"\0" + file.read()
 
 
 def is_passed(name: str, patterns: "Iterable[str]") -> bool:

@@ -101,6 +101,7 @@ def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
         except BaseException:
             os.kill(child, _SIGKILL)
             os.waitpid(child, 0)
+            _read_report(report_read)  # C's own reason, where it was gone before it could be let in
             raise
         return init.supervise(child)
     finally:
@@ -130,8 +131,12 @@ class Channel:
             _map_by_tools(plan, child)
         elif plan["mapping"] == "parent":
             _map(child, plan)
-        os.write(self.go_write, b"go")
-        os.close(self.go_write)
+        try:
+            os.write(self.go_write, b"go")
+        except BrokenPipeError as error:
+            raise RefusedError("the first process", error) from None
+        finally:
+            os.close(self.go_write)
 
     def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
         """In C: return what is to be bound once the ids are mapped; None where P is gone."""

@@ -10,7 +10,8 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, ParamSpec, TypeVar, cast
 
 from envforge.errors import CapabilityError, EnvforgeError, SandboxError
@@ -88,6 +89,44 @@ def write_maps(pid: int, uid_map: Map, gid_map: Map, *, needs_tools: bool) -> No
         _write(f"/proc/{pid}/uid_map", "".join(f"{a} {b} {c}\n" for a, b, c in uid_map))
     except OSError as error:
         raise CapabilityError(f"cannot map ids: {error}", hint="envforge doctor") from error
+
+
+@contextmanager
+def namespace_descriptor(uid_map: Map, gid_map: Map) -> Iterator[int]:
+    """Give the descriptor of a user namespace with those maps, for idmapped mounts. For root only."""
+    wait_read, wait_write = os.pipe()
+    ready_read, ready_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _hold_namespace(ready_write, wait_read, wait_write)
+    os.close(ready_write)
+    try:
+        said = os.read(ready_read, 16)
+        if said != b"ready":
+            number = int(said or errno.EPERM)
+            raise advice.no_user_namespace(OSError(number, os.strerror(number)))
+        write_maps(child, uid_map, gid_map, needs_tools=False)
+        namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield namespace
+        finally:
+            os.close(namespace)
+    finally:
+        _end(child)
+        for descriptor in (ready_read, wait_read, wait_write):
+            os.close(descriptor)
+
+
+def _hold_namespace(ready: int, wait: int, other_end: int) -> NoReturn:
+    try:
+        os.close(other_end)
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        os.write(ready, b"ready")
+        os.read(wait, 1)
+    except OSError as error:
+        os.write(ready, str(error.errno).encode())
+    finally:
+        os._exit(0)
 
 
 def _write(path: str, text: str) -> None:

@@ -1,0 +1,162 @@
+"""A small sandbox to try things in: a store with one busybox layer, made and entered as any kind of user.
+
+As a program (`python tests/box.py HOME OPTIONS COMMAND…`) it makes the store of HOME if need be and enters
+it; tests run it as root or as another user through `Box`.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from attrs import evolve, field, frozen
+
+from envforge.errors import EnvforgeError
+from envforge.sandbox import perform
+from envforge.sandbox.entry import enter
+from envforge.sandbox.identity import Identity, detect
+from envforge.sandbox.plan import Account, Mount, SandboxPlan
+from envforge.sandbox.settle import settle
+from envforge.sandbox.worker import call_in_namespace
+
+DIGEST = "d" * 64
+ERROR = 125
+STALE = 124
+OWNED = ("/etc/owned", 5, 6)
+"""A file of the layer that belongs to neither root nor the user, where more than one id can be held."""
+
+
+@frozen
+class Box:
+    """Where and as whom a test enters."""
+
+    home: str
+    uid: int
+    kind: str
+    """`root`, `ranges` or `single`."""
+    words: Callable[[Sequence[str]], list[str]] = field(repr=False)
+    """Makes of a command one that runs as the user."""
+
+    @property
+    def project(self) -> str:
+        """The project directory; its name has all that usually goes wrong."""
+        return f"{self.home}/my proj:a,b\\ü"
+
+    @property
+    def store(self) -> str:
+        """The store's directory."""
+        return f"{self.home}/store"
+
+    def command(self, *command: str, **options: object) -> list[str]:
+        """Return what runs `command` inside, from outside."""
+        return self.words([sys.executable, __file__, self.home, json.dumps(options), *command])
+
+    def run(
+        self, *command: str, stdin: str | None = "", timeout_s: float = 60, **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `command` inside, without a terminal."""
+        return subprocess.run(
+            self.command(*command, **options),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def shell(self, script: str, **options: object) -> str:
+        """Run a shell script inside, insist that it went well, and return what it printed."""
+        result = self.run("sh", "-c", script, **options)
+        assert result.returncode == 0, f"{script}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def python(self, code: str, *arguments: str, **options: object) -> str:
+        """Run Python code inside, with the host's interpreter mounted, and return what it printed."""
+        result = self.run(sys.executable, "-I", "-c", code, *arguments, python=True, **options)
+        assert result.returncode == 0, f"{result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def leftovers(self) -> list[str]:
+        """Return what is left in the places that a sandbox writes to."""
+        return [
+            f"{place}/{name}" for place in ("uppers", "trash") for name in os.listdir(f"{self.store}/{place}")
+        ]
+
+
+def make_store(store: str, held: str) -> None:
+    """Make a store with one layer. Runs inside namespace A."""
+    if os.path.exists(f"{store}/environments/e.json"):
+        return
+    root = f"{store}/layers/{held}/{DIGEST}/root"
+    for name in ("bin", "etc", "usr", "srv", "opt/deep/deeper"):
+        os.makedirs(f"{root}/{name}")
+    busybox = shutil.which("busybox") or "/bin/busybox"
+    shutil.copy(busybox, f"{root}/bin/busybox")
+    listing = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True)
+    for name in {*listing.stdout.split(), "sh"} - {"busybox"}:
+        os.symlink("busybox", f"{root}/bin/{name}")
+    for name in ("lib", "lib64"):
+        os.symlink(f"usr/{name}", f"{root}/{name}")
+    os.symlink("/etc", f"{root}/link")
+    for name in ("hosts", "owned", "not-executable"):
+        with open(f"{root}/etc/{name}", "w", encoding="ascii") as file:
+            file.write(f"{name} of the layer\n")
+    if held != "flat":
+        os.chown(root + OWNED[0], *OWNED[1:])
+    for name in ("uppers", "trash", "environments"):
+        os.makedirs(f"{store}/{name}")
+    os.chmod(store, 0o700)
+    with open(f"{store}/environments/e.json", "w", encoding="ascii") as file:
+        file.write("{}")
+
+
+def plan_of(box_home: str, project: str, options: dict[str, object], identity: Identity) -> SandboxPlan:
+    """Return the plan that a test's options ask for."""
+    store = f"{box_home}/store"
+    mounts = [Mount(project, project)]
+    if options.pop("python", False):
+        prefixes = sorted({sys.prefix, sys.base_prefix, "/usr"}, key=lambda path: path.count("/"))
+        mounts += [Mount(path, path, read_only=True) for path in prefixes]
+    mounts += [Mount(*one) for one in options.pop("mounts", ())]  # type: ignore[misc, call-overload]
+    account = options.pop("account", None)
+    plan = SandboxPlan(
+        identity=identity,
+        store=store,
+        layers=(DIGEST,),
+        lock_file=f"{store}/environments/e.json",
+        hostname="box",
+        command=("sh",),
+        cwd=str(options.pop("cwd", project)),
+        user=Account(*account) if isinstance(account, list) else "self",
+        mounts=tuple(mounts),
+        private=(store,),
+        variables=(("PATH", "/bin"), ("HOME", "/")),
+    )
+    known = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    return evolve(plan, **known)  # type: ignore[arg-type]
+
+
+def main() -> int:
+    """Enter the box of the command line; exits like the payload, or with ERROR and a message."""
+    home, text, *command = sys.argv[1:]
+    options = json.loads(text)
+    identity = detect(prefer=options.pop("prefer", None))
+    project = Box(home, os.getuid(), "", list).project
+    os.makedirs(project, exist_ok=True)
+    call_in_namespace(identity, make_store, f"{home}/store", identity.held)
+    try:
+        plan = settle(plan_of(home, project, options, identity))
+        return enter(plan, command, os.environ, cwd=plan.cwd)
+    except perform.StaleError as error:
+        sys.stderr.write(f"stale: {error}\n")
+        return STALE
+    except EnvforgeError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error.message}; {error.hint}\n")
+        return ERROR
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,41 @@
+"""Boxes to enter: by root, by a user with subordinate ids, and by one with a single id."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from box import Box
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("root", marks=pytest.mark.root),
+        pytest.param("ranges", marks=pytest.mark.ranges),
+        pytest.param("single", marks=pytest.mark.plain_user),
+    ]
+)
+def box(request: pytest.FixtureRequest) -> Box:
+    """A box of each kind of user in turn."""
+    return request.getfixturevalue(f"{request.param}_box")
+
+
+@pytest.fixture
+def root_box(tmp_path: Path) -> Box:
+    """A box that root enters. On a disk, as a store is, whatever the temporary directory lies on."""
+    home = tempfile.mkdtemp(prefix="envforge-test-box-", dir="/var/tmp")
+    words = ["env", "-i", f"HOME={tmp_path}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+    yield Box(home, 0, "root", lambda command: [*words, *command])
+    os.system(f"rm -rf {home}")
+
+
+@pytest.fixture
+def ranges_box(range_user) -> Box:
+    """A box that a user with subordinate ids enters."""
+    return Box(range_user.home, range_user.uid, "ranges", range_user.command)
+
+
+@pytest.fixture
+def single_box(plain_user) -> Box:
+    """A box that a user with a single id enters."""
+    return Box(plain_user.home, plain_user.uid, "single", plain_user.command)

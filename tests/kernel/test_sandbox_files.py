@@ -1,0 +1,182 @@
+"""Mounts, masks, the upper directory, and what of the host gets in."""
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from box import DIGEST, ERROR, STALE
+from processes import running, sandbox_parent, wait_until
+
+pytestmark = pytest.mark.userns
+
+
+def test_nothing_that_is_written_outside_the_mounts_stays(box):
+    box.shell("echo x >/etc/hosts; rm -r /opt; touch /tmp/t /run/r; mkdir -p /new/dir; echo kept >kept")
+    assert box.shell("cat /etc/hosts; ls -d /opt/deep/deeper; ls /tmp /run; cat kept") == (
+        "hosts of the layer\n/opt/deep/deeper\n/run:\n\n/tmp:\nkept\n"
+    )
+    assert box.leftovers() == []
+
+
+def test_directories_of_lower_layers_can_be_removed_and_made_again(box):
+    script = (
+        "rm -r /opt/deep && mkdir /opt/deep && ls -A /opt/deep && mv /srv /srv2 && rmdir /srv2 && ls -d /srv"
+    )
+    result = box.run("sh", "-c", script)
+    assert result.stderr.count("No such file") == 1, result.stderr
+    assert result.stdout == ""
+
+
+def test_mounts(box):
+    box.shell("mkdir data; echo of the project >data/x")
+    data = f"{box.project}/data"
+    mounts = [[data, "/mnt/ro", True], [data, "/mnt/rw"], [f"{data}/none", "/none", False, True]]
+    script = "cat /mnt/ro/x; (echo >/mnt/ro/y) 2>&1; echo new >/mnt/rw/z; ls /none 2>&1"
+    said = box.run("sh", "-c", script, mounts=mounts).stdout
+    assert "of the project" in said
+    assert "Read-only" in said
+    assert "/none: No such file" in said
+    assert sorted(os.listdir(data)) == ["x", "z"]
+    missing = box.run("true", mounts=[["/nonexistent", "/mnt"]])
+    assert missing.returncode == ERROR
+    assert "/nonexistent" in missing.stderr
+
+
+def test_set_id_and_device_files_of_mounts_have_no_power(box):
+    said = box.shell("cat /proc/self/mounts")
+    line = next(line for line in said.splitlines() if " /etc" not in line and "proj" in line)
+    assert {"nosuid", "nodev"} <= set(line.split()[3].split(","))
+
+
+def test_state_and_store_are_masked_under_any_mount_that_shows_them(box):
+    box.shell("true")
+    said = box.shell(
+        f"ls -A '{box.store}'; ls -A /all/store; (touch '{box.store}/x') 2>&1; ls /all | head -1",
+        mounts=[[box.home, box.home], [box.home, "/all"]],
+    )
+    assert said.splitlines()[-1] == os.path.basename(box.project)
+    assert "Read-only" in said
+    assert len(said.splitlines()) == 2
+
+
+def test_a_project_inside_the_store_shows_only_itself(box):
+    box.shell("true")
+    inside = f"{box.store}/project"
+    box.run("true")
+    subprocess.run(box.words(["mkdir", inside]), check=True)
+    script = f"touch '{inside}/made'; ls -A '{box.store}' '{inside}'"
+    said = box.shell(script, mounts=[[inside, inside]], cwd=inside)
+    assert said == f"{box.store}:\nproject\n\n{inside}:\nmade\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "colon:comma,", "back\\slash", "ünï cødé", "new\nline", "-dash", "%s $x"]
+)
+def test_any_project_path(single_box, name):
+    path = f"{single_box.home}/{name}"
+    subprocess.run(single_box.words(["mkdir", "--", path]), check=True)
+    single_box.shell("pwd >made", mounts=[[path, path]], cwd=path)
+    with open(f"{path}/made", encoding="utf-8") as file:
+        assert file.read() == f"{path}\n"
+
+
+def test_only_variables_that_are_let_through_come_in(box):
+    let_through = {
+        "TERM": "vt100",
+        "LC_TIME": "C",
+        "KEPT": "1",
+        "AWS_X": "2",
+        "AZ": "3",
+        "THE_END": "4",
+        "LANG": "C",
+    }
+    others = {"SECRET": "5", "KEPT2": "6", "A": "7", "LD_PRELOAD": "", "BASH_ENV": "/x"}
+    words = with_variables(box.command("env", passed=["KEPT", "AWS_*", "A*Z", "*_END"]), let_through | others)
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert dict(line.split("=", 1) for line in said.splitlines()) == {
+        "PATH": "/bin",
+        "HOME": "/",
+        **let_through,
+    }
+
+
+def with_variables(words, variables):
+    """The command with variables of the host set: right before its Python."""
+    at = words.index(sys.executable)
+    return [*words[:at], "env", *(f"{name}={value}" for name, value in variables.items()), *words[at:]]
+
+
+SERVER = """
+import socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+server.accept()[0].sendall(b"agent")
+"""
+CLIENT = """
+import os, socket
+client = socket.socket(socket.AF_UNIX)
+client.connect(os.environ["SSH_AUTH_SOCK"])
+print(os.environ["SSH_AUTH_SOCK"], client.recv(9).decode())
+"""
+
+
+def test_sockets_of_the_host_are_found_where_they_are_now(box):
+    box.shell("true")
+    place = f"{box.home}/agent.socket"
+    server = subprocess.Popen(box.words([sys.executable, "-c", SERVER, place]))
+    try:
+        wait_until(lambda: os.path.exists(place))
+        client = [sys.executable, "-I", "-c", CLIENT]
+        words = box.command(*client, python=True, sockets=[["SSH_AUTH_SOCK", "/run/agent"]])
+        words = with_variables(words, {"SSH_AUTH_SOCK": place})
+        assert (
+            subprocess.run(words, capture_output=True, text=True, check=True).stdout == "/run/agent agent\n"
+        )
+    finally:
+        server.kill()
+        server.wait()
+    assert box.shell("echo $SSH_AUTH_SOCK", sockets=[["SSH_AUTH_SOCK", "/run/agent"]]) == "\n"
+
+
+def test_network_of_the_host_or_none(box):
+    here = sorted(name for _, name in socket.if_nameindex())
+    assert sorted(box.shell("ls /sys/class/net").split()) == here
+    script = "ls /sys/class/net; cat /sys/class/net/lo/flags; ping -c 1 -W 1 127.0.0.1 >/dev/null 2>&1; true"
+    assert box.shell(script, network="none").split() == ["lo", "0x9"]
+    assert box.shell("hostname") == "box\n"
+
+
+def test_a_missing_layer_is_noticed(box):
+    box.shell("true")
+    held = os.listdir(f"{box.store}/layers")[0]
+    layer = f"{box.store}/layers/{held}/{DIGEST}"
+    os.rename(layer, f"{layer}.away")
+    gone = box.run("true")
+    assert gone.returncode == STALE
+    os.rename(f"{layer}.away", layer)
+    box.shell("true")
+
+
+def test_the_lock_is_held_while_inside_and_not_by_the_payload(box):
+    box.shell("true")
+    mark = f"94{os.getpid()}"
+    process = subprocess.Popen(box.command("sleep", mark))
+    wait_until(lambda: running("sleep", mark))
+    with open(f"{box.store}/environments/e.json", encoding="ascii") as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.kill(sandbox_parent(process), 15)
+        assert process.wait(10) == 128 + 15
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_mask_of_the_caller_holds_for_files_of_the_payload(box):
+    box.shell("true")
+    words = box.command("sh", "-c", "umask; touch private; stat -c %a private /etc")
+    careful = ["sh", "-c", 'umask 077; exec "$@"', "sh", *words]
+    result = subprocess.run(careful, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["0077", "600", "755"]

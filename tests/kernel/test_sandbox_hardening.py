@@ -1,0 +1,186 @@
+"""What a payload may not do, and what it may not see."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.userns
+
+ROOT = ["root", 0, 0, []]
+STATUS = "grep -E 'Cap|NoNewPrivs|Seccomp:' /proc/self/status"
+DOCKERS = "00000000a80425fb"
+
+
+def status(text):
+    return dict(line.replace(" ", "").split(":\t") for line in text.splitlines())
+
+
+def test_self_has_no_capability(box):
+    found = status(box.shell(STATUS))
+    assert {found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert found["NoNewPrivs"] == "1"
+    assert found["Seccomp"] == "2"
+
+
+def test_root_inside_has_what_docker_gives(box):
+    found = status(box.shell(STATUS, account=ROOT))
+    assert found["CapPrm"] == found["CapEff"] == found["CapBnd"] == DOCKERS
+    assert found["CapInh"] == found["CapAmb"] == "0" * 16
+    assert found["NoNewPrivs"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["root", "ranges"])
+def test_privileges_let_set_id_programs_work(kind, request):
+    box = request.getfixturevalue(f"{kind}_box")
+    found = status(box.shell(STATUS, account=["five", 5, 6, []], privileges=True))
+    assert found["NoNewPrivs"] == "0"
+    assert found["CapEff"] == "0" * 16
+    assert found["CapBnd"] == DOCKERS
+    assert found["Seccomp"] == "2"
+
+
+def test_the_init_of_the_box_shows_nothing_of_the_host(box):
+    for account in (None, ROOT):
+        options = {} if account is None else {"account": account}
+        looks = "for i in fd root/ cwd/; do ls /proc/1/$i | grep -v :; done"
+        denied = box.run("sh", "-c", f"{looks}; readlink /proc/1/exe; cat /proc/1/environ", **options)
+        assert denied.stdout == ""
+        assert denied.stderr.count("ermission denied") >= 4
+
+
+def test_masked_and_read_only_paths(box):
+    script = """
+        cat /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | head -c 10
+        ls -A /proc/scsi /proc/acpi /sys/firmware 2>/dev/null | grep -v ':$' | grep .
+        for path in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq/x /sys/x /proc/bus/x; do
+            (echo x >$path) 2>/dev/null && echo "wrote $path"
+        done
+        true
+    """
+    assert box.shell(script, account=ROOT) == ""
+
+
+def test_dev_is_its_own(box):
+    listed = box.shell("ls /dev").split()
+    expected = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+    assert listed == expected.split()
+    script = """
+        echo gone >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c
+        echo kept >/dev/shm/x; cat /dev/shm/x; (echo no >/dev/full) 2>/dev/null || echo full
+        mknod /tmp/sda b 8 0 2>/dev/null || echo no devices
+    """
+    assert box.shell(script, account=ROOT).split("\n")[:-1] == ["4", "4", "kept", "full", "no devices"]
+
+
+def test_descriptors_of_the_caller_are_closed(box):
+    secret, other = os.pipe()
+    os.set_inheritable(secret, True)
+    try:
+        result = subprocess.run(
+            box.command("ls", "/proc/self/fd"),
+            pass_fds=(secret,),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    finally:
+        os.close(secret)
+        os.close(other)
+    assert result.stdout.split() == ["0", "1", "2", "3"]  # 3 is ls' own
+
+
+def test_this_python_cannot_be_executed_from_inside(box):
+    assert box.run("/proc/self/exe", "-c", "print(1)").returncode == 126
+    script = 'printf "#!/proc/self/exe\\n" >evil; chmod +x evil'
+    box.shell(script)
+    refused = box.run("./evil")
+    assert refused.returncode == 126
+    assert "symbolic links" in refused.stderr
+
+
+@pytest.mark.parametrize("number", range(3, 16))
+def test_no_descriptor_is_a_way_out(root_box, number):
+    refused = root_box.run("ls", cwd=f"/proc/self/fd/{number}")
+    assert refused.returncode == 126
+    assert refused.stdout == ""
+
+
+def test_links_of_a_layer_lead_nowhere_but_inside(box):
+    source = f"{box.home}/secret"
+    box.shell("true")
+    with open(source, "w", encoding="ascii") as file:
+        file.write("mounted")
+    mounts = [[source, "/link/deep/name"], [source, "/link/hosts"]]
+    assert box.shell("cat /etc/deep/name /etc/hosts", mounts=mounts) == "mountedmounted"
+    assert not os.path.exists("/etc/deep")
+
+
+def test_a_link_of_a_writable_mount_leads_nowhere_but_inside(root_box):
+    root_box.shell("ln -s / out; ln -s /etc/passwd target")
+    project = root_box.project
+    root_box.run("true", mounts=[[project, f"{project}/out/srv/x"], ["/dev/null", f"{project}/target"]])
+    assert not os.path.exists("/srv/x")
+    assert os.path.isfile("/etc/passwd")
+
+
+SYSTEM_CALLS = r"""
+import ctypes, errno, os, platform, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(one) for one in arguments))
+    return errno.errorcode.get(ctypes.get_errno(), "done") if result < 0 else "done"
+x86 = platform.machine() == "x86_64"
+master, slave = os.openpty()
+text = ctypes.create_string_buffer(b"x")
+ioctl = 16 if x86 else 29
+print("tiocsti", call(ioctl, slave, 0x5412, ctypes.addressof(text)))
+print("tiocsti-high", call(ioctl, slave, 0x5412 | 1 << 32, ctypes.addressof(text)))
+print("tioclinux", call(ioctl, slave, 0x541C, ctypes.addressof(text)))
+print("keyctl", call(250 if x86 else 219, 0, -3, 0))
+print("bpf", call(321 if x86 else 280, 0, 0, 0))
+print("userfaultfd", call(323 if x86 else 282, 0))
+print("io_uring", call(425, 1, 0))
+print("vsock", call(41 if x86 else 198, 40, 1, 0))
+print("x32", call(0x40000000 | 39) if x86 else "ENOSYS")
+print("clone3", call(435, 0, 0))
+print("unshare", call(272 if x86 else 97, 0x10000000))
+"""
+
+
+def test_refused_system_calls(box):
+    for nested in (True, False):
+        said = dict(line.split() for line in box.python(SYSTEM_CALLS, nested_namespaces=nested).splitlines())
+        refused = ("tiocsti", "tiocsti-high", "tioclinux", "keyctl", "bpf", "userfaultfd", "vsock")
+        assert {said[name] for name in refused} == {"EPERM"}
+        assert {said[name] for name in ("io_uring", "x32")} == {"ENOSYS"}
+        assert said["unshare"] == ("done" if nested else "EPERM")
+        assert said["clone3"] == ("EINVAL" if nested else "ENOSYS")
+
+
+INTEL_32 = r"""
+import ctypes, mmap
+code = mmap.mmap(-1, 4096, prot=7)
+code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20 (getpid); int 0x80; ret
+ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="another architecture")
+def test_system_calls_of_another_architecture_end_the_process(box):
+    result = box.run(sys.executable, "-I", "-c", INTEL_32, python=True)
+    assert result.returncode == 128 + 31  # SIGSYS
+
+
+@pytest.mark.parametrize("kind", ["ranges", "single"])
+def test_a_shell_may_nest_namespaces_but_see_no_more(kind, request):
+    box = request.getfixturevalue(f"{kind}_box")
+    inside = "id -u; mount -t tmpfs t /tmp && echo mounted; umount /proc/sys; mount -t proc p /mnt"
+    nested = box.run("unshare", "-Urm", "sh", "-c", f"mkdir /mnt; {inside}")
+    assert nested.stdout == "0\nmounted\n"
+    assert nested.stderr.count("umount") == 1
+    assert "permission denied" in nested.stderr
+    refused = box.run("unshare", "-U", "true", nested_namespaces=False)
+    assert refused.returncode != 0

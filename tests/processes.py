@@ -1,0 +1,58 @@
+"""Looking at processes from outside, as root or as their owner."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], timeout_s: float = 15) -> T:
+    """Return the first true value of `condition`, asked again and again."""
+    end = time.monotonic() + timeout_s
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise AssertionError("timed out")
+        time.sleep(0.02)
+    return found
+
+
+def command_of(pid: int | str) -> list[str]:
+    """Return the words of a process's command, none if it has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def running(*command: str) -> list[int]:
+    """Return the processes, of whatever user, whose whole command is this."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and command_of(name) == [*command]]
+
+
+def naming(text: str) -> list[int]:
+    """Return the processes, of whatever user, whose command has this word in it."""
+    own = str(os.getpid())
+    names = (name for name in os.listdir("/proc") if name.isdigit() and name != own)
+    return [int(name) for name in names if any(text in word for word in command_of(name))]
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes below another one."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+            for child in file.read().split():
+                found += [int(child), *children(int(child))]
+    return found
+
+
+def sandbox_parent(process: subprocess.Popen) -> int:
+    """Return the pid of the Python that entered: `runuser` may stand before it."""
+    for pid in (process.pid, *children(process.pid)):
+        if "python" in os.path.basename(command_of(pid)[0]):
+            return pid
+    raise AssertionError(f"no Python at or below {process.pid}")
