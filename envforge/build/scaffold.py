@@ -13,7 +13,7 @@ from envforge.build.site import Site
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
 from envforge.sources.debian import database, quirks, users
-from envforge.sources.debian.database import Installed, Status
+from envforge.sources.debian.database import Installed
 
 _ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
 
@@ -57,8 +57,12 @@ def write_scaffold(
 
 def _installed(site: Site, step: Step, package: Package) -> Installed:
     tree = site.store.tree(site.held, package.locked.sha256)
-    status: Status = "unpacked" if package.facts.name in step.configure else "installed"
-    return Installed(package.facts, status, f"{tree}/control", auto=not package.locked.asked)
+    return Installed(
+        package.facts,
+        "unpacked" if package.facts.name in step.configure else "installed",
+        f"{tree}/control",
+        auto=not package.locked.asked,
+    )
 
 
 def _lay_stand_ins(root: str, programs: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ Paths are text with surrogate escapes, since names in packages are not always UT
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import cattrs
@@ -111,7 +112,9 @@ def from_json(data: bytes) -> Facts:
     )
 
 
+@cache
 def _converter() -> cattrs.Converter:
+    """Made once: making it costs more than reading the facts of a hundred archives."""
     return cattrs.Converter(forbid_extra_keys=True)
 
 
