@@ -21,9 +21,10 @@ from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
 from envforge.lock.request import request_of, stale_parts
 from envforge.progress import Progress
-from envforge.sandbox import cache, entry, passing
+from envforge.sandbox import cache, entry
 from envforge.sandbox import identity as identities
 from envforge.sandbox.plan import Compiled, compile_plan
+from envforge.sandbox.settle import settle
 from envforge.sandbox.worker import call_in_namespace
 from envforge.spec import parse as spec_parse
 from envforge.store.layout import open_store
@@ -140,7 +141,8 @@ def build(
 def prepare(project: Project, options: RunOptions, *, locked: bool = False, progress: Progress) -> Compiled:
     """Return the plan of the project's sandbox, after locking and building what is missing."""
     result = build(project, locked=locked, progress=progress)
-    compiled = compile_plan(make_plan(project, result.environment, identities.detect(), options))
+    plan = settle(make_plan(project, result.environment, identities.detect(), options))
+    compiled = compile_plan(plan)
     if options == RunOptions():
         _keep(project, compiled, result)
     return compiled
@@ -158,8 +160,7 @@ def _keep(project: Project, compiled: Compiled, result: BuildResult) -> None:
 
 def enter(compiled: Compiled, command: Sequence[str]) -> int:
     """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code."""
-    plan = passing.with_sockets(compiled, os.environ)
-    return entry.enter(plan, command, os.environ, cwd=passing.start_directory(plan))
+    return entry.enter(compiled, command, os.environ)
 
 
 def verify(project: Project, *, progress: Progress) -> VerifyResult:

@@ -83,7 +83,9 @@ def parse(arguments: "list[str]") -> "Request | None":
     command = ""
     for argument in rest:
         if argument == "--":
-            request.command = list(rest) if command else []
+            if not command:
+                return None
+            request.command = list(rest)
         elif argument in ("-f", "--file") and not command:
             request.file = next(rest, "")
         elif argument == "--store":

@@ -68,6 +68,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         hostname=spec.name,
         command=spec.shell.command,
         cwd=options.workdir or project.directory,
+        follow=options.workdir is None,
         user=inside.account or "self",
         mounts=tuple(_mounts(project, inside, options)),
         sockets=(("SSH_AUTH_SOCK", _SSH_SOCKET),) if "ssh-agent" in spec.shell.forward else (),

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Watched = tuple[tuple[str, int, int, int], ...]
 
 
+FORMAT = "2"
+"""Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
+
+
 def directory() -> str:
     """Return where this user's plans lie."""
     return f"{_base('XDG_STATE_HOME', '.local/state')}/envforge/plans"
@@ -39,7 +43,7 @@ def project_key(spec_path: str, lock_path: str, store: "str | None") -> "str | N
     place = store or _configured_store(config)
     if spec is None or lock is None or place is None:
         return None
-    words = (spec_path, os.path.realpath(place), str(os.getuid()), __version__)
+    words = (spec_path, os.path.realpath(place), str(os.getuid()), __version__, FORMAT)
     return key((spec, lock, config, *(os.fsencode(word) for word in words)))
 
 

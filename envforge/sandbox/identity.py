@@ -180,8 +180,8 @@ def _ranged(
 def range_command(name: str, taken: tuple[SubordinateRange, ...]) -> str:
     """Return the command that gives that user a range which collides with nobody's."""
     first = 100000
-    while any(other.overlaps(first, RANGE_IDS) for other in taken):
-        first += RANGE_IDS
+    while overlapping := [other for other in taken if other.overlaps(first, RANGE_IDS)]:
+        first = max(other.first + other.count for other in overlapping)
     span = f"{first}-{first + RANGE_IDS - 1}"
     return f"sudo usermod --add-subuids {span} --add-subgids {span} {name}"
 

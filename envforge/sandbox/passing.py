@@ -59,9 +59,16 @@ def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str
 
 
 def start_directory(plan: "dict[str, Any]") -> str:
-    """Return the caller's own directory where it is the same inside, else the plan's."""
-    here = os.getcwd()
+    """Return the caller's own directory where it is the same inside and wanted, else the plan's."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        return str(plan["cwd"])
     for source, target, _, _ in plan["mounts"]:
-        if source == target and (here == source or here.startswith(source.rstrip("/") + "/")):
+        if (
+            plan["follow"]
+            and source == target
+            and (here == source or here.startswith(source.rstrip("/") + "/"))
+        ):
             return here
     return str(plan["cwd"])

@@ -16,9 +16,6 @@ from envforge.sandbox import mounts, seccomp, syscalls
 from envforge.sandbox.capabilities import DEFAULT
 from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
 
-FORMAT: Final = 1
-"""Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
-
 Compiled = dict[str, Any]
 
 _NAMESPACES: Final = (
@@ -71,7 +68,9 @@ class SandboxPlan:
     command: tuple[str, ...]
     """What runs where the caller names nothing."""
     cwd: str
-    """Where it runs unless the caller stands somewhere below a mount."""
+    """Where it runs."""
+    follow: bool = True
+    """The caller's own directory goes before `cwd`, where it is the same inside."""
     user: Literal["self"] | Account = "self"
     """`self`: the caller's own uid; else an account of the environment, `root` among them."""
     mounts: tuple[Mount, ...] = ()
@@ -101,7 +100,6 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
     uid_map, gid_map = outer_maps(plan)
     weak = _whole_range(plan)
     return {
-        "format": FORMAT,
         "store": plan.store,
         "lock": plan.lock_file,
         "layers_directory": layers_directory,
@@ -136,6 +134,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "passed": plan.passed,
         "command": plan.command,
         "cwd": plan.cwd,
+        "follow": plan.follow,
         "notes": (*plan.notes, *([_WEAK] if weak else [])),
     }
 

@@ -1,0 +1,71 @@
+"""What the warm path loads, counted in a real entry."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.userns
+
+# Kept short by hand: each module costs a part of a millisecond.
+ALLOWED = {
+    "_ctypes",
+    "_socket",
+    "envforge",
+    "envforge.hot",
+    "envforge.sandbox",
+    "envforge.sandbox.cache",
+    "envforge.sandbox.idmapped",
+    "envforge.sandbox.init",
+    "envforge.sandbox.mounts",
+    "envforge.sandbox.passing",
+    "envforge.sandbox.payload",
+    "envforge.sandbox.perform",
+    "envforge.sandbox.syscalls",
+    "envforge.sandbox.uppers",
+    "fcntl",
+    "xxhash",
+    "xxhash._xxhash",
+    "xxhash.version",
+}
+
+SCRIPT = """
+import os, sys
+before = set(sys.modules)
+from envforge import hot
+def show(code):
+    print(*sorted(set(sys.modules) - before))
+    sys.stdout.flush()
+    end(code)
+end, os._exit = os._exit, lambda code: show(code) if os.getpid() == own else end(code)
+own = os.getpid()
+sys.argv[1:] = ["run", "--", "echo", "inside"]
+hot.main()
+"""
+
+KEEP = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import box
+from envforge.sandbox import cache
+from envforge.sandbox.identity import detect
+from envforge.sandbox.plan import compile_plan
+home = sys.argv[2]
+project = box.Box(home, 0, "", list).project
+for name in ("envforge.toml", "envforge.lock"):
+    open(f"{project}/{name}", "w").close()
+plan = compile_plan(box.plan_of(home, project, {}, detect()))
+cache.store_plan(cache.project_key(f"{project}/envforge.toml", f"{project}/envforge.lock", None), plan, ())
+"""
+
+
+def test_the_warm_path_loads_next_to_nothing(box, request):
+    box.shell("true")
+    tests = str(request.config.rootpath / "tests")
+    subprocess.run(box.words([sys.executable, "-c", KEEP, tests, box.home]), check=True)
+    words = box.words([sys.executable, "-c", SCRIPT])
+    said = subprocess.run(
+        words, cwd=box.project, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said[0] == "inside"
+    assert set(said[1].split()) <= ALLOWED

@@ -1,0 +1,183 @@
+"""What the warm path understands, and what it gives to the whole command line."""
+
+import os
+
+import pytest
+
+from envforge import hot
+from envforge.sandbox import cache, passing
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("run true", ["true"]),
+        ("run -- true", ["true"]),
+        ("run -it --rm -- bash -l", ["bash", "-l"]),
+        ("run ls -l -- x", ["ls", "-l", "--", "x"]),
+        ("shell", []),
+        ("shell -- make test", ["make", "test"]),
+        ("shell make -j2", ["make", "-j2"]),
+        ("--store /s -f x.toml run true", ["true"]),
+        ("run --store /s true", ["true"]),
+    ],
+)
+def test_plain_command_lines_are_understood(words, command):
+    assert hot.parse(words.split()).command == command
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "run",
+        "run --",
+        "build",
+        "--version",
+        "run --help",
+        "shell --locked",
+        "run -v /a:/b true",
+        "run -u root true",
+        "run -e",
+        "run -e =x true",
+        "run -w relative true",
+        "-q run true",
+        "--json run true",
+        "-- run true",
+        "run --name x true",
+        "-f",
+        "--store",
+    ],
+)
+def test_everything_else_is_for_the_whole_command_line(words):
+    assert hot.parse(words.split()) is None
+
+
+def test_options_of_run():
+    request = hot.parse(["--store", "/s", "run", "-e", "A=1", "-e", "B", "-w", "/tmp", "true"])
+    assert (request.store, request.variables, request.workdir) == ("/s", ["A=1", "B"], "/tmp")
+
+
+def test_the_nearest_spec_upward(tmp_path, monkeypatch):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert hot.find_spec(None) is None
+    (tmp_path / "envforge.toml").touch()
+    assert hot.find_spec(None) == os.path.realpath(tmp_path / "envforge.toml")
+    (below / "envforge.toml").symlink_to("../real.toml")
+    assert hot.find_spec(None) == os.path.realpath(tmp_path / "a" / "real.toml")
+
+
+@pytest.fixture
+def project(tmp_path, empty_home):
+    del empty_home
+    spec, lock = tmp_path / "envforge.toml", tmp_path / "envforge.lock"
+    spec.write_text("a")
+    lock.write_text("b")
+    return str(spec), str(lock)
+
+
+def test_the_key_follows_every_input(project, tmp_path, monkeypatch):
+    spec, lock = project
+    keys = [cache.project_key(spec, lock, None), cache.project_key(spec, lock, "/other")]
+    (tmp_path / "envforge.toml").write_text("ab")
+    (tmp_path / "envforge.lock").write_text("")
+    keys.append(cache.project_key(spec, lock, None))
+    monkeypatch.setenv("XDG_DATA_HOME", "/elsewhere")
+    keys.append(cache.project_key(spec, lock, None))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "envforge").mkdir()
+    (tmp_path / "envforge" / "config.toml").write_text('store = "/third"\n')
+    keys.append(cache.project_key(spec, lock, None))
+    assert len(set(keys)) == 5
+    os.unlink(lock)
+    assert cache.project_key(spec, lock, None) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "store"),
+    [
+        ('store = "/x"', "/x"),
+        ('  store="/x y"  ', "/x y"),
+        ('workers = 2\nstore = "~/x"', "HOME/x"),
+        ("store = '/x'", None),
+        ('store = "a\\\\b"', None),
+        ('store = """/x"""', None),
+        ('"store" = "/x"', "/x"),
+        ("workers = 2", "HOME/.local/share/envforge"),
+    ],
+)
+def test_the_configured_store_is_only_read_where_it_is_plain(config, store, empty_home):
+    expected = store and store.replace("HOME", empty_home)
+    assert cache._configured_store(config.encode()) == expected
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_a_plan_is_kept_until_a_watched_file_changes(tmp_path):
+    watched = tmp_path / "file"
+    watched.write_text("1")
+    cache.store_plan("k", {"a": (1, b"2", None)}, cache.watch([str(watched)]))
+    assert cache.load_plan("k") == {"a": (1, b"2", None)}
+    assert cache.load_plan("other") is None
+    watched.write_text("12")
+    assert cache.load_plan("k") is None
+    watched.unlink()
+    assert cache.load_plan("k") is None
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_plans_in_a_place_that_others_can_write_to_are_not_believed():
+    cache.store_plan("k", {}, ())
+    assert cache.load_plan("k") == {}
+    os.chmod(cache.directory(), 0o770)
+    assert cache.load_plan("k") is None
+    cache.store_plan("k", {}, ())
+    assert os.stat(cache.directory()).st_mode & 0o777 == 0o700
+    assert cache.load_plan("k") == {}
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"[", b"\xff" * 40])
+@pytest.mark.usefixtures("empty_home")
+def test_a_damaged_plan_is_no_plan(damage):
+    cache.store_plan("k", {}, ())
+    with open(f"{cache.directory()}/k", "wb") as file:
+        file.write(damage)
+    assert cache.load_plan("k") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "matches"),
+    [
+        ("A", "A", True),
+        ("AB", "A", False),
+        ("AB", "A*", True),
+        ("A", "A*", True),
+        ("BA", "A*", False),
+        ("X_END", "*_END", True),
+        ("A_B_C", "A*B*C", True),
+        ("A_C_B", "A*B*C", False),
+        ("AA", "A*A", True),
+        ("A", "A*A", False),
+        ("anything", "*", True),
+    ],
+)
+def test_patterns_of_variables(name, pattern, matches):
+    assert passing.is_passed(name, [pattern]) is matches
+
+
+def test_where_one_starts(tmp_path, monkeypatch):
+    inside, outside = tmp_path / "p" / "sub", tmp_path / "q"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    project = str(tmp_path / "p")
+    plan = {
+        "follow": True,
+        "cwd": project,
+        "mounts": ((project, project, False, False), ("/q", "/x", False, False)),
+    }
+    monkeypatch.chdir(inside)
+    assert passing.start_directory(plan) == str(inside)
+    assert passing.start_directory(plan | {"follow": False}) == project
+    monkeypatch.chdir(outside)
+    assert passing.start_directory(plan) == project
