@@ -158,9 +158,12 @@ def _keep(project: Project, compiled: Compiled, result: BuildResult) -> None:
         cache.store_plan(key, compiled, watched)
 
 
-def enter(compiled: Compiled, command: Sequence[str]) -> int:
-    """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code."""
-    return entry.enter(compiled, command, os.environ)
+def enter(compiled: Compiled, command: Sequence[str], *, workdir: str | None = None) -> int:
+    """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code.
+
+    Without `workdir` it starts where the caller stands, if that is mounted.
+    """
+    return entry.enter(compiled, command, os.environ, cwd=workdir)
 
 
 def verify(project: Project, *, progress: Progress) -> VerifyResult:

@@ -100,4 +100,4 @@ def _enter(settings: Settings, options: "RunOptions", command: tuple[str, ...], 
     project = settings.project()
     with settings.progress() as progress:
         compiled = api.prepare(project, options, locked=locked, progress=progress)
-    return api.enter(compiled, command)
+    return api.enter(compiled, command, workdir=options.workdir)

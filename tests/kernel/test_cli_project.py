@@ -162,6 +162,7 @@ def test_what_is_there_is_listed_and_shown(project):
 
 
 def test_the_tree_shows_layers_and_needs(project):
+    project.succeed("build")
     drawn = project.succeed("tree")
     assert "layers" in drawn
     assert re.search(r"── hello \S+\n", drawn)
