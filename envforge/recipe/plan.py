@@ -133,17 +133,18 @@ def _step(
 ) -> Step:
     farm = farm_recipe(packages)
     newest = epoch(packages.values())
+    unpack = tuple(name for name in sorted(wanted) if packages[name].facts.diverts)
     made = recipe(
         name,
         "configure",
         packages=[packages[other].locked.sha256 for other in order(packages)],
         configure=sorted(wanted),
+        unpack=list(unpack),
         triggers=list(triggers),
         lower=list(lower),
         epoch=newest,
     )
     rest = frozenset(packages) - frozenset(wanted)
-    unpack = tuple(name for name in sorted(wanted) if packages[name].facts.diverts)
     return Step(
         made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), unpack, triggers, newest
     )

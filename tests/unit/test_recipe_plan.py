@@ -1,0 +1,163 @@
+import pytest
+
+from envforge.digest import canonical_json, digest_of
+from envforge.lock.model import ArchitectureLock, LockedPackage
+from envforge.recipe import activity, plan
+from envforge.recipe.model import first_difference, recipe
+from envforge.recipe.plan import Package
+from envforge.sources.debian.facts import Facts, Interest
+
+
+def facts(name, *, scripts=(), interests=(), activates=(), files=(), mtime=100, diverts=False):
+    return Facts(
+        sha256=sha(name),
+        name=name,
+        version="1",
+        architecture="amd64",
+        multi_arch="no",
+        control=f"Package: {name}\n",
+        members=dict.fromkeys(scripts, "0" * 64),
+        conffiles=(),
+        interests=tuple(Interest(trigger, waits=False) for trigger in interests),
+        activates=tuple(Interest(trigger, waits=False) for trigger in activates),
+        newest_mtime=mtime,
+        paths=len(files),
+        files=tuple(files),
+        installed_bytes=0,
+        owned=(),
+        private_keys=(),
+        diverts=diverts,
+        pre_depends="",
+    )
+
+
+def sha(name):
+    return digest_of(name)
+
+
+def package(name, *, essential=False, depends="", asked=False, **about):
+    relations = (("Depends", depends),) if depends else ()
+    locked = LockedPackage(
+        name, "1", "amd64", "a", f"pool/{name}.deb", 1, sha(name), asked=asked, essential=essential,
+        relations=relations,
+    )  # fmt: skip
+    return Package(locked, facts(name, **about))
+
+
+def system(*more):
+    packages = [
+        package("base-files", essential=True, depends="libc"),
+        package("libc", scripts=("postinst",)),
+        package("mime", scripts=("postinst",), interests=("/usr/share/mime", "named", "ldconfig")),
+        *more,
+    ]
+    return {one.locked.name: one for one in packages}
+
+
+def steps(packages):
+    lock = ArchitectureLock("amd64", (), tuple(one.locked for one in packages.values()))
+    ids = plan.base_ids(lock)
+    base = plan.base_step({name: packages[name] for name in ids})
+    return base, plan.rest_step(packages, base)
+
+
+def test_canonical_json_has_one_text_and_no_floats():
+    assert canonical_json({"b": [1, "é", None, True], "a": {}}) == '{"a":{},"b":[1,"é",null,true]}'.encode()
+    for bad in (1.5, {"a": [0.0]}, {1: "x"}):
+        with pytest.raises(TypeError):
+            canonical_json(bad)
+
+
+def test_base_is_the_essential_closure_and_rest_what_else_is_active():
+    base, rest = steps(system(package("inert", asked=True)))
+    assert base.configure == ("libc",)
+    assert base.present == ("base-files",)
+    assert rest.configure == ("mime",)
+    assert "inert" not in rest.present
+    assert rest.recipe.canonical["lower"] == [base.recipe.key]
+
+
+def test_an_inert_package_leaves_both_configurations_alone():
+    before, after = steps(system()), steps(system(package("inert", files=["/usr/bin/inert"])))
+    assert [step.recipe.key for step in before] == [step.recipe.key for step in after]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"scripts": ("preinst",)},
+        {"scripts": ("config",)},
+        {"interests": ("mine",)},
+        {"activates": ("named",)},
+        {"files": ("/usr/share/mime/packages/x.xml",)},
+    ],
+)
+def test_what_makes_a_package_active(about):
+    packages = system(package("other", **about))
+    assert "other" in activity.active(plan_facts(packages))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"scripts": ("prerm", "postrm")},
+        {"activates": ("ldconfig",)},
+        {"activates": ("nobody",)},
+        {"files": ("/usr/share/mimetypes",)},
+    ],
+)
+def test_what_does_not(about):
+    packages = system(package("other", **about))
+    assert "other" not in activity.active(plan_facts(packages))
+
+
+def plan_facts(packages):
+    return {name: one.facts for name, one in packages.items()}
+
+
+def test_new_files_fire_triggers_of_packages_below():
+    packages = system(
+        package("watcher", essential=True, interests=("/usr/share/x",)),
+        package("new", scripts=("postinst",), files=("/usr/share/x/y",)),
+    )
+    base, rest = steps(packages)
+    assert "watcher" in base.configure
+    assert rest.triggers == ("/usr/share/x",)
+
+
+def test_a_package_that_diverts_is_unpacked_by_dpkg_and_is_in_no_farm():
+    packages = system(package("diverter", scripts=("preinst",), diverts=True))
+    _, rest = steps(packages)
+    assert rest.unpack == ("diverter",)
+    assert sha("diverter") not in rest.farm.canonical["packages"]
+    assert sha("diverter") in rest.recipe.canonical["packages"]
+
+
+def test_the_epoch_is_the_newest_of_the_packages_that_the_key_names():
+    base, rest = steps(
+        system(package("late", mtime=900), package("late-active", mtime=500, scripts=("postinst",)))
+    )
+    assert base.epoch == 100
+    assert rest.epoch == 500
+
+
+def test_keys_are_pinned():
+    base, rest = steps(system(package("inert")))
+    assert base.recipe.canonical == {
+        "recipe": 1,
+        "kind": "configure",
+        "packages": [sha("base-files"), sha("libc")],
+        "configure": ["libc"],
+        "unpack": [],
+        "triggers": [],
+        "lower": [],
+        "epoch": 100,
+    }
+    assert base.recipe.key == "dae53904e3b929859c4d154bf8f2a69cdc7e0d83b4537d3c23d3888f30eb0e09"
+    assert rest.recipe.key == "f8c8a4b39f1ee38aec4ec818955ccf73480b43c1cf87a3cda7b17a24fb9bafb2"
+
+
+def test_why_a_layer_was_built_again_is_the_first_field_that_differs():
+    old, new = recipe("farm", "farm", packages=["a"]), recipe("farm", "farm", packages=["a", "b"])
+    assert first_difference(old.canonical, new.canonical) == "packages: ['a'] -> ['a', 'b']"
+    assert first_difference(old.canonical, old.canonical) == ""

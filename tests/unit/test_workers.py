@@ -1,0 +1,82 @@
+import os
+import signal
+import time
+
+import pytest
+
+from envforge.build.workers import Workers, wait
+from envforge.errors import BuildError, NetworkError
+
+
+def square(report, number):
+    report(number)
+    return number * number
+
+
+def fail(_report):
+    raise NetworkError("no route", hint="plug it in")
+
+
+def crash(_report):
+    return {}["missing"]
+
+
+def die(_report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def process(_report):
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def test_jobs_of_several_pools_finish_and_report():
+    reported = []
+    with Workers(2, reported.append) as first, Workers(1) as second:
+        for number in range(5):
+            first.submit(number, square, number)
+        second.submit("other", square, 7)
+        results = dict(wait(first, second))
+    assert results == {0: 0, 1: 1, 2: 4, 3: 9, 4: 16, "other": 49}
+    assert sorted(reported) == [0, 1, 2, 3, 4]
+
+
+def test_jobs_submitted_by_results_are_done_too():
+    with Workers(1) as pool:
+        pool.submit(0, square, 3)
+        seen = []
+        for tag, result in wait(pool):
+            seen.append(result)
+            if tag < 2:
+                pool.submit(tag + 1, square, result)
+    assert seen == [9, 81, 6561]
+
+
+def test_a_processs_connections_are_kept_between_jobs():
+    with Workers(2) as pool:
+        for number in range(6):
+            pool.submit(number, process)
+        assert len({pid for _, pid in wait(pool)}) == 2
+
+
+def test_errors_of_jobs_are_raised_with_their_hints_and_all_processes_end():
+    pids = []
+    with pytest.raises(NetworkError) as caught, Workers(2) as pool:
+        pool.submit("pid", process)
+        pool.submit("fail", fail)
+        for _, result in wait(pool):
+            pids.append(result)
+            pool.submit("fail", fail)
+    assert caught.value.hint == "plug it in"
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_bug_keeps_its_traceback_and_a_killed_worker_is_named():
+    with pytest.raises(RuntimeError, match="KeyError: 'missing'"), Workers(1) as pool:
+        pool.submit("crash", crash)
+        list(wait(pool))
+    with pytest.raises(BuildError, match="exit status -9"), Workers(1) as pool:
+        pool.submit("die", die)
+        list(wait(pool))
