@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,10 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
-    from envforge.api import LockResult
+    from collections.abc import Callable, Sequence
+
+    from envforge.api import Change, LockResult
+    from envforge.lock.model import Lock
 
 
 @click.command(
@@ -84,7 +86,7 @@ def remove(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None
     _edit(settings, lambda text: remove_packages(text, packages), no_lock=no_lock)
 
 
-def _edit(settings: Settings, change: Callable[[str], str], *, no_lock: bool) -> None:
+def _edit(settings: Settings, change: "Callable[[str], str]", *, no_lock: bool) -> None:
     """Change the spec's text. It is written last, so that a failed lock leaves it as it was."""
     from envforge import api  # noqa: PLC0415 (help needs none of it)
     from envforge.spec.parse import parse  # noqa: PLC0415
@@ -143,12 +145,19 @@ def _show_changes(settings: Settings, result: "LockResult") -> None:
         changes = [{"name": item.name, "old": item.old, "new": item.new} for item in result.changes]
         print_json({"written": result.written, "changes": changes})
     elif not settings.quiet:
-        click.echo("\n".join(_lines(map(str, result.changes))))
+        click.echo("\n".join(change_lines(result.lock, result.changes)))
 
 
-def _lines(changes: Iterable[str]) -> Iterable[str]:
-    """Return the changes as lines, or one that says that there are none."""
-    return tuple(changes) or ("no changes",)
+def change_lines(lock: "Lock", changes: "Sequence[Change]") -> "tuple[str, ...]":
+    """Return the changes as lines. Of a first lock only what was asked for is named."""
+    packages = [package for part in lock.architectures for package in part.packages]
+    if not changes:
+        return ("no changes",)
+    if len(changes) < len(packages) or any(change.old for change in changes):
+        return tuple(map(str, changes))
+    asked = {package.name for package in packages if package.asked}
+    named = [str(change) for change in changes if change.name.partition(":")[0] in asked]
+    return (*named, f"{len(changes) - len(named)} more that they need, or that every system has")
 
 
 def _read(path: str) -> str:

@@ -1,0 +1,36 @@
+from envforge.cli.project import change_lines
+from envforge.lock.changes import changes
+from envforge.lock.model import ArchitectureLock, Lock, LockedPackage, Request
+
+
+def lock(**versions):
+    packages = tuple(
+        LockedPackage(name, version, "amd64", "bookworm", "x.deb", 1, "0" * 64, asked=name == "git")
+        for name, version in sorted(versions.items())
+    )
+    request = Request("bookworm", (), ("main",), ("git",))
+    return Lock(request, (ArchitectureLock("amd64", (), packages),))
+
+
+def lines(old, new):
+    return change_lines(new, changes(old, new))
+
+
+def test_changes_are_named_one_a_line():
+    assert lines(lock(git="1", libc6="2"), lock(git="1.1", libc6="2", zlib1g="3")) == (
+        "git 1 -> 1.1",
+        "zlib1g (none) -> 3",
+    )
+
+
+def test_what_goes_is_named_even_when_all_else_comes():
+    assert "apt 1 -> (none)" in lines(lock(apt="1"), lock(git="1"))
+
+
+def test_a_first_lock_names_what_was_asked_for():
+    assert lines(None, lock(git="1", libc6="2", zlib1g="3"))[0] == "git (none) -> 1"
+    assert len(lines(None, lock(git="1", libc6="2", zlib1g="3"))) == 2
+
+
+def test_nothing_is_said_to_be_nothing():
+    assert lines(lock(git="1"), lock(git="1")) == ("no changes",)
