@@ -74,7 +74,11 @@ def _run_scripts(
 ) -> tuple[int, dict[bytes, Owner] | None]:
     """Run the scripts; return their exit code, and the true owners where the disk cannot hold them."""
     text = script.configure_script(
-        scaffold.preinsts, step.configure, first=len(below) == 1, unpack=scaffold.unpack
+        scaffold.preinsts,
+        step.configure,
+        first=len(below) == 1,
+        unpack=scaffold.unpack,
+        covered=scaffold.covered,
     )
     with open(f"{directory}/log", "wb") as output:
         common = _Run(

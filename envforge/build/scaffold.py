@@ -8,7 +8,7 @@ from attrs import frozen
 
 from envforge.build import bytecode
 from envforge.build.layer import Made
-from envforge.build.script import Preinst
+from envforge.build.script import COVERS, Preinst
 from envforge.build.site import Site
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
@@ -27,6 +27,8 @@ class Scaffold:
     """Archives that dpkg itself unpacks."""
     unpack: tuple[str, ...]
     """Where it finds them, inside."""
+    covered: tuple[str, ...]
+    """Programs in them that stand-ins take the place of."""
 
 
 def write_scaffold(
@@ -40,7 +42,8 @@ def write_scaffold(
     _lay_stand_ins(root, quirks.stand_ins(packages))
     bytecode.lay_compiler(root, below[-1].layer.root)
     users.lay_numbers(root, below[-1].layer.root)
-    users.lay_numbers(root, below[-1].layer.root)
+    covered = _covered(step, packages)
+    _lay_stand_ins(root + COVERS, covered)
     return Scaffold(
         preinsts=tuple(
             Preinst(facts.name, facts.architecture, f"/var/lib/dpkg/info/{facts.qualified_name}.preinst")
@@ -52,7 +55,19 @@ def write_scaffold(
             for name in step.unpack
         ),
         unpack=tuple(_inside(packages[name]) for name in step.unpack),
+        covered=tuple(sorted(covered)),
     )
+
+
+def _covered(step: Step, packages: Mapping[str, Package]) -> dict[str, str]:
+    """Return the stand-ins for programs that lie in archives which dpkg itself unpacks, over the scaffold."""
+    shipped = {path for name in step.unpack for path in packages[name].facts.files}
+    programs = quirks.stand_ins(step.unpack)
+    return {
+        path: text
+        for path, text in programs.items()
+        if path in shipped or path.removeprefix("/usr") in shipped
+    }
 
 
 def _installed(site: Site, step: Step, package: Package) -> Installed:

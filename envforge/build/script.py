@@ -10,6 +10,9 @@ from envforge.sources.debian import quirks
 
 _EARLY: Final = ("base-passwd", "base-files")
 """Everything else expects root's passwd line and the directories that these two make."""
+COVERS: Final = "/usr/libexec/envforge/covers"
+"""Where stand-ins lie for programs that dpkg itself unpacks, over what would lie in their place."""
+_ASIDE: Final = ".envforge-aside"
 
 
 @frozen
@@ -42,12 +45,18 @@ def environment(epoch: int) -> dict[str, str]:
 
 
 def configure_script(
-    preinsts: Sequence[Preinst], configure: Sequence[str], *, first: bool, unpack: Sequence[str] = ()
+    preinsts: Sequence[Preinst],
+    configure: Sequence[str],
+    *,
+    first: bool,
+    unpack: Sequence[str] = (),
+    covered: Sequence[str] = (),
 ) -> str:
     """Return the script: preinsts, then what dpkg itself must unpack, then `dpkg --configure`.
 
     `first` is the base step, in which there is no passwd yet. `unpack` are paths of archives, as seen inside,
-    for packages whose files cannot simply be laid into a farm.
+    for packages whose files cannot simply be laid into a farm; `covered` those programs of theirs that a
+    stand-in takes the place of meanwhile (it lies in COVERS, under the same path).
     """
     lines = ["set -e", "cd /", "umask 022"]
     ordered = sorted(preinsts, key=lambda one: (one.package != "base-passwd", one.package))
@@ -58,8 +67,10 @@ def configure_script(
         lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
     if unpack:
         lines.append(shlex.join(["dpkg", "--force-depends", "--unpack", *unpack]))
+        lines += [f"mv {path} {path}{_ASIDE} && cp -p {COVERS}{path} {path}" for path in covered]
     lines.append("dpkg --configure --pending")
     lines.append("dpkg --triggers-only --pending")
+    lines += [f"mv {path}{_ASIDE} {path}" for path in covered]
     return "\n".join(lines) + "\n"
 
 
