@@ -3,18 +3,18 @@
 # Without a command they run until Ctrl-C. Everything in `data` is yours; remove it to begin anew.
 set -eu
 
+if [ "$(id -u)" = 0 ]; then
+    # PostgreSQL refuses to run as root. In one more user namespace, root's files are those of postgres.
+    exec unshare --user --map-user="$(id -u postgres)" --map-group="$(id -g postgres)" -- "$0" "$@"
+fi
+
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 data=${DATABASE_DIR:-$here/data}
 bin=$(echo /usr/lib/postgresql/*/bin)
 
-export PATH="$bin:$PATH" PGHOST=127.0.0.1 PGUSER="${PGUSER:-app}"
+export PATH="$bin:$PATH" PGHOST=127.0.0.1 PGUSER="${PGUSER:-postgres}"
 mkdir -p "$data"
 chmod 700 "$data"
-
-if [ "$(id -u)" = 0 ]; then
-    echo "start.sh: PostgreSQL does not run as root; use [shell] user = \"self\" as an ordinary user" >&2
-    exit 1
-fi
 
 if [ ! -f "$data/postgres/PG_VERSION" ]; then
     echo "making a cluster in $data/postgres" >&2
@@ -23,6 +23,7 @@ if [ ! -f "$data/postgres/PG_VERSION" ]; then
 fi
 
 stop() {
+    trap '' INT TERM  # a second Ctrl-C does not keep them from ending well
     redis-cli -p "$REDIS_PORT" shutdown >/dev/null 2>&1 || true
     pg_ctl --pgdata "$data/postgres" --mode fast --silent stop || true
 }

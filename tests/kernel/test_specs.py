@@ -1,0 +1,167 @@
+"""Every spec of specs/ is built, used for what it is there for, and built again with the same digests."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from commandline import CommandLine
+
+pytestmark = [pytest.mark.userns, pytest.mark.archive]
+
+SPECS = Path(__file__).parents[2] / "specs"
+NAMES = sorted(path.parent.name for path in SPECS.glob("*/envforge.toml"))
+
+
+@pytest.fixture(scope="module")
+def top() -> Iterator[Path]:
+    """A copy of the specs, with a home and a store that they share, on a disk."""
+    directory = Path(tempfile.mkdtemp(prefix="envforge-test-specs-", dir="/var/tmp"))
+    shutil.copytree(SPECS, directory / "specs", ignore=shutil.ignore_patterns("envforge.lock", "data"))
+    (directory / "home").mkdir()
+    yield directory
+    CommandLine(directory, directory / "store", directory / "home").run("store", "destroy", "--yes")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def line(top: Path, name: str) -> CommandLine:
+    return CommandLine(top / "specs" / name, top / "store", top / "home")
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+@contextmanager
+def served(line: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a server in the environment; afterwards Ctrl-C has to end it, and all that belongs to it."""
+    server = subprocess.Popen(
+        line.words("run", *arguments),
+        cwd=line.directory,
+        env=line.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield server
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        try:
+            server.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.communicate()
+            raise
+
+
+def fetched(server: subprocess.Popen[str], url: str) -> str:
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            assert server.poll() is None, server.stdout.read()
+            time.sleep(0.1)
+    pytest.fail(f"nothing answers at {url}")
+
+
+def test_hello(top):
+    assert line(top, "hello").succeed("run", "--", "hello") == "Hello, world!\n"
+
+
+def test_python_web_serves_a_page(top):
+    port = free_port()
+    web = line(top, "python-web")
+    web.succeed("build")
+    with served(web, "-e", f"PORT={port}", "--", "python3", "app.py") as server:
+        assert "<h1>It works</h1>" in fetched(server, f"http://127.0.0.1:{port}/")
+        about = json.loads(fetched(server, f"http://127.0.0.1:{port}/about.json"))
+        assert about["python"].startswith("3.11.")
+        assert "bookworm" in about["system"]
+        script = f"curl -fsS http://127.0.0.1:{port}/about.json"
+        assert json.loads(web.succeed("run", "--", "sh", "-c", script)) == about
+
+
+def test_node_web_serves_a_page_and_passes_its_own_test(top):
+    port = free_port()
+    web = line(top, "node-web")
+    assert re.search(
+        r"^# pass 1$", web.succeed("run", "--", "node", "--test", "--test-reporter=tap"), re.MULTILINE
+    )
+    with served(web, "-e", f"PORT={port}", "--", "node", "app.js") as server:
+        assert "Node.js v20." in fetched(server, f"http://127.0.0.1:{port}/")
+        assert json.loads(fetched(server, f"http://127.0.0.1:{port}/visits")) == {"visits": 1}
+
+
+def test_c_toolchain_compiles_and_checks(top):
+    tools = line(top, "c-toolchain")
+    tools.succeed("run", "--", "make")
+    assert tools.succeed("run", "--", "./hello", "you") == "hello, you\n"
+    assert (tools.directory / "hello").stat().st_uid == os.geteuid()
+    tools.succeed("run", "--", "make", "check")
+    told = tools.succeed("run", "--", "gdb", "-batch", "-ex", "break greeting", "-ex", "run", "./hello")
+    assert 'greeting (name=name@entry="' in told or "greeting (name=" in told
+
+
+def test_java_compiles_and_runs(top):
+    java = line(top, "java")
+    told = "fibonacci(100) = 354224848179261915075\n"
+    assert java.succeed("run", "--", "java", "Main.java", "100").startswith(told)
+    script = "javac -d classes Main.java && java -cp classes Main 100"
+    assert java.succeed("run", "--", "sh", "-c", script).startswith(told)
+
+
+def test_data_science_makes_its_report(top):
+    told = line(top, "data-science").succeed("run", "--", "python3", "report.py", "measurements.csv")
+    assert re.search(r"^harbour +4 +14\.95 +1\.02 +0\.42$", told, re.MULTILINE)
+    assert re.search(r"^airport +3 +17\.53 ", told, re.MULTILINE)
+
+
+def test_database_keeps_what_it_is_told(top):
+    database = line(top, "database")
+    ports = ("-e", f"PGPORT={free_port()}", "-e", f"REDIS_PORT={free_port()}")
+    fill = "psql -qc 'create table kept as select 42 as answer' && redis-cli -p $REDIS_PORT set kept 43"
+    database.succeed("run", *ports, "--", "./start.sh", "sh", "-c", fill)
+    ask = "psql -Atc 'select answer from kept' && redis-cli -p $REDIS_PORT get kept"
+    assert database.succeed("run", *ports, "--", "./start.sh", "sh", "-c", ask) == "42\n43\n"
+    assert (database.directory / "data" / "postgres" / "PG_VERSION").stat().st_uid == os.geteuid()
+
+
+def test_database_serves_until_it_is_interrupted(top):
+    database = line(top, "database")
+    port, redis = free_port(), free_port()
+    with served(database, "-e", f"PGPORT={port}", "-e", f"REDIS_PORT={redis}", "--", "./start.sh") as server:
+        assert "postgresql on 127.0.0.1" in "".join(iter_until(server, "Ctrl-C"))
+        with socket.create_connection(("127.0.0.1", int(redis)), timeout=5) as client:
+            client.sendall(b"PING\r\n")
+            assert client.recv(16) == b"+PONG\r\n"
+    assert not (database.directory / "data" / "postgres" / "postmaster.pid").exists()
+
+
+def iter_until(server: subprocess.Popen[str], word: str) -> Iterator[str]:
+    for text in server.stdout:
+        yield text
+        if word in text:
+            return
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_builds_have_equal_digests(top, name):
+    told = json.loads(line(top, name).succeed("verify", "--json"))
+    assert told["differences"] == []
+    assert told["identical"] is True
