@@ -58,17 +58,16 @@ class Meter:
     label: str = ""
 
     def rate(self, now_s: float) -> float | None:
-        """Return bytes a second since the stage began, None while it is too early to say."""
+        """Return bytes a second since the stage began, None where it is too early or all have come."""
+        if self.total_bytes and self.bytes >= self.total_bytes:
+            return None
         passed_s = now_s - self.started_s
         return self.bytes / passed_s if self.bytes and passed_s > PATIENCE_S else None
 
     def share(self) -> float | None:
-        """Return how much is done, 0 to 1, None where no total is known."""
-        if self.total_bytes:
-            return min(1.0, self.bytes / self.total_bytes)
-        if self.total_items:
-            return min(1.0, self.items / self.total_items)
-        return None
+        """Return how much is done, 0 to 1, of bytes or items, whichever lags; None where no total is known."""
+        pairs = ((self.bytes, self.total_bytes), (self.items, self.total_items))
+        return min((min(1.0, done / total) for done, total in pairs if total), default=None)
 
     def left_s(self, now_s: float) -> float | None:
         """Return the seconds left at the stage's own pace, None while it is too early to say."""
@@ -230,7 +229,7 @@ class PlainProgress(_Metered):
 
     def _begin(self, meter: Meter) -> None:
         self._shown_s = meter.started_s
-        totals = [f"{meter.total_items} items"] if meter.total_items else []
+        totals = [f"{meter.total_items} packages"] if meter.total_items else []
         totals += [size_text(meter.total_bytes)] if meter.total_bytes else []
         self._print(" ".join([meter.name, ", ".join(totals)]).rstrip())
 

@@ -63,6 +63,11 @@ def test_a_stage_without_totals_says_what_was_done():
     assert describe(Meter("configuring", None, None, 0), 9, 80) == "configuring"
 
 
+def test_what_lags_behind_decides():
+    assert Meter("unpacking", 100, 10, 0, bytes=100, items=4).share() == 0.4
+    assert Meter("unpacking", None, None, 0, bytes=100).share() is None
+
+
 def test_more_than_the_total_is_not_more_than_all():
     meter = Meter("fetching", 10, 2, 0, bytes=20, items=3)
     assert meter.share() == 1
@@ -79,7 +84,7 @@ def test_plain_lines_are_few_and_end_with_a_newline():
     progress.stage("configuring")
     progress.done()
     progress.done()
-    assert stream.getvalue() == "fetching 3 items, 3.0 kB\na word\nconfiguring\n"
+    assert stream.getvalue() == "fetching 3 packages, 3.0 kB\na word\nconfiguring\n"
 
 
 def test_verbose_plain_lines_name_every_label():
