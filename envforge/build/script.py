@@ -13,6 +13,8 @@ _EARLY: Final = ("base-passwd", "base-files")
 COVERS: Final = "/usr/libexec/envforge/covers"
 """Where stand-ins lie for programs that dpkg itself unpacks, over what would lie in their place."""
 _ASIDE: Final = ".envforge-aside"
+_UNPACKING: Final = "/var/lib/dpkg/tmp.ci"
+"""Where dpkg has the control members of the package that it unpacks."""
 
 
 @frozen
@@ -67,7 +69,7 @@ def configure_script(
         lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
     if unpack:
         lines.append(shlex.join(["dpkg", "--force-depends", "--unpack", *unpack]))
-        lines += [f"mv {path} {path}{_ASIDE} && cp -p {COVERS}{path} {path}" for path in covered]
+        lines += [f"mv {path} {path}{_ASIDE}\ncp -p {COVERS}{path} {path}" for path in covered]
     lines.append("dpkg --configure --pending")
     lines.append("dpkg --triggers-only --pending")
     lines += [f"mv {path}{_ASIDE} {path}" for path in covered]
@@ -83,7 +85,23 @@ def _run_preinst(preinst: Preinst) -> str:
         "DPKG_MAINTSCRIPT_DEBUG": "0",
         "DPKG_ADMINDIR": "/var/lib/dpkg",
         "DPKG_ROOT": "",
+        "PERL_DL_NONLAZY": "1",
     }
-    command = ["env", *(f"{name}={value}" for name, value in variables.items()), preinst.path, "install"]
+    settings = (f"{name}={value}" for name, value in variables.items())
+    command = shlex.join(["env", *settings, f"{_UNPACKING}/preinst", "install"])
     failed = f"dpkg: error processing package {preinst.package} (preinst)"
-    return f"{shlex.join(command)} || {{ echo {shlex.quote(failed)}; exit 1; }}"
+    return (
+        f"{_lay_members(preinst)}\n{command} || {{ echo {shlex.quote(failed)}; exit 1; }}\nrm -r {_UNPACKING}"
+    )
+
+
+def _lay_members(preinst: Preinst) -> str:
+    """Lay a preinst where dpkg would have it: debconf looks beside it for whose questions it asks."""
+    stem = shlex.quote(preinst.path.removesuffix("preinst"))
+    return (
+        f"mkdir -p {_UNPACKING}\n"
+        f"echo 'Package: {preinst.package}' >{_UNPACKING}/control\n"
+        "for member in preinst config templates; do\n"
+        f"  if [ -e {stem}$member ]; then cp -p {stem}$member {_UNPACKING}/$member; fi\n"
+        "done"
+    )

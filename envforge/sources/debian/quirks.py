@@ -62,8 +62,6 @@ TABLE: Final = (
             "/var/log/apt/*",
             "/var/log/bootstrap.log",
             "/var/log/dpkg.log",
-            "/var/log/faillog",
-            "/var/log/lastlog",
         ),
     ),
     Quirk(
