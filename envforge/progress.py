@@ -65,7 +65,7 @@ class Meter:
         return self.bytes / passed_s if self.bytes and passed_s > PATIENCE_S else None
 
     def share(self) -> float | None:
-        """Return how much is done, 0 to 1, of bytes or items, whichever lags; None where no total is known."""
+        """Return how much is done, 0 to 1, of what lags behind; None where no total is known."""
         pairs = ((self.bytes, self.total_bytes), (self.items, self.total_items))
         return min((min(1.0, done / total) for done, total in pairs if total), default=None)
 
