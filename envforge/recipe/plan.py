@@ -49,6 +49,11 @@ class Step:
     epoch: int
     """What configuration writes gets this mtime: the newest one in the archives (whole seconds)."""
 
+    @property
+    def packages(self) -> frozenset[str]:
+        """Return every package that the step looks at."""
+        return frozenset(self.present) | frozenset(self.configure)
+
 
 def package_id(package: LockedPackage, native: str) -> str:
     """Return the name that a package has in a set: with `:arch` where it is a foreign one."""

@@ -27,7 +27,7 @@ from typing import Final
 
 from attrs import frozen
 
-from envforge.errors import StoreError
+from envforge.errors import StoreError, StoreFullError
 
 FORMAT: Final = 1
 _HEADER: Final = f"envforge-store {FORMAT}\n"
@@ -147,7 +147,8 @@ def _explain(path: str, error: OSError) -> StoreError:
         errno.EPERM: "name a directory of your own with --store DIR",
         errno.ENOSPC: "free some space, or name another place with --store DIR",
     }
-    return StoreError(
+    kind = StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
+    return kind(
         f"the store {path} cannot be used: {error.strerror}",
         hint=hints.get(error.errno or 0, "envforge doctor"),
     )
