@@ -28,7 +28,7 @@ class Scaffold:
     unpack: tuple[str, ...]
     """Where it finds them, inside."""
     covered: tuple[str, ...]
-    """Programs in them that stand-ins take the place of."""
+    """Files in them that stand-ins take the place of."""
 
 
 def write_scaffold(
@@ -42,7 +42,7 @@ def write_scaffold(
     _lay_stand_ins(root, quirks.stand_ins(packages))
     bytecode.lay_compiler(root, below[-1].layer.root)
     users.lay_numbers(root, below[-1].layer.root)
-    covered = _covered(step, packages)
+    covered = _covered(site, step, packages)
     _lay_stand_ins(root + COVERS, covered)
     return Scaffold(
         preinsts=tuple(
@@ -59,15 +59,15 @@ def write_scaffold(
     )
 
 
-def _covered(step: Step, packages: Mapping[str, Package]) -> dict[str, str]:
-    """Return the stand-ins for programs that lie in archives which dpkg itself unpacks, over the scaffold."""
+def _covered(site: Site, step: Step, packages: Mapping[str, Package]) -> dict[str, str]:
+    """Return what stands in for files of archives that dpkg itself unpacks, over the scaffold."""
     shipped = {path for name in step.unpack for path in packages[name].facts.files}
     programs = quirks.stand_ins(step.unpack)
-    return {
-        path: text
-        for path, text in programs.items()
-        if path in shipped or path.removeprefix("/usr") in shipped
-    }
+    covered = {path: text for path, text in programs.items() if {path, path.removeprefix("/usr")} & shipped}
+    for name in step.unpack:
+        tree = site.store.tree(site.held, packages[name].locked.sha256)
+        covered |= users.numbered_files(f"{tree}/root")
+    return covered
 
 
 def _installed(site: Site, step: Step, package: Package) -> Installed:

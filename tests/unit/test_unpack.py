@@ -268,6 +268,10 @@ def test_file_capabilities(tmp_path):
         (b"dpkg-divert --package x --rename \\\n --remove /x\n", False),
         (b"if dpkg-divert --list x | grep y; then :; fi\n", False),
         (b"# dpkg-divert --add /x\n", False),
+        (b'if [ "$1" = upgrade ] && x; then\n  dpkg-divert --add /x\nfi\n', False),
+        (b'if [ "$1" = upgrade ] || [ "$1" = install ]; then\n  dpkg-divert --add /x\nfi\n', True),
+        (b'if [ "$1" = upgrade ]; then\n  :\nfi\ndpkg-divert --add /x\n', True),
+        (b'dpkg-divert --no-rename --divert "/.$d.usr-is-merged" --add "/$d"\n', False),
         (b"echo hello\n", False),
     ],
 )

@@ -19,7 +19,12 @@ SCRIPTS: Final = ("config", "postinst", "postrm", "preinst", "prerm")
 """Control members that dpkg or debconf run."""
 
 _DIVERT: Final = re.compile(rb"\bdpkg-divert\b(?P<rest>[^\n;&|]*)")
-_DIVERT_HARMLESS: Final = re.compile(rb"--(remove|list|listpackage|truename|help|version)\b")
+_DIVERT_HARMLESS: Final = re.compile(
+    rb"--(remove|list|listpackage|truename|help|version)\b|\.usr-is-merged\b"
+)
+"""Trixie protects names outside usr/ that no package ships any more: nobody's file is diverted."""
+_BLOCK: Final = re.compile(rb"(?ms)^if (?P<condition>[^\n]*)\n.*?^fi\b")
+_UPGRADE: Final = re.compile(rb'"?\$1"? = "?upgrade\b')
 _FIELD: Final = re.compile(r"[!-9;-~]+")
 
 
@@ -174,9 +179,14 @@ def parse_triggers(data: bytes) -> tuple[tuple[Interest, ...], tuple[Interest, .
 
 
 def adds_diversion(preinst: bytes) -> bool:
-    """Return whether the script calls dpkg-divert for anything but removing or asking."""
+    """Return whether the script diverts files that another package may have."""
     code = re.sub(rb"(?m)^\s*#.*$", b"", preinst).replace(b"\\\n", b" ")
+    code = _BLOCK.sub(lambda block: b"" if _is_for_upgrades(block["condition"]) else block[0], code)
     return any(not _DIVERT_HARMLESS.search(call["rest"]) for call in _DIVERT.finditer(code))
+
+
+def _is_for_upgrades(condition: bytes) -> bool:
+    return _UPGRADE.search(condition) is not None and b"install" not in condition
 
 
 def make(

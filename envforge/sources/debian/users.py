@@ -148,8 +148,15 @@ def lay_numbers(scaffold: str, farm: str) -> None:
     if os.path.isfile(farm + _ADDUSER_MODULE):
         _write(scaffold + _ADDUSER_MODULE, tied_adduser(_read(farm + _ADDUSER_MODULE)))
         _write(scaffold + _ADDUSER_CONFIGURATION, pooled_configuration(_read(farm + _ADDUSER_CONFIGURATION)))
-    for path in glob.glob(glob.escape(farm) + _SYSUSERS):
-        _write(scaffold + path[len(farm) :], numbered_sysusers(_read(path)))
+    for path, text in numbered_files(farm).items():
+        _write(scaffold + path, text)
+
+
+def numbered_files(tree: str) -> dict[str, str]:
+    """Return path and numbered text of the sysusers.d files in a tree."""
+    return {
+        path[len(tree) :]: numbered_sysusers(_read(path)) for path in glob.glob(glob.escape(tree) + _SYSUSERS)
+    }
 
 
 def _read(path: str) -> str:
