@@ -117,6 +117,8 @@ def _overlay(machine: Machine) -> Check:
     if isinstance(machine.identity, EnvforgeError):
         return _of_error("overlay", machine.identity, "an environment is an overlay of its layers")
     place = _existing(machine.store)
+    if not os.access(place, os.W_OK):
+        return Check("overlay", NOTE, f"not tried: {place} cannot be written")
     error = probe.overlay(machine.identity, place)
     if error:
         return _of_error("overlay", error, "an environment is an overlay of its layers")
@@ -168,7 +170,8 @@ def _mirrors(machine: Machine) -> Check:
         with mirrors.open_fetcher(config) as fetcher:
             answer = fetcher.fetch_small(urls, limit=10_000_000)
     except EnvforgeError as error:
-        return Check("mirror", PROBLEM, error.message, why, error.hint or "check the network and the proxy")
+        mend = "check the network, the proxy (http_proxy) and the addresses in /etc/apt/sources.list*"
+        return Check("mirror", PROBLEM, error.message, why, mend)
     return Check("mirror", WELL, answer.url.partition("/dists/")[0])
 
 

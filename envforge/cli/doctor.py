@@ -8,7 +8,7 @@ import click
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import paint, print_json
 from envforge.cli.settings import Settings, pass_settings
-from envforge.errors import CapabilityError
+from envforge.errors import CapabilityError, EnvforgeError
 
 if TYPE_CHECKING:
     from envforge.cli.checks import Check
@@ -33,7 +33,7 @@ def doctor(settings: Settings) -> int:
 
     worst = 0
     found = []
-    for check in run_checks(Machine(settings.store_path())):
+    for check in run_checks(Machine(settings.store_path(), _suite(settings))):
         found.append(check)
         if check.state == PROBLEM:
             worst = CapabilityError.exit_code
@@ -44,11 +44,20 @@ def doctor(settings: Settings) -> int:
     return worst
 
 
+def _suite(settings: Settings) -> str:
+    """Return the suite of the project, where there is a good one."""
+    try:
+        return settings.project().spec.debian.suite
+    except EnvforgeError:
+        return "stable"
+
+
 def _tell(check: "Check") -> None:
     mark = {"well": paint("✓", "green", sys.stdout), "note": paint("!", "yellow", sys.stdout)}.get(
         check.state, paint("✗", "red", sys.stdout)
     )
-    click.echo(f"{mark} {check.subject:<10}  {check.found}")
+    found = check.found.replace("\n", f"\n{'':14}")
+    click.echo(f"{mark} {check.subject:<10}  {found}")
     if check.why:
         click.echo(f"  {'why':>10}  {check.why}")
     if check.mend:

@@ -22,11 +22,11 @@ def namespace(identity: Identity) -> EnvforgeError | None:
 
 
 def overlay(identity: Identity, directory: str) -> EnvforgeError | None:
-    """Return why `directory` cannot carry what a sandbox needs of an overlay, None where it can."""
-    try:
-        place = tempfile.mkdtemp(prefix=".envforge-probe-", dir=directory)
-    except OSError as error:
-        return advice.no_mount(error, f"a probe in {directory}")
+    """Return why `directory` cannot carry what a sandbox needs of an overlay, None where it can.
+
+    It must be writable.
+    """
+    place = tempfile.mkdtemp(prefix=".envforge-probe-", dir=directory)
     try:
         call_in_namespace(identity, _try_overlay, place)
     except EnvforgeError as error:
