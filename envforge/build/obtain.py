@@ -55,6 +55,8 @@ def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage
             _write_facts(store, f"{directory}/facts", facts)
             final = store.tree(held, package.sha256)
             os.makedirs(os.path.dirname(final), exist_ok=True)
+            if os.path.lexists(final):
+                os.rename(final, store.new_trash())  # its facts were lost
             os.rename(target, final)
         return facts
 
