@@ -153,9 +153,8 @@ def test_odd_project_paths(project, tmp_path, name):
     assert (directory / "made").exists()
 
 
-@pytest.mark.parametrize("name", ["with space", "ümläut ☃", "a:b", "a,b", "a\\b"])
-def test_odd_store_paths(project, tmp_path, name):
-    line = CommandLine(project.directory, tmp_path / name, project.home)
+def test_an_odd_store_path(project, tmp_path):
+    line = CommandLine(project.directory, tmp_path / "a b:c,d\\e ümläut ☃", project.home)
     assert line.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
     line.succeed("store", "destroy", "--yes")
 
@@ -181,7 +180,7 @@ def test_a_project_inside_its_store(project):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.parametrize("after_s", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("after_s", [0.5, 2.0])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_leaves_a_good_store(project, tmp_path, after_s, number):
     line = CommandLine(project.directory, tmp_path / "store", project.home)
