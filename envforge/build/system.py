@@ -41,7 +41,9 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
 
 def _installed(site: Site, package: Package) -> Installed:
     tree = site.store.tree(site.held, package.locked.sha256)
-    return Installed(package.facts, "installed", f"{tree}/control", auto=not package.locked.asked)
+    locked = package.locked
+    wanted = locked.asked or locked.essential or locked.priority == "required"
+    return Installed(package.facts, "installed", f"{tree}/control", auto=not wanted)
 
 
 def _match_directories(site: Site, root: str, below: Sequence[Made]) -> None:

@@ -145,6 +145,11 @@ TABLE: Final = (
     Quirk("phpmyadmin", "a secret for cookies", removed=("/var/lib/phpmyadmin/blowfish_secret.inc.php",)),
     Quirk("postfix", "a database with the time in it; newaliases makes it", removed=("/etc/aliases.db",)),
     Quirk(
+        "man-db",
+        "the index of all manuals follows from the set; `mandb` makes it, and none is needed to read one",
+        stand_ins=(("/usr/bin/mandb", NOTHING),),
+    ),
+    Quirk(
         "ca-certificates-java",
         "the keystore is written by jks.py",
         removed=("/var/lib/ca-certificates-java/fresh", "/var/lib/ca-certificates-java/pending"),
