@@ -15,6 +15,7 @@ from envforge.environment.project import Project
 from envforge.errors import LockStaleError, OutputError
 from envforge.lock.model import ArchitectureLock, Lock, Outputs
 from envforge.progress import Progress
+from envforge.sandbox import syscalls
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.worker import call_in_namespace
 from envforge.store import layers, records
@@ -126,8 +127,19 @@ def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Buil
     progress.adopt()
     clear_debris(site.store)
     made = builder.build_debian(site, part, progress)
+    if not all(layer.reused for layer in made):
+        _reach_disk(site.store.path)
     progress.done()
     return made
+
+
+def _reach_disk(path: str) -> None:
+    """See that layers are on the disk before anything names them: a power cut must not leave half of one."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syscalls.syncfs(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:

@@ -109,6 +109,7 @@ _setns = _function("setns", 2)
 _sethostname = _function("sethostname", 2)
 _prctl = _function("prctl", 5)
 _capset = _function("capset", 2)
+_syncfs = _function("syncfs", 1)
 
 
 def _check(result: int, path: "str | bytes" = "") -> int:
@@ -132,6 +133,11 @@ def clone(flags: int) -> int:
     if _NR_CLONE < 0:
         raise OSError(38, f"clone is not known on {_MACHINE}")
     return _call(_NR_CLONE, flags | 17)
+
+
+def syncfs(descriptor: int) -> None:
+    """Have everything that was written to the descriptor's file system on the disk (syncfs(2))."""
+    _check(_syncfs(descriptor))
 
 
 def unshare(flags: int) -> None:
