@@ -17,6 +17,7 @@ from envforge.build import bytecode, normalize, script
 from envforge.build.layer import Made, Notes
 from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
+from envforge.build.uncover import uncover
 from envforge.errors import BuildError
 from envforge.recipe.plan import Package, Step
 from envforge.sandbox.chroot import Bind, run_in_tree
@@ -61,8 +62,10 @@ def run(
         raise _failure(step, code, f"{directory}/log")
     _check_configured(upper, f"{directory}/log")
     changes = database.changed_database(upper)
+    lowers = [made.layer.root for made in below]
+    uncover(upper, f"{directory}/scaffold", lowers)
     bytecode.mend(upper)
-    jks.write_java_keystore(upper, [made.layer.root for made in below])
+    jks.write_java_keystore(upper, lowers)
     normalize.remove_paths(upper, quirks.removed(packages))
     normalize.settle_times(upper, step.epoch)
     normalize.refuse_private_keys(upper)
