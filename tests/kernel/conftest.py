@@ -2,10 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import flat_tree as flat
 import pytest
 from box import Box
+from capabilities import PROBES
+from users import SINGLE, lend, stands_in
 
 
 @pytest.fixture(
@@ -39,3 +43,15 @@ def ranges_box(range_user) -> Box:
 def single_box(plain_user) -> Box:
     """A box that a user with a single id enters."""
     return Box(plain_user.home, plain_user.uid, "single", plain_user.command)
+
+
+@pytest.fixture(scope="session")
+def flat_tree() -> Iterator[flat.Tree]:
+    """A small tree of a user with a single id, for commands under the supervisor of owners."""
+    for name in ("userns", "plain_user"):
+        if missing := PROBES[name]():
+            pytest.skip(f"needs {name}: {missing}")
+    if not stands_in(SINGLE):
+        pytest.skip("is for a user with a single id; this run is by another kind of user")
+    with lend(SINGLE) as user:
+        yield flat.build(user)

@@ -32,6 +32,15 @@ def dump(entries: list[Entry]) -> bytes:
     return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in entries)
 
 
+def is_valid(entries: list[Entry]) -> bool:
+    """Say if the kernel would take the ACL (posix_acl_valid): each kind in its place, names with a mask."""
+    kinds = [tag for tag, _, _ in entries]
+    once = [tag for tag in kinds if tag not in {_USER, _GROUP}]
+    whole = once in ([_USER_OBJ, _GROUP_OBJ, _OTHER], [_USER_OBJ, _GROUP_OBJ, _MASK, _OTHER])
+    masked_names = _MASK in kinds or not names_ids(entries)
+    return whole and masked_names and kinds == sorted(kinds) and all(bits & ~7 == 0 for _, bits, _ in entries)
+
+
 def names_ids(entries: list[Entry]) -> bool:
     """Say if an entry names a user or a group: without, the mode bits say it all."""
     return any(tag in (_USER, _GROUP) for tag, _, _ in entries)

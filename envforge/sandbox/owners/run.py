@@ -165,7 +165,7 @@ class _Supervision:
 
 
 def _end_with(first_process: int, supervisor: int, told: int) -> None:
-    """Wait until the supervisor tells something or is gone; end it once PID 1, and so all programs, have ended."""
+    """Wait until the supervisor tells something or is gone; end it once PID 1, and so all, has ended."""
     pidfd = os.pidfd_open(first_process)
     poller = select.poll()
     poller.register(told, select.POLLIN)

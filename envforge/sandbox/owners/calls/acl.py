@@ -117,11 +117,10 @@ class AclCalls:
         field = self._field(pid, name)
         if place is None or field is None:
             return CONTINUE
-        data = memory.read(pid, value, size)
-        entries = posix_acl.parse(data) if data else []
-        if entries is None or (size and data is None):
+        entries = posix_acl.parse(memory.read(pid, value, size) or b"")
+        if size and (entries is None or not posix_acl.is_valid(entries)):
             return CONTINUE  # EINVAL, EFAULT
-        if not posix_acl.names_ids(entries):
+        if not entries or not posix_acl.names_ids(entries):
             self._remove(pid, place, name, follow=follow)
             return CONTINUE
         descriptor = os.open(

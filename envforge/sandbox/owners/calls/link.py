@@ -7,9 +7,10 @@ import stat
 from attrs import define
 
 from envforge.sandbox import capabilities
+from envforge.sandbox.owners import kernel
 from envforge.sandbox.owners.attributes import Owned
 from envforge.sandbox.owners.identities import ROOT, Identity
-from envforge.sandbox.owners.kernel import AT_SYMLINK_FOLLOW
+from envforge.sandbox.owners.kernel import AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.names import Place, directory_of, parent_of
 from envforge.sandbox.owners.world import CONTINUE, World
 
@@ -30,8 +31,8 @@ class LinkCalls:
     ) -> int:
         """Of a file in the table the supervisor makes the link, and keeps the link's number too."""
         target = self.world.names.read(pid, new_directory, new)
-        if target is None:
-            return CONTINUE
+        if target is None or kernel.look(*target, AT_SYMLINK_NOFOLLOW):
+            return CONTINUE  # EEXIST, or what else the kernel finds first
         if not self.world.may_enter_names(self.world.identities.of(pid), target):
             return -errno.EACCES
         source = self.world.names.read(pid, old_directory, old)
@@ -71,7 +72,10 @@ class LinkCalls:
         identity = self.world.identities.of(pid)
         if identity is ROOT:
             return CONTINUE
-        return self._judge(identity, self.world.names.read(pid, directory, name))
+        place = self.world.names.read(pid, directory, name)
+        if place is None or not kernel.look(*place, AT_SYMLINK_NOFOLLOW):
+            return CONTINUE  # ENOENT
+        return self._judge(identity, place)
 
     def rename(self, pid: int, old: int, new: int, *_: int) -> int:
         return self.renameat2(pid, _AT_FDCWD, old, _AT_FDCWD, new, 0)
@@ -83,22 +87,22 @@ class LinkCalls:
         identity = self.world.identities.of(pid)
         if identity is ROOT:
             return CONTINUE
-        first = self._judge(identity, self.world.names.read(pid, old_directory, old))
-        if first != CONTINUE:
-            return first
-        return self._judge(identity, self.world.names.read(pid, new_directory, new))
+        source = self.world.names.read(pid, old_directory, old)
+        target = self.world.names.read(pid, new_directory, new)
+        if source is None or target is None or not kernel.look(*source, AT_SYMLINK_NOFOLLOW):
+            return CONTINUE  # ENOENT
+        judgement = self._judge(identity, source)
+        return judgement if judgement != CONTINUE else self._judge(identity, target)
 
-    def _judge(self, identity: Identity, place: Place | None) -> int:
+    def _judge(self, identity: Identity, place: Place) -> int:
         """Return CONTINUE if the identity may take a name away, else the errno (unlink(2))."""
-        if place is None or identity.can(capabilities.DAC_OVERRIDE):
-            return CONTINUE
         directory = self.world.status(parent_of(place))
-        if directory is None:
+        if directory is None or identity.can(capabilities.DAC_OVERRIDE):
             return CONTINUE
         if not identity.may(3, *directory):
             return -errno.EACCES
-        if directory[0] & stat.S_ISVTX and directory[1] != identity.uids[3]:
-            status = self.world.status(place, follow=False)
-            if status is not None and status[1] != identity.uids[3]:
-                return -errno.EPERM
-        return CONTINUE
+        user = identity.uids[3]
+        if not directory[0] & stat.S_ISVTX or directory[1] == user:
+            return CONTINUE
+        status = self.world.status(place, follow=False)
+        return CONTINUE if status is None or status[1] == user else -errno.EPERM

@@ -101,7 +101,9 @@ class OpenCalls:
 
 def _judge_existing(identity: Identity, status: Status | None, flags: int) -> int:
     exclusive = flags & os.O_CREAT and flags & os.O_EXCL
-    if status is None or exclusive or identity.may(wanted_access(flags), *status):
+    if status is None or exclusive or stat.S_ISDIR(status[0]):
+        return CONTINUE  # ENOENT, EEXIST, EISDIR; directories are only read
+    if identity.may(wanted_access(flags), *status):
         return CONTINUE
     return -errno.EACCES
 
