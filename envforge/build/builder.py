@@ -4,8 +4,8 @@ One process decides (`work.py`); others do the work:
 
     fetchers      archives that are missing, those of the base first
     unpackers     an archive each, as soon as it is there
-    makers        base (farm, configure) as soon as its packages are unpacked, while others still are; then the
-                  rest over it, and beside that the farm of everything; the database over all of them
+    makers        base (farm, configure) as soon as its packages are unpacked, while others still are; then
+                  the rest over it, and beside that the farm of everything; the database over all of them
 """
 
 import os

@@ -15,10 +15,10 @@ from envforge.environment.project import Project
 from envforge.errors import LockStaleError, OutputError
 from envforge.lock.model import ArchitectureLock, Lock, Outputs
 from envforge.progress import Progress
-from envforge.sandbox import syscalls
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.worker import call_in_namespace
 from envforge.store import layers, records
+from envforge.store.durability import reaching_disk
 from envforge.store.layout import open_store
 from envforge.store.staging import clear_debris
 
@@ -126,20 +126,10 @@ def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Pr
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
     progress.adopt()
     clear_debris(site.store)
-    made = builder.build_debian(site, part, progress)
-    if not all(layer.reused for layer in made):
-        _reach_disk(site.store.path)
+    with reaching_disk(site.store):
+        made = builder.build_debian(site, part, progress)
     progress.done()
     return made
-
-
-def _reach_disk(path: str) -> None:
-    """See that layers are on the disk before anything names them: a power cut must not leave half of one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        syscalls.syncfs(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:

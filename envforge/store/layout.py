@@ -13,6 +13,7 @@
       tools/<key>/                 tool trees (apt for the resolver), plain data
       uppers/<id>/                 upper and work directories of running sandboxes
       locks/<name>                 flocked while the thing of that name is being made
+      unsynced/<mark>              builds whose bytes may not be on the disk yet
       staging/  trash/             half-made things, and things on their way out; never looked into
 
 `<held>` says how owners lie on disk: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the owner, inside n
@@ -44,6 +45,7 @@ _DIRECTORIES: Final = (
     "staging",
     "trash",
     "locks",
+    "unsynced",
 )
 
 

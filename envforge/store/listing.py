@@ -159,6 +159,15 @@ def iterate(data: bytes) -> Iterator[Entry]:
         yield parse_entry(line)
 
 
+def find(data: bytes, path: bytes) -> Entry | None:
+    """Return the entry of one path without reading the others; None where the listing has it not."""
+    end = data.find(b" " + escape(path) + b"\n")
+    if end < 0:
+        return None
+    start = data.rfind(b"\n", 0, end) + 1
+    return parse_entry(data[start : data.index(b"\n", end)])
+
+
 def digest(data: bytes) -> str:
     """Return the digest of a layer: the SHA-256 of its listing, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
