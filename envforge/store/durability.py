@@ -1,11 +1,11 @@
-"""What a power cut may have taken: files are not synced one by one, so what is newer than a mark is distrusted.
+"""What a power cut may have taken: files are not synced one by one, so what is newer than a mark is suspect.
 
     unsynced/<boot>-<random>    made by a build before it publishes anything, locked while it runs; removed
                                 when the disk has everything
 
 A mark of another boot means that the machine stopped before that. Whatever was published since the mark was
-made may have lost bytes and is thrown away; the next build makes it again. `kill -9` loses nothing: the kernel
-still has the bytes, and the mark stays until a later build has synced them.
+made may have lost bytes and is thrown away; the next build makes it again. `kill -9` loses nothing, as the
+kernel has the bytes, and the mark stays until a later build has synced them.
 """
 
 import fcntl
