@@ -1,6 +1,8 @@
 """One package: its archive fetched, checked and unpacked into a tree of its own, once for all projects."""
 
+import glob
 import os
+from functools import cache
 from typing import Final
 
 from envforge.build.workers import Report
@@ -8,7 +10,7 @@ from envforge.config import Config
 from envforge.errors import StoreError
 from envforge.lock.model import LockedArchive, LockedPackage
 from envforge.sources.debian import facts as facts_of_archive
-from envforge.sources.debian import mirrors
+from envforge.sources.debian import mirrors, xz
 from envforge.sources.debian.facts import Facts
 from envforge.sources.debian.unpack import unpack
 from envforge.sources.http import Fetcher
@@ -44,6 +46,7 @@ def fetch(
 
 def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage) -> Facts:
     """Unpack a fetched archive into the store's trees; return its facts. Raises ArchiveError."""
+    _choose_decoder(store)
     with locks.holding(store, f"{held}-{package.sha256}"):
         known = known_facts(store, held, package)
         if known is not None:
@@ -59,6 +62,14 @@ def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage
                 os.rename(final, store.new_trash())  # its facts were lost
             os.rename(target, final)
         return facts
+
+
+@cache
+def _choose_decoder(store: Store) -> None:
+    """Decode with the resolver's own liblzma where the store has one: often newer than the host's."""
+    path = xz.fast_library(sorted(glob.glob(f"{glob.escape(store.path)}/tools/apt-*"), reverse=True))
+    if path is not None:
+        xz.use_library(path)
 
 
 def has_blob(store: Store, package: LockedPackage) -> bool:
