@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 
@@ -133,8 +132,14 @@ def _is_supervisor(pid: int) -> bool:
 
 
 def _processes_of(uid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "-U", str(uid)], capture_output=True, text=True, check=False)
-    return [int(word) for word in found.stdout.split()]
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and os.stat(f"/proc/{name}/stat").st_uid in {uid, 0}:
+                found.append(int(name))
+        except OSError:
+            continue  # it has ended
+    return found
 
 
 def _words(pid: int) -> bytes:
