@@ -149,6 +149,12 @@ def _pass_advice(value: str) -> str:
     return ""
 
 
+def _uri_advice(value: str) -> str:
+    if re.match(r"https?://[^/]*@", value):
+        return "whom the archive lets in stands in your own configuration, not in a file that is shared"
+    return ""
+
+
 def _key_advice(value: str) -> str:
     plain = value.replace(" ", "").replace(":", "").upper().removeprefix("0X")
     if re.fullmatch("[0-9A-F]{40}|[0-9A-F]{64}", plain):
@@ -200,7 +206,9 @@ COMPONENT: Final = Rule(r"[A-Za-z0-9][A-Za-z0-9+._/-]*", "a component's name")
 PACKAGE: Final = Rule(
     r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+:~*?-]+)?", "a package's name, or name=version", _package_advice
 )
-URI: Final = Rule(r"https?://[^\s/?#]+(?:/[^\s?#]*)?", "an address that begins with http:// or https://")
+URI: Final = Rule(
+    r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", "an address that begins with http:// or https://", _uri_advice
+)
 KEY: Final = Rule(
     rf"(?:{FINGERPRINT})|(?![/~]|[0-9A-Fa-f: ]+$)[^\u0000-\u001f\u007f]+",
     "a key: a file relative to the spec, or a fingerprint of 40 or 64 hexadecimal digits",

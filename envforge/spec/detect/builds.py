@@ -10,7 +10,7 @@ from envforge.spec.grammar import PACKAGE
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-_BUILD_FILES: Final = (
+BUILD_FILES: Final = (
     (("CMakeLists.txt",), ("cmake", "build-essential")),
     (("meson.build",), ("meson", "build-essential", "pkg-config")),
     (("configure.ac", "configure.in"), ("autoconf", "automake", "libtool", "build-essential", "pkg-config")),
@@ -27,7 +27,7 @@ _BUILD_FILES: Final = (
 
 def build_files(directory: Directory) -> Iterator[Finding]:
     """Find builds that one file gives away."""
-    for names, packages in _BUILD_FILES:
+    for names, packages in BUILD_FILES:
         present = [name for name in names if directory.has(name)]
         if present:
             yield Finding(present[0], packages)
@@ -50,7 +50,7 @@ def native(directory: Directory) -> Iterator[Finding]:
         yield Finding("*.ipynb", ("jupyter-notebook",))
 
 
-_SERVICES: Final = {
+SERVICES: Final = {
     "haproxy": ("haproxy",),
     "httpd": ("apache2",),
     "mariadb": ("mariadb-server",),
@@ -73,8 +73,8 @@ def compose(directory: Directory) -> Iterator[Finding]:
     for name in ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"):
         images = re.findall(r"^\s*-?\s*image:\s*[\"']?([^\s\"'#]+)", directory.text(name), re.MULTILINE)
         bare = [image.split("@")[0].rpartition("/")[2].partition(":")[0] for image in images]
-        packages = dict.fromkeys(package for image in bare for package in _SERVICES.get(image, ()))
-        others = [image for image in dict.fromkeys(bare) if image not in _SERVICES and _NAME.fullmatch(image)]
+        packages = dict.fromkeys(package for image in bare for package in SERVICES.get(image, ()))
+        others = [image for image in dict.fromkeys(bare) if image not in SERVICES and _NAME.fullmatch(image)]
         notes = (f"no package known for the images: {', '.join(others[:12])}",) if others else ()
         if packages or notes:
             yield Finding(name, tuple(packages), (), notes)

@@ -227,6 +227,11 @@ memory = "2GiB"
             "begins with http",
         ),
         (
+            '[[debian.archive]]\nuri = "https://me:secret@x/debian"\nsuite = "a"\n',
+            "5:7: debian.archive[0].uri",
+            "your own configuration",
+        ),
+        (
             "[[files]]\nsource = '''a'''\ntarget='/a'\n[[files]]\nsource = 'b'\ntarget='/b'\nmod='1'\n",
             "10:1: files[1].mod",
             "did you mean mode",
