@@ -8,12 +8,14 @@ the range and is not idmapped: overlay would be read-only on one. Loaded only wh
 import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
 
-from envforge.sandbox import mounts, syscalls, uppers
+from envforge.sandbox import init, mounts, syscalls, uppers
 from envforge.sandbox.payload import map_ids
 from envforge.sandbox.perform import Channel, RefusedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     Plan = dict[str, Any]
@@ -28,6 +30,7 @@ class MappedChannel(Channel):
     def __init__(self) -> None:
         self.parent, self.child = socketpair(AF_UNIX, SOCK_STREAM)
         self.layers: list[int] = []
+        self.relay = _relay_if_needed()
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:
         """In P: map the child's ids, open everything under that map, send it over."""
@@ -43,13 +46,11 @@ class MappedChannel(Channel):
             raise RefusedError("idmapped mounts", error) from None
         for descriptor in (*trees, *sources, namespace):
             os.close(descriptor)
-        self.parent.close()
 
     def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
         """In C: receive the mounts and become uid 0 of the range."""
         self.parent.close()
         received = _receive(self.child, len(plan["mounts"]))
-        self.child.close()
         if received is None:
             return None
         present, trees = received
@@ -65,6 +66,28 @@ class MappedChannel(Channel):
             if there
         ]
 
+    def make_console(self, plan: "Plan") -> "Callable[[], None] | None":
+        """In C: make a terminal inside, if the caller has one, and send P the other end."""
+        relay = self.relay
+        if relay is None:
+            return None
+        master, name = relay.make_inside(plan["credentials"] or (0, 0))
+        mounts.attach_console(syscalls.open_tree(name, syscalls.OPEN_TREE_CLONE))
+        _send(self.child, b"", [master])
+        os.close(master)
+        return lambda: relay.adopt(name)
+
+    def supervise(self, child: int) -> int:
+        """In P: wait for the end, while the terminal inside is relayed to the caller's."""
+        received = _receive(self.parent, 0) if self.relay is not None else None
+        if self.relay is None or received is None:
+            return init.supervise(child)
+        carrier = self.relay.start(received[1][0])
+        os.close(received[1][0])
+        code = init.supervise(child, shares_terminal=False)
+        init.wait(carrier)
+        return code
+
     def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:  # noqa: ARG002
         """In C: put the layers on the scratch file system and mount the overlay from there."""
         mounts.make_scratch(plan["skeleton"])
@@ -76,6 +99,15 @@ class MappedChannel(Channel):
             syscalls.move_mount(tree, name)
             os.close(tree)
         mounts.mount_overlay(mounts.overlay_options(names, "changes/upper", "changes/work", volatile=True))
+
+
+def _relay_if_needed() -> "ModuleType | None":
+    """Load what relays the caller's terminal, if there is one: once the root has changed it is too late."""
+    if not any(os.isatty(descriptor) for descriptor in (0, 1, 2)):
+        return None
+    from envforge.sandbox import relay  # noqa: PLC0415  # only with a terminal
+
+    return relay
 
 
 def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int) -> "list[int]":

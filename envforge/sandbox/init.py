@@ -69,15 +69,27 @@ def restore(mask: "Iterable[int]") -> None:
     pthread_sigmask(SIG_SETMASK, mask)
 
 
-def supervise(payload: int) -> int:
-    """Reap whatever ends and pass signals on until `payload` has ended; returns its exit code."""
+def supervise(payload: int, *, shares_terminal: bool = True) -> int:
+    """Reap whatever ends and pass signals on until `payload` has ended; returns its exit code.
+
+    `shares_terminal`: what the terminal sends, it sends to the payload too.
+    """
     while True:
         code = _reap(payload)
         if code is not None:
             return code
         information = sigwaitinfo(WAITED)
-        if information.si_signo != SIGCHLD and information.si_code != _SI_KERNEL:
+        from_terminal = shares_terminal and information.si_code == _SI_KERNEL
+        if information.si_signo != SIGCHLD and not from_terminal:
             _send(payload, information.si_signo)
+
+
+def wait(child: int) -> None:
+    """Wait until a child has ended, if it has not been reaped yet."""
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        return
 
 
 def _reap(payload: int) -> int | None:

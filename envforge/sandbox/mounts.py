@@ -222,10 +222,10 @@ def make_target(target: str, *, directory: bool) -> None:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o644))
 
 
-def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool, console: int = -1) -> None:
+def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
     """Fill /dev: the nodes, pseudo-terminals of its own, shared memory, message queues, the usual links.
 
-    `tty_group` says that gid 5 is mapped. `console` is a detached mount of the caller's terminal, or -1.
+    `tty_group` says that gid 5 is mapped.
     """
     syscalls.mount("dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
     for name, tree in devices:
@@ -241,9 +241,12 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool, console: int =
     os.symlink("/proc/self/fd", "/dev/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.symlink(f"/proc/self/fd/{number}", f"/dev/{name}")
-    if console >= 0:
-        os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT, 0o600))
-        attach(console, "/dev/console", directory=False)
+
+
+def attach_console(terminal: int) -> None:
+    """Make a detached mount of a terminal the console, where programs find the terminal's name (`tty`)."""
+    os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT, 0o600))
+    attach(terminal, "/dev/console", directory=False)
 
 
 def mount_proc(host_proc: int) -> bool:

@@ -1,15 +1,17 @@
 """The payload of a sandbox, from its clone to its exec: ids, privileges, filter, descriptors.
 
 Loaded on the warm path: it imports nothing but `os` and its neighbours.
+Nothing may be imported late here, nor anywhere that C and D run: the root changes under them.
 """
 
 import os
+import sys
 
 from envforge.sandbox import init, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
 CANNOT_EXECUTE = 126
@@ -23,13 +25,14 @@ _ELOOP = 40
 class Payload:
     """What to run: the command, its whole environment, where, and the caller's file mode mask."""
 
-    __slots__ = ("command", "cwd", "environment", "umask")
+    __slots__ = ("adopt", "command", "cwd", "environment", "umask")
 
     def __init__(self, command: "list[str]", environment: "dict[str, str]", cwd: str, umask: int) -> None:
         self.command = command
         self.environment = environment
         self.cwd = cwd
         self.umask = umask
+        self.adopt: Callable[[], None] | None = None
 
 
 def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> int:
@@ -78,6 +81,8 @@ def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> 
     """Turn this process into the payload. Ends it with Docker's exit codes where that fails."""
     code = CANNOT_EXECUTE
     try:
+        if payload.adopt is not None:
+            payload.adopt()
         restrict(plan)
         os.umask(payload.umask)
         if change_directory(payload.cwd):
@@ -85,6 +90,8 @@ def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> 
             code = execute(payload.command, payload.environment)
     except OSError as error:
         say(f"cannot give up privileges: {error}")
+    except BaseException:  # noqa: BLE001  # a bug: it may not unwind into the parent's frames, but it is shown
+        show_bug()
     finally:
         os._exit(code)
 
@@ -174,3 +181,10 @@ def refuse_magic_links(path: str) -> None:
 def say(text: str) -> None:
     """Tell the user why the payload could not be started."""
     os.write(2, f"envforge: {text}\n".encode(errors="surrogateescape"))
+
+
+def show_bug() -> None:
+    """Print the traceback of what is no refusal of the kernel's."""
+    kind, error, traceback = sys.exc_info()
+    if kind is not None and error is not None:
+        sys.excepthook(kind, error, traceback)  # nothing can be imported any more once the root has changed

@@ -10,10 +10,11 @@ import os
 from fcntl import LOCK_SH, flock
 
 from envforge.sandbox import init, mounts, syscalls, uppers
-from envforge.sandbox.payload import Payload, map_ids, say, start
+from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     Plan = dict[str, Any]
@@ -103,7 +104,7 @@ def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
             os.waitpid(child, 0)
             _read_report(report_read)  # C's own reason, where it was gone before it could be let in
             raise
-        return init.supervise(child)
+        return channel.supervise(child)
     finally:
         os.close(report_read)
         init.unblock(mask)
@@ -122,7 +123,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.go_read, self.go_write = os.pipe()
-        self.opened: list[mounts.Source] = []
+        self.console = -1
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:  # noqa: ARG002  # see MappedChannel
         """In P: map the child's ids where it cannot do so itself, then let it run."""
@@ -143,8 +144,19 @@ class Channel:
         os.close(self.go_write)
         if plan["mapping"] == "self":
             map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
+        self.console = mounts.open_console()
         sources = mounts.open_sources(plan["mounts"])  # meanwhile newuidmap is at work
         return sources if os.read(self.go_read, 2) == b"go" else None
+
+    def make_console(self, plan: "Plan") -> "Callable[[], None] | None":  # noqa: ARG002
+        """In C: make /dev/console; returns what the payload must do for a terminal of its own, if any."""
+        if self.console >= 0:
+            mounts.attach_console(self.console)
+        return None
+
+    def supervise(self, child: int) -> int:
+        """In P: wait for the end; returns the exit code."""
+        return init.supervise(child)
 
     def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:
         """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
@@ -192,7 +204,7 @@ def _be_init(  # noqa: PLR0917  # what a fork inherits
     progress = ["a private mount namespace"]
     try:
         syscalls.set_parent_death_signal(_SIGKILL)
-        if mount_all(plan, upper, channel, progress):
+        if mount_all(plan, upper, channel, payload, progress):
             progress[0] = "the payload"
             child = start(plan, payload, mask)
             _give_up_privileges()
@@ -201,6 +213,8 @@ def _be_init(  # noqa: PLR0917  # what a fork inherits
     except OSError as error:
         said = f"{progress[0]}\n{error.errno}\n{error.filename or ''}"
         os.write(report, said.encode(errors="surrogateescape"))
+    except BaseException:  # noqa: BLE001  # a bug: it may not unwind into P's frames, but it is shown
+        show_bug()
     finally:
         os._exit(code)
 
@@ -213,14 +227,20 @@ def _give_up_privileges() -> None:
     syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
 
 
-def mount_all(plan: "Plan", upper: uppers.Upper, channel: Channel, progress: "list[str]") -> bool:
+def mount_all(
+    plan: "Plan", upper: uppers.Upper, channel: Channel, payload: Payload, progress: "list[str]"
+) -> bool:
     """Mount the sandbox's root and change into it; False where P is gone.
 
-    `progress` says what is being done, for an error.
+    `progress` says what is being done, for an error. The payload learns of a terminal that was made for it.
     """
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    syscalls.sethostname(plan["hostname"])
+    own_network = plan["network"] != "host"
+    if own_network:
+        syscalls.bring_up_loopback()
     progress[0] = "the host's devices, /proc and /sys"
-    devices, console = mounts.open_devices(), mounts.open_console()
+    devices = mounts.open_devices()
     proc, system = os.open("/proc", os.O_PATH | os.O_CLOEXEC), mounts.open_system()
     progress[0] = "a bind mount"
     sources = channel.wait(plan)
@@ -230,19 +250,16 @@ def mount_all(plan: "Plan", upper: uppers.Upper, channel: Channel, progress: "li
     channel.mount_overlay(plan, upper, sources)
     mounts.enter_root()
     progress[0] = "/dev, /proc and /sys"
-    mounts.mount_dev(devices, tty_group=plan["tty_group"], console=console)
+    mounts.mount_dev(devices, tty_group=plan["tty_group"])
+    payload.adopt = channel.make_console(plan)
     if not mounts.mount_proc(proc) and os.isatty(2):
         say("/proc is partly covered here, as in a container: the processes outside are shown in its place")
-    own_network = plan["network"] != "host"
     mounts.mount_system(system, own_network=own_network)
     mounts.restrict()
     mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
     mounts.mount_empty("/run")
     _attach(plan, sources, progress)
     mounts.leave_host()
-    syscalls.sethostname(plan["hostname"])
-    if own_network:
-        syscalls.bring_up_loopback()
     return True
 
 

@@ -1,6 +1,7 @@
-"""Boxes to enter: by root, by a user with subordinate ids, and by one with a single id."""
+"""Boxes to enter, as every kind of user, and a project that is built once for the tests of the command line."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,45 @@ import flat_tree as flat
 import pytest
 from box import Box
 from capabilities import PROBES
+from commandline import CommandLine
 from users import SINGLE, lend, stands_in
+
+SMALL_SPEC = """\
+# kept
+name = "small"
+
+[debian]
+suite = "bookworm"
+packages = ["hello"]   # kept too
+pockets = []
+"""
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """Build a small project from nothing; its store is removed at the end."""
+    top = tmp_path_factory.mktemp("built")
+    line = CommandLine(top / "project", top / "store", top / "home")
+    line.directory.mkdir()
+    line.home.mkdir()
+    (line.directory / "envforge.toml").write_text(SMALL_SPEC)
+    line.succeed("build")
+    yield line
+    line.succeed("store", "destroy", "--yes")
+
+
+@pytest.fixture
+def project(built: CommandLine, tmp_path: Path) -> CommandLine:
+    """Lend a copy of that project, with the same store."""
+    directory = tmp_path / "project"
+    shutil.copytree(built.directory, directory)
+    return CommandLine(directory, built.store, built.home)
+
+
+@pytest.fixture
+def spec(project: CommandLine) -> str:
+    """Return the text of its spec."""
+    return (project.directory / "envforge.toml").read_text()
 
 
 @pytest.fixture(
