@@ -174,6 +174,31 @@ def test_a_file_that_claims_more_than_there_is(refuse):
     refuse(deb(data=_with_size(tar(*GOOD), "./usr/hello", 1 << 30), ending=""), "ends in the middle")
 
 
+def test_a_path_of_two_thousand_directories(refuse):
+    refuse(deb(member("./"), member("./usr/" + "d/" * 2030 + "x" * 50, b"x")), "cannot be made")
+
+
+def test_an_owner_that_nobody_is(refuse):
+    refuse(deb(*GOOD, member("./usr/x", b"x", uid=1 << 40)), "nobody is")
+
+
+def test_xattrs_on_what_is_no_file(refuse):
+    info, content = member("./usr/x")
+    info.pax_headers = {"LIBARCHIVE.xattr.user.x": base64.b64encode(b"y").decode()}
+    refuse(deb(data=tar((info, content), format=tarfile.PAX_FORMAT), ending=""), "directory with xattrs")
+
+
+@pytest.mark.parametrize(
+    "records", [b"5 a=\n" * 200_000, b"999999 a=b\n", b"5 a=x", b"0 a=b\n", b"x a=b\n", b"a" * 50, b"12 " * 9]
+)
+def test_broken_and_endless_pax_headers(refuse, records):
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, len(records)
+    padded = records + bytes(-len(records) % 512)
+    data = info.tobuf(tarfile.USTAR_FORMAT) + padded + tar(member("./../x", b"x"))
+    refuse(deb(data=data, ending=""), "pax header is broken|leaves its tree")
+
+
 def test_a_huge_long_name(refuse):
     info, content = member("./usr/" + "d/" * 100 + "x", b"x")
     refuse(deb(data=_with_size(tar((info, content)), "././@LongLink", 1 << 33), ending=""), "too large")

@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import os
+import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -298,3 +301,31 @@ def test_a_strict_umask_changes_nothing(tmp_path):
     for path, entry in entries.items():
         if entry.type != "l":
             assert stat.S_IMODE(os.lstat(os.fsencode(target / "root") + path).st_mode) == entry.mode
+
+
+@pytest.mark.parametrize("ending", [".xz", ".gz", ".zst"])
+def test_memory_does_not_grow_with_the_archive(tmp_path, ending):
+    """A file of 300 MiB passes through buffers of one or two."""
+    plain = tmp_path / "data.tar"
+    with tarfile.open(plain, "w") as archive, open("/dev/zero", "rb") as zeros:
+        info, _ = member("./usr/large", b"")
+        info.size = 300 << 20
+        archive.addfile(info, zeros)
+    program = {".xz": ["xz", "-0"], ".gz": ["gzip", "-1"], ".zst": ["zstd", "-q"]}[ending]
+    if shutil.which(program[0]) is None:
+        data = zstandard.ZstdCompressor().compress(plain.read_bytes())
+    else:
+        data = subprocess.run([*program, "-c", plain], capture_output=True, check=True).stdout
+    plain.unlink()
+    (tmp_path / "a.deb").write_bytes(deb(data=data, ending=ending))
+    (tmp_path / "target").mkdir()
+    script = (
+        "import resource, sys; from envforge.sources.debian.unpack import unpack\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "unpack(sys.argv[1], sys.argv[2], 'flat', sha256='')\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    command = [sys.executable, "-c", script, tmp_path / "a.deb", tmp_path / "target"]
+    grown = int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    assert (tmp_path / "target/root/usr/large").stat().st_size == 300 << 20
+    assert grown < 40 << 10

@@ -23,6 +23,7 @@ _FILE_MAX_BYTES: Final = 1 << 34
 _TOTAL_MAX_BYTES: Final = 1 << 36
 _EXTENSION_MAX_BYTES: Final = 1 << 20
 _TIME_MAX: Final = 1 << 33
+_ID_MAX: Final = (1 << 32) - 2
 _ZEROS: Final = bytes(BLOCK)
 _XATTR_PREFIX: Final = b"SCHILY.xattr."
 _XATTR_BASE64_PREFIX: Final = b"LIBARCHIVE.xattr."
@@ -119,6 +120,8 @@ class TarReader:
                 member.kind = "directory"
             elif not 0 <= member.size <= _FILE_MAX_BYTES:
                 raise ArchiveError(f"{member.name!r} claims to be {member.size} bytes large")
+        if max(member.uid, member.gid) > _ID_MAX:
+            raise ArchiveError(f"{member.name!r} belongs to {member.uid}:{member.gid}, which nobody is")
         if member.kind != "file":
             member.size = 0
         self._unread = member.size
@@ -234,16 +237,17 @@ def _time(value: int, name: bytes) -> int:
 
 def _pax_records(data: bytes) -> dict[bytes, bytes]:
     r"""Return the records of a pax header: `LENGTH KEY=VALUE\n`, length over all of it (pax(1))."""
-    records = {}
-    while data:
-        digits, space, _ = data.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
-        record = data[len(digits) + 1 : length]
-        key, equals, value = record.partition(b"=")
-        if not space or not equals or length > len(data) or not record.endswith(b"\n"):
+    records: dict[bytes, bytes] = {}
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 8)
+        digits = data[position:space] if space > 0 else b""
+        end = position + int(digits) if digits.isdigit() else 0
+        key, equals, value = data[space + 1 : end].partition(b"=")
+        if end > len(data) or not equals or not value.endswith(b"\n"):
             raise ArchiveError("a pax header is broken")
         records[key] = value[:-1]
-        data = data[length:]
+        position = end
     return records
 
 

@@ -66,6 +66,8 @@ class Tree:
             if not shipped:
                 continue
             path = merged(shipped, member.kind)
+            if member.xattrs and member.kind != "file" and kept_xattrs(member):
+                raise ArchiveError(f"it contains {shown(shipped)}, a {member.kind} with xattrs")
             if member.kind == "directory":
                 self._directory(path, member)
                 continue
@@ -124,16 +126,23 @@ class Tree:
             raise ArchiveError(f"{shown(path)} is a directory of another package") from error
 
     def _make_parent(self, path: bytes) -> None:
+        """Make the directories above `path` that the archive does not name (an alias of usr/, say)."""
         parent = path[: max(path.rfind(b"/"), 0)]
         if parent in self._directories:
             return
-        self._make_parent(parent)
-        if parent in self._entries:
-            raise ArchiveError(
-                f"{shown(path)} would be written through {shown(parent)}, which is no directory"
-            )
-        self._make_directory(parent, 0o755)
-        self._entries[parent] = Entry(b"/" + parent, "d")
+        end = 0
+        while end < len(parent):
+            end = parent.find(b"/", end + 1)
+            end = len(parent) if end < 0 else end
+            above = parent[:end]
+            if above in self._directories:
+                continue
+            if above in self._entries:
+                raise ArchiveError(
+                    f"{shown(path)} would be written through {shown(above)}, which is no directory"
+                )
+            self._make_directory(above, 0o755)
+            self._entries[above] = Entry(b"/" + above, "d")
 
     def _make_directory(self, path: bytes, mode: int) -> None:
         full = self._prefix + path
