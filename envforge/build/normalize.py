@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from envforge.errors import BuildError
+from envforge.sources.debian import pem
 from envforge.store.listing import DIRECTORY_MTIME
 from envforge.store.scan import OPAQUE
 from envforge.store.staging import remove_tree
 
 _OVERLAY: Final = b"user.overlay."
-_PRIVATE_KEY: Final = b"PRIVATE KEY-----"
-_KEY_HEADER: Final = b"-----BEGIN "
-_KEY_HEAD_BYTES: Final = 4096
+_KEY_MAX_BYTES: Final = 64 << 10
+"""Files with keys are small; a certificate or a remark may stand before the key."""
 
 
 def remove_paths(root: str, patterns: Sequence[str]) -> None:
@@ -75,11 +75,9 @@ def refuse_private_keys(root: str) -> None:
 
 def _holds_private_key(path: bytes) -> bool:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        head = os.read(descriptor, _KEY_HEAD_BYTES)
-    finally:
-        os.close(descriptor)
-    return head.startswith(_KEY_HEADER) and _PRIVATE_KEY in head.split(b"\n", 1)[0]
+    with open(descriptor, "rb") as file:
+        content = file.read(_KEY_MAX_BYTES)
+    return pem.MARK in content and pem.holds_private_key(content)
 
 
 def _walk(top: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
