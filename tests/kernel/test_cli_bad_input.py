@@ -9,29 +9,15 @@ import time
 
 import pytest
 from commandline import CommandLine
-from test_cli_project import SPEC
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    top = tmp_path_factory.mktemp("cli-bad")
-    for name in ("project", "home"):
-        (top / name).mkdir()
-    (top / "project" / "envforge.toml").write_text(SPEC)
-    line = CommandLine(top / "project", top / "store", top / "home")
-    line.succeed("build")
-    return line
-
-
-@pytest.fixture
-def project(place, tmp_path):
-    """A copy of a project that is built; afterwards the store must still be good for it."""
-    directory = tmp_path / "project"
-    shutil.copytree(place.directory, directory)
-    yield CommandLine(directory, place.store, place.home)
-    place.succeed("run", "--", "hello")
+@pytest.fixture(autouse=True)
+def store_stays_good(built):
+    """Whatever happened, the store must be good afterwards."""
+    yield
+    built.succeed("run", "--", "hello")
 
 
 def write(project, name, text):
@@ -49,8 +35,8 @@ def test_no_spec_anywhere(project, tmp_path):
     [
         ("name = ", "envforge.toml:1:"),
         ("\xff", "envforge.toml"),
-        (SPEC.replace("suite", "siute"), "suite"),
-        (SPEC + "[limits]\n", "limits"),
+        ('name = "x"\n[debian]\nsiute = "bookworm"\n', "suite"),
+        ('name = "x"\n[debian]\nsuite = "bookworm"\n[limits]\n', "limits"),
         ("", "name"),
     ],
 )
@@ -65,15 +51,15 @@ def test_every_mistake_at_once(project):
     assert len(re.findall(r"envforge\.toml:\d+:\d+:", project.fail(11, "build"))) >= 4
 
 
-def test_an_unknown_package(project):
-    write(project, "envforge.toml", SPEC.replace('"hello"', '"helo"'))
+def test_an_unknown_package(project, spec):
+    write(project, "envforge.toml", spec.replace('"hello"', '"helo"'))
     before = (project.directory / "envforge.lock").read_bytes()
     assert "hello" in project.fail(14, "build")
     assert (project.directory / "envforge.lock").read_bytes() == before
 
 
-def test_packages_that_do_not_go_together(project):
-    write(project, "envforge.toml", SPEC.replace('"hello"', '"hello=0.1"'))
+def test_packages_that_do_not_go_together(project, spec):
+    write(project, "envforge.toml", spec.replace('"hello"', '"hello=0.1"'))
     assert "hello" in project.fail(14, "lock")
 
 
@@ -153,19 +139,18 @@ def test_odd_project_paths(project, tmp_path, name):
     assert (directory / "made").exists()
 
 
-def test_an_odd_store_path(project, tmp_path):
-    line = CommandLine(project.directory, tmp_path / "a b:c,d\\e ümläut ☃", project.home)
+def test_an_oddly_named_store_inside_its_project_is_covered(project):
+    store = project.directory / "a b:c,d\\e ümläut ☃"
+    line = CommandLine(project.directory, store, project.home)
+    assert line.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
+    look = 'ls -A "$1"; touch "$1/x" 2>/dev/null || echo no'
+    assert line.succeed("run", "--", "sh", "-c", look, "sh", store.name) == "no\n"
+    code, shown = line.on_terminal("store", "destroy", typed="n\n")
+    assert code == 0, shown
     assert line.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
     line.succeed("store", "destroy", "--yes")
-
-
-def test_a_store_inside_its_project_is_covered(project):
-    line = CommandLine(project.directory, project.directory / ".store", project.home)
-    assert line.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
-    assert (
-        line.succeed("run", "--", "sh", "-c", "ls -A .store; touch .store/x 2>/dev/null || echo no") == "no\n"
-    )
-    line.succeed("store", "destroy", "--yes")
+    assert not store.exists()
+    assert (project.directory / "envforge.lock").exists()
 
 
 def test_a_project_inside_its_store(project):
@@ -180,21 +165,30 @@ def test_a_project_inside_its_store(project):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.parametrize("after_s", [0.5, 2.0])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_build_leaves_a_good_store(project, tmp_path, after_s, number):
+def test_interrupted_builds_leave_a_good_store(project, tmp_path):
     line = CommandLine(project.directory, tmp_path / "store", project.home)
-    command = line.words("build")
-    process = subprocess.Popen(
-        command, cwd=line.directory, env=line.variables(), stderr=subprocess.PIPE, text=True, process_group=0
-    )
-    time.sleep(after_s)
-    os.killpg(process.pid, number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode in {130 if number == signal.SIGINT else -number, 0}
-    assert "Traceback" not in told
+    for after_s, number in (
+        (0.4, signal.SIGINT),
+        (0.8, signal.SIGKILL),
+        (1.5, signal.SIGINT),
+        (2, signal.SIGKILL),
+    ):
+        process = subprocess.Popen(
+            line.words("build"),
+            cwd=line.directory,
+            env=line.variables(),
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+        time.sleep(after_s)
+        os.killpg(process.pid, number)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode in {130 if number == signal.SIGINT else -number, 0}, told
+        assert "Traceback" not in told
     assert line.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
     line.succeed("store", "destroy", "--yes")
+    assert not line.store.exists()
 
 
 def test_no_terminal_at_all(project):

@@ -3,42 +3,11 @@
 import json
 import os
 import re
-import shutil
 
 import pytest
 from commandline import CommandLine
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
-
-SPEC = """\
-# kept
-name = "small"
-
-[debian]
-suite = "bookworm"
-packages = ["hello"]   # kept too
-pockets = []
-"""
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A project that is built once for the module."""
-    top = tmp_path_factory.mktemp("cli")
-    for name in ("project", "home"):
-        (top / name).mkdir()
-    (top / "project" / "envforge.toml").write_text(SPEC)
-    line = CommandLine(top / "project", top / "store", top / "home")
-    line.succeed("build")
-    return line
-
-
-@pytest.fixture
-def project(place, tmp_path):
-    """A copy of that project, with the same store."""
-    directory = tmp_path / "project"
-    shutil.copytree(place.directory, directory)
-    return CommandLine(directory, place.store, place.home)
 
 
 def test_a_build_is_told_as_json_and_reused(project):
@@ -95,16 +64,16 @@ def test_locking_again_changes_nothing(project):
     assert (project.directory / "envforge.lock").read_bytes() == before
 
 
-def test_add_and_remove_edit_the_spec_and_lock(project):
+def test_add_and_remove_edit_the_spec_and_lock(project, spec):
     told = project.succeed("add", "jq")
     assert re.search(r"^jq .*-> 1\.6", told, re.MULTILINE)
-    spec = (project.directory / "envforge.toml").read_text()
-    assert '"jq"' in spec
-    assert "# kept\n" in spec
-    assert "# kept too" in spec
+    edited = (project.directory / "envforge.toml").read_text()
+    assert '"jq"' in edited
+    assert "# kept\n" in edited
+    assert "# kept too" in edited
     assert project.succeed("run", "--", "jq", "-n", "1+1") == "2\n"
     project.succeed("remove", "jq")
-    assert (project.directory / "envforge.toml").read_text() == SPEC
+    assert (project.directory / "envforge.toml").read_text() == spec
     assert project.run("run", "--", "jq", "-n", "1").returncode == 127
 
 
@@ -179,8 +148,8 @@ def test_verify_builds_the_same_again(project):
     assert told["differences"] == []
 
 
-def test_a_new_directory_goes_from_init_to_run(place, tmp_path):
-    line = CommandLine(tmp_path, place.store, place.home)
+def test_a_new_directory_goes_from_init_to_lock(built, tmp_path):
+    line = CommandLine(tmp_path, built.store, built.home)
     line.succeed("init")
     before = (tmp_path / "envforge.toml").read_text()
     line.fail(2, "init")
@@ -198,14 +167,3 @@ def test_a_terminal_of_20_columns_and_one_without_colours(project):
     code, shown = plain.on_terminal("lock")
     assert code == 0, shown
     assert not re.search(r"\x1b\[[0-9;]*[34][0-9]m", shown)
-
-
-def test_a_store_is_destroyed_when_asked_twice(project, tmp_path):
-    other = CommandLine(project.directory, tmp_path / "other", project.home)
-    other.succeed("build")
-    code, _ = other.on_terminal("store", "destroy", typed="n\n")
-    assert code == 0
-    assert (tmp_path / "other").exists()
-    other.succeed("store", "destroy", "--yes")
-    assert not (tmp_path / "other").exists()
-    assert (project.directory / "envforge.lock").exists()
