@@ -10,6 +10,10 @@ from functools import cache
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
+MINIMAL = ("--variant=minbase", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
+"""What makes mmdebstrap start from the minimal system that envforge starts from: all that is required, and
+/usr merged from the beginning (else the converter comes along, with the packages that it needs)."""
+
 
 class NoMirrorError(Exception):
     """The host's apt sources name no Debian mirror."""

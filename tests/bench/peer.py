@@ -109,7 +109,7 @@ class Mmdebstrap(Peer):
             "-c",
             'exec "$@" <sources',
             "sh",
-            *mmdebstrap(self._tree, packages, variant="essential"),
+            *mmdebstrap(self._tree, packages),
         ]
         return Command(words, directory=self._directory)
 

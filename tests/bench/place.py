@@ -40,11 +40,12 @@ class Place:
         return path
 
 
-def mmdebstrap(target: str, packages: tuple[str, ...] = (), variant: str = "minbase") -> list[str]:
+def mmdebstrap(target: str, packages: tuple[str, ...] = ()) -> list[str]:
     """Return the command that makes a system at `target` (a directory, or a file *.tar); sources on stdin."""
-    include = [f"--include={','.join(packages)}"] if packages else []
-    options = [f"--aptopt={option}" for option in mirror.apt_options()]
-    return ["mmdebstrap", "--quiet", f"--variant={variant}", *include, *options, SUITE, target, "-"]
+    options = [*mirror.MINIMAL, *(f"--aptopt={option}" for option in mirror.apt_options())]
+    if packages:
+        options.append(f"--include={','.join(packages)}")
+    return ["mmdebstrap", "--quiet", *options, SUITE, target, "-"]
 
 
 def make_base(place: Place) -> None:

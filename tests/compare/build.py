@@ -21,20 +21,10 @@ class BuildFailedError(Exception):
 def build_theirs(suite: str, packages: tuple[str, ...], target: str) -> None:
     """Make the tree by mmdebstrap."""
     shutil.rmtree(target, ignore_errors=True)
-    include = [f"--include={','.join(packages)}"] if packages else []
-    options = [f"--aptopt={option}" for option in mirror.apt_options()]
-    command = [
-        "mmdebstrap",
-        "--quiet",
-        "--mode=root",
-        "--variant=essential",
-        *include,
-        *options,
-        suite,
-        target,
-        "-",
-    ]
-    _run(command, stdin=mirror.sources(suite))
+    options = ["--mode=root", *mirror.MINIMAL, *(f"--aptopt={option}" for option in mirror.apt_options())]
+    if packages:
+        options.append(f"--include={','.join(packages)}")
+    _run(["mmdebstrap", "--quiet", *options, suite, target, "-"], stdin=mirror.sources(suite))
 
 
 def build_ours(suite: str, packages: tuple[str, ...], directory: str) -> str:
