@@ -1,4 +1,4 @@
-"""Boxes to enter, as every kind of user, and a project that is built once for the tests of the command line."""
+"""Boxes to enter, as every kind of user, and a project that is built once for tests of the command line."""
 
 import os
 import shutil
