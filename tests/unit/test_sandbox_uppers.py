@@ -1,0 +1,101 @@
+"""Upper directories: made, swept, and removed whatever is in them."""
+
+import fcntl
+import os
+import threading
+
+import pytest
+
+from envforge.sandbox import uppers
+
+
+@pytest.fixture
+def places(tmp_path):
+    for name in ("uppers", "trash"):
+        (tmp_path / name).mkdir()
+    return f"{tmp_path}/uppers", f"{tmp_path}/trash"
+
+
+def never(path):
+    raise AssertionError(path)
+
+
+def test_an_upper_is_locked_while_it_is_used_and_then_removed(places):
+    upper = uppers.make(places[0])
+    assert sorted(os.listdir(f"{places[0]}/{upper.name}")) == ["upper", "work"]
+    with open(f"{places[0]}/{upper.name}/upper/file", "w", encoding="ascii"):
+        pass
+    uppers.sweep(*places, never)
+    assert os.listdir(places[0]) == [upper.name]
+    uppers.remove(upper, *places, never)
+    assert os.listdir(places[0]) == os.listdir(places[1]) == []
+
+
+def test_what_a_dead_owner_left_is_swept(places):
+    upper = uppers.make(places[0])
+    os.close(upper.descriptor)
+    uppers.sweep(*places, never)
+    assert os.listdir(places[0]) == os.listdir(places[1]) == []
+
+
+def test_what_may_not_be_removed_is_handed_over_from_the_trash(places, monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    upper = uppers.make(places[0])
+    monkeypatch.setattr(uppers, "remove_tree", refuse)
+    handed = []
+    uppers.remove(upper, *places, handed.append)
+    assert handed == [f"{places[1]}/upper-{upper.name}"]
+    assert os.path.isdir(handed[0])
+
+
+def test_a_lock_taken_between_making_and_locking_costs_the_name_only(places, monkeypatch):
+    taken = []
+
+    def race(descriptor, operation):
+        if operation == fcntl.LOCK_SH and not taken:
+            taken.append(os.listdir(places[0])[0])
+            os.rename(f"{places[0]}/{taken[0]}", f"{places[1]}/{taken[0]}")
+        fcntl.flock(descriptor, operation)
+
+    monkeypatch.setattr(uppers, "flock", race)
+    upper = uppers.make(places[0])
+    assert upper.name != taken[0]
+    assert os.path.isdir(f"{places[0]}/{upper.name}/work")
+
+
+def test_any_tree_can_be_removed(tmp_path):
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "dir").mkdir()
+    (top / "dir" / "file").touch()
+    (top / "dir" / "link").symlink_to(tmp_path)
+    (top / "shut" / "in").mkdir(parents=True)
+    (top / "shut" / "in" / "file").touch()
+    (top / "shut" / "in").chmod(0)
+    (top / "shut").chmod(0o500)
+    directory = os.open(top, os.O_RDONLY)
+    for _ in range(3000):  # deeper than the stack, longer than a path may be
+        os.mkdir("d" * 50, dir_fd=directory)
+        below = os.open("d" * 50, os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(os.open("file", os.O_CREAT, dir_fd=directory))
+    os.close(directory)
+    uppers.remove_tree(str(top))
+    assert not top.exists()
+    assert tmp_path.exists()
+    uppers.remove_tree(str(top))
+
+
+def test_two_may_remove_the_same_tree(tmp_path):
+    for number in range(300):
+        (tmp_path / "top" / str(number % 10) / str(number)).mkdir(parents=True)
+    threads = [threading.Thread(target=uppers.remove_tree, args=(f"{tmp_path}/top",)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    uppers.remove_tree(f"{tmp_path}/top")
+    assert not (tmp_path / "top").exists()
