@@ -9,7 +9,7 @@ from envforge.build.layer import Made
 from envforge.build.parents import match_below
 from envforge.build.site import Site
 from envforge.errors import BuildError
-from envforge.recipe.plan import Package, epoch, order
+from envforge.recipe.plan import Package, automatic, epoch, order
 from envforge.sandbox.chroot import run_in_tree
 from envforge.sources.debian import database
 from envforge.sources.debian.database import Installed
@@ -28,7 +28,8 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
     root, work = f"{directory}/layer/root", f"{directory}/work"
     os.makedirs(root, 0o755)
     os.mkdir(work, 0o755)
-    installed = [_installed(site, packages[name]) for name in order(packages)]
+    auto = automatic(packages)
+    installed = [_installed(site, packages[name], auto=name in auto) for name in order(packages)]
     changes = database.joined([database.changes_from_json(made.notes["database"]) for made in below[:-1]])
     database.write_database(root, installed, changes=changes, activated=())
     _match_directories(site, root, below)
@@ -39,11 +40,9 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
     return scan(root)
 
 
-def _installed(site: Site, package: Package) -> Installed:
+def _installed(site: Site, package: Package, *, auto: bool) -> Installed:
     tree = site.store.tree(site.held, package.locked.sha256)
-    locked = package.locked
-    wanted = locked.asked or locked.essential or locked.priority == "required"
-    return Installed(package.facts, "installed", f"{tree}/control", auto=not wanted)
+    return Installed(package.facts, "installed", f"{tree}/control", auto=auto)
 
 
 def _match_directories(site: Site, root: str, below: Sequence[Made]) -> None:

@@ -5,8 +5,8 @@ from typing import Final
 
 from envforge.sources.debian.facts import Facts
 
-_LDCONFIG: Final = frozenset({"ldconfig"})
-"""The database layer runs ldconfig for the whole set, so this trigger makes nobody active."""
+_IGNORED: Final = frozenset({"ldconfig", "/usr/share/man"})
+"""Triggers that make nobody active: ldconfig runs for the whole set, an index of manuals is not built."""
 _SCRIPTS: Final = frozenset({"preinst", "postinst", "config"})
 """What runs when a package is installed; the others run when it goes."""
 
@@ -17,8 +17,8 @@ def active(packages: Mapping[str, Facts]) -> frozenset[str]:
     Active is what has maintainer scripts or trigger interests, or activates another's trigger: by name, or
     with a path under a file trigger.
     """
-    interested = frozenset(interests(packages.values()))
-    named = frozenset(trigger for trigger in interested if not trigger.startswith("/")) - _LDCONFIG
+    interested = frozenset(interests(packages.values())) - _IGNORED
+    named = frozenset(trigger for trigger in interested if not trigger.startswith("/"))
     return frozenset(
         name
         for name, facts in packages.items()
@@ -51,7 +51,7 @@ def fired_by_path(facts: Facts, triggers: Iterable[str]) -> Iterable[str]:
 
 def fired(added: Iterable[Facts], present: Iterable[Facts]) -> tuple[str, ...]:
     """Return the triggers of `present` packages that unpacking `added` ones fires, sorted."""
-    interested = frozenset(interests(present))
+    interested = frozenset(interests(present)) - _IGNORED
     found: set[str] = set()
     for facts in added:
         found.update(interested & _activated(facts))

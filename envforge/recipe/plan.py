@@ -65,8 +65,22 @@ def package_id(package: LockedPackage, native: str) -> str:
 def base_ids(lock: ArchitectureLock) -> frozenset[str]:
     """Return the packages of the base layer: the essential ones and all that they need."""
     by_id = {package_id(package, lock.architecture): package for package in lock.packages}
-    essential = [name for name, package in by_id.items() if package.essential]
-    return relations.closure(essential, _relations(by_id))
+    return _base_of(by_id)
+
+
+def _base_of(packages: Mapping[str, LockedPackage]) -> frozenset[str]:
+    essential = [name for name, package in packages.items() if package.essential]
+    return relations.closure(essential, _relations(packages))
+
+
+def automatic(packages: Mapping[str, Package]) -> frozenset[str]:
+    """Return the packages that apt may remove once nothing needs them any more."""
+    base = _base_of({name: package.locked for name, package in packages.items()})
+    return frozenset(
+        name
+        for name, package in packages.items()
+        if not package.locked.asked and package.locked.priority != "required" and name not in base
+    )
 
 
 def base_step(packages: Mapping[str, Package]) -> Step:
@@ -105,12 +119,12 @@ def farmed(packages: Mapping[str, Package]) -> list[str]:
 
 def database_recipe(packages: Mapping[str, Package], lower: Iterable[Recipe]) -> Recipe:
     """Return the recipe of the layer that speaks of all packages, over the configured ones."""
+    auto = automatic(packages)
     return recipe(
         "database",
         "database",
         packages=[
-            [packages[name].locked.sha256, "asked" if packages[name].locked.asked else "auto"]
-            for name in order(packages)
+            [packages[name].locked.sha256, "auto" if name in auto else "manual"] for name in order(packages)
         ],
         lower=[below.key for below in lower],
         epoch=epoch(packages.values()),
