@@ -39,7 +39,7 @@ def write_scaffold(
     installed = [_installed(site, step, packages[name]) for name in names]
     changes = database.joined([database.changes_from_json(made.notes["database"]) for made in below[:-1]])
     database.write_database(root, installed, changes=changes, activated=step.triggers)
-    _lay_stand_ins(root, quirks.stand_ins(packages))
+    _lay_stand_ins(root, quirks.stand_ins(names))
     bytecode.lay_compiler(root, below[-1].layer.root)
     users.lay_numbers(root, below[-1].layer.root)
     covered = _covered(site, step, packages)
