@@ -20,7 +20,7 @@ NOTE: Final = "note"
 """It works, and there is a better way."""
 PROBLEM: Final = "problem"
 
-_KERNEL: Final = (5, 11)
+_KERNEL: Final = (5, 12)
 _KERNEL_OF_ROOT: Final = (5, 19)
 _PYTHON: Final = (3, 11)
 _SPACE_BYTES: Final = 2_000_000_000
@@ -73,7 +73,7 @@ def _kernel(_machine: Machine) -> Check:
     release = os.uname().release
     number = kernel_number(release)
     if number < _KERNEL:
-        why = "overlay in user namespaces needs Linux 5.11"
+        why = "overlay and mount_setattr in user namespaces need Linux 5.12"
         return Check("kernel", PROBLEM, release, why, "use a newer kernel: Debian 12's is 6.1")
     if os.geteuid() == 0 and number < _KERNEL_OF_ROOT:
         why = "idmapped mounts need Linux 5.19: what root runs sees the host's ids"

@@ -74,6 +74,11 @@ def no_mount(error: OSError, what: str) -> EnvforgeError:
         return no_user_namespace(error)  # Ubuntu's way: namespaces can be made, but give no capabilities
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFullError(f"{what}: {error.strerror}", hint="free some space, or use --store DIR")
+    if error.errno == errno.ENOSYS:
+        return CapabilityError(
+            f"this kernel ({os.uname().release}) lacks a system call that {what} takes",
+            hint="use Linux 5.12 or later",
+        )
     if what.startswith("overlay"):
         return _no_overlay(error, what)
     place = f" ({error.filename})" if error.filename else ""
@@ -86,7 +91,7 @@ def _no_overlay(error: OSError, what: str) -> EnvforgeError:
         return CapabilityError("this kernel has no overlay file system", hint="sudo modprobe overlay")
     if error.errno == errno.EPERM:
         return CapabilityError(
-            f"this kernel ({os.uname().release}) refuses overlay in user namespaces; 5.11 and later allow it",
+            f"this kernel ({os.uname().release}) refuses overlay in user namespaces; 5.12 and later allow it",
             hint="use a newer kernel",
         )
     if error.errno == errno.ENOENT:

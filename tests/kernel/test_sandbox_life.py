@@ -88,3 +88,16 @@ def test_many_at_once(box):
     said = [process.communicate(timeout=120)[0] for process in entered]
     assert said == [f"{number}\n" for number in range(30)]
     assert box.leftovers() == []
+
+
+@pytest.mark.root
+def test_inside_a_container_whose_proc_is_partly_covered(box):
+    box.shell("true")
+    cover = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs covered /proc/bus; exec "$@"', "sh"]
+    words = [
+        *cover,
+        *box.command("sh", "-c", "id -u; readlink /proc/self/exe; ls /proc/bus; test -d /proc/1"),
+    ]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{box.uid}\n/bin/busybox\n"

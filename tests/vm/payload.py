@@ -30,6 +30,7 @@ def make_payload(directory: str) -> dict[str, str]:
     with open(f"{programs}/envforge", "w", encoding="ascii") as file:
         file.write("#!/usr/bin/python3\nfrom envforge.hot import main\nraise SystemExit(main())\n")
     os.chmod(f"{programs}/envforge", 0o755)
+    shutil.copy(shutil.which("busybox") or "/bin/busybox", f"{programs}/busybox")
     return {"site": site, "bin": programs}
 
 
