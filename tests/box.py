@@ -143,11 +143,11 @@ def main() -> int:
     """Enter the box of the command line; exits like the payload, or with ERROR and a message."""
     home, text, *command = sys.argv[1:]
     options = json.loads(text)
-    identity = detect(prefer=options.pop("prefer", None))
     project = Box(home, os.getuid(), "", list).project
     os.makedirs(project, exist_ok=True)
-    call_in_namespace(identity, make_store, f"{home}/store", identity.held)
     try:
+        identity = detect(prefer=options.pop("prefer", None))
+        call_in_namespace(identity, make_store, f"{home}/store", identity.held)
         plan = settle(plan_of(home, project, options, identity))
         return enter(plan, command, os.environ, cwd=plan.cwd)
     except perform.StaleError as error:

@@ -52,7 +52,7 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
         try:
             return _enter(plan, upper, Payload(command, environment, cwd, umask))
         finally:
-            uppers.remove(upper, plan["uppers"], plan["trash"], _delete)
+            _remove(plan, upper)
     finally:
         os.umask(umask)
         os.close(held)
@@ -74,6 +74,13 @@ def hold(plan: "Plan") -> int:
         os.close(held)
         raise StaleError(str(error)) from None
     return held
+
+
+def _remove(plan: "Plan", upper: uppers.Upper) -> None:
+    try:
+        uppers.remove(upper, plan["uppers"], plan["trash"], _delete)
+    except OSError as error:
+        say(f"left for a later run to clean: {plan['uppers']}/{upper.name} ({error})")
 
 
 def _delete(path: str) -> None:

@@ -60,8 +60,10 @@ def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]
 
     `delete` removes what the own uid may not: it gets a directory in the trash.
     """
-    _throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
-    os.close(upper.descriptor)
+    try:
+        _throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
+    finally:
+        os.close(upper.descriptor)
     sweep(uppers, trash, delete)
 
 
