@@ -35,9 +35,16 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
 
     return [
         option(
-            "-f", "--file", type=click.Path(), help="The spec. Default: the nearest envforge.toml upward."
+            "-f",
+            "--file",
+            type=click.Path(readable=False),
+            help="The spec. Default: the nearest envforge.toml upward.",
         ),
-        option("--store", type=click.Path(), help="The store's directory. Default: $XDG_DATA_HOME/envforge."),
+        option(
+            "--store",
+            type=click.Path(readable=False),
+            help="The store's directory. Default: $XDG_DATA_HOME/envforge.",
+        ),
         option("-q", "--quiet", is_flag=True, help="Say nothing but errors and what was asked for."),
         option("--verbose", is_flag=True, help="Tell every step."),
         option("--version", is_flag=True, is_eager=True, callback=_show_version, help="Print the version."),

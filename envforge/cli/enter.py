@@ -48,7 +48,9 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
     """,
 )
 @click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable.")
-@click.option("--env-file", "files", multiple=True, type=click.Path(), help="Set variables from a file.")
+@click.option(
+    "--env-file", "files", multiple=True, type=click.Path(readable=False), help="Set variables from a file."
+)
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
 @click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
 @click.option("-u", "--user", metavar="USER", help="self, root, or a user of the environment.")

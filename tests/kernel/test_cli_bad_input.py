@@ -208,3 +208,13 @@ def test_no_terminal_at_all(project):
 def test_files_of_options_that_are_not_there(project):
     assert "UsageError" in project.fail(125, "run", "--env-file", "none", "--", "true")
     assert "UsageError" in project.fail(125, "run", "-v", "./none:/x", "--", "true")
+
+
+def test_a_spec_that_may_not_be_read(project):
+    path = project.directory / "envforge.toml"
+    path.chmod(0)
+    if os.geteuid() == 0:
+        path.unlink()
+        path.symlink_to("nowhere")
+    told = project.fail(11, "build")
+    assert "envforge.toml" in told
