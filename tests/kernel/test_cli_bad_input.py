@@ -217,4 +217,4 @@ def test_a_spec_that_may_not_be_read(project):
         path.unlink()
         path.symlink_to("nowhere")
     told = project.fail(11, "build")
-    assert "envforge.toml" in told
+    assert "envforge.toml" in told or "nowhere" in told
