@@ -91,18 +91,25 @@ class Tree:
         """Say if the host lent the program."""
         return any(os.path.exists(f"{self.lower}/usr/{place}/{program}") for place in ("bin", "sbin"))
 
-    def run(self, command: Iterable[str], owners: Mapping[str, tuple[int, int]] = OWNERS) -> Outcome:
+    def run(
+        self, command: Iterable[str], owners: Mapping[str, tuple[int, int]] = OWNERS, *, before: str = ""
+    ) -> Outcome:
         """Run a command as the user's uid 0, supervised."""
-        return Outcome(**json.loads(self.drive(command, owners, check=True).stdout))
+        return Outcome(**json.loads(self.drive(command, owners, check=True, before=before).stdout))
 
     def drive(
-        self, command: Iterable[str], owners: Mapping[str, tuple[int, int]] = OWNERS, *, check: bool = False
+        self,
+        command: Iterable[str],
+        owners: Mapping[str, tuple[int, int]] = OWNERS,
+        *,
+        check: bool = False,
+        before: str = "",
     ) -> subprocess.CompletedProcess[str]:
-        """Run likewise; return how the process ended that called `run_supervised`."""
+        """Run likewise, after the code `before`; return how the process ended that called the supervisor."""
         environment = {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
         task = {"base": self.user.home, "lowers": [self.lower], "command": list(command)}
         task |= {"environment": environment, "owners": {path: list(owner) for path, owner in owners.items()}}
-        return self.user.run([sys.executable, "-c", _DRIVER], stdin=json.dumps(task), check=check)
+        return self.user.run([sys.executable, "-c", before + _DRIVER], stdin=json.dumps(task), check=check)
 
     def shell(self, script: str) -> list[str]:
         """Run a shell script that must end well; return its lines."""

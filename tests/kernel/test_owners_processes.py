@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import flat_tree as flat
 import pytest
 
 pytestmark = [pytest.mark.userns, pytest.mark.plain_user]
@@ -90,6 +91,36 @@ for number in (425, 463, 0x40000000 + 102):
     )
 
 
+def test_programs_of_32_bits(flat_tree):
+    """Calls of the i386 table, which the other filter of the sandbox may refuse: owners and ids."""
+    outcome = flat_tree.run([flat.interpreter(), "-c", _CALLS_OF_I386], before=_WITHOUT_THE_OTHER_FILTER)
+    assert outcome.output.splitlines() == ["0", "0 11 12", "0 6"]
+    assert outcome.owner("/x") == (11, 12)
+
+
+_WITHOUT_THE_OTHER_FILTER = """
+from envforge.sandbox import chroot
+chroot.syscalls.set_seccomp = lambda program: None
+"""
+_CALLS_OF_I386 = """
+import ctypes, mmap, os, struct
+# push rbx; mov eax, edi; mov ebx, esi; xchg ecx, edx; int 0x80; pop rbx; cdqe; ret
+code = bytes.fromhex("53 89f8 89f3 87d1 cd80 5b 4898 c3")
+MAP_32BIT = 0x40
+def memory(flags=0):
+    return mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | flags, 7)
+page, low = memory(), memory(MAP_32BIT)
+address = lambda buffer: ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+page.write(code)
+call = ctypes.CFUNCTYPE(*[ctypes.c_long] * 5)(address(page))
+os.close(os.open("/x", os.O_CREAT, 0o644))
+low.write(b"/x\\0")
+print(call(212, address(low), 11, 12), flush=True)
+print(call(195, address(low), address(low) + 64, 0), *struct.unpack_from("<II", low, 64 + 24), flush=True)
+print(call(213, 6, 0, 0), call(199, 0, 0, 0), flush=True)
+"""
+
+
 def test_long_and_broken_names(flat_tree):
     assert flat_tree.lines("""
 page = ctypes.create_string_buffer(3 * 4096); start = (ctypes.addressof(page) + 4095) & ~4095
@@ -99,6 +130,25 @@ print(told(os.chown, "x" * 5000, 1, 1), told(os.stat, "x" * 300), told(os.stat, 
 print(libc.chown(ctypes.c_void_p(8), 1, 1), errno.errorcode[ctypes.get_errno()])
 os.mkdir("odd \\udcff\\n"); os.chown("odd \\udcff\\n", 3, 4); print(seen("odd \\udcff\\n"))
 """) == ["0 5:6 100644", "ENAMETOOLONG ENAMETOOLONG ENOENT ENOENT", "-1 EFAULT", "3:4 40755"]
+
+
+def test_a_second_listener_is_refused_with_advice(flat_tree):
+    """The kernel allows one listener in a chain of filters; some container managers have it."""
+    ended = flat_tree.drive(["true"], before=_LISTEN)
+    assert ended.returncode != 0
+    assert "listens for system calls already" in ended.stderr
+
+
+_LISTEN = """
+import ctypes
+program = bytes.fromhex("0600000000 00ff7f".replace(" ", ""))
+buffer = ctypes.create_string_buffer(program, 8)
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.syscall(317, 1, 8, ctypes.byref(Program(1, ctypes.addressof(buffer)))) >= 0
+"""
 
 
 def test_programs_are_killed_and_the_build_fails_when_the_supervisor_dies(flat_tree):

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import os
 from struct import Struct
 
 from envforge.errors import CapabilityError
@@ -71,8 +72,10 @@ def write(pid: int, address: int, data: bytes) -> int:
 
 
 def _check_allowed() -> None:
-    if ctypes.get_errno() == errno.EPERM:
+    """Raise CapabilityError unless it is the program's own fault: silence would mean wrong owners."""
+    number = ctypes.get_errno()
+    if number not in {errno.EFAULT, errno.ESRCH}:
         raise CapabilityError(
-            "this system forbids to read the memory of one's own programs, so owners cannot be kept",
-            hint="sysctl kernel.yama.ptrace_scope=1, or a subordinate id range for this user",
+            f"the memory of own programs cannot be read here ({os.strerror(number)}), so owners are not kept",
+            hint="sudo sysctl -w kernel.yama.ptrace_scope=1, or get a subordinate id range for this user",
         )

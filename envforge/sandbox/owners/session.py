@@ -35,7 +35,7 @@ class Session:
     @classmethod
     def enter(cls, upper: str, listener: int, mounts: int) -> "Session":
         """Move this process into the tree: its mounts and its root, but neither its pids nor its network."""
-        processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+        processes = _open_processes()
         upper_directory = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -84,6 +84,21 @@ class Session:
             owned = self.world.attributes.find()
             if owned is not None and not owned.is_plain:
                 yield path, _owner(owned)
+
+
+def _open_processes() -> int:
+    """Return the /proc that numbers processes as the listener does."""
+    processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    try:
+        own = os.readlink("self", dir_fd=processes)
+    except OSError:
+        own = "missing"
+    if own != str(os.getpid()):
+        raise CapabilityError(
+            f"/proc is not that of the own processes (its `self` is {own})",
+            hint="mount -t proc proc /proc",
+        )
+    return processes
 
 
 def _owner(owned: Owned) -> Owner:
