@@ -99,13 +99,16 @@ def _run_scripts(
 
 
 def _true_owners(site: Site, below: Sequence[Made]) -> dict[bytes, Owner]:
-    """Return the paths of the lower layers that do not belong to root, by their listings."""
+    """Return what the disk cannot hold of the lower layers: other owners than root, devices, ACLs."""
     listings = [listing.load(layers.read_listing(site.store, site.held, made.layer.digest)) for made in below]
-    return {
-        path: Owner(entry.uid, entry.gid)
-        for path, entry in merged(listings).items()
-        if entry.uid or entry.gid
-    }
+    owners = ((path, _true_owner(entry)) for path, entry in merged(listings).items())
+    return {path: owner for path, owner in owners if owner != Owner()}
+
+
+def _true_owner(entry: Entry) -> Owner:
+    acls = tuple((name, value) for name, value in entry.xattrs if name.startswith(b"system.posix_acl_"))
+    device_type = entry.type if entry.device else None
+    return Owner(entry.uid, entry.gid, type=device_type, device=entry.device, xattrs=acls)
 
 
 def _check_configured(upper: str, log: str) -> None:
