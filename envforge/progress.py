@@ -65,9 +65,13 @@ class Meter:
         return self.bytes / passed_s if self.bytes and passed_s > PATIENCE_S else None
 
     def share(self) -> float | None:
-        """Return how much is done, 0 to 1, of what lags behind; None where no total is known."""
+        """Return how much is done, 0 to 1, None where no total is known.
+
+        The mean of bytes and items: bytes come first and items follow, so each alone would mislead.
+        """
         pairs = ((self.bytes, self.total_bytes), (self.items, self.total_items))
-        return min((min(1.0, done / total) for done, total in pairs if total), default=None)
+        shares = [min(1.0, done / total) for done, total in pairs if total]
+        return sum(shares) / len(shares) if shares else None
 
     def left_s(self, now_s: float) -> float | None:
         """Return the seconds left at the stage's own pace, None while it is too early to say."""

@@ -63,8 +63,8 @@ def test_a_stage_without_totals_says_what_was_done():
     assert describe(Meter("configuring", None, None, 0), 9, 80) == "configuring"
 
 
-def test_what_lags_behind_decides():
-    assert Meter("unpacking", 100, 10, 0, bytes=100, items=4).share() == 0.4
+def test_bytes_and_items_count_alike():
+    assert Meter("unpacking", 100, 10, 0, bytes=100, items=4).share() == 0.7
     assert Meter("unpacking", None, None, 0, bytes=100).share() is None
 
 
