@@ -75,20 +75,21 @@ def closure_key(lock: ArchitectureLock) -> str:
 
 
 def save(store: Store, environment: Environment) -> None:
-    """Describe the environment in the store."""
+    """Describe the environment in the store.
+
+    A file that says the same already stays: its very inode is what running sandboxes hold against gc.
+    """
     path = store.environment(environment.digest)
-    records.write(
-        store,
-        path,
-        {
-            "digest": environment.digest,
-            "layers": [
-                {"name": layer.name, "key": layer.key, "digest": layer.digest} for layer in environment.layers
-            ],
-            "runtime": dict(environment.runtime),
-            "closure": environment.closure,
-        },
-    )
+    document = {
+        "digest": environment.digest,
+        "layers": [
+            {"name": layer.name, "key": layer.key, "digest": layer.digest} for layer in environment.layers
+        ],
+        "runtime": dict(environment.runtime),
+        "closure": environment.closure,
+    }
+    if records.read(path) != {"format": records.FORMAT, **document}:
+        records.write(store, path, document)
 
 
 def load(store: Store, digest: str) -> Environment:
