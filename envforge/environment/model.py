@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from envforge.digest import Canonical, digest_of
+from envforge.digest import Canonical, canonical_json, digest_of
 from envforge.errors import NotFoundError
 from envforge.lock.model import ArchitectureLock
 from envforge.recipe.model import FORMAT as RECIPE_FORMAT
@@ -88,7 +88,8 @@ def save(store: Store, environment: Environment) -> None:
         "runtime": dict(environment.runtime),
         "closure": environment.closure,
     }
-    if records.read(path) != {"format": records.FORMAT, **document}:
+    known = records.read(path)
+    if known is None or canonical_json(known) != canonical_json({"format": records.FORMAT, **document}):
         records.write(store, path, document)
 
 
