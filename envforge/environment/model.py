@@ -80,7 +80,7 @@ def save(store: Store, environment: Environment) -> None:
     A file that says the same already stays: its very inode is what running sandboxes hold against gc.
     """
     path = store.environment(environment.digest)
-    document = {
+    document: dict[str, Canonical] = {
         "digest": environment.digest,
         "layers": [
             {"name": layer.name, "key": layer.key, "digest": layer.digest} for layer in environment.layers
