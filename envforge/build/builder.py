@@ -83,7 +83,7 @@ def _begin(crew: _Crew, lock: ArchitectureLock) -> None:
     unfetched = {name for name in missing if not obtain.has_blob(site.store, work.packages[name])}
     if missing:
         total = sum(work.packages[name].size for name in unfetched)
-        crew.progress.stage("Fetching and unpacking", total_bytes=total or None, total_items=len(missing))
+        crew.progress.stage("fetching and unpacking", total_bytes=total or None, total_items=len(missing))
     for name in missing:
         package = work.packages[name]
         if name in unfetched:
@@ -105,6 +105,8 @@ def _take(crew: _Crew, kind: str, name: str, result: Any) -> None:
     elif kind == "unpack":
         crew.work.facts[name] = result
         crew.progress.advance(items=1, label=name)
+        if crew.work.facts.keys() == crew.work.packages.keys():
+            crew.progress.stage("configuring")
     else:
         crew.work.made[name] = result
         _tell(crew, result)
