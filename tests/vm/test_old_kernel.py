@@ -1,10 +1,14 @@
 """Debian 12's own kernel, older than that of most test machines: what breaks there breaks for users."""
 
 import hashlib
+import json
 import os
+import re
+import shlex
 
 import harness
 import pytest
+from commandline import CommandLine
 from harness import Machine, make_machine, run_in_vm
 from payload import INSTALL, make_payload
 
@@ -12,6 +16,14 @@ pytestmark = pytest.mark.vm
 
 _PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _TESTS = {"tests": f"{_PROJECT}/tests", "pyproject.toml": f"{_PROJECT}/pyproject.toml"}
+_SPEC = """
+name = "guest"
+
+[debian]
+suite = "bookworm"
+packages = ["hello"]
+pockets = []
+"""
 _USERS = """
 useradd --create-home -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 single
 touch /etc/subuid /etc/subgid
@@ -55,3 +67,46 @@ exit $status
     code, output = run_in_vm(machine, script, payload | _TESTS, timeout_s=900)
     assert code == 0, output
     assert output.count(" passed") == 2, output
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory) -> tuple[CommandLine, str]:
+    """Build a project here, as root; return it and its environment's digest."""
+    top = tmp_path_factory.mktemp("locked")
+    line = CommandLine(top / "project", top / "store", top / "home")
+    line.directory.mkdir()
+    line.home.mkdir()
+    (line.directory / "envforge.toml").write_text(_SPEC)
+    return line, json.loads(line.succeed("build", "--json"))["environment"]
+
+
+@pytest.mark.archive
+@pytest.mark.parametrize("user", ["single", "ranges"])
+def test_plain_user_builds_and_enters_an_environment(machine, payload, locked, user):
+    """The same digest as root's here, from the fetched archives alone; then files are removed."""
+    line, digest = locked
+    store = str(line.store)
+    files = {
+        "project": str(line.directory),
+        "store/blobs": f"{store}/blobs",
+        "store/format": f"{store}/format",
+    }
+    commands = """
+envforge build --frozen --json >built || exit 4
+grep environment built
+envforge run -- sh -c 'rm -r /usr/share/doc/hello && test ! -e /usr/share/doc/hello && hello' || exit 5
+envforge run -- sh -c 'touch mine && mkdir -p /opt/new && test -e /usr/share/doc/hello' || exit 6
+test "$(stat -c %U mine)" = "$(id -un)" || exit 7
+"""
+    script = f"""
+{INSTALL} true || exit 3
+{_USERS}
+export USER={user} HOME=/home/{user} XDG_DATA_HOME=/home/{user}/data
+mkdir -p $XDG_DATA_HOME && cp -a store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
+chown -R {user}: $HOME && chmod 700 $XDG_DATA_HOME/envforge && cd $HOME/project
+runuser -u {user} -- sh -c {shlex.quote(commands)}
+"""
+    code, output = run_in_vm(machine, script, payload | files, timeout_s=900)
+    assert code == 0, output
+    assert re.search(r"sha256:[0-9a-f]{64}", output)[0] == digest
+    assert "Hello, world!" in output
