@@ -104,6 +104,8 @@ def make_store(store: str, held: str) -> None:
     for name in ("hosts", "owned", "not-executable"):
         with open(f"{root}/etc/{name}", "w", encoding="ascii") as file:
             file.write(f"{name} of the layer\n")
+    shutil.copy(shutil.which("id") or "/usr/bin/id", f"{root}/opt/set-id")
+    os.chmod(f"{root}/opt/set-id", 0o6755)
     if held != "flat":
         os.chown(root + OWNED[0], *OWNED[1:])
     for name in ("uppers", "trash", "environments"):

@@ -51,15 +51,26 @@ def spec(project: CommandLine) -> str:
     return (project.directory / "envforge.toml").read_text()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("root", marks=pytest.mark.root),
-        pytest.param("ranges", marks=pytest.mark.ranges),
-        pytest.param("single", marks=pytest.mark.plain_user),
-    ]
-)
+ROOT = pytest.param("root", marks=pytest.mark.root)
+RANGES = pytest.param("ranges", marks=pytest.mark.ranges)
+SINGLE_ID = pytest.param("single", marks=pytest.mark.plain_user)
+
+
+@pytest.fixture(params=[ROOT, RANGES, SINGLE_ID])
 def box(request: pytest.FixtureRequest) -> Box:
     """A box of each kind of user in turn."""
+    return request.getfixturevalue(f"{request.param}_box")
+
+
+@pytest.fixture(params=[ROOT, RANGES])
+def several_ids_box(request: pytest.FixtureRequest) -> Box:
+    """A box of each kind of user that has several ids."""
+    return request.getfixturevalue(f"{request.param}_box")
+
+
+@pytest.fixture(params=[RANGES, SINGLE_ID])
+def plain_box(request: pytest.FixtureRequest) -> Box:
+    """A box of each kind of unprivileged user."""
     return request.getfixturevalue(f"{request.param}_box")
 
 

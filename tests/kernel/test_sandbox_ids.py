@@ -33,18 +33,16 @@ def test_root_inside_is_the_user_outside(box):
     assert owner(f"{box.project}/made") == (box.uid, os.stat(box.home).st_gid)
 
 
-@pytest.mark.parametrize("kind", ["root", "ranges"])
-def test_root_inside_gives_files_away(kind, request):
-    box = request.getfixturevalue(f"{kind}_box")
+def test_root_inside_gives_files_away(several_ids_box):
+    box = several_ids_box
     account = ["root", 0, 0, []]
     said = box.shell("touch /a; chown 33:34 /a; chmod 4755 /a; stat -c '%u %g %a' /a", account=account)
     assert said == "33 34 4755\n"
     assert box.leftovers() == []
 
 
-@pytest.mark.parametrize("kind", ["root", "ranges"])
-def test_a_named_user_is_just_that_user(kind, request):
-    box = request.getfixturevalue(f"{kind}_box")
+def test_a_named_user_is_just_that_user(several_ids_box):
+    box = several_ids_box
     said = box.shell(
         "id -u; id -g; id -G; touch /tmp/a; stat -c '%u %g' /tmp/a", account=["five", 5, 6, [6, 7]]
     )
@@ -61,6 +59,7 @@ def test_a_named_user_takes_more_than_one_id(single_box):
     assert "usermod --add-subuids" in refused.stderr
 
 
+@pytest.mark.root
 def test_the_real_root_is_nobody_inside(root_box):
     said = root_box.shell("cat /proc/self/uid_map; stat -c %u /proc/sys /sys", account=["root", 0, 0, []])
     first = int(said.split()[1])
@@ -68,10 +67,12 @@ def test_the_real_root_is_nobody_inside(root_box):
     assert said.split()[3:] == ["65534", "65534"]
 
 
+@pytest.mark.root
 def test_supplementary_groups_do_not_follow_root_inside(root_box):
     assert root_box.shell("grep Groups /proc/self/status").split() == ["Groups:"]
 
 
+@pytest.mark.root
 def test_a_layer_of_root_is_entered_with_the_full_map_where_it_must_be(root_box):
     said = root_box.shell("cat /proc/self/uid_map; touch made", idmapped=False)
     assert said.split()[:2] == ["0", "0"]
@@ -88,5 +89,6 @@ def test_a_layer_of_root_is_entered_with_the_full_map_where_it_must_be(root_box)
     assert "not permitted" in refused.stderr
 
 
+@pytest.mark.root
 def test_pipes_of_root_can_be_opened_by_name(root_box):
     assert root_box.shell("echo hi >/dev/stdout; cat /dev/stdin", stdin="through") == "hi\nthrough"

@@ -66,6 +66,7 @@ def test_a_killed_parent_takes_everything_along_and_the_next_one_cleans_up(box):
     assert box.leftovers() == []
 
 
+@pytest.mark.root
 def test_a_killed_init_ends_all(root_box):
     mark = f"96{os.getpid()}"
     process = subprocess.Popen(root_box.command("sleep", mark), stderr=subprocess.PIPE)

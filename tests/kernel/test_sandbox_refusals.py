@@ -32,6 +32,7 @@ def test_a_user_namespace_of_another_tool_is_no_obstacle(single_box):
     assert (entered.returncode, entered.stdout) == (0, "0\n")
 
 
+@pytest.mark.ranges
 def test_without_new_privileges_a_range_user_has_a_single_id(ranges_box):
     words = ranges_box.words(["setpriv", "--no-new-privs"])
     entered = enter([*words, *ranges_box.command("cat", "/proc/self/uid_map")[len(ranges_box.words([])) :]])

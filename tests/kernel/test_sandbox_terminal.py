@@ -42,9 +42,8 @@ def test_ctrl_c_ends_the_command_and_not_the_callers_shell(screen):
     screen.wait_for("isig")
 
 
-@pytest.mark.parametrize("kind", ["ranges", "single"])
-def test_ctrl_z_stops_a_command_as_a_job_of_the_callers_shell(kind, request):
-    box = request.getfixturevalue(f"{kind}_box")
+def test_ctrl_z_stops_a_command_as_a_job_of_the_callers_shell(plain_box):
+    box = plain_box
     box.shell("true")
     mark = f"92{os.getpid()}"
     with Screen(box) as screen:
@@ -94,6 +93,7 @@ def test_a_resized_terminal_is_noticed_inside(screen):
     screen.wait_for("50 20")
 
 
+@pytest.mark.root
 def test_a_killed_parent_leaves_the_terminal_as_it_was(root_box):
     root_box.shell("true")
     mark = f"90{os.getpid()}"
