@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from envforge.build import obtain
+from envforge.build import decoder, obtain
 from envforge.build.layer import Built, Made
 from envforge.build.site import Site
 from envforge.build.work import Work, begin
@@ -84,6 +84,8 @@ def _begin(crew: _Crew, lock: ArchitectureLock) -> None:
     if missing:
         total = sum(work.packages[name].size for name in unfetched)
         crew.progress.stage("fetching and unpacking", total_bytes=total or None, total_items=len(missing))
+    if unfetched and decoder.is_missing(site.store, lock.architecture):
+        crew.fetchers.submit(("decoder", ""), decoder.obtain, site.store, site.config, lock.architecture)
     for name in missing:
         package = work.packages[name]
         if name in unfetched:
@@ -107,7 +109,7 @@ def _take(crew: _Crew, kind: str, name: str, result: Any) -> None:
         crew.progress.advance(items=1, label=name)
         if crew.work.facts.keys() == crew.work.packages.keys():
             crew.progress.stage("configuring")
-    else:
+    elif kind == "make":
         crew.work.made[name] = result
         _tell(crew, result)
 

@@ -2,7 +2,6 @@
 
 import glob
 import os
-from functools import cache
 from typing import Final
 
 from envforge.build.workers import Report
@@ -18,6 +17,8 @@ from envforge.store import blobs, locks
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 
+_tried: Final[set[str]] = set()
+"""The decoders that this process has looked at."""
 _open_fetchers: Final[dict[Config, Fetcher]] = {}
 """The connections of this worker process, kept between its jobs."""
 
@@ -64,12 +65,13 @@ def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage
         return facts
 
 
-@cache
 def _choose_decoder(store: Store) -> None:
-    """Decode with the resolver's own liblzma where the store has one: often newer than the host's."""
-    path = xz.fast_library(sorted(glob.glob(f"{glob.escape(store.path)}/tools/apt-*"), reverse=True))
-    if path is not None:
-        xz.use_library(path)
+    """Decode with the newest liblzma among the store's tools, if it is newer than the one in use."""
+    for tool in ("liblzma-*", "apt-*"):
+        path = xz.fast_library(sorted(glob.glob(f"{glob.escape(store.path)}/tools/{tool}"), reverse=True))
+        if path is not None and path not in _tried:
+            _tried.add(path)
+            xz.use_library(path)
 
 
 def has_blob(store: Store, package: LockedPackage) -> bool:
