@@ -9,21 +9,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 from attrs import define
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.live import Live
+from envforge.units import duration_text, size_text
 
 PLAIN_INTERVAL_S: Final = 5.0
 """A line this often is enough for a log."""
 LIVE_INTERVAL_S: Final = 0.1
 PATIENCE_S: Final = 0.15
-"""What is over by then is never drawn, and does not pay for loading rich."""
+"""What is over by then is never drawn."""
 _BAR_WIDTH: Final = 30
 _BAR_MIN_WIDTH: Final = 10
+_COLUMNS: Final = 80
+# ECMA-48 control sequences: to the first column and erase to the end of the line; styles.
+_ERASE: Final = "\r\x1b[K"
+_PLAIN, _BOLD, _GREEN, _GREY = "\x1b[0m", "\x1b[1m", "\x1b[32m", "\x1b[90m"
 
 
 class Progress(Protocol):
@@ -79,28 +81,6 @@ class Meter:
         if not share or share >= 1 or passed_s < 1:
             return None
         return passed_s * (1 - share) / share
-
-
-def size_text(size_bytes: float) -> str:
-    """Return a size as people read it: three digits and a decimal unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 999.5 or unit == "GB":
-            digits = 0 if unit == "B" or size_bytes >= 99.5 else 1
-            return f"{size_bytes:.{digits}f} {unit}"
-        size_bytes /= 1000
-    raise AssertionError
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as people read it: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    if whole < 6000:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 def _amounts(meter: Meter) -> Iterator[str]:
@@ -255,79 +235,68 @@ class PlainProgress(_Metered):
 
 
 class LiveProgress(_Metered):
-    """One line that is drawn over and over, for terminals of any width. Loads rich when it first draws."""
+    """One line that is drawn over and over, for terminals of any width.
+
+    Every picture leaves the terminal as it was but for that line: whoever draws may be killed at any moment,
+    and the process that waits for it then cleans up.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._live: Live | None = None
         self._born_s = time.monotonic()
+        self._coloured = not os.environ.get("NO_COLOR")
+        utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        self._stroke = "━" if utf8 else "="
 
     def _begin(self, meter: Meter) -> None:
-        self._draw(meter.started_s)
+        self._show(meter, "")
 
     def _show(self, meter: Meter, label: str) -> None:
-        del meter, label
+        del label
         now_s = time.monotonic()
-        if now_s - self._shown_s >= LIVE_INTERVAL_S:
-            self._draw(now_s)
+        if now_s - self._born_s >= PATIENCE_S and now_s - self._shown_s >= LIVE_INTERVAL_S:
+            self._shown_s = now_s
+            self._write(f"{_ERASE}{self._picture(meter, now_s)}")
 
-    def _draw(self, now_s: float) -> None:
-        if now_s - self._born_s < PATIENCE_S:
-            return
-        self._shown_s = now_s
-        if self._live is None:
-            self._live = self._start()
-        self._live.refresh()
+    def _picture(self, meter: Meter, now_s: float) -> str:
+        width = _columns(self._stream) - 1  # the last column would wrap on some terminals
+        line = describe(meter, now_s, width)
+        bar = self._bar(meter.share(), width - len(line) - 2)
+        name = line[: len(meter.name)]
+        return f"{bar}{self._styled(name, _BOLD)}{line[len(name) :]}"
 
-    def _start(self) -> "Live":
-        from rich.console import Console  # noqa: PLC0415 (loaded when there is something to draw)
-        from rich.live import Live  # noqa: PLC0415
-
-        console = Console(file=self._stream, highlight=False, soft_wrap=False)
-        live = Live(
-            console=console,
-            auto_refresh=False,  # a thread of its own would be forked with the builds
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            get_renderable=self._picture,
-        )
-        live.start()
-        return live
-
-    def _picture(self) -> "RenderableType":
-        from rich.text import Text  # noqa: PLC0415 (see _start)
-
-        meter, live = self._meter, self._live
-        if meter is None or live is None:
-            return Text("")
-        width = live.console.width - 1
-        line = describe(meter, time.monotonic(), width)
-        bar = self._bar(live, meter.share(), width - len(line) - 2)
-        return Text.assemble(
-            *bar, (meter.name, "bold"), line[len(meter.name) :], no_wrap=True, overflow="crop"
-        )
-
-    @staticmethod
-    def _bar(live: "Live", share: float | None, room: int) -> list[tuple[str, str]]:
+    def _bar(self, share: float | None, room: int) -> str:
         if share is None or room < _BAR_MIN_WIDTH:
-            return []
+            return ""
         columns = min(_BAR_WIDTH, room)
         full = round(columns * share)
-        stroke = "━" if live.console.encoding == "utf-8" else "="
-        rest = " " if live.console.no_color else stroke
-        return [(stroke * full, "green"), (rest * (columns - full), "bright_black"), ("  ", "")]
+        rest = (
+            self._styled(self._stroke * (columns - full), _GREY) if self._coloured else " " * (columns - full)
+        )
+        return f"{self._styled(self._stroke * full, _GREEN)}{rest}  "
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"{style}{text}{_PLAIN}" if self._coloured and text else text
 
     def _print(self, text: str) -> None:
-        if self._live is None:
-            super()._print(text)
-        else:
-            self._live.console.print(text, markup=False, soft_wrap=True)
+        self._write(f"{_ERASE}{text}\n")
+        self._shown_s = 0.0
 
     def _end(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._write(_ERASE)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    """Return the terminal's width; $COLUMNS comes first, as everywhere."""
+    said = os.environ.get("COLUMNS", "")
+    try:
+        return int(said) if said.isdecimal() else os.get_terminal_size(stream.fileno()).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
 
 
 def choose(stream: TextIO, *, quiet: bool = False, verbose: bool = False) -> Progress:

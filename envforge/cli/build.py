@@ -8,7 +8,7 @@ from envforge.cli.command import Command, json_option
 from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
-from envforge.progress import duration_text, size_text
+from envforge.units import duration_text, size_text
 
 if TYPE_CHECKING:
     from envforge.api import BuildResult, BuiltLayer

@@ -10,10 +10,10 @@ from attrs import field, frozen
 
 from envforge.config import load
 from envforge.errors import EnvforgeError
-from envforge.progress import size_text
 from envforge.sandbox import probe
 from envforge.sandbox.advice import read_sysctl
 from envforge.sandbox.identity import Identity, detect
+from envforge.units import size_text
 
 WELL: Final = "well"
 NOTE: Final = "note"

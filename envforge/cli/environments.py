@@ -9,7 +9,7 @@ from envforge.cli.build import layer_as_json
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text, timestamp
 from envforge.cli.settings import Settings, pass_settings
-from envforge.progress import size_text
+from envforge.units import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

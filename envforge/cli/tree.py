@@ -10,7 +10,7 @@ from envforge.cli.build import layer_as_json
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
-from envforge.progress import size_text
+from envforge.units import size_text
 
 if TYPE_CHECKING:
     from envforge.api import EnvironmentDetails

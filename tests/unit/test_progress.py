@@ -13,9 +13,8 @@ from envforge.progress import (
     PlainProgress,
     choose,
     describe,
-    duration_text,
-    size_text,
 )
+from envforge.units import duration_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -160,7 +159,8 @@ def test_a_live_line_draws_a_bar_and_gives_the_terminal_back(monkeypatch):
     assert "━" in written
     assert "5/10" in written
     assert "[bold] is kept" in written
-    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+    assert written.endswith("\r\x1b[K")
+    assert "\x1b[?25l" not in written  # a cursor that is hidden stays hidden when we are killed
 
 
 def test_a_live_line_fits_20_columns_and_keeps_no_color(monkeypatch):
@@ -178,4 +178,4 @@ def test_what_is_over_at_once_is_not_drawn(monkeypatch):
         progress.done()
         progress.message("end")
 
-    assert on_a_terminal(80, monkeypatch, quick_work).split() == ["end"]
+    assert on_a_terminal(80, monkeypatch, quick_work).replace("\r\x1b[K", "").split() == ["end"]
