@@ -85,6 +85,7 @@ def only_spec_errors(data: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_any_bytes_give_a_spec_or_a_spec_error(data: bytes):
     only_spec_errors(data)
 
@@ -94,11 +95,13 @@ def test_any_bytes_give_a_spec_or_a_spec_error(data: bytes):
 @example("[" * 5000)
 @example("a={" * 900)
 @example("[[x]]\n[x]\n")
+@settings(deadline=None)
 def test_anything_like_toml_gives_a_spec_or_a_spec_error(text: str):
     only_spec_errors(text.encode("utf-8", "surrogatepass"))
 
 
 @given(documents)
+@settings(deadline=None)
 def test_any_document_gives_a_spec_or_a_spec_error(document: dict):
     only_spec_errors(tomli_w.dumps(document).encode())
 
@@ -115,7 +118,7 @@ def leaves(value: object, path: Path = ()):
 
 
 @given(documents)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_the_scanner_finds_every_value_where_it_stands(document: dict):
     text = tomli_w.dumps(document)
     places = scan(text)
@@ -131,6 +134,7 @@ def test_the_scanner_finds_every_value_where_it_stands(document: dict):
 
 
 @given(toml_like)
+@settings(deadline=None)
 def test_the_scanner_ends_on_any_text(text: str):
     scan(text)
 
@@ -166,7 +170,7 @@ def comments(text: str) -> list[str]:
 
 
 @given(specs(), package_names, st.sampled_from(["", "=1.*"]))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_adding_keeps_everything_else(spec: tuple[str, list[str]], name: str, pin: str):
     text, packages = spec
     edited = add_packages(text, [name + pin])
@@ -181,7 +185,7 @@ def test_adding_keeps_everything_else(spec: tuple[str, list[str]], name: str, pi
 
 
 @given(specs(), st.integers(0, 3))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_removing_keeps_everything_else(spec: tuple[str, list[str]], index: int):
     text, packages = spec
     if index >= len(packages):
@@ -199,6 +203,7 @@ def without_list(text: str) -> tuple[str, str]:
 
 
 @given(st.text(max_size=80))
+@settings(deadline=None)
 def test_a_slug_is_a_name(text: str):
     assert NAME.problem(slug(text)) == ""
 
@@ -211,6 +216,7 @@ def test_a_slug_is_a_name(text: str):
         st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
     ),
 )
+@settings(deadline=None)
 def test_written_says_the_same_spec(suite: str, packages: list[str], variables: dict[str, str]):
     document = {"name": "x", "debian": {"suite": suite, "packages": packages}, "variables": variables}
     spec = parse(tomli_w.dumps(document).encode(), "f")
@@ -244,6 +250,7 @@ contents = st.lists(st.sampled_from(PROJECT_WORDS) | st.text(max_size=5), max_si
 
 
 @given(st.dictionaries(st.sampled_from(PROJECT_FILES), contents, max_size=4))
+@settings(deadline=None)
 def test_a_proposal_parses_whatever_lies_there(files: dict[str, str]):
     with tempfile.TemporaryDirectory() as directory:
         for name, text in files.items():
