@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sysconfig
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -66,8 +67,10 @@ class CommandLine:
         assert "Traceback" not in result.stderr, told
         return result.stderr
 
-    def on_terminal(self, *arguments: str, columns: int = 80, typed: str = "") -> tuple[int, str]:
-        """Run it on a terminal of that width, and return its code and all that was shown."""
+    def on_terminal(
+        self, *arguments: str, columns: int = 80, typed: str = "", after_s: float = 0
+    ) -> tuple[int, str]:
+        """Run it on a terminal, type something after a while, return its code and what was shown."""
         pid, master = pty.fork()
         if pid == 0:
             os.chdir(self.directory)
@@ -76,6 +79,7 @@ class CommandLine:
                 ["sh", "-c", f'stty cols {columns}; exec "$@"', "sh", *self.words(*arguments)],
                 {**self.variables(), "TERM": "xterm", **self.environment},
             )
+        time.sleep(after_s)
         os.write(master, typed.encode())
         shown = b""
         try:

@@ -191,6 +191,16 @@ def test_interrupted_builds_leave_a_good_store(project, tmp_path):
     assert not line.store.exists()
 
 
+def test_ctrl_c_leaves_a_clean_terminal(project, tmp_path):
+    line = CommandLine(project.directory, tmp_path / "store", project.home)
+    code, shown = line.on_terminal("build", typed="\x03", after_s=1.5)
+    assert code == 130, shown
+    assert "Traceback" not in shown
+    assert shown.endswith("\r\x1b[K")
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
+    line.succeed("store", "destroy", "--yes")
+
+
 def test_no_terminal_at_all(project):
     result = subprocess.run(
         ["setsid", *project.words("run", "-it", "--", "hello")],
