@@ -23,6 +23,9 @@ from envforge.store.layout import open_store
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS_PASSED: Final = ("TERM", "COLORTERM", "LANG", "LC_*", "NO_COLOR")
+_SYSTEM_DIRECTORIES: Final = frozenset(
+    {"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
+)
 _SSH_SOCKET: Final = "/run/envforge/ssh-agent"
 
 
@@ -120,9 +123,8 @@ def _read_inside(roots: Sequence[str], path: str) -> str:
 def _mounts(project: Project, inside: Inside, options: RunOptions) -> Iterator[Mount]:
     """Yield what is mounted, in an order in which nothing covers what was mounted before."""
     yield from _system_files(inside)
-    home = _home(project, inside)
     yield from sorted(
-        [home, Mount(project.directory, project.directory), *_spec_mounts(project, inside)],
+        [*_home(project, inside), _project_directory(project), *_spec_mounts(project, inside)],
         key=lambda mount: mount.target.count("/"),
     )
     for source, target, read_only in options.volumes:
@@ -150,13 +152,29 @@ def _generated(text: str) -> str:
     return path
 
 
-def _home(project: Project, inside: Inside) -> Mount:
-    """Return the home: the host's, or the project's own, kept between runs."""
+def _project_directory(project: Project) -> Mount:
+    directory = project.directory
+    if directory in _SYSTEM_DIRECTORIES:
+        raise SpecError(
+            f"a project in {directory} would cover the environment's own {directory}",
+            hint="move the spec into a directory of its own",
+        )
+    return Mount(directory, directory)
+
+
+def _home(project: Project, inside: Inside) -> Iterator[Mount]:
+    """Yield the home: the host's, or the project's own, kept between runs.
+
+    A user of a package keeps the home that the environment has for it.
+    """
+    if inside.account is not None and inside.account.uid != 0:
+        return
     if project.spec.shell.home == "host":
-        return Mount(os.path.expanduser("~"), inside.user.home)
+        yield Mount(os.path.expanduser("~"), inside.user.home)
+        return
     path = f"{config.state_directory()}/homes/{generations.project_id(project.spec_path)}"
     os.makedirs(path, 0o700, exist_ok=True)
-    return Mount(path, inside.user.home)
+    yield Mount(path, inside.user.home)
 
 
 def _spec_mounts(project: Project, inside: Inside) -> Iterator[Mount]:

@@ -149,7 +149,8 @@ class Shell:
     """What `envforge shell` starts: a program and its arguments."""
 
     home: str = field(default="private", metadata=_key("home", choices=("private", "host")))
-    """`"private"`: a home directory of the project's own, kept between runs. `"host"`: your own home."""
+    """`"private"`: a home directory of the project's own, kept between runs. `"host"`: your own home. A user
+    of a package, such as `"postgres"`, has the home that the environment gives it."""
 
     user: str = field(default="self", metadata=_key("user", rule=grammar.USER))
     """`"self"`: your own user, and files that you make are yours outside too. `"root"`: user 0 inside, you
