@@ -34,17 +34,28 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
         name = f"{os.getpid():x}-{os.urandom(6).hex()}"
         path = f"{uppers}/{name}"
         os.mkdir(path, 0o700)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        flock(descriptor, LOCK_SH)
-        if is_at(descriptor, path):
+        descriptor = _lock(path)
+        if descriptor >= 0:
             break
-        os.close(descriptor)  # a sweep took it before it was locked
     for part in ("upper", "work"):
         os.mkdir(f"{path}/{part}", 0o755)
     if owner is not None:
         for part in ("upper", "work", "."):
             os.chown(f"{path}/{part}", *owner)
     return Upper(name, descriptor)
+
+
+def _lock(path: str) -> int:
+    """Return the locked descriptor of a new directory, -1 where a sweep was quicker than the lock."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+    flock(descriptor, LOCK_SH)
+    if is_at(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 def is_at(descriptor: int, path: str) -> bool:

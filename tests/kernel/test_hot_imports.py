@@ -23,6 +23,7 @@ ALLOWED = {
     "envforge.sandbox.perform",
     "envforge.sandbox.syscalls",
     "envforge.sandbox.uppers",
+    "errno",
     "fcntl",
     "xxhash",
     "xxhash._xxhash",

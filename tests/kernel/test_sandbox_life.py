@@ -83,11 +83,16 @@ def test_many_at_once(box):
     box.shell("true")
     script = 'echo "$0" >/etc/hosts; cat /etc/hosts'
     entered = [
-        subprocess.Popen(box.command("sh", "-c", script, str(number)), stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            box.command("sh", "-c", script, str(number)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for number in range(30)
     ]
-    said = [process.communicate(timeout=120)[0] for process in entered]
-    assert said == [f"{number}\n" for number in range(30)]
+    said = [process.communicate(timeout=120) for process in entered]
+    assert said == [(f"{number}\n", "") for number in range(30)]
     assert box.leftovers() == []
 
 

@@ -50,16 +50,28 @@ def test_what_may_not_be_removed_is_handed_over_from_the_trash(places, monkeypat
     assert os.path.isdir(handed[0])
 
 
-def test_a_lock_taken_between_making_and_locking_costs_the_name_only(places, monkeypatch):
+@pytest.mark.parametrize("moment", ["before it is opened", "before it is locked"])
+def test_a_sweep_that_is_quicker_than_the_lock_costs_the_name_only(places, monkeypatch, moment):
     taken = []
 
-    def race(descriptor, operation):
-        if operation == fcntl.LOCK_SH and not taken:
+    def take():
+        if not taken:
             taken.append(os.listdir(places[0])[0])
             os.rename(f"{places[0]}/{taken[0]}", f"{places[1]}/{taken[0]}")
+
+    def open_late(path, flags):
+        take()
+        return os_open(path, flags)
+
+    def lock_late(descriptor, operation):
+        take()
         fcntl.flock(descriptor, operation)
 
-    monkeypatch.setattr(uppers, "flock", race)
+    os_open = os.open
+    if moment == "before it is opened":
+        monkeypatch.setattr(os, "open", open_late)
+    else:
+        monkeypatch.setattr(uppers, "flock", lock_late)
     upper = uppers.make(places[0])
     assert upper.name != taken[0]
     assert os.path.isdir(f"{places[0]}/{upper.name}/work")
