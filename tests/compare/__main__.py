@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 
-from tests.compare.build import BuildFailedError, build_ours, build_theirs
+from tests.compare.build import BuildFailedError, build_ours, build_theirs, rename_host
 from tests.compare.differences import compare, split
 from tests.compare.sets import SETS, SUITES
 from tests.compare.tree import read_tree
@@ -26,9 +26,12 @@ def main() -> int:
         return 0 if report("the two trees", *options.trees, verbose=options.verbose) else 1
     if _INSIDE not in os.environ:
         os.environ[_INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "--mount", sys.executable, "-m", "tests.compare", *sys.argv[1:]])
+        os.execvp(
+            "unshare", ["unshare", "--mount", "--uts", sys.executable, "-m", "tests.compare", *sys.argv[1:]]
+        )
     well = True
     with tempfile.TemporaryDirectory(prefix="envforge-compare-", dir=options.directory) as directory:
+        rename_host(directory)
         for suite in options.suite or SUITES:
             for name in options.set or SETS:
                 well &= _compare_set(suite, name, directory, verbose=options.verbose)

@@ -29,6 +29,12 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(
         r"/etc/(hostname|resolv\.conf)", ("missing", "content", "type"), "the host's, bound in on entering"
     ),
+    Allowed(r"/etc/fstab", _GONE, "written by mmdebstrap itself"),
+    Allowed(
+        r"/var/lib/apt/extended_states",
+        ("missing", "content"),
+        "mmdebstrap marks nothing of the minimal system as installed automatically",
+    ),
     # Made at first start, never in a build.
     Allowed(r"/etc/machine-id|/var/lib/dbus/machine-id", ("missing", "content"), "identity of one machine"),
     Allowed(r"/var/lib/systemd/random-seed", _GONE, "a seed is never shared"),
@@ -38,7 +44,10 @@ ALLOWED: tuple[Allowed, ...] = (
         _GONE,
         "made at first start",
     ),
-    Allowed(r"/(etc|var/lib)/postgresql/\d+/main(/.*)?", _GONE, "clusters are made at first start"),
+    Allowed(r"/(etc|var/lib)/postgresql/\d+(/main(/.*)?)?", _GONE, "clusters are made at first start"),
+    Allowed(
+        r"/etc/apt/apt\.conf\.d/02autoremove-postgresql", _BYTES, "names the releases that have a cluster"
+    ),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),
     Allowed(r"/var/(run|lock)", ("mtime",), "made by base-files' postinst, with the time of the build"),
     # Written in another way, or not kept, so that two builds are equal.

@@ -6,16 +6,27 @@ Everything happens in a mount namespace of the process (see `__main__`), so that
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sysconfig
 
 from tests import mirror
 
 _ENVFORGE = f"{sysconfig.get_path('scripts')}/envforge"
+_HOST_NAME = "localhost"
 
 
 class BuildFailedError(Exception):
     """One of the tools failed; the message holds the end of what it said."""
+
+
+def rename_host(directory: str) -> None:
+    """Give the host the name that builds see, for this process only: packages write it into their files."""
+    socket.sethostname(_HOST_NAME)
+    with open(f"{directory}/hostname", "w", encoding="ascii") as file:
+        file.write(f"{_HOST_NAME}\n")
+    if os.path.exists("/etc/hostname"):
+        _run(["mount", "--bind", f"{directory}/hostname", "/etc/hostname"])
 
 
 def build_theirs(suite: str, packages: tuple[str, ...], target: str) -> None:
