@@ -126,8 +126,12 @@ def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Pr
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
     progress.adopt()
     clear_debris(site.store)
-    with reaching_disk(site.store):
-        made = builder.build_debian(site, part, progress)
+    try:
+        with reaching_disk(site.store):
+            made = builder.build_debian(site, part, progress)
+    except BaseException:
+        clear_debris(site.store)  # workers that were ended left theirs, and the disk may be full of it
+        raise
     progress.done()
     return made
 
