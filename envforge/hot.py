@@ -10,7 +10,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from signal import SIG_DFL, SIGCHLD, signal
     from typing import Any
+else:
+    from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`
 
 SPEC_NAME = "envforge.toml"
 _INTERRUPTED = 130
@@ -32,6 +35,7 @@ class Request:
 
 def main() -> int:
     """Run one command line; returns its exit code."""
+    signal(SIGCHLD, SIG_DFL)  # a caller that ignores it would keep the codes of all children from us
     try:
         code = _warm(sys.argv[1:])
     except KeyboardInterrupt:

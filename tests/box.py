@@ -7,6 +7,7 @@ it; tests run it as root or as another user through `Box`.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -144,6 +145,7 @@ def plan_of(box_home: str, project: str, options: dict[str, object], identity: I
 def main() -> int:
     """Enter the box of the command line; exits like the payload, or with ERROR and a message."""
     home, text, *command = sys.argv[1:]
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as hot.main does
     options = json.loads(text)
     project = Box(home, os.getuid(), "", list).project
     os.makedirs(project, exist_ok=True)

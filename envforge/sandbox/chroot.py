@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls
 from envforge.sandbox.capabilities import DEFAULT, SYS_ADMIN
+from envforge.sandbox.plan import with_parents
 
 _NAMESPACES = (
     syscalls.CLONE_NEWPID
@@ -124,7 +125,8 @@ class _Tree:
         names = [os.path.relpath(place, common) for place in places]
         lowers, rest = names[: len(self.lowers)], names[len(self.lowers) :]
         upper, work = rest or (None, None)
-        mounts.make_scratch(mounts.with_parents([*mounts.STANDARD, *mounts.parents(sources)]))
+        parents = [os.path.dirname(source.target) for source in sources]
+        mounts.make_scratch(with_parents([*mounts.STANDARD, *parents]))
         mounts.make_points(sources)
         options = mounts.overlay_options(lowers, upper, work, volatile=self.volatile)
         mounts.mount_overlay(options, read_only=upper is None)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from signal import (
         SIG_BLOCK,
         SIG_DFL,
+        SIG_IGN,
         SIG_SETMASK,
         SIGCHLD,
         SIGHUP,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         SIGUSR1,
         SIGUSR2,
         SIGXFSZ,
+        getsignal,
         pthread_sigmask,
         signal,
         sigwaitinfo,
@@ -31,6 +33,7 @@ else:
     from _signal import (
         SIG_BLOCK,
         SIG_DFL,
+        SIG_IGN,
         SIG_SETMASK,
         SIGCHLD,
         SIGHUP,
@@ -41,6 +44,7 @@ else:
         SIGUSR1,
         SIGUSR2,
         SIGXFSZ,
+        getsignal,
         pthread_sigmask,
         signal,
         sigwaitinfo,
@@ -63,8 +67,12 @@ def unblock(mask: "Iterable[int]") -> None:
 
 
 def restore(mask: "Iterable[int]") -> None:
-    """Give the payload the usual signals: Python ignores SIGPIPE and SIGXFSZ, which exec would keep."""
-    for number in (SIGPIPE, SIGXFSZ, SIGINT):
+    """Give the payload the usual signals: Python ignores SIGPIPE and SIGXFSZ, which exec would keep.
+
+    A SIGINT that the caller ignores (`&` in a script) stays ignored.
+    """
+    ours = (SIGPIPE, SIGXFSZ) if getsignal(SIGINT) == SIG_IGN else (SIGPIPE, SIGXFSZ, SIGINT)
+    for number in ours:
         signal(number, SIG_DFL)
     pthread_sigmask(SIG_SETMASK, mask)
 

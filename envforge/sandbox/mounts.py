@@ -142,21 +142,6 @@ def make_points(sources: "Iterable[Source]") -> None:
             continue  # the parent of another one
 
 
-def parents(sources: "Iterable[Source]") -> list[str]:
-    """Return the directories that hold the mount points of those sources."""
-    return [os.path.dirname(source.target) for source in sources]
-
-
-def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
-    """Return these absolute directories and all directories above them, parents first, without the root."""
-    found = set()
-    for path in paths:
-        while path not in ("/", "") and path not in found:
-            found.add(path)
-            path = os.path.dirname(path)  # noqa: PLW2901
-    return tuple(sorted(found))
-
-
 def overlay_options(
     lowers: "Sequence[str]", upper: str | None, work: str | None, *, volatile: bool = False
 ) -> bytes:

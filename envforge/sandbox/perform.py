@@ -43,6 +43,9 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
     kernel says no.
     """
     held = hold(plan)
+    if os.isatty(2):
+        for note in plan["notes"]:
+            say(f"note: {note}")
     umask = os.umask(0o022)
     try:
         try:

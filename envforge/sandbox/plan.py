@@ -5,7 +5,7 @@ decided before entering (id maps, flags, filter, masks) and leaves plain values 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
@@ -118,7 +118,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "idmapped": _is_idmapped(plan),
         "owner": (uid_map[0][1], gid_map[0][1]) if _is_idmapped(plan) else None,
         "payload_owner": _payload_owner(plan, uid_map, gid_map),
-        "skeleton": mounts.with_parents(
+        "skeleton": with_parents(
             [*mounts.STANDARD, *(os.path.dirname(mount.target) for mount in plan.mounts)]
         ),
         "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
@@ -231,6 +231,16 @@ def _payload_owner(plan: SandboxPlan, uid_map: Map, gid_map: Map) -> tuple[int, 
     """Return who the payload is outside."""
     uid, gid = (plan.user.uid, plan.user.gid) if plan.user != "self" else (0, 0)
     return uid_map[0][1] + min(uid, RANGE_IDS - 1), gid_map[0][1] + min(gid, RANGE_IDS - 1)
+
+
+def with_parents(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return these absolute directories and all directories above them, parents first, without the root."""
+    found = set()
+    for path in paths:
+        while path not in ("/", "") and path not in found:
+            found.add(path)
+            path = os.path.dirname(path)  # noqa: PLW2901
+    return tuple(sorted(found))
 
 
 def masks(binds: Sequence[Mount], private: Sequence[str]) -> tuple[str, ...]:

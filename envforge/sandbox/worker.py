@@ -56,8 +56,7 @@ def call_in_namespace(identity: Identity, function: Callable[P, T], *args: P.arg
     finally:
         for descriptor in (result_read, ready_read, go_write):
             os.close(descriptor)
-    _, status = os.waitpid(child, 0)
-    return cast("T", _unwrap(payload, status))
+    return cast("T", _unwrap(payload, _wait(child)))
 
 
 def _let_in(identity: Identity, child: int, ready: int, go: int) -> None:
@@ -140,6 +139,7 @@ def _serve(identity: Identity, ready: int, go: int, result: int, function: Calla
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if _enter(identity, ready, go):
             _send(result, _outcome(function))
             code = 0
@@ -198,7 +198,15 @@ def _read_all(descriptor: int) -> bytes:
 
 def _end(child: int) -> None:
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    _wait(child)
+
+
+def _wait(child: int) -> int:
+    """Return the child's wait status; 0 where this process ignores SIGCHLD, so that nobody knows it."""
+    try:
+        return os.waitpid(child, 0)[1]
+    except ChildProcessError:
+        return 0
 
 
 def _unwrap(payload: bytes, status: int) -> object:

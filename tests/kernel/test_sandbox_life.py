@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 from processes import naming, running, sandbox_parent, wait_until
@@ -107,3 +108,24 @@ def test_inside_a_container_whose_proc_is_partly_covered(box):
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"{box.uid}\n/bin/busybox\n"
+
+
+IGNORING = """
+import os, signal, sys
+for name in ("SIGCHLD", "SIGINT", "SIGPIPE"):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_signals_that_the_caller_ignores_do_no_harm(box):
+    box.shell("true")
+    words = box.command("sh", "-c", "grep -E 'SigBlk|SigIgn' /proc/self/status; exit 3")
+    at = words.index(sys.executable)
+    words = [*words[:at], sys.executable, "-c", IGNORING, *words[at:]]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 3
+    found = dict(line.split(":\t") for line in result.stdout.splitlines())
+    assert int(found["SigBlk"], 16) == 1 << signal.SIGALRM - 1
+    assert int(found["SigIgn"], 16) == 1 << signal.SIGINT - 1
