@@ -182,7 +182,8 @@ def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:
 
 
 def _drop_privileges(capabilities: tuple[int, ...]) -> None:
-    syscalls.set_seccomp(seccomp.program(os.uname().machine, nested=False))
+    if program := seccomp.program(os.uname().machine, nested=False):
+        syscalls.set_seccomp(program)
     syscalls.drop_bounding(DEFAULT)  # which is what a program gets, whatever its starter has
     syscalls.set_capabilities(capabilities)
     syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)

@@ -97,8 +97,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
     """Return the plan as plain values. Raises CapabilityError for a user who cannot be had here."""
     _check_user(plan)
     layers_directory = f"{plan.store}/layers/{plan.identity.held}"
-    uid_map, gid_map = outer_maps(plan)
-    weak = _whole_range(plan)
+    parents = (os.path.dirname(mount.target) for mount in plan.mounts)
     return {
         "store": plan.store,
         "lock": plan.lock_file,
@@ -110,6 +109,24 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "flags": _NAMESPACES | (0 if plan.network == "host" else syscalls.CLONE_NEWNET),
         "network": plan.network,
         "hostname": plan.hostname,
+        "skeleton": with_parents([*mounts.STANDARD, *parents]),
+        "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
+        "sockets": plan.sockets,
+        "masks": masks(plan.mounts, plan.private),
+        "variables": plan.variables,
+        "passed": plan.passed,
+        "command": plan.command,
+        "cwd": plan.cwd,
+        "follow": plan.follow,
+        **_ids(plan),
+        **_privileges(plan),
+    }
+
+
+def _ids(plan: SandboxPlan) -> Compiled:
+    """Return who is who: the maps of both namespaces, and whom the payload runs as."""
+    uid_map, gid_map = outer_maps(plan)
+    return {
         "mapping": _mapping(plan),
         "tools": tuple(find_program(name) or name for name in ("newuidmap", "newgidmap")),
         "uid_map": _text(uid_map),
@@ -118,24 +135,21 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "idmapped": _is_idmapped(plan),
         "owner": (uid_map[0][1], gid_map[0][1]) if _is_idmapped(plan) else None,
         "payload_owner": _payload_owner(plan, uid_map, gid_map),
-        "skeleton": with_parents(
-            [*mounts.STANDARD, *(os.path.dirname(mount.target) for mount in plan.mounts)]
-        ),
-        "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
-        "sockets": plan.sockets,
-        "masks": masks(plan.mounts, plan.private),
-        "tty_group": plan.identity.held != "flat",
         "credentials": _credentials(plan),
+        "tty_group": plan.identity.held != "flat",
+    }
+
+
+def _privileges(plan: SandboxPlan) -> Compiled:
+    """Return what the payload may do, and what is weaker here than it should be."""
+    weak = _whole_range(plan)
+    program = seccomp.program(os.uname().machine, nested=plan.nested_namespaces and not weak)
+    return {
         "bounding": DEFAULT if plan.user != "self" or plan.privileges else (),
         "capabilities": DEFAULT if isinstance(plan.user, Account) and plan.user.uid == 0 else (),
         "no_new_privileges": not plan.privileges,
-        "seccomp": seccomp.program(os.uname().machine, nested=plan.nested_namespaces and not weak),
-        "variables": plan.variables,
-        "passed": plan.passed,
-        "command": plan.command,
-        "cwd": plan.cwd,
-        "follow": plan.follow,
-        "notes": (*plan.notes, *([_WEAK] if weak else [])),
+        "seccomp": program,
+        "notes": (*plan.notes, *([_WEAK] if weak else []), *([] if program else [_NO_FILTER])),
     }
 
 
@@ -143,6 +157,7 @@ _WEAK: Final = (
     "idmapped mounts do not work here: the sandbox maps the host's own ids, and only capabilities, masks and "
     "seccomp keep its root from the host"
 )
+_NO_FILTER: Final = "there is no seccomp filter for this machine's architecture"
 
 
 def _check_user(plan: SandboxPlan) -> None:

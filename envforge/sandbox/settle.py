@@ -1,6 +1,8 @@
 """Fitting a plan to this machine: what cannot be had here is taken out of it, with a note that says so."""
 
 import os
+from itertools import takewhile
+from typing import Final
 
 from attrs import evolve
 
@@ -8,6 +10,8 @@ from envforge.sandbox import syscalls
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.plan import SandboxPlan
 from envforge.sandbox.worker import namespace_descriptor
+
+_OVER_IDMAPPED: Final = (5, 19)
 
 
 def settle(plan: SandboxPlan) -> SandboxPlan:
@@ -19,13 +23,24 @@ def settle(plan: SandboxPlan) -> SandboxPlan:
     identity = plan.identity
     if identity.held != "true" or identity.run_uid_map == identity.uid_map or not plan.idmapped:
         return plan
+    if kernel_release() < _OVER_IDMAPPED:
+        return _with_whole_range(plan, "overlay over idmapped mounts takes Linux 5.19")
     places = [f"{plan.store}/layers/{identity.held}"]
     places += [mount.source for mount in plan.mounts if os.path.isdir(mount.source)]
     refused = not_idmappable(identity, places)
     if not refused:
         return plan
-    note = f"the file system of {refused[0]} has no idmapped mounts"
+    return _with_whole_range(plan, f"the file system of {refused[0]} has no idmapped mounts")
+
+
+def _with_whole_range(plan: SandboxPlan, note: str) -> SandboxPlan:
     return evolve(plan, idmapped=False, notes=(*plan.notes, note))
+
+
+def kernel_release() -> tuple[int, int]:
+    """Return the first two numbers of the kernel's release."""
+    major, minor, *_ = (*os.uname().release.split("."), "0")
+    return int(major), int("".join(takewhile(str.isdecimal, minor)) or 0)
 
 
 def not_idmappable(identity: Identity, places: list[str]) -> list[str]:
