@@ -26,6 +26,7 @@ from envforge.sandbox import identity as identities
 from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.settle import settle
 from envforge.sandbox.worker import call_in_namespace
+from envforge.sources.debian import architecture
 from envforge.spec import parse as spec_parse
 from envforge.store.layout import open_store
 from envforge.store.staging import remove_tree
@@ -99,7 +100,7 @@ def lock(
     found = lock_resolve.resolve(
         open_store(project.store_path),
         request,
-        architecture=assemble.machine_architecture(),
+        architecture=architecture.native(),
         previous=previous,
         directory=project.directory,
         config=project.config,

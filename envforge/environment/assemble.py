@@ -1,8 +1,7 @@
 """From a project and its lock to an environment: what the store has is found, what is missing made."""
 
-import os
 import time
-from typing import Any, Final
+from typing import Any
 
 from attrs import asdict, evolve, frozen
 
@@ -17,13 +16,11 @@ from envforge.lock.model import ArchitectureLock, Lock, Outputs
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.worker import call_in_namespace
+from envforge.sources.debian import architecture
 from envforge.store import layers, records
 from envforge.store.durability import reaching_disk
 from envforge.store.layout import open_store
 from envforge.store.staging import clear_debris
-
-_MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "i686": "i386"}
-"""The kernel's name of a machine, and Debian's name of its architecture."""
 
 
 @frozen
@@ -83,23 +80,17 @@ def assemble(
 
 def architecture_part(lock: Lock) -> ArchitectureLock:
     """Return the part of the lock for this machine. Raises LockStaleError where there is none."""
-    here = machine_architecture()
+    here = architecture.native()
     for part in lock.architectures:
         if part.architecture == here:
             return part
     raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
 
 
-def machine_architecture() -> str:
-    """Return Debian's name of this machine's architecture."""
-    machine = os.uname().machine
-    return _MACHINES.get(machine, machine)
-
-
 def with_outputs(lock: Lock, environment: Environment) -> Lock:
     """Return the lock with what was built here."""
     outputs = Outputs(environment.digest, tuple((layer.name, layer.digest) for layer in environment.layers))
-    here = machine_architecture()
+    here = architecture.native()
     return evolve(
         lock,
         architectures=tuple(

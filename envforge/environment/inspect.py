@@ -8,12 +8,12 @@ from attrs import frozen
 
 from envforge.build.layer import Built
 from envforge.environment import generations, model
-from envforge.environment.assemble import machine_architecture
 from envforge.environment.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import ArchitectureLock, LockedPackage
 from envforge.lock.request import request_of, stale_parts
+from envforge.sources.debian import architecture
 from envforge.store import records
 from envforge.store.layout import Store, open_store
 
@@ -111,7 +111,7 @@ def describe(project: Project) -> EnvironmentDetails:
         spec=project.spec_path,
         store=project.store_path,
         suite=spec.debian.suite,
-        architecture=machine_architecture(),
+        architecture=architecture.native(),
         locked=lock is not None,
         stale=stale_parts(lock, request_of(spec)) if lock else (),
         environment=environment.digest if environment else "",
@@ -121,7 +121,7 @@ def describe(project: Project) -> EnvironmentDetails:
 
 
 def _part(parts: tuple[ArchitectureLock, ...]) -> ArchitectureLock | None:
-    here = machine_architecture()
+    here = architecture.native()
     return next((part for part in parts if part.architecture == here), None)
 
 

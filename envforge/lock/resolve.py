@@ -21,6 +21,7 @@ from envforge.lock.model import (
     RequestedArchive,
 )
 from envforge.progress import NullProgress, Progress
+from envforge.sources.debian import architecture as architecture_of_debian
 from envforge.sources.debian import index, mirrors, signature, tooltree, workspace
 from envforge.sources.debian.index import SuiteIndex
 from envforge.sources.debian.release import Access, Source, fetch_remembered
@@ -102,7 +103,7 @@ def _resolve_part(
 ) -> ArchitectureLock:
     sources = tuple(_sources(session, pins.archives))
     suites = _refresh(session, sources, architecture)
-    native = tooltree.native_architecture()
+    native = architecture_of_debian.native()
     tool_suites = suites if architecture == native else _refresh(session, sources, native)
     tools = tooltree.ensure(session.access, tool_suites, session.fetched)
     session.progress.stage("resolving")

@@ -42,7 +42,9 @@ def _alternative(part: str, text: str) -> Alternative:
     match = _ALTERNATIVE.fullmatch(part)
     if match is None:
         raise ArchiveError(f"a relation between packages cannot be read: {part.strip()!r} in {text!r}")
-    return Alternative(match["name"], match["qualifier"] or "", match["operator"] or "", match["version"] or "")
+    return Alternative(
+        match["name"], match["qualifier"] or "", match["operator"] or "", match["version"] or ""
+    )
 
 
 def providers(packages: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, list[str]]:

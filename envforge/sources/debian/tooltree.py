@@ -24,21 +24,6 @@ _MERGED: Final = ("bin", "sbin", "lib", "lib64")
 """Directories that are links into usr/: base-files would make them, which is not among the tools."""
 
 
-_MACHINES: Final[Mapping[str, str]] = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "armhf",
-    "i686": "i386",
-    "ppc64le": "ppc64el",
-}
-
-
-def native_architecture() -> str:
-    """Return Debian's name of this machine's architecture."""
-    machine = os.uname().machine
-    return _MACHINES.get(machine, machine)
-
-
 def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int], None] | None = None) -> str:
     """Return the root directory of the tool tree of these suites, made if the store does not have it.
 

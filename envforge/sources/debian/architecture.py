@@ -1,0 +1,21 @@
+"""What Debian calls this machine's architecture."""
+
+import os
+from typing import Final
+
+_MACHINES: Final = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "armhf",
+    "i686": "i386",
+    "ppc64le": "ppc64el",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+}
+"""The kernel's name of a machine, and Debian's name of its architecture."""
+
+
+def native() -> str:
+    """Return Debian's name of this machine's architecture."""
+    machine = os.uname().machine
+    return _MACHINES.get(machine, machine)
