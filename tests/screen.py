@@ -9,7 +9,7 @@ from attrs import evolve
 from box import Box
 from processes import wait_until
 
-_USUAL = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=screen")
+_USUAL = ("PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=screen")
 
 
 class Screen:

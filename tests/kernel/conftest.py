@@ -78,7 +78,13 @@ def plain_box(request: pytest.FixtureRequest) -> Box:
 def root_box(tmp_path: Path) -> Box:
     """A box that root enters. On a disk, as a store is, whatever the temporary directory lies on."""
     home = tempfile.mkdtemp(prefix="envforge-test-box-", dir="/var/tmp")
-    words = ["env", "-i", f"HOME={tmp_path}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+    words = [
+        "env",
+        "-i",
+        f"HOME={tmp_path}",
+        "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG=C.UTF-8",
+    ]
     yield Box(home, 0, "root", lambda command: [*words, *command])
     os.system(f"rm -rf {home}")
 
