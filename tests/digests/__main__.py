@@ -1,6 +1,6 @@
 """Builds every example spec in every way, each in a store of its own, and compares the digests.
 
-    python tests/digests [SPEC…]        all of specs/ where none is named; as root, tens of minutes
+    python -m tests.digests [SPEC…]     all of specs/ where none is named; as root, tens of minutes
 
 Ways: root with one worker, root with four in another place, a user with subordinate ids, a user with a single
 id. The lock is made once, by the first; the others build it with `--locked`.
