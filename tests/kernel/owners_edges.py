@@ -4,7 +4,7 @@ Times, inode numbers and numbers of links in a farm are left out: they differ be
 """
 
 # It prints by design, calls its lambdas at once, and has shell lines that are plainest on one line.
-# ruff: noqa: B023, BLE001, E501, PLW1510, T201
+# ruff: noqa: B023, BLE001, E501, PLW1510
 
 import ctypes
 import errno

@@ -17,6 +17,20 @@ print(os.getuid(), os.getgroups())
 """) == ["(6, 6, 6) (12, 12, 12) [4, 8]", "EPERM EPERM EPERM EPERM", "12 4 8", "0 []"]
 
 
+def test_an_identity_outlives_new_limits(flat_tree):
+    """pam_limits sets all limits anew, also the one that identities are kept in."""
+    assert flat_tree.lines("""
+import resource
+RTTIME, NONE = resource.RLIMIT_RTTIME, resource.RLIM_INFINITY
+def other():
+    os.setgroups([8]); os.setgid(12); os.setuid(6); print(resource.getrlimit(RTTIME) == (NONE, NONE))
+    resource.setrlimit(RTTIME, (NONE, NONE)); resource.prlimit(0, RTTIME, (100, NONE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); print(resource.getrlimit(resource.RLIMIT_CORE))
+    in_child(lambda: print(os.getuid(), os.getgid(), os.getgroups()))
+in_child(other)
+""") == ["True", "(0, 0)", "6 12 [8]"]
+
+
 def test_effective_ids_come_and_go(flat_tree):
     assert flat_tree.lines("""
 os.mkdir("w"); os.chmod("w", 0o777)

@@ -47,7 +47,9 @@ def call(name: str, *arguments: int) -> int:
 def test_every_trapped_call_is_told_unless_its_arguments_do_not_matter(architecture):
     for name, number in numbers.numbers_of(architecture).items():
         ends = judge(number, 0, 0, 0, architecture=architecture)
-        expected = ALLOW if name in {"open", "openat", "prctl", "unshare"} else NOTIFY
+        expected = (
+            ALLOW if name in {"open", "openat", "prctl", "unshare", "prlimit64", "setrlimit"} else NOTIFY
+        )
         assert ends == expected, name
 
 
@@ -71,6 +73,11 @@ def test_chown_is_told_where_it_names_an_id():
 def test_prctl_and_unshare_are_told_where_they_matter():
     assert [call("prctl", option) for option in (8, 28, 38, 15)] == [NOTIFY, NOTIFY, ALLOW, ALLOW]
     assert [call("unshare", flags) for flags in (0x20000, 0x10000000, 0x400)] == [NOTIFY, NOTIFY, ALLOW]
+
+
+def test_only_the_limit_that_holds_identities_is_told():
+    assert [call("prlimit64", 0, limit) for limit in (15, 7)] == [NOTIFY, ALLOW]
+    assert [call("setrlimit", limit) for limit in (15, 7)] == [NOTIFY, ALLOW]
 
 
 def test_other_calls_are_allowed_and_ways_around_refused():

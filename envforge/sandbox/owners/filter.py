@@ -9,6 +9,7 @@ comparison a nanosecond. See seccomp(2) and linux/bpf_common.h.
 
 import errno
 import os
+from resource import RLIMIT_RTTIME
 from struct import pack
 
 from attrs import frozen
@@ -55,21 +56,15 @@ class AnyBit:
 
 @frozen(slots=True)
 class OneOf:
-    """Reports a call only if its argument is one of two values."""
+    """Reports a call only if its argument is one of a few values."""
 
     argument: int
-    values: tuple[int, int]
+    values: tuple[int, ...]
 
     def assemble(self) -> bytes:
         """Return the instructions that end the filter for this call."""
-        first, second = self.values
-        return (
-            _load_argument(self.argument)
-            + instruction(_EQUAL, first, 1, 0)
-            + instruction(_EQUAL, second, 0, 1)
-            + instruction(_RETURN, _NOTIFY)
-            + instruction(_RETURN, _ALLOW)
-        )
+        matches = (_when(value, instruction(_RETURN, _NOTIFY)) for value in self.values)
+        return _load_argument(self.argument) + b"".join(matches) + instruction(_RETURN, _ALLOW)
 
 
 @frozen(slots=True)
@@ -94,6 +89,8 @@ CONDITIONS: dict[str, AnyBit | OneOf | AnId] = {
     "open": AnyBit(1, _CREATES_OR_WRITES),
     "openat": AnyBit(2, _CREATES_OR_WRITES),
     "prctl": OneOf(0, (_SET_KEEPCAPS, _SET_SECUREBITS)),
+    "prlimit64": OneOf(1, (RLIMIT_RTTIME,)),
+    "setrlimit": OneOf(0, (RLIMIT_RTTIME,)),
     "unshare": AnyBit(0, _NEW_VIEW),
     "chown": AnId(1),
     "lchown": AnId(1),

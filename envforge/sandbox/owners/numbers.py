@@ -68,6 +68,8 @@ TRAPPED: dict[str, tuple[int, int]] = {
     "capget": (125, 184),
     "capset": (126, 185),
     "prctl": (157, 172),
+    "prlimit64": (302, 340),
+    "setrlimit": (160, 75),
     "execveat": (322, 358),
     "setxattr": (188, 226),
     "lsetxattr": (189, 227),

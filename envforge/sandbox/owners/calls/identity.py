@@ -11,6 +11,7 @@ from envforge.sandbox.owners.identities import ROOT, Identity, Ids, with_uids
 from envforge.sandbox.owners.world import CONTINUE, NO_ID, World
 
 _ROOM_FOR_GROUPS = 2048
+_NO_LIMIT = b"\xff" * 16
 
 
 def set_one(ids: Ids, wanted: int, *, privileged: bool) -> Ids | None:
@@ -153,6 +154,14 @@ class IdentityCalls:
         if identity.can(capabilities.SETGID) or wanted in identity.gids:
             self._become(pid, identity, evolve(identity, gids=_with_file_id(identity.gids, wanted)))
         return identity.gids[3]
+
+    def setrlimit(self, _pid: int, *_: int) -> int:
+        """Pretend: the limit that identities are kept in (RLIMIT_RTTIME) stays, whatever PAM sets it to."""
+        return 0
+
+    def prlimit64(self, pid: int, _of: int, _resource: int, _new: int, old: int, *_: int) -> int:
+        """Pretend likewise; the limit that is told is none."""
+        return memory.write(pid, old, _NO_LIMIT) if old else 0
 
     def _users(self, pid: int, identity: Identity, uids: Ids | None) -> int:
         if uids is None:
