@@ -91,12 +91,19 @@ def _info(
         project.name,
         current.environment,
         current.created,
-        int(os.stat(store.environment(current.environment)).st_mtime),
+        _last_used(store, current),
         sum(sizes[digest] for digest in own),
         sum(sizes[digest] for digest in own if users[digest] == 1),
         current.number,
         project.spec,
     )
+
+
+def _last_used(store: Store, generation: generations.Generation) -> int:
+    try:
+        return int(os.stat(store.environment_lock(generation.environment)).st_mtime)
+    except FileNotFoundError:
+        return generation.created
 
 
 def describe(project: Project) -> EnvironmentDetails:

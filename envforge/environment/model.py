@@ -4,12 +4,13 @@ The digest is over the layers' digests, top to bottom, and the runtime part: wha
 as written there (`~` and relative paths unexpanded, defaults left out).
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import frozen
 
-from envforge.digest import Canonical, canonical_json, digest_of
+from envforge.digest import Canonical, digest_of
 from envforge.errors import NotFoundError
 from envforge.lock.model import ArchitectureLock
 from envforge.recipe.model import FORMAT as RECIPE_FORMAT
@@ -75,11 +76,9 @@ def closure_key(lock: ArchitectureLock) -> str:
 
 
 def save(store: Store, environment: Environment) -> None:
-    """Describe the environment in the store.
-
-    A file that says the same already stays: its very inode is what running sandboxes hold against gc.
-    """
-    path = store.environment(environment.digest)
+    """Describe the environment in the store, and make the file that sandboxes lock against gc."""
+    lock = os.open(store.environment_lock(environment.digest), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.close(lock)
     document: dict[str, Canonical] = {
         "digest": environment.digest,
         "layers": [
@@ -88,9 +87,8 @@ def save(store: Store, environment: Environment) -> None:
         "runtime": dict(environment.runtime),
         "closure": environment.closure,
     }
-    known = records.read(path)
-    if known is None or canonical_json(known) != canonical_json({"format": records.FORMAT, **document}):
-        records.write(store, path, document)
+    if records.read(store.environment(environment.digest)) != {"format": records.FORMAT, **document}:
+        records.write(store, store.environment(environment.digest), document)
 
 
 def load(store: Store, digest: str) -> Environment:

@@ -67,7 +67,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         identity=identity,
         store=store.path,
         layers=tuple(layer.digest for layer in known.layers),
-        lock_file=store.environment(environment),
+        lock_file=store.environment_lock(environment),
         hostname=spec.name,
         command=spec.shell.command,
         cwd=options.workdir or project.directory,

@@ -68,6 +68,10 @@ def hold(plan: "Plan") -> int:
     except FileNotFoundError as error:
         raise StaleError(str(error)) from None
     flock(held, LOCK_SH)
+    try:  # noqa: SIM105  # contextlib costs a millisecond
+        os.utime(held)  # when the environment was last entered
+    except OSError:
+        pass  # a store that can only be read is entered all the same
     try:
         if not uppers.is_at(held, plan["lock"]):
             raise StaleError(plan["lock"])

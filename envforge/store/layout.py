@@ -8,7 +8,8 @@
       trees/<held>/<sha256>/       one unpacked archive: root/ control/ listing
       layers/<held>/<digest>/      one layer: root/ listing
       records/<key>.json           build record: recipe, digest
-      environments/<digest>.json   layers and runtime part; flocked while entered
+      environments/<digest>.json   layers and runtime part
+      environments/<digest>.lock   flocked while entered, never replaced
       roots/<name>                 what keeps environments alive
       tools/<key>/                 tool trees (apt for the resolver), plain data
       uppers/<id>/                 upper and work directories of running sandboxes
@@ -78,6 +79,10 @@ class Store:
     def environment(self, digest: str) -> str:
         """Return where the description of that environment lies."""
         return f"{self.path}/environments/{digest}.json"
+
+    def environment_lock(self, digest: str) -> str:
+        """Return the file that is flocked (shared) while that environment is entered; its mtime is when."""
+        return f"{self.path}/environments/{digest}.lock"
 
     def new_trash(self) -> str:
         """Return a fresh name under trash/, to rename something to."""
