@@ -5,6 +5,7 @@ test that finds out by itself says so with `pytest.skip("needs …")`, which cou
 """
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,20 @@ from capabilities import PROBES, report
 from users import RANGES, SINGLE, TestUser, lend, stands_in
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_configure() -> None:
+    """Hear signals that whoever started the tests has had ignored: what the tests start inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for one in (
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGTERM,
+        signal.SIGTSTP,
+        signal.SIGTTIN,
+        signal.SIGTTOU,
+    ):
+        signal.signal(one, signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:
