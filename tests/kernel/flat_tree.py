@@ -27,9 +27,11 @@ _FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\n",
     "usr/bin/reader": "plays a set-group-id program\n",
     "usr/share/data": "a file of root\n",
+    **{f"usr/share/owned/{number}": "not root's\n" for number in range(10)},
 }
 _MODES = {"etc/shadow": 0o640, "usr/bin/reader": 0o2755}
 OWNERS = {"/etc/shadow": (0, 42), "/usr/bin/reader": (0, 42), "/var/local": (0, 50), "/var/mail": (0, 8)}
+OWNERS |= {f"/usr/share/owned/{number}": (5, 60 + number) for number in range(10)}
 """What is true of the tree although the user owns everything: uid and gid by path."""
 
 _DRIVER = """
@@ -192,7 +194,18 @@ def _make_skeleton(stage: str) -> None:
     for name in ("bin", "sbin", "lib", "lib64"):
         os.makedirs(f"{stage}/usr/{name}")
         os.symlink(f"usr/{name}", f"{stage}/{name}")
-    for name in ("etc", "root", "var/mail", "var/local", "var/tmp", "usr/share", "proc", "dev", "run", "tmp"):
+    for name in (
+        "etc",
+        "root",
+        "var/mail",
+        "var/local",
+        "var/tmp",
+        "usr/share/owned",
+        "proc",
+        "dev",
+        "run",
+        "tmp",
+    ):
         os.makedirs(f"{stage}/{name}")
     for path, text in _FILES.items():
         with open(f"{stage}/{path}", "w", encoding="ascii") as file:

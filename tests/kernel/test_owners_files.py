@@ -152,6 +152,25 @@ make("/var/local/new"); print(seen("/var/local/new"))
     assert {path: outcome.owner(path) for path in outcome.owners} == expected
 
 
+def test_every_way_to_copy_a_file_up(flat_tree):
+    """The inode's number changes with it, and the owner must not be lost."""
+    outcome = flat_tree.python("""
+os.chdir("/usr/share/owned")
+os.utime("0"); os.truncate("1", 3); os.chmod("2", 0o600); open("3", "a").close(); os.rename("4", "four")
+os.link("5", "five"); os.setxattr("6", "user.mine", b"1"); fd = os.open("7", os.O_RDWR); os.chown("8", -1, 61)
+os.rename("9", "/nine"); make("9")
+print(*(os.stat(name).st_uid for name in "0123678"))
+print(os.stat("four").st_gid, os.stat("five").st_gid, os.fstat(fd).st_gid)
+print(seen("5"), seen("/nine"), seen("9"))
+""")
+    assert outcome.output.splitlines() == ["5 5 5 5 5 5 5", "64 65 67", "5:65 100644 5:69 100644 0:0 100644"]
+    names = [f"/usr/share/owned/{name}" for name in ("0", "1", "2", "3", "four", "5", "five", "6", "7", "8")]
+    assert {path: outcome.owner(path) for path in outcome.owners} == {
+        **dict(zip(names, [(5, gid) for gid in (60, 61, 62, 63, 64, 65, 65, 66, 67, 61)], strict=True)),
+        "/nine": (5, 69),
+    }
+
+
 def test_untouched_lower_files_are_not_told(flat_tree):
     assert flat_tree.python("os.stat('/etc/shadow'); open('/etc/shadow').read()").owners == {}
 

@@ -15,6 +15,7 @@ from attrs import define, field
 from envforge.errors import CapabilityError
 from envforge.sandbox.owners import kernel
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, Key
+from envforge.sandbox.owners.watches import Watches
 
 _ROOM = 64
 """Descriptors that are left to the work of a call."""
@@ -48,9 +49,10 @@ class Attributes:
     limit: int = field(factory=lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _ROOM)
     """How many inodes can be held."""
     table: dict[Key, Owned] = field(factory=dict)
-    _moving: list[tuple[Key, Owned]] = field(factory=list)
-    """Files of lower layers: their number changes when they are copied up."""
+    _moving: dict[int, Owned] = field(factory=dict)
+    """Files of lower layers, by their watches: their number changes when they are copied up."""
     _moving_kinds: set[int] = field(factory=set)
+    _watches: Watches = field(factory=Watches)
     _pinned: int = 0
     _sweep_at: int = _FIRST_SWEEP
 
@@ -62,28 +64,42 @@ class Attributes:
             return owned
         links, mode = kernel.links_and_mode()
         # A copied-up file has a single link, a farm's has several: its further links are made under our eyes.
-        if links > 1 or stat.S_IFMT(mode) not in self._moving_kinds:
+        if links > 1 or stat.S_IFMT(mode) not in self._moving_kinds or self._watches.is_silent():
             return None
         saved = bytes(kernel.STATX)
-        for entry in tuple(self._moving):
-            self._follow(*entry)
+        self._follow()
         kernel.STATX[:] = saved
         return self.table.get(key)
 
-    def _follow(self, key: Key, owned: Owned) -> None:
-        if not kernel.look(owned.pins[key], b"", AT_EMPTY_PATH) or kernel.key() == key:
+    def _follow(self) -> None:
+        """Look again at the files of lower layers that something has happened to."""
+        heard = self._watches.heard()
+        for watch in tuple(self._moving) if heard is None else heard:
+            owned = self._moving.get(watch)
+            if owned is not None:
+                self._look_again(watch, owned)
+
+    def _look_again(self, watch: int, owned: Owned) -> None:
+        (old, pin), *_ = owned.pins.items()  # the first is that of the lower layer
+        if not kernel.look(pin, b"", AT_EMPTY_PATH) or kernel.key() == old:
             return
-        self._moving.remove((key, owned))
-        owned.pins[kernel.key()] = owned.pins.pop(key)
-        self.table.setdefault(kernel.key(), owned)
-        if self.table.get(key) is owned:
-            self._inherit(key)
+        del self._moving[watch]
+        self._watches.remove(watch)
+        new = kernel.key()
+        if new in owned.pins:
+            os.close(owned.pins.pop(old))  # a link has shown the number before
+            self._pinned -= 1
+        else:
+            owned.pins[new] = owned.pins.pop(old)
+            self.table.setdefault(new, owned)
+        if self.table.get(old) is owned:
+            self._inherit(old)
 
     def _inherit(self, key: Key) -> None:
         """Let another path of the same lower inode, which has not been copied up, have its number."""
         del self.table[key]
-        for other_key, other in self._moving:
-            if other_key == key:
+        for other in self._moving.values():
+            if key in other.pins:
                 self.table[key] = other
                 return
 
@@ -114,7 +130,7 @@ class Attributes:
             owned.pins[key] = self._pin(descriptor)
             self.table.setdefault(key, owned)
             if not stat.S_ISDIR(mode):
-                self._moving.append((key, owned))
+                self._moving[self._watches.add(path)] = owned
                 self._moving_kinds.add(stat.S_IFMT(mode))
         finally:
             os.close(descriptor)
@@ -125,7 +141,9 @@ class Attributes:
             self._release(owned)
 
     def _release(self, owned: Owned) -> None:
-        self._moving = [entry for entry in self._moving if entry[1] is not owned]
+        for watch in [watch for watch, other in self._moving.items() if other is owned]:
+            del self._moving[watch]
+            self._watches.remove(watch)
         for key, pin in owned.pins.items():
             if self.table.get(key) is owned:
                 self._inherit(key)

@@ -49,6 +49,9 @@ writev = _declare(
 )
 _fchownat = _declare(_libc, "fchownat", _int, _text, _word, _word, _int)
 _bind = _declare(_libc, "bind", _int, _text, _word)
+_inotify_init = _declare(_libc, "inotify_init1", _int)
+_inotify_add = _declare(_libc, "inotify_add_watch", _int, _text, _word)
+_inotify_remove = _declare(_libc, "inotify_rm_watch", _int, _int)
 _syscall = _declare(_libc, "syscall", ctypes.c_long, *[ctypes.c_ulong] * 4, result=ctypes.c_long)
 
 STATX = bytearray(256)
@@ -96,6 +99,27 @@ def bind(descriptor: int, address: bytes) -> None:
     """Bind a socket to the bytes of an address, exactly as a program gave them (bind(2))."""
     if _bind(descriptor, address, len(address)):
         raise last_error()
+
+
+def start_watching() -> int:
+    """Return a new inotify(7) descriptor, closed on exec, that does not block."""
+    descriptor = int(_inotify_init(os.O_CLOEXEC | os.O_NONBLOCK))
+    if descriptor < 0:
+        raise last_error()
+    return descriptor
+
+
+def add_watch(descriptor: int, path: bytes, events: int) -> int:
+    """Watch a path; return the watch's number (inotify_add_watch(2))."""
+    watch = int(_inotify_add(descriptor, path, events))
+    if watch < 0:
+        raise last_error(path)
+    return watch
+
+
+def remove_watch(descriptor: int, watch: int) -> None:
+    """Stop a watch; one that has stopped already is fine."""
+    _inotify_remove(descriptor, watch)
 
 
 def take_descriptor(pidfd: int, number: int) -> int:
