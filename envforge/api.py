@@ -5,18 +5,15 @@ from collections.abc import Collection, Sequence
 
 from attrs import evolve, frozen
 
-from envforge.build import local
 from envforge.build.layer import Built as BuiltLayer
 from envforge.environment import assemble, inspect
-from envforge.environment import verify as verification
 from envforge.environment.assemble import BuildResult, Wanted
 from envforge.environment.inspect import EnvironmentDetails, EnvironmentInfo
 from envforge.environment.plan import RunOptions, make_plan
 from envforge.environment.project import Project, open_project
-from envforge.environment.verify import Difference
+from envforge.environment.verify import Difference, rebuild_apart
 from envforge.errors import LockStaleError, StoreError
 from envforge.lock import file as lock_file
-from envforge.lock import resolve as lock_resolve
 from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
 from envforge.lock.request import request_of, stale_parts
@@ -97,7 +94,9 @@ def lock(
         return LockResult(_fresh(project, previous, stale), (), written=False)
     if previous and not stale and not upgrade and not upgrade_packages:
         return LockResult(previous, (), written=False)
-    found = lock_resolve.resolve(
+    from envforge.lock.resolve import resolve  # noqa: PLC0415 - not where nothing is to be resolved
+
+    found = resolve(
         open_store(project.store_path),
         request,
         architecture=architecture.native(),
@@ -152,11 +151,17 @@ def prepare(project: Project, options: RunOptions, *, locked: bool = False, prog
 def _keep(project: Project, compiled: Compiled, result: BuildResult) -> None:
     """Keep the plan for the warm path, if spec and lock are still those that it was made from."""
     key = cache.project_key(project.spec_path, project.lock_path, project.store_path)
-    watched = cache.watch(local.sources(project.directory, project.spec.files))
+    watched = cache.watch(_local_sources(project)) if project.spec.files else ()
     part = assemble.architecture_part(lock_file.read(project.lock_path))
     same_lock = part.outputs is not None and part.outputs.environment == result.environment
     if key is not None and same_lock and spec_parse.load(project.spec_path) == project.spec:
         cache.store_plan(key, compiled, watched)
+
+
+def _local_sources(project: Project) -> tuple[str, ...]:
+    from envforge.build import local  # noqa: PLC0415 - only for specs with files
+
+    return local.sources(project.directory, project.spec.files)
 
 
 def enter(compiled: Compiled, command: Sequence[str], *, workdir: str | None = None) -> int:
@@ -172,7 +177,7 @@ def verify(project: Project, *, progress: Progress) -> VerifyResult:
     result = build(project, progress=progress)
     known = _read(project)
     assert known is not None  # build wrote it
-    found = verification.rebuild_apart(project, known, identities.detect(), result.layers, progress)
+    found = rebuild_apart(project, known, identities.detect(), result.layers, progress)
     return VerifyResult(not found, result.environment, found)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from envforge.build import builder, local
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.environment import generations, model
@@ -115,6 +114,8 @@ def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Pr
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
+    from envforge.build import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
+
     progress.adopt()
     clear_debris(site.store)
     try:
@@ -140,6 +141,8 @@ def _document(layer: Built) -> dict[str, Any]:
 
 
 def _local_files(site: Site, project: Project, below: tuple[Built, ...], identity: Identity) -> Built:
+    from envforge.build import local  # noqa: PLC0415 - only for specs with files
+
     files = local.read_files(project.directory, project.spec.files)
     return call_in_namespace(identity, local.make_layer, site, files, below)
 

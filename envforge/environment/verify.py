@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from attrs import evolve, frozen
 
-from envforge.build import builder
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.environment.assemble import architecture_part
@@ -72,6 +71,8 @@ def rebuild_apart(
 def _compare(
     site: Site, part: ArchitectureLock, built: tuple[Built, ...], progress: Progress
 ) -> tuple[Difference, ...]:
+    from envforge.build import builder  # noqa: PLC0415 - only this command builds here
+
     progress.adopt()
     digests = {layer.name: layer.digest for layer in built}
     found: list[Difference] = []
