@@ -7,6 +7,7 @@ import time
 
 import flat_tree as flat
 import pytest
+from processes import children
 
 pytestmark = [pytest.mark.userns, pytest.mark.plain_user]
 
@@ -153,20 +154,20 @@ assert libc.syscall(317, 1, 8, ctypes.byref(Program(1, ctypes.addressof(buffer))
 
 def test_programs_are_killed_and_the_build_fails_when_the_supervisor_dies(flat_tree):
     """Whoever dies, nothing goes on with owners that nobody keeps."""
-    killer = threading.Thread(target=_kill_supervisor, args=(flat_tree.user.uid,))
+    killer = threading.Thread(target=_kill_supervisor)
     killer.start()
     ended = flat_tree.drive(["sh", "-c", "while :; do touch x; chown 5:5 x; done"])
     killer.join()
     assert ended.returncode != 0
     assert "the supervisor of owners has been killed" in ended.stderr
-    assert not [pid for pid in _processes_of(flat_tree.user.uid) if b"chown" in _words(pid)]
+    assert not [pid for pid in _below() if b"chown" in _words(pid)]
 
 
-def _kill_supervisor(uid: int) -> None:
+def _kill_supervisor() -> None:
     """Kill the process that shares a mount namespace, but no pid namespace, with a process below it."""
     for _ in range(200):
         time.sleep(0.05)
-        for pid in _processes_of(uid):
+        for pid in _below():
             if _is_supervisor(pid):
                 time.sleep(0.2)
                 os.kill(pid, signal.SIGKILL)
@@ -181,15 +182,12 @@ def _is_supervisor(pid: int) -> bool:
     return "anon_inode:seccomp notify" in names
 
 
-def _processes_of(uid: int) -> list[int]:
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdigit() and os.stat(f"/proc/{name}/stat").st_uid in {uid, 0}:
-                found.append(int(name))
-        except OSError:
-            continue  # it has ended
-    return found
+def _below() -> list[int]:
+    """Return the processes that this test has started: those of another run must live."""
+    try:
+        return children(os.getpid())
+    except FileNotFoundError:
+        return []  # one ended while it was looked at
 
 
 def _words(pid: int) -> bytes:
