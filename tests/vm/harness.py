@@ -25,7 +25,7 @@ FILES = "/files"
 KERNEL_SUITE = "bookworm"
 MODULES = ("virtio_pci", "virtio_blk", "ext4", "overlay", "veth", "bridge", "nf_tables", "tun")
 _KERNEL = "linux-image-cloud-amd64"
-_PACKAGES = ("python3", "uidmap", "passwd", "mount", "iproute2", "ca-certificates")
+_PACKAGES = ("python3", "uidmap", "passwd", "mount", "iproute2", "ca-certificates", "tmux", "acl")
 _EXIT = re.compile(r"^@exit (\d+)@$", re.MULTILINE)
 
 _INITRD = """#!/bin/sh
