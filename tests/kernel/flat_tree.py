@@ -17,7 +17,7 @@ from attrs import frozen
 
 PROGRAMS = (
     *("sh", "cat", "chgrp", "chmod", "chown", "chroot", "cp", "id", "install", "ln", "ls", "mkdir", "mkfifo"),
-    *("mknod", "mv", "rm", "rmdir", "sed", "sleep", "stat", "tar", "touch", "setpriv", "find", "env"),
+    *("mknod", "mv", "rm", "rmdir", "sed", "sleep", "stat", "tar", "touch", "setpriv", "find", "env", "seq"),
 )
 OPTIONAL = ("setfacl", "getfacl", "setcap", "getcap", "rsync", "perl", "su", "useradd", "dpkg-deb")
 _FILES = {

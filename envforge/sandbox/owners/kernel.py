@@ -49,6 +49,7 @@ writev = _declare(
 )
 _fchownat = _declare(_libc, "fchownat", _int, _text, _word, _word, _int)
 _bind = _declare(_libc, "bind", _int, _text, _word)
+_processor = _declare(_libc, "sched_getcpu")
 _inotify_init = _declare(_libc, "inotify_init1", _int)
 _inotify_add = _declare(_libc, "inotify_add_watch", _int, _text, _word)
 _inotify_remove = _declare(_libc, "inotify_rm_watch", _int, _int)
@@ -99,6 +100,14 @@ def bind(descriptor: int, address: bytes) -> None:
     """Bind a socket to the bytes of an address, exactly as a program gave them (bind(2))."""
     if _bind(descriptor, address, len(address)):
         raise last_error()
+
+
+def current_processor() -> int:
+    """Return the number of the processor that this process runs on."""
+    processor = int(_processor())
+    if processor < 0:
+        raise last_error()
+    return processor
 
 
 def start_watching() -> int:

@@ -27,18 +27,13 @@ _pack_descriptor = Struct("<QIIII").pack
 _pack_identifier = Struct("<Q").pack
 
 
-def wake_synchronously(listener: int) -> bool:
-    """Let supervisor and program hand the processor to each other; False on a kernel before 6.6.
-
-    It makes a notification cost 4 instead of 48 microseconds.
-    """
+def wake_synchronously(listener: int) -> None:
+    """Let supervisor and program hand a processor to each other at once; a kernel before 6.6 cannot."""
     try:
         ioctl(listener, _SET_FLAGS, _SYNCHRONOUS)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        return False
-    return True
 
 
 def is_waiting(listener: int, identifier: int) -> bool:

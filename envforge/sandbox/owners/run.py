@@ -109,8 +109,7 @@ class _Supervision:
         processor = self._theirs.recv(16)
         if not processor:
             raise OSError("the supervisor of owners is gone")
-        if processor.isdigit():
-            os.sched_setaffinity(0, {int(processor)})
+        os.sched_setaffinity(0, {int(processor)})
 
     def watch(self, first_process: int) -> int:
         """In the caller: start the supervisor, take what it tells; return the exit code of PID 1."""
