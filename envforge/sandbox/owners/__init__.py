@@ -5,9 +5,9 @@ shows or changes an owner. The supervisor does what it can for real (with the on
 and set-id bits are the kernel's own work), remembers the rest, and tells the truth when the program asks.
 What a script writes is then the same for a plain user as for root. Not a security boundary: the namespace is.
 
-Left as the kernel has it: another user than root may read every file (opening to read is not reported: it would
-double the cost) and signal every process, SO_PEERCRED and /proc/PID/status name the one id, and a call that a
-signal meets before the supervisor has it ends with EINTR where its handler has no SA_RESTART.
+Left as the kernel has it: another user than root may read every file (opening to read is not reported, for
+its cost) and signal every process; SO_PEERCRED and /proc/PID/status name the one id; and a call that a signal
+meets before the supervisor has it ends with EINTR where the signal's handler has no SA_RESTART.
 """
 
 from envforge.sandbox.owners.model import Owner
