@@ -82,9 +82,9 @@ class Envforge(Peer):
         call(self._command("build"))
 
     def _changed(self, package: str) -> None:
-        """Have the reference set built in a store that has never seen the package."""
+        """Have the reference set built in a store that has never seen the package, but the index."""
         self._empty()
-        call(self._command("lock"))
+        call(self._command("lock", "--upgrade", "--dry-run"))
         call(self._command("build"))
         self._write(self._project, package)
 
