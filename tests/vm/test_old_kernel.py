@@ -64,7 +64,7 @@ export NO_COLOR=1
 check() {{  # check USER MARKERS TESTS...
   user=$1 markers=$2; shift 2
   home=$(getent passwd $user | cut -d: -f6)
-  timeout 600 runuser -u $user -- env HOME=$home python3 -m pytest -v --durations=5 -p no:cacheprovider \\
+  timeout 1200 runuser -u $user -- env HOME=$home python3 -m pytest -v --durations=5 -p no:cacheprovider \\
     -m "userns and not archive and not vm and $markers" {_DESELECTED} "$@" >/tmp/$user 2>&1
   echo $? >/tmp/$user.code
 }}
