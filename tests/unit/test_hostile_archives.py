@@ -3,6 +3,7 @@
 import base64
 import errno
 import os
+import subprocess
 import struct
 import tarfile
 from functools import partial
@@ -12,7 +13,6 @@ from debs import CONTROL, ar, control_tar, deb, hardlink, member, symlink, tar
 
 from envforge.errors import ArchiveError, StoreFullError
 from envforge.sources.debian.unpack import _explained, extract_plain, unpack
-from envforge.store.staging import remove_tree
 
 WAYS = {"unpack": partial(unpack, held="flat", sha256="0" * 64), "plain": extract_plain}
 GOOD = (member("./"), member("./usr/"), member("./usr/hello", b"hi\n"))
@@ -177,8 +177,7 @@ def test_a_file_that_claims_more_than_there_is(refuse):
 
 def test_a_path_of_two_thousand_directories(refuse, tmp_path):
     refuse(deb(member("./"), member("./usr/" + "d/" * 2030 + "x" * 50, b"x")), "cannot be made")
-    for way in WAYS:  # too deep for what removes tmp_path
-        remove_tree(str(tmp_path / way))
+    subprocess.run(["rm", "-rf", *(tmp_path / way for way in WAYS)], check=True)  # too deep for shutil
 
 
 def test_an_owner_that_nobody_is(refuse):
