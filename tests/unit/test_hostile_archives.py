@@ -3,8 +3,8 @@
 import base64
 import errno
 import os
-import subprocess
 import struct
+import subprocess
 import tarfile
 from functools import partial
 
