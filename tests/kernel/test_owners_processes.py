@@ -168,8 +168,10 @@ def _kill_supervisor() -> None:
     for _ in range(200):
         time.sleep(0.05)
         for pid in _below():
-            if _is_supervisor(pid):
-                time.sleep(0.2)
+            if not _is_supervisor(pid):
+                continue
+            time.sleep(0.2)
+            if _is_supervisor(pid):  # not the program that has just made the listener and passes it on
                 os.kill(pid, signal.SIGKILL)
                 return
 
