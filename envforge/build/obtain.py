@@ -13,7 +13,7 @@ from envforge.sources.debian import mirrors, xz
 from envforge.sources.debian.facts import Facts
 from envforge.sources.debian.unpack import unpack
 from envforge.sources.http import Fetcher
-from envforge.store import blobs, locks
+from envforge.store import blobs, durability, locks
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 
@@ -63,6 +63,11 @@ def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage
                 os.rename(final, store.new_trash())  # its facts were lost
             os.rename(target, final)
         return facts
+
+
+def write_out(_report: Report, store: Store) -> None:
+    """Have the disk write what was unpacked, so that there is little to wait for in the end."""
+    durability.write_out(store)
 
 
 def _choose_decoder(store: Store) -> None:

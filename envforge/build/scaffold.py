@@ -12,7 +12,7 @@ from envforge.build.script import COVERS, Preinst
 from envforge.build.site import Site
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
-from envforge.sources.debian import database, quirks, users
+from envforge.sources.debian import database, quicker, quirks, users
 from envforge.sources.debian.database import Installed
 
 _ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
@@ -42,6 +42,7 @@ def write_scaffold(
     _lay_stand_ins(root, quirks.stand_ins(names))
     bytecode.lay_compiler(root, below[-1].layer.root)
     users.lay_numbers(root, below[-1].layer.root)
+    quicker.lay_quicker(root, below[-1].layer.root)
     covered = _covered(site, step, packages)
     _lay_stand_ins(root + COVERS, covered)
     return Scaffold(

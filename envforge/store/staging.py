@@ -3,11 +3,11 @@
 import fcntl
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
+from envforge.sandbox import uppers
 from envforge.store.layout import Store
 
 
@@ -76,25 +76,9 @@ def remove_tree(path: str) -> None:
     """Remove a file or a whole directory tree, whatever its modes; nothing happens where it is gone."""
     try:
         mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            uppers.remove_tree(path)
+        else:
+            os.unlink(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISDIR(mode):
-        os.unlink(path)
-        return
-    try:
-        shutil.rmtree(path)
-    except PermissionError:
-        _open_up(path)
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        remove_tree(path)
-
-
-def _open_up(path: str) -> None:
-    """Give the owner access to every directory (overlay's work/work has mode 000, packages have 0500)."""
-    with suppress(OSError):
-        os.chmod(path, 0o700)
-    with suppress(NotADirectoryError):
-        for entry in os.scandir(path):
-            if entry.is_dir(follow_symlinks=False):
-                _open_up(entry.path)

@@ -1,9 +1,8 @@
 """envforge itself, by its command line, with a home and stores of its own."""
 
 import os
-import shutil
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.bench.peer import Peer
 from tests.bench.place import ACTIVE, INERT, PACKAGES, SIMILAR, SUITE, Place
@@ -35,18 +34,27 @@ class Envforge(Peer):
         call(self._command("build"))
         call(self._command("run", "--", "true"))
         return [
-            Trial(Measure.NOTHING, NAME, self._command("build"), self._empty),
-            Trial(Measure.SAME, NAME, self._command("build"), self._built),
-            Trial(Measure.INERT, NAME, self._command("build"), lambda: self._changed(INERT)),
-            Trial(Measure.ACTIVE, NAME, self._command("build"), lambda: self._changed(ACTIVE)),
-            Trial(Measure.LOCK, NAME, self._command("lock"), self._unlocked),
-            Trial(Measure.ENTRY, f"{NAME} run", self._command("run", "--", "true"), self._entered),
+            Trial(Measure.NOTHING, NAME, self._own("build"), self._empty),
+            Trial(Measure.SAME, NAME, self._own("build"), self._built),
+            Trial(Measure.INERT, NAME, self._own("build"), lambda: self._changed(INERT)),
+            Trial(Measure.ACTIVE, NAME, self._own("build"), lambda: self._changed(ACTIVE)),
+            Trial(Measure.LOCK, NAME, self._own("lock"), self._unlocked),
+            Trial(Measure.ENTRY, f"{NAME} run", self._own("run", "--", "true"), self._entered),
             Trial(Measure.DISK, NAME, self._disk),
             Trial(Measure.MEMORY, NAME, self._memory),
         ]
 
-    def _command(self, *words: str, directory: str = "", store: str = "store") -> Command:
-        place = f"{self._place.path}/{store}"
+    def stop(self) -> None:
+        for name in os.listdir(self._place.path):
+            if name.startswith("store-"):
+                call(self._command("store", "destroy", "--yes", store=name))
+
+    def _own(self, *words: str) -> Callable[[], Command]:
+        """Return what gives a command on the store of that time."""
+        return lambda: self._command(*words)
+
+    def _command(self, *words: str, directory: str = "", store: str = "") -> Command:
+        place = f"{self._place.path}/{store or f'store-{self._count}'}"
         return Command(
             [self._program, "--store", place, *words], self._environment, directory or self._project
         )
@@ -68,14 +76,14 @@ class Envforge(Peer):
         with open(f"{self._project}/envforge.lock", "wb") as file:
             file.write(self._lock)
 
-    def _destroy(self, store: str) -> None:
-        if os.path.isdir(f"{self._place.path}/{store}"):
-            call(self._command("store", "destroy", "--yes", store=store))
-            shutil.rmtree(f"{self._place.path}/{store}", ignore_errors=True)
-
     def _empty(self) -> None:
+        """Go on with a store that is not there yet.
+
+        The old one stays until the end: for some minutes ext4 looks at every inode that was freed lately
+        before it gives one away, and that cost a build up to 8 s.
+        """
         self._restore()
-        self._destroy("store")
+        self._count += 1
 
     def _built(self) -> None:
         self._restore()
@@ -100,17 +108,15 @@ class Envforge(Peer):
             self._entered_lock = self._read_lock()
 
     _entered_lock = b""
+    _count = 0
 
     def _disk(self) -> float:
         """Return what a fresh store with the six takes, fetched archives and indexes included."""
-        self._destroy("six")
         for extra in SIMILAR:
             directory = f"{self._place.path}/similar-{extra or 'plain'}"
             self._write(directory, *filter(None, [extra]))
-            call(self._command("build", directory=directory, store="six"))
-        used = disk_usage(f"{self._place.path}/six")
-        self._destroy("six")
-        return used
+            call(self._command("build", directory=directory, store="store-six"))
+        return disk_usage(f"{self._place.path}/store-six")
 
     def _memory(self) -> float:
         self._empty()

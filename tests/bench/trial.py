@@ -45,8 +45,8 @@ class Trial:
 
     measure: Measure
     peer: str
-    command: Command | Callable[[], float]
-    """A program to time, or a function that returns bytes."""
+    command: Command | Callable[[], Command | float]
+    """A program to time (or what gives it, once all is prepared), or a function that returns bytes."""
     prepare: Callable[[], None] = field(default=prepare_nothing)
     """Done before each run, not timed."""
 
@@ -129,9 +129,8 @@ def run_rounds(trials: Iterable[Trial], rounds: int, results: Results, say: Call
                 say(f"{trial.measure.value}: {trial.peer} ({number + 1}/{rounds})")
             try:
                 trial.prepare()
-                results.add(
-                    trial, timed(trial.command) if isinstance(trial.command, Command) else trial.command()
-                )
+                done = trial.command if isinstance(trial.command, Command) else trial.command()
+                results.add(trial, timed(done) if isinstance(done, Command) else done)
             except FailedError as error:
                 results.failures[trial.measure, trial.peer] = str(error)
                 alive.remove(trial)

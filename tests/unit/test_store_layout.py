@@ -97,6 +97,20 @@ def test_trees_without_permissions_can_be_removed(tmp_path):
     remove_tree(str(tmp_path / "a"))
 
 
+def test_trees_deeper_than_the_stack_can_be_removed(tmp_path):
+    path = str(tmp_path / "a")
+    os.mkdir(path)
+    directory = os.open(path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(directory)
+    remove_tree(path)
+    assert not os.path.exists(path)
+
+
 def test_a_lock_keeps_others_waiting(store):
     code = (
         "import sys\nfrom envforge.store.layout import Store\nfrom envforge.store import locks\n"

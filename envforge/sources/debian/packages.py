@@ -76,15 +76,15 @@ class PackageIndex:
 
     def find(self, name: str) -> tuple[Package, ...]:
         """Return all versions of a package. Raises IntegrityError for a stanza that says too little."""
-        return tuple(self._read(place) for place in self._places(b"\n=%s " % name.encode()))
+        return tuple(self._read(place) for place in self._places(b"=%s " % name.encode()))
 
     def providers(self, name: str) -> tuple[Package, ...]:
         """Return the packages that provide a name, in the order of the file."""
-        return tuple(self._read(place) for place in self._places(b"\n~%s " % name.encode()))
+        return tuple(self._read(place) for place in self._places(b"~%s " % name.encode()))
 
     def base(self) -> tuple[Package, ...]:
         """Return the packages that are essential or of priority `required` (Debian Policy, 2.5 and 3.8)."""
-        return tuple(self._read(place) for place in self._places(b"\n!base "))
+        return tuple(self._read(place) for place in self._places(b"!base "))
 
     def names(self) -> Iterator[str]:
         """Yield the names of all packages, and of all that they provide."""
@@ -92,10 +92,19 @@ class PackageIndex:
             yield match[1].decode()
 
     def _places(self, prefix: bytes) -> list[_Place]:
-        start = self._table.find(prefix)
-        if start < 0:
+        """Return what the line that starts with `prefix` says: lines are sorted by their bytes."""
+        table = self._table
+        low, high = len(_HEADER), len(table)
+        while low < high:
+            start = table.rfind(b"\n", low, (low + high) // 2) + 1 or low
+            end = table.index(b"\n", start) + 1
+            if table[start:end] < prefix:
+                low = end
+            else:
+                high = start
+        if not table.startswith(prefix, low):
             return []
-        line = self._table[start + len(prefix) : self._table.index(b"\n", start + 1)]
+        line = table[low + len(prefix) : table.index(b"\n", low)]
         return [(int(offset), int(length)) for offset, length in (item.split(b",") for item in line.split())]
 
     def _read(self, place: _Place) -> Package:
