@@ -3,7 +3,7 @@
 One process decides (`work.py`); others do the work:
 
     fetchers      archives that are missing, those of the base first
-    unpackers     an archive each, as soon as it is there; in the end, one has the disk write them all
+    unpackers     an archive each, as soon as it is there; one has the disk write them while the rest is made
     makers        base (farm, configure) as soon as its packages are unpacked, while others still are; then
                   the rest over it, and beside that the farm of everything; the database over all of them
 """
@@ -112,7 +112,7 @@ def _take(crew: _Crew, kind: str, name: str, result: Any) -> None:
     elif kind == "make":
         crew.work.made[name] = result
         _tell(crew, result)
-        if result.recipe.name == "farm" and not result.reused:
+        if result.recipe.name == "farm" and crew.makers.channels:  # the rest is being configured
             crew.unpackers.submit(("write out", ""), obtain.write_out, crew.site.store)
 
 

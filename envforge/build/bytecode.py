@@ -1,9 +1,10 @@
-"""Python bytecode stays checked by time, not by hash, although SOURCE_DATE_EPOCH is set while building.
+"""Python bytecode: checked by time although SOURCE_DATE_EPOCH is set, and compiled beside what else is done.
 
 `py_compile` turns to hashes where that variable is set, and then every import reads its source again. It has
-no switch, and Debian's scripts call it in several ways, so a copy that looks at a variable which nobody sets
-lies over it while packages are configured. The names are equally long: size and time of the source, which
-bytecode records, stay true, and the constant in its own bytecode is put right afterwards.
+no switch, and Debian's scripts call it in several ways, so a module that works by the real one lies over it
+while packages are configured (`py_compile_stand_in.py`). Compiling takes long and nothing waits for what it
+writes, so calls go to the background, one a processor, and the script waits for them in the end. A call stays
+whole: one process compiles its files in their order, since what an interpreter saw before shows in the bytes.
 """
 
 import glob
@@ -11,28 +12,22 @@ import os
 import shutil
 from typing import Final
 
-_ASKED: Final = b"SOURCE_DATE_EPOCH"
-_NEVER_SET: Final = b"SOURCE_DATE_NEVER"
+_REAL: Final = "/usr/libexec/envforge/real"
 _MODULES: Final = "/usr/lib/python3*/py_compile.py"
-_BYTECODE: Final = "/usr/lib/python3*/__pycache__/py_compile.*.pyc"
+_STAND_IN: Final = f"{os.path.dirname(__file__)}/py_compile_stand_in.py"
 
 
-def lay_compiler(scaffold: str, farm: str) -> None:
-    """Put the copy of each Python's `py_compile` into the scaffold."""
-    for source in glob.glob(farm + _MODULES):
-        target = scaffold + source[len(farm) :]
-        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-        with open(source, "rb") as file:
-            text = file.read()
-        with open(target, "wb") as file:
-            file.write(text.replace(_ASKED, _NEVER_SET))
-        shutil.copystat(source, target)
-
-
-def mend(upper: str) -> None:
-    """Give `py_compile`'s own bytecode the name that its real source has."""
-    for path in glob.glob(upper + _BYTECODE):
-        with open(path, "r+b") as file:
-            data = file.read()
-            file.seek(0)
-            file.write(data.replace(_NEVER_SET, _ASKED))
+def lay_compiler(scaffold: str, farm: str) -> tuple[str, ...]:
+    """Lay the module over each Python's `py_compile`; return the commands that wait for what they began."""
+    commands = []
+    for source in sorted(glob.glob(glob.escape(farm) + _MODULES)):
+        inside = source[len(farm) :]
+        interpreter = f"/usr/bin/{os.path.basename(os.path.dirname(inside))}"
+        if not os.path.exists(farm + interpreter):
+            continue
+        for path, original in ((_REAL + inside, source), (inside, _STAND_IN)):
+            os.makedirs(os.path.dirname(scaffold + path), 0o755, exist_ok=True)
+            shutil.copy(original, scaffold + path)
+        shutil.copystat(source, scaffold + _REAL + inside)  # bytecode records its time
+        commands.append(f"{interpreter} -E -S {inside} --settle")
+    return tuple(commands)

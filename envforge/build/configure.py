@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
-from envforge.build import bytecode, normalize, script
+from envforge.build import normalize, script
 from envforge.build.layer import Made, Notes
 from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
@@ -64,7 +64,6 @@ def run(
     changes = database.changed_database(upper)
     lowers = [made.layer.root for made in below]
     uncover(upper, f"{directory}/scaffold", lowers)
-    bytecode.mend(upper)
     jks.write_java_keystore(upper, lowers)
     normalize.remove_paths(upper, quirks.removed(packages))
     normalize.settle_times(upper, step.epoch)
@@ -82,6 +81,7 @@ def _run_scripts(
         first=len(below) == 1,
         unpack=scaffold.unpack,
         covered=scaffold.covered,
+        settle=scaffold.settle,
     )
     with open(f"{directory}/log", "wb") as output:
         common = _Run(

@@ -29,6 +29,8 @@ class Scaffold:
     """Where it finds them, inside."""
     covered: tuple[str, ...]
     """Files in them that stand-ins take the place of."""
+    settle: tuple[str, ...]
+    """Commands that wait for what goes on in the background."""
 
 
 def write_scaffold(
@@ -40,7 +42,7 @@ def write_scaffold(
     changes = database.joined([database.changes_from_json(made.notes["database"]) for made in below[:-1]])
     database.write_database(root, installed, changes=changes, activated=step.triggers)
     _lay_stand_ins(root, quirks.stand_ins(names))
-    bytecode.lay_compiler(root, below[-1].layer.root)
+    settle = bytecode.lay_compiler(root, below[-1].layer.root)
     users.lay_numbers(root, below[-1].layer.root)
     quicker.lay_quicker(root, below[-1].layer.root)
     covered = _covered(site, step, packages)
@@ -57,6 +59,7 @@ def write_scaffold(
         ),
         unpack=tuple(_inside(packages[name]) for name in step.unpack),
         covered=tuple(sorted(covered)),
+        settle=settle,
     )
 
 

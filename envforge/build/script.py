@@ -53,12 +53,14 @@ def configure_script(
     first: bool,
     unpack: Sequence[str] = (),
     covered: Sequence[str] = (),
+    settle: Sequence[str] = (),
 ) -> str:
     """Return the script: preinsts, then what dpkg itself must unpack, then `dpkg --configure`.
 
     `first` is the base step, in which there is no passwd yet. `unpack` are paths of archives, as seen inside,
     for packages whose files cannot simply be laid into a farm; `covered` those programs of theirs that a
-    stand-in takes the place of meanwhile (it lies in COVERS, under the same path).
+    stand-in takes the place of meanwhile (it lies in COVERS, under the same path). `settle` are commands that
+    wait for what goes on in the background, last of all.
     """
     lines = ["set -e", "cd /", "umask 022"]
     ordered = sorted(preinsts, key=lambda one: (one.package != "base-passwd", one.package))
@@ -73,6 +75,7 @@ def configure_script(
     lines.append("dpkg --configure --pending")
     lines.append("dpkg --triggers-only --pending")
     lines += [f"mv {path}{_ASIDE} {path}" for path in covered]
+    lines += settle
     return "\n".join(lines) + "\n"
 
 

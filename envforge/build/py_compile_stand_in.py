@@ -1,0 +1,83 @@
+"""Lies over Python's `py_compile` while packages are configured, and works by the real one.
+
+Three things differ (bytecode.py says why): bytecode is checked by time, a call of the command compiles in the
+background unless as many do as there are processors, and the bytecode of this module is that of the real one.
+
+    python3 py_compile.py --settle    waits for all in the background, fails where one did
+"""
+
+import fcntl
+import importlib.util
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_REAL = f"/usr/libexec/envforge/real{__file__}"
+_SLOTS = "/run/envforge-bytecode"
+"""A file each for as many as may be in the background, locked by them, empty once they came to a good end."""
+
+_real: "dict[str, Any]" = {"__name__": "py_compile", "__file__": __file__}
+with open(_REAL, encoding="utf-8") as _file:
+    exec(compile(_file.read(), __file__, "exec"), _real)  # noqa: S102 - the real module
+globals().update({name: value for name, value in _real.items() if not name.startswith("__")})
+_real_compile = _real["compile"]
+
+
+def _compile(file: str, *arguments: "Any", **named: "Any") -> "Any":
+    if file == __file__ and not arguments:
+        named = {"cfile": importlib.util.cache_from_source(file), "dfile": file, **named}
+        file = _REAL
+    return _real_compile(file, *arguments, **named)
+
+
+_real["_get_default_invalidation_mode"] = lambda: _real["PycInvalidationMode"].TIMESTAMP
+_real["compile"] = globals()["compile"] = _compile
+
+
+def _slots() -> "list[int]":
+    os.makedirs(_SLOTS, exist_ok=True)
+    numbers = range(os.cpu_count() or 1)
+    return [os.open(f"{_SLOTS}/{number}", os.O_RDWR | os.O_CREAT) for number in numbers]
+
+
+def _is_free(slot: int) -> bool:
+    try:
+        fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _check(slot: int) -> None:
+    if os.fstat(slot).st_size:
+        sys.exit("compiling to bytecode failed in the background")
+
+
+def _settle() -> None:
+    for slot in _slots():
+        fcntl.flock(slot, fcntl.LOCK_EX)
+        _check(slot)
+    if os.path.exists(importlib.util.cache_from_source(__file__)):
+        _compile(__file__, doraise=True)
+
+
+def _main() -> None:
+    slot = next(filter(_is_free, _slots()), None)
+    if slot is None:
+        sys.exit(_real["main"]())
+    _check(slot)
+    os.write(slot, b"unfinished")
+    if os.fork():
+        os._exit(0)
+    _real["main"]()
+    os.ftruncate(slot, 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--settle"]:
+        _settle()
+    else:
+        _main()

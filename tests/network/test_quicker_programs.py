@@ -1,0 +1,56 @@
+"""What lies over slow programs while packages are configured writes the bytes that the real ones write."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import CommandLine
+
+pytestmark = [pytest.mark.userns, pytest.mark.archive]
+SPEC = """\
+name = "quicker"
+[debian]
+suite = "{suite}"
+packages = ["ca-certificates", "python3-minimal"]
+"""
+WITHOUT = """\
+import sys
+from envforge.sources.debian import quicker
+quicker.TABLE = ()
+from envforge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(params=["bookworm", "trixie"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> CommandLine:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "envforge.toml").write_text(SPEC.format(suite=request.param))
+    return CommandLine(tmp_path, tmp_path / "store", tmp_path / "home")
+
+
+def test_digests_are_those_of_the_real_programs(project: CommandLine, tmp_path: Path):
+    other = CommandLine(tmp_path, tmp_path / "other", tmp_path / "home")
+    project.succeed("lock")
+    quick = json.loads(project.succeed("build", "--json"))
+    plain = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "--store", str(other.store), "build", "--json"],
+        cwd=tmp_path,
+        env=other.variables(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(plain.stdout)["layers"] == quick["layers"]
+    certificates = project.succeed(
+        "run", "--", "sh", "-c", "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt"
+    )
+    assert int(certificates) > 100
+    names = project.succeed(
+        "run", "--", "python3", "-c", "import py_compile; print(py_compile.__dict__.keys())"
+    )
+    assert "_SLOTS" not in names
+    for line in (project, other):
+        line.succeed("store", "destroy", "--yes")
