@@ -10,9 +10,14 @@ from functools import cache
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-MINIMAL = ("--variant=minbase", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
-"""What makes mmdebstrap start from the minimal system that envforge starts from: all that is required, and
-/usr merged from the beginning (else the converter comes along, with the packages that it needs)."""
+_MERGED_BY_HOOK = ("bookworm",)
+"""Where no package brings the links into /usr: without the hook a converter and what it needs come along."""
+
+
+def minimal_options(suite: str) -> tuple[str, ...]:
+    """Return what makes mmdebstrap start from the minimal system that envforge starts from: all required."""
+    hook = ("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",) if suite in _MERGED_BY_HOOK else ()
+    return ("--variant=minbase", *hook)
 
 
 class NoMirrorError(Exception):

@@ -42,7 +42,7 @@ class Place:
 
 def mmdebstrap(target: str, packages: tuple[str, ...] = ()) -> list[str]:
     """Return the command that makes a system at `target` (a directory, or a file *.tar); sources on stdin."""
-    options = [*mirror.MINIMAL, *(f"--aptopt={option}" for option in mirror.apt_options())]
+    options = [*mirror.minimal_options(SUITE), *(f"--aptopt={option}" for option in mirror.apt_options())]
     if packages:
         options.append(f"--include={','.join(packages)}")
     return ["mmdebstrap", "--quiet", *options, SUITE, target, "-"]

@@ -32,9 +32,11 @@ def rename_host(directory: str) -> None:
 def build_theirs(suite: str, packages: tuple[str, ...], target: str) -> None:
     """Make the tree by mmdebstrap."""
     shutil.rmtree(target, ignore_errors=True)
-    options = ["--mode=root", *mirror.MINIMAL, *(f"--aptopt={option}" for option in mirror.apt_options())]
+    options = ["--mode=root", *mirror.minimal_options(suite)]
+    options += [f"--aptopt={option}" for option in mirror.apt_options()]
     if packages:
-        options.append(f"--include={','.join(packages)}")
+        # apt's choice among alternatives depends on the order of the names, and a lock sorts them.
+        options.append(f"--include={','.join(sorted(packages))}")
     _run(["mmdebstrap", "--quiet", *options, suite, target, "-"], stdin=mirror.sources(suite))
 
 

@@ -127,6 +127,11 @@ def sort_paragraphs(data: bytes) -> bytes:
     return b"\n\n".join(sorted(paragraphs))
 
 
+def without_tls(data: bytes) -> bytes:
+    """Return postfix's main.cf without the part that it has only where there is a self-made certificate."""
+    return re.sub(rb"^(# TLS parameters|smtpd?_tls_.*|)\n", b"", data, flags=re.MULTILINE)
+
+
 def blank_numbers(fields: tuple[int, ...]) -> Callable[[bytes], bytes]:
     """Return a form of account files: lines in order, with those fields blanked."""
 
@@ -150,5 +155,6 @@ CANONICAL: Mapping[str, Callable[[bytes], bytes]] = {
     r"/var/cache/debconf/(config|templates|passwords)\.dat": sort_paragraphs,
     r"/var/lib/dpkg/triggers/.*": sort_lines,
     r"/etc/shells": sort_lines,
+    r"/etc/postfix/main\.cf": without_tls,
 }
 """Pattern of the path -> how its bytes are brought to one form."""
