@@ -90,7 +90,7 @@ def _lay_stand_ins(root: str, programs: Mapping[str, str]) -> None:
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(path, 0o755)  # noqa: S103 - programs that any user inside may run
+        os.chmod(path, 0o755 if text.startswith("#!") else 0o644)  # programs that any user inside may run
 
 
 def _inside(package: Package) -> str:

@@ -25,7 +25,7 @@ class Quirk:
     """Empty for every set."""
     why: str
     stand_ins: tuple[tuple[str, str], ...] = ()
-    """Path and text of programs that take the place of real ones."""
+    """Path and text of programs (and other files) that take the place of real ones."""
     removed: tuple[str, ...] = ()
     """Shell patterns of paths."""
 
@@ -39,6 +39,11 @@ TABLE: Final = (
             ("/usr/sbin/start-stop-daemon", NOTHING),
             ("/usr/bin/ischroot", NOTHING),
         ),
+    ),
+    Quirk(
+        "",
+        "every system has one, and scripts look for a domain there; this one names none",
+        stand_ins=(("/etc/resolv.conf", "# no name server\n"),),
     ),
     Quirk(
         "",
