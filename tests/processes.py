@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = 15) -> T:
+def wait_until(condition: Callable[[], T], timeout_s: float = 60) -> T:
     """Return the first true value of `condition`, asked again and again."""
     end = time.monotonic() + timeout_s
     while not (found := condition()):

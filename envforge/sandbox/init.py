@@ -9,61 +9,32 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as signals
     from collections.abc import Iterable
-    from signal import (
-        SIG_BLOCK,
-        SIG_DFL,
-        SIG_IGN,
-        SIG_SETMASK,
-        SIGCHLD,
-        SIGHUP,
-        SIGINT,
-        SIGPIPE,
-        SIGQUIT,
-        SIGTERM,
-        SIGUSR1,
-        SIGUSR2,
-        SIGXFSZ,
-        getsignal,
-        pthread_sigmask,
-        signal,
-        sigwaitinfo,
-    )
 else:
-    from _signal import (
-        SIG_BLOCK,
-        SIG_DFL,
-        SIG_IGN,
-        SIG_SETMASK,
-        SIGCHLD,
-        SIGHUP,
-        SIGINT,
-        SIGPIPE,
-        SIGQUIT,
-        SIGTERM,
-        SIGUSR1,
-        SIGUSR2,
-        SIGXFSZ,
-        getsignal,
-        pthread_sigmask,
-        signal,
-        sigwaitinfo,
-    )
+    import _signal as signals
 
-FORWARDED = (SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2)
-WAITED = (SIGCHLD, *FORWARDED)
+FORWARDED = (
+    signals.SIGTERM,
+    signals.SIGINT,
+    signals.SIGHUP,
+    signals.SIGQUIT,
+    signals.SIGUSR1,
+    signals.SIGUSR2,
+)
+WAITED = (signals.SIGCHLD, *FORWARDED)
 
 _SI_KERNEL = 0x80  # from the terminal's driver, which signals the whole foreground group
 
 
 def block() -> set[int]:
     """Block what `supervise` waits for; returns the mask that was there before, for the payload."""
-    return set(pthread_sigmask(SIG_BLOCK, WAITED))
+    return set(signals.pthread_sigmask(signals.SIG_BLOCK, WAITED))
 
 
 def unblock(mask: "Iterable[int]") -> None:
     """Set the blocked signals back to what `block` returned."""
-    pthread_sigmask(SIG_SETMASK, mask)
+    signals.pthread_sigmask(signals.SIG_SETMASK, mask)
 
 
 def restore(mask: "Iterable[int]") -> None:
@@ -71,10 +42,12 @@ def restore(mask: "Iterable[int]") -> None:
 
     A SIGINT that the caller ignores (`&` in a script) stays ignored.
     """
-    ours = (SIGPIPE, SIGXFSZ) if getsignal(SIGINT) == SIG_IGN else (SIGPIPE, SIGXFSZ, SIGINT)
+    ours = [signals.SIGPIPE, signals.SIGXFSZ]
+    if signals.getsignal(signals.SIGINT) != signals.SIG_IGN:
+        ours.append(signals.SIGINT)
     for number in ours:
-        signal(number, SIG_DFL)
-    pthread_sigmask(SIG_SETMASK, mask)
+        signals.signal(number, signals.SIG_DFL)
+    signals.pthread_sigmask(signals.SIG_SETMASK, mask)
 
 
 def supervise(payload: int, *, shares_terminal: bool = True) -> int:
@@ -86,9 +59,9 @@ def supervise(payload: int, *, shares_terminal: bool = True) -> int:
         code = _reap(payload)
         if code is not None:
             return code
-        information = sigwaitinfo(WAITED)
+        information = signals.sigwaitinfo(WAITED)
         from_terminal = shares_terminal and information.si_code == _SI_KERNEL
-        if information.si_signo != SIGCHLD and not from_terminal:
+        if information.si_signo != signals.SIGCHLD and not from_terminal:
             _send(payload, information.si_signo)
 
 

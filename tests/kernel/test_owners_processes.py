@@ -165,7 +165,7 @@ def test_programs_are_killed_and_the_build_fails_when_the_supervisor_dies(flat_t
 
 def _kill_supervisor() -> None:
     """Kill the process that shares a mount namespace, but no pid namespace, with a process below it."""
-    for _ in range(200):
+    for _ in range(2000):
         time.sleep(0.05)
         for pid in _below():
             if not _is_supervisor(pid):

@@ -16,11 +16,10 @@ pytestmark = pytest.mark.vm
 
 _PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _TESTS = {"tests": f"{_PROJECT}/tests", "pyproject.toml": f"{_PROJECT}/pyproject.toml"}
-# Long loops, which show what they show on any kernel; what waits seconds for a screen or for the supervisor,
-# which an emulated processor takes too long for; and what needs an apt, which the guest has not.
+# Long loops, which show what they show on any kernel, and what needs an apt, which the guest has not.
 _DESELECTED = (
-    "-k 'not many_at_once and not many_owned_files and not signals_never_make and not supervisor_dies'"
-    " --ignore=tests/kernel/test_sandbox_terminal.py --ignore=tests/kernel/test_lock_small_archive.py"
+    "-k 'not many_at_once and not many_owned_files and not signals_never_make'"
+    " --ignore=tests/kernel/test_lock_small_archive.py"
 )
 _SPEC = """
 name = "guest"
@@ -56,8 +55,11 @@ def test_guest_runs_the_older_kernel(machine):
     assert code == 7
 
 
-def test_kernel_tests_pass(machine, payload):
-    """With a single id all of them; with a range, and as root, those that depend on how ids are mapped."""
+def run_tests(machine: Machine, files: dict[str, str], runs: dict[str, tuple[str, str]]) -> None:
+    """Run tests in the guest side by side: for each user the markers and the paths to be collected."""
+    checks = "\n".join(
+        f"check {user} {shlex.quote(markers)} {paths} &" for user, (markers, paths) in runs.items()
+    )
     script = f"""
 {INSTALL} true || exit 3
 {_USERS}
@@ -65,21 +67,37 @@ export NO_COLOR=1
 check() {{  # check USER MARKERS TESTS...
   user=$1 markers=$2; shift 2
   home=$(getent passwd $user | cut -d: -f6)
-  timeout 1200 runuser -u $user -- env HOME=$home python3 -m pytest -v --durations=5 -p no:cacheprovider \\
+  timeout 1500 runuser -u $user -- env HOME=$home python3 -m pytest -v --durations=8 -p no:cacheprovider \\
     -m "userns and not archive and not vm and $markers" {_DESELECTED} "$@" >/tmp/$user 2>&1
   echo $? >/tmp/$user.code
 }}
-sandbox=tests/kernel/test_sandbox
-check single 'not root and not ranges' tests/kernel &
-check ranges 'ranges and not root' ${{sandbox}}_ids.py ${{sandbox}}_files.py &
-check root root ${{sandbox}}_ids.py &
+{checks}
 wait
-for user in single ranges root; do echo "== as $user"; cat /tmp/$user; done
-test "$(cat /tmp/*.code | tr -d '\\n')" = 000
+for user in {" ".join(runs)}; do echo "== as $user"; cat /tmp/$user; done
+test "$(cat /tmp/*.code | tr -d '\\n')" = {"0" * len(runs)}
 """
-    code, output = run_in_vm(machine, script, payload | _TESTS, timeout_s=1500)
+    code, output = run_in_vm(machine, script, files, timeout_s=1600)
     assert code == 0, output
-    assert output.count(" passed") == 3, output
+    assert output.count(" passed") == len(runs), output
+
+
+def test_sandbox_tests_pass_as_plain_users(machine, payload):
+    """All of them with a single id, those that depend on how ids are mapped with a range."""
+    sandbox = "tests/kernel/test_sandbox"
+    runs = {
+        "single": ("not root and not ranges", f"{sandbox}_*.py"),
+        "ranges": ("ranges and not root", f"{sandbox}_ids.py {sandbox}_files.py"),
+    }
+    run_tests(machine, payload | _TESTS, runs)
+
+
+def test_other_kernel_tests_pass(machine, payload):
+    """The owners of a single id, the command line, locks and kills; and as root what depends on ids."""
+    runs = {
+        "single": ("not root and not ranges", "tests/kernel --ignore-glob='*/test_sandbox_*'"),
+        "root": ("root", "tests/kernel/test_sandbox_ids.py"),
+    }
+    run_tests(machine, payload | _TESTS, runs)
 
 
 @pytest.fixture(scope="module")
