@@ -6,6 +6,7 @@ background unless as many do as there are processors, and the bytecode of this m
     python3 py_compile.py --settle    waits for all in the background, fails where one did
 """
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -56,6 +57,14 @@ def _check(slot: int) -> None:
         sys.exit("compiling to bytecode failed in the background")
 
 
+def _leave_processor() -> None:
+    """Go to another processor, if there is one: a supervisor of owners keeps what it serves on its own."""
+    elsewhere = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
+    with contextlib.suppress(OSError):  # a container may have none of them
+        if elsewhere:
+            os.sched_setaffinity(0, elsewhere)
+
+
 def _settle() -> None:
     for slot in _slots():
         fcntl.flock(slot, fcntl.LOCK_EX)
@@ -72,6 +81,7 @@ def _main() -> None:
     os.write(slot, b"unfinished")
     if os.fork():
         os._exit(0)
+    _leave_processor()
     _real["main"]()
     os.ftruncate(slot, 0)
 
