@@ -8,6 +8,7 @@
 The scaffold is one of the lower layers, so nothing of it gets into the layer.
 """
 
+import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from envforge.build.layer import Made, Notes
 from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
 from envforge.build.uncover import uncover
-from envforge.errors import BuildError
+from envforge.errors import BuildError, EnvforgeError, StoreFullError
 from envforge.recipe.plan import Package, Step
 from envforge.sandbox.chroot import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
@@ -31,6 +32,8 @@ from envforge.store.scan import scan
 
 _FAILED: Final = re.compile(r"^dpkg: error processing package (\S+)", re.MULTILINE)
 _LOG_LINES: Final = 20
+_NO_SPACE: Final = os.strerror(errno.ENOSPC)
+_LEAST_BYTES: Final = 1 << 20
 
 
 class _Run(TypedDict):
@@ -51,7 +54,7 @@ def run(
     """Configure the step's packages over `below` (top to bottom); the tree comes to `directory/layer/root`.
 
     Raises BuildError, with the end of the scripts' output, where a package cannot be configured or a private
-    key was made.
+    key was made; StoreFullError where the disk is full.
     """
     upper = f"{directory}/layer/root"
     for path in (upper, f"{directory}/work", f"{directory}/scaffold"):
@@ -59,7 +62,7 @@ def run(
     scaffold = write_scaffold(site, f"{directory}/scaffold", step, packages, below)
     code, owners = _run_scripts(site, directory, step, scaffold, below)
     if code:
-        raise _failure(step, code, f"{directory}/log")
+        raise _failure(step, code, directory)
     _check_configured(upper, f"{directory}/log")
     changes = database.changed_database(upper)
     lowers = [made.layer.root for made in below]
@@ -115,11 +118,17 @@ def _check_configured(upper: str, log: str) -> None:
     with open(f"{upper}/var/lib/dpkg/status", encoding="utf-8", errors="surrogateescape") as file:
         left = database.unconfigured(file.read())
     if left:
-        raise BuildError(f"not configured in the end: {', '.join(left)}\n{_tail(log)}")
+        raise BuildError(f"not configured in the end: {', '.join(left)}\n{_tail(_read(log))}")
 
 
-def _failure(step: Step, code: int, log: str) -> BuildError:
-    failed = sorted(set(_FAILED.findall(_read(log))))
+def _failure(step: Step, code: int, directory: str) -> EnvforgeError:
+    log = _read(f"{directory}/log")
+    if _is_full(directory) or _NO_SPACE in log:
+        return StoreFullError(
+            f"no space was left while {len(step.configure)} packages were configured",
+            hint="free some space, or use --store DIR",
+        )
+    failed = sorted(set(_FAILED.findall(log)))
     what = ", ".join(failed) if failed else f"{len(step.configure)} packages"
     return BuildError(
         f"{what} could not be configured (exit code {code}):\n{_tail(log)}",
@@ -127,8 +136,14 @@ def _failure(step: Step, code: int, log: str) -> BuildError:
     )
 
 
+def _is_full(directory: str) -> bool:
+    """Return whether nothing can be written there: not even the log then says why a script failed."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize < _LEAST_BYTES or (status.f_files > 0 and status.f_favail == 0)
+
+
 def _tail(log: str) -> str:
-    return "\n".join(f"  {line}" for line in _read(log).splitlines()[-_LOG_LINES:])
+    return "\n".join(f"  {line}" for line in log.splitlines()[-_LOG_LINES:])
 
 
 def _read(log: str) -> str:

@@ -39,7 +39,7 @@ def test_missing_capability_fails_in_ci_only(tmp_path, ci, code):
     path.write_text("import pytest\ndef test_it():\n    pytest.skip('needs a pony')\n")
     command = [sys.executable, "-m", "pytest", "-qrs", "-p", "no:cacheprovider", "-p", "conftest", str(path)]
     tests = os.path.dirname(os.path.dirname(__file__))
-    variables = os.environ | {"CI": ci, "PYTHONPATH": tests}
+    variables = os.environ | {"CI": ci, "PYTHONPATH": tests, "PYTEST_ADDOPTS": ""}
     result = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == code, result.stdout
     assert "needs a pony" in result.stdout

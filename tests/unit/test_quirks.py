@@ -21,7 +21,10 @@ def test_no_two_quirks_stand_in_for_the_same_program():
     assert len(paths) == len(set(paths))
 
 
-@pytest.mark.parametrize("text", sorted({text for quirk in quirks.TABLE for _, text in quirk.stand_ins}))
+PROGRAMS = {text for quirk in quirks.TABLE for path, text in quirk.stand_ins if not path.startswith("/etc/")}
+
+
+@pytest.mark.parametrize("text", sorted(PROGRAMS))
 def test_stand_ins_are_shell(text):
     assert text.startswith("#!/bin/sh\n")
     assert text.endswith("\n")
