@@ -174,7 +174,7 @@ def _ranged(
         needs_tools=True,
         run_uid_map=uid_map,
         run_gid_map=gid_map,
-    ), ("another range", "")
+    ), ("another range", "give the user the range that the store was made with again, or use --store DIR")
 
 
 def range_command(name: str, taken: tuple[SubordinateRange, ...]) -> str:
