@@ -69,8 +69,10 @@ def base_ids(lock: ArchitectureLock) -> frozenset[str]:
 
 
 def _base_of(packages: Mapping[str, LockedPackage]) -> frozenset[str]:
+    """Return the base of a set: the same whatever else is in it, so that sets share its layer."""
     essential = [name for name, package in packages.items() if package.essential]
-    return relations.closure(essential, _relations(packages))
+    required_first = sorted(packages.items(), key=lambda item: (item[1].priority != "required", item[0]))
+    return relations.least_closure(essential, _relations(dict(required_first)))
 
 
 def automatic(packages: Mapping[str, Package]) -> frozenset[str]:

@@ -75,6 +75,9 @@ ALLOWED: tuple[Allowed, ...] = (
         ("missing", "content"),
         "backups that nothing reads",
     ),
+    Allowed(
+        r"/usr/share/info/dir\.old", _BYTES, "a backup that nothing reads: the index before its last change"
+    ),
     Allowed(r"/etc/\.pwd\.lock|/var/lib/dpkg/(lock|lock-frontend|triggers/Lock)", _GONE, "a lock file"),
     Allowed(r"/(run|tmp|dev)/.*", ("missing", "extra"), "not content: fresh on entering"),
     Allowed(r"/var/tmp/.*", _GONE, "not content"),

@@ -5,6 +5,7 @@ from envforge.lock.model import ArchitectureLock, LockedPackage
 from envforge.recipe import activity, plan
 from envforge.recipe.model import first_difference, recipe
 from envforge.recipe.plan import Package
+from envforge.sources.debian import relations
 from envforge.sources.debian.facts import Facts, Interest
 
 
@@ -75,6 +76,24 @@ def test_base_is_the_essential_closure_and_rest_what_else_is_active():
     assert rest.configure == ("mime",)
     assert "inert" not in rest.present
     assert rest.recipe.canonical["lower"] == [base.recipe.key]
+
+
+def test_what_could_do_the_same_as_a_package_of_the_base_is_not_of_the_base():
+    """dpkg | install-info, and awk: gawk and mawk provide it, mawk is required."""
+    system = {
+        "sed": {"Pre-Depends": "dpkg (>= 1.15.4) | install-info"},
+        "base-files": {"Pre-Depends": "awk", "Depends": "sed"},
+        "dpkg": {"Depends": "tar"},
+        "tar": {},
+        "mawk": {"Provides": "awk"},
+    }
+    more = {"gawk": {"Provides": "awk", "Depends": "libsigsegv"}, "libsigsegv": {}, "install-info": {}}
+    start = ["base-files", "dpkg"]
+    assert relations.least_closure(start, system) == set(system)
+    assert relations.least_closure(start, system | more) == set(system)
+    assert relations.closure(start, system | more) == set(system | more)
+    without_dpkg = relations.least_closure(["sed"], {"sed": system["sed"], "install-info": {}})
+    assert without_dpkg == {"sed", "install-info"}
 
 
 def test_an_inert_package_leaves_both_configurations_alone():

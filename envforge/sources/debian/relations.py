@@ -12,6 +12,7 @@ _ALTERNATIVE: Final = re.compile(
     r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9+.-]*)(?::(?P<qualifier>[a-z0-9-]+))?"
     r"\s*(?:\(\s*(?P<operator><<|<=|=|>=|>>|<|>)\s*(?P<version>[^)\s]+)\s*\))?\s*(?:\[[^]]*\])?\s*"
 )
+_NEEDED: Final = ("Pre-Depends", "Depends")
 
 
 @frozen
@@ -60,12 +61,7 @@ def providers(packages: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, li
     return given
 
 
-def closure(
-    start: Iterable[str],
-    relations: Mapping[str, Mapping[str, str]],
-    *,
-    fields: Sequence[str] = ("Pre-Depends", "Depends"),
-) -> frozenset[str]:
+def closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
     """Return `start` and all that it needs, within a set of packages that is complete in itself.
 
     `relations` are each package's fields by name. Every alternative that the set holds counts, so the answer
@@ -76,11 +72,37 @@ def closure(
     waiting = [name for name in start if name in relations]
     while waiting:
         name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for field in fields:
-            for group in parse(relations[name].get(field, "")):
-                for alternative in group:
-                    waiting += given.get(alternative.name, ())
+        if name not in found:
+            found.add(name)
+            waiting += [one for able in _needs(relations[name], given) for one in able]
     return frozenset(found)
+
+
+def least_closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """Return `start` and as much as it needs where one alternative is enough, within such a set.
+
+    A choice between packages of the set is settled last: by one that is there anyway, else by the first
+    alternative, or the first in the order of `relations` that provides it. So no package gets in only because
+    it could do what another one does already.
+    """
+    given = providers(relations.items())
+    found: set[str] = set()
+    choices: list[list[str]] = []
+    waiting = [name for name in start if name in relations]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            choices += _needs(relations[name], given)
+            waiting += [able[0] for able in choices if len(able) == 1]
+        choices = [able for able in choices if found.isdisjoint(able)]
+        if not waiting and choices:
+            waiting.append(choices[0][0])
+    return frozenset(found)
+
+
+def _needs(relations: Mapping[str, str], given: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Return what a package needs: for each group that the set can satisfy, those that satisfy it."""
+    groups = (group for field in _NEEDED for group in parse(relations.get(field, "")))
+    able = ([name for one in group for name in given.get(one.name, ())] for group in groups)
+    return [list(dict.fromkeys(names)) for names in able if names]
