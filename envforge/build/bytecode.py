@@ -27,7 +27,6 @@ def lay_compiler(scaffold: str, farm: str) -> tuple[str, ...]:
             continue
         for path, original in ((_REAL + inside, source), (inside, _STAND_IN)):
             os.makedirs(os.path.dirname(scaffold + path), 0o755, exist_ok=True)
-            shutil.copy(original, scaffold + path)
-        shutil.copystat(source, scaffold + _REAL + inside)  # bytecode records its time
+            shutil.copy2(original, scaffold + path)  # bytecode records the real one's time
         commands.append(f"{interpreter} -E -S {inside} --settle")
     return tuple(commands)

@@ -6,12 +6,11 @@ SHA-256, to be what the quicker one was written after.
 
 import hashlib
 import os
-import shutil
 from typing import Final
 
 from attrs import frozen
 
-_REAL_PROGRAMS: Final = "/usr/libexec/envforge"
+from envforge.sources.debian.standins import lay_program
 
 
 @frozen
@@ -34,20 +33,12 @@ TABLE: Final = (
 def lay_quicker(scaffold: str, farm: str) -> None:
     """Lay the quicker programs into the directory `scaffold`, an overlay above `farm`'s root.
 
-    The real one lies beside under /usr/libexec/envforge, for what the quicker one leaves to it.
+    What is out of the ordinary they leave to the real ones.
     """
     for quicker in TABLE:
         real = farm + quicker.path
-        if not os.path.isfile(real) or _sha256(real) not in quicker.real_sha256s:
-            continue
-        name = os.path.basename(quicker.path)
-        for source, target in (
-            (f"{os.path.dirname(__file__)}/perl/{name}", quicker.path),
-            (real, f"{_REAL_PROGRAMS}/{name}"),
-        ):
-            os.makedirs(os.path.dirname(scaffold + target), exist_ok=True)
-            shutil.copyfile(source, scaffold + target)
-            os.chmod(scaffold + target, 0o755)  # noqa: S103 - programs that any user inside may run
+        if os.path.isfile(real) and _sha256(real) in quicker.real_sha256s:
+            lay_program(scaffold, farm, quicker.path, os.path.basename(quicker.path))
 
 
 def _sha256(path: str) -> str:

@@ -12,8 +12,9 @@ same numbers while they are configured, by files laid over the tree (`lay_number
 import glob
 import os
 import re
-import shutil
 from typing import Final
+
+from envforge.sources.debian.standins import lay_program
 
 _HASHED_FIRST: Final = 400
 _HASHED_COUNT: Final = 500
@@ -21,7 +22,6 @@ _FNV_OFFSET: Final = 2166136261
 _FNV_PRIME: Final = 16777619
 
 _PROGRAMS: Final = ("/usr/sbin/useradd", "/usr/sbin/groupadd")
-_REAL_PROGRAMS: Final = "/usr/libexec/envforge"
 _MODULE: Final = "/usr/share/perl5/Envforge/Numbers.pm"
 _NUMBERS: Final = "/usr/share/perl5/Envforge/numbers"
 _ADDUSER_MODULE: Final = "/usr/share/perl5/Debian/AdduserCommon.pm"
@@ -141,10 +141,7 @@ def lay_numbers(scaffold: str, farm: str) -> None:
     _write(scaffold + _MODULE, _read(f"{ours}/Numbers.pm"))
     for program in _PROGRAMS:
         if os.path.isfile(farm + program):
-            real = f"{scaffold}{_REAL_PROGRAMS}/{os.path.basename(program)}"
-            os.makedirs(os.path.dirname(real), exist_ok=True)
-            shutil.copy2(farm + program, real)
-            _write(scaffold + program, _read(f"{ours}/useradd"), mode=0o755)
+            lay_program(scaffold, farm, program, "useradd")
     if os.path.isfile(farm + _ADDUSER_MODULE):
         _write(scaffold + _ADDUSER_MODULE, tied_adduser(_read(farm + _ADDUSER_MODULE)))
         _write(scaffold + _ADDUSER_CONFIGURATION, pooled_configuration(_read(farm + _ADDUSER_CONFIGURATION)))
@@ -164,8 +161,8 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _write(path: str, text: str, *, mode: int = 0o644) -> None:
+def _write(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
-        os.fchmod(file.fileno(), mode)
+        os.fchmod(file.fileno(), 0o644)
