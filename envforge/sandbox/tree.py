@@ -89,7 +89,7 @@ class Tree:
             os.close(descriptor)
 
     def read(self, path: Path, *, limit: int = _TEXT_MAX_BYTES, follow: bool = True) -> bytes:
-        """Return a regular file's bytes, at most `limit`. Raises NotRegularError, FileNotFoundError, OSError."""
+        """Return a regular file's bytes, at most `limit`. Raises NotRegularError, OSError."""
         with open(self.open(path, follow=follow), "rb") as file:
             data = file.read(limit + 1)
         if len(data) > limit:
@@ -188,8 +188,8 @@ class Tree:
     def walk(self) -> Iterator[tuple[bytes, os.stat_result, str]]:
         """Yield path, status and place of everything in the tree, directories after what is in them.
 
-        The place is a name that leads to just this file or link, until the next one is asked for. However deep
-        the tree is, nothing recurses. What is gone meanwhile is left out.
+        The place is a name that leads to just this file or link, until the next one is asked for. Nothing
+        recurses, however deep the tree is. What is gone meanwhile is left out.
         """
         waiting: list[tuple[bytes, bool]] = [(b"/", False)]
         while waiting:
@@ -225,7 +225,7 @@ class Tree:
             except FileExistsError:
                 pass
             else:
-                os.chmod(part, 0o755, dir_fd=descriptor)
+                os.chmod(part, 0o755, dir_fd=descriptor)  # noqa: S103  # whatever the umask
             try:
                 below = syscalls.open_resolved(
                     part, os.O_PATH | os.O_DIRECTORY, _WRITING, directory=descriptor

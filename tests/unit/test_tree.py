@@ -1,4 +1,4 @@
-"""A tree that is not trusted: reads stay inside, writes never leave it, nothing but regular files is opened."""
+"""A tree that is not trusted: reads stay inside, writes never leave it, only regular files are opened."""
 
 import errno
 import os
