@@ -8,18 +8,16 @@
 The scaffold is one of the lower layers, so nothing of it gets into the layer.
 """
 
-import errno
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
-from envforge.build import normalize, script
+from envforge.build import dpkg_output, failure, normalize, script
 from envforge.build.layer import Made, Notes
 from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
 from envforge.build.uncover import uncover
-from envforge.errors import BuildError, EnvforgeError, StoreFullError
+from envforge.errors import BuildError, EnvforgeError
 from envforge.recipe.plan import Package, Step
 from envforge.sandbox.chroot import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
@@ -30,9 +28,6 @@ from envforge.store.listing import Entry
 from envforge.store.merge import merged
 from envforge.store.scan import scan
 
-_FAILED: Final = re.compile(r"^dpkg: error processing package (\S+)", re.MULTILINE)
-_LOG_LINES: Final = 20
-_NO_SPACE: Final = os.strerror(errno.ENOSPC)
 _LEAST_BYTES: Final = 1 << 20
 
 
@@ -53,8 +48,8 @@ def run(
 ) -> tuple[list[Entry], Notes]:
     """Configure the step's packages over `below` (top to bottom); the tree comes to `directory/layer/root`.
 
-    Raises BuildError, with the end of the scripts' output, where a package cannot be configured or a private
-    key was made; StoreFullError where the disk is full.
+    Raises BuildError where a package cannot be configured, with the end of what its script printed, and where
+    a private key was made; StoreFullError where the disk is full.
     """
     upper = f"{directory}/layer/root"
     for path in (upper, f"{directory}/work", f"{directory}/scaffold"):
@@ -118,22 +113,13 @@ def _check_configured(upper: str, log: str) -> None:
     with open(f"{upper}/var/lib/dpkg/status", encoding="utf-8", errors="surrogateescape") as file:
         left = database.unconfigured(file.read())
     if left:
-        raise BuildError(f"not configured in the end: {', '.join(left)}\n{_tail(_read(log))}")
+        lines = "".join(f"\n  {line}" for line in _read(log).step.lines)
+        raise BuildError(f"not configured in the end: {', '.join(left)}{lines}")
 
 
 def _failure(step: Step, code: int, directory: str) -> EnvforgeError:
-    log = _read(f"{directory}/log")
-    if _is_full(directory) or _NO_SPACE in log:
-        return StoreFullError(
-            f"no space was left while {len(step.configure)} packages were configured",
-            hint="free some space, or use --store DIR",
-        )
-    failed = sorted(set(_FAILED.findall(log)))
-    what = ", ".join(failed) if failed else f"{len(step.configure)} packages"
-    return BuildError(
-        f"{what} could not be configured (exit code {code}):\n{_tail(log)}",
-        hint="does the package need the network or a running service to be installed?",
-    )
+    ended = failure.Ended(code, full=_is_full(directory))
+    return failure.explain(_read(f"{directory}/log"), ended, len(step.configure))
 
 
 def _is_full(directory: str) -> bool:
@@ -142,10 +128,10 @@ def _is_full(directory: str) -> bool:
     return status.f_bavail * status.f_frsize < _LEAST_BYTES or (status.f_files > 0 and status.f_favail == 0)
 
 
-def _tail(log: str) -> str:
-    return "\n".join(f"  {line}" for line in log.splitlines()[-_LOG_LINES:])
-
-
-def _read(log: str) -> str:
-    with open(log, encoding="utf-8", errors="replace") as file:
-        return file.read()
+def _read(log: str) -> dpkg_output.Output:
+    output = dpkg_output.Output()
+    with open(log, "rb") as file:
+        while piece := file.read(1 << 16):
+            output.feed(piece)
+    output.end()
+    return output

@@ -71,12 +71,18 @@ def configure_script(
         lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
     if unpack:
         lines.append(shlex.join(["dpkg", "--force-depends", "--unpack", *unpack]))
-        lines += [f"mv {path} {path}{_ASIDE}\ncp -p {COVERS}{path} {path}" for path in covered]
+        lines += map(_cover, covered)
     lines.append("dpkg --configure --pending")
     lines.append("dpkg --triggers-only --pending")
-    lines += [f"mv {path}{_ASIDE} {path}" for path in covered]
+    lines += [shlex.join(["mv", "--", path + _ASIDE, path]) for path in covered]
     lines += settle
     return "\n".join(lines) + "\n"
+
+
+def _cover(path: str) -> str:
+    """Put a stand-in in the place of a file; packages name the path, so it is quoted."""
+    moved = shlex.join(["mv", "--", path, path + _ASIDE])
+    return f"{moved}\n{shlex.join(['cp', '-p', '--', COVERS + path, path])}"
 
 
 def _run_preinst(preinst: Preinst) -> str:
@@ -92,9 +98,10 @@ def _run_preinst(preinst: Preinst) -> str:
     }
     settings = (f"{name}={value}" for name, value in variables.items())
     command = shlex.join(["env", *settings, f"{_UNPACKING}/preinst", "install"])
-    failed = f"dpkg: error processing package {preinst.package} (preinst)"
+    failed = f"dpkg: error processing package {preinst.package} (preinst):\n its preinst ended with exit code"
     return (
-        f"{_lay_members(preinst)}\n{command} || {{ echo {shlex.quote(failed)}; exit 1; }}\nrm -r {_UNPACKING}"
+        f"echo {shlex.quote(f'envforge: preinst of {preinst.package} ...')}\n{_lay_members(preinst)}\n"
+        f'{command} || {{ echo {shlex.quote(failed)} "$?"; exit 1; }}\nrm -r {_UNPACKING}'
     )
 
 
