@@ -90,7 +90,7 @@ def _pins(
     if unknown:
         raise ResolveError(
             f"the lock has no package {', '.join(unknown)} for {part.architecture}",
-            hint="envforge tree lists what it has",
+            hint="`envforge tree` lists what it has",
         )
     if upgrade or then.suite != now.suite:
         return Pins(archives=part.archives)

@@ -25,6 +25,7 @@ from attrs import frozen
 from envforge.errors import StoreError
 
 FORMAT = 1
+_DAMAGED = "the store is damaged; `envforge store destroy`, then `envforge build` makes all of it again"
 HEADER = b"envforge-listing %d\n" % FORMAT
 DIRECTORY_MTIME = 315532800
 """Every directory's mtime, 1980-01-01: caches that compare times hold over any farm."""
@@ -121,7 +122,7 @@ def parse_entry(line: bytes) -> Entry:
             xattrs=() if xattrs == b"-" else tuple(_parse_xattr(item) for item in xattrs.split(b",")),
         )
     except ValueError as error:
-        raise StoreError(f"a listing has a broken line: {line!r}", hint="envforge fsck") from error
+        raise StoreError(f"a listing has a broken line: {line!r}", hint=_DAMAGED) from error
 
 
 def _xattr_name(raw: bytes) -> bytes:
@@ -153,7 +154,7 @@ def iterate(data: bytes) -> Iterator[Entry]:
     if header + b"\n" != HEADER:
         raise StoreError(
             f"a listing starts with {header[:40]!r}, this release reads {HEADER!r}",
-            hint="use the envforge release that wrote this store, or build into another --store",
+            hint="use the release that wrote this store, or build into another --store",
         )
     for line in body.splitlines():
         yield parse_entry(line)

@@ -44,7 +44,7 @@ def read(path: str) -> dict[str, Any] | None:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StoreError(
             f"{path} is not of format {FORMAT}",
-            hint="use the envforge release that wrote it, or another --store",
+            hint="use the release that wrote it, or another --store",
         )
     return document
 

@@ -111,9 +111,12 @@ def from_json(data: bytes) -> Facts:
         if number == FORMAT:
             return _converter().structure(value, Facts)
     except (ValueError, AttributeError, KeyError, cattrs.BaseValidationError) as error:
-        raise StoreError("facts of an archive are broken", hint="envforge fsck --repair") from error
+        raise StoreError(
+            "facts of an archive are broken", hint="`envforge build` unpacks the archive again"
+        ) from error
     raise StoreError(
-        f"facts have the format {number}, this release reads {FORMAT}", hint="envforge fsck --repair"
+        f"facts have the format {number}, this release reads {FORMAT}",
+        hint="`envforge build` unpacks the archive again",
     )
 
 

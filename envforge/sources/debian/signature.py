@@ -112,7 +112,7 @@ def _failure(name: str, certs: Sequence[Cert], asked_for: Sequence[str], reason:
         when = f"{expired[0].expiration:%Y-%m-%d}"
         return SignatureError(
             f"{name}: signed by {signers}; the key expired on {when}",
-            hint="a newer release of envforge brings newer keys; else name the key: [keys] in config.toml",
+            hint="a newer release brings newer keys; else name the key: [keys] in config.toml",
         )
     if asked_for and not known:
         return SignatureError(

@@ -171,7 +171,7 @@ def _opened(archive: str) -> Iterator[tuple[int, Layout]]:
 def _explained(archive: str, error: OSError) -> Exception:
     if error.errno in _FULL_ERRORS:
         return StoreFullError(
-            f"there is no space left to unpack {archive}", hint="envforge gc, or free some space"
+            f"there is no space left to unpack {archive}", hint="free some space, or use --store DIR"
         )
     if error.errno in _NAME_ERRORS:
         return ArchiveError(f"{archive}: a file of it cannot be made: {error}")
