@@ -3,6 +3,11 @@
 Libraries raise these; only `cli/` prints them and exits. Anything else that reaches `main()` is a bug.
 """
 
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
 
 class EnvforgeError(Exception):
     """A failure with a message that names the thing, and a hint: one command or edit that helps."""
@@ -123,3 +128,36 @@ class NotFoundError(EnvforgeError):
     """A named environment, package or file of the store does not exist."""
 
     exit_code = 26
+
+
+def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]:
+    """Call a function; return ("value", its result), or the kind of what it raised and what says the rest.
+
+    Plain values, for a process that has to believe no more than JSON of another: see `from_plain`.
+    """
+    try:
+        return "value", function(*arguments)
+    except EnvforgeError as error:
+        return type(error).__name__, [error.message, error.hint]
+    except OSError as error:
+        name = error.filename
+        path = os.fsdecode(name) if isinstance(name, str | bytes) else None
+        return "OSError", [error.errno, error.strerror, path]
+    except BaseException:  # noqa: BLE001  # whatever it is, it goes to the parent with its traceback
+        return "crash", traceback.format_exc()
+
+
+def from_plain(kind: str, value: Any) -> Exception | None:
+    """Return the error that `outcome` wrote down, None for a crash."""
+    if kind == "OSError":
+        number, reason, path = value
+        return OSError(number, str(reason), path)
+    known = {one.__name__: one for one in _all_kinds(EnvforgeError)}
+    if kind in known:
+        message, hint = map(str, value)
+        return known[kind](message, hint=hint)
+    return None
+
+
+def _all_kinds(kind: type[EnvforgeError]) -> list[type[EnvforgeError]]:
+    return [kind, *(below for one in kind.__subclasses__() for below in _all_kinds(one))]

@@ -7,26 +7,28 @@ writes, so calls go to the background, one a processor, and the script waits for
 whole: one process compiles its files in their order, since what an interpreter saw before shows in the bytes.
 """
 
-import glob
 import os
-import shutil
 from typing import Final
+
+from envforge.sandbox.tree import Tree
 
 _REAL: Final = "/usr/libexec/envforge/real"
 _MODULES: Final = "/usr/lib/python3*/py_compile.py"
-_STAND_IN: Final = f"{os.path.dirname(__file__)}/py_compile_stand_in.py"
+with open(f"{os.path.dirname(__file__)}/py_compile_stand_in.py", "rb") as _file:
+    _STAND_IN: Final = _file.read()  # now: where packages are configured there is nothing of the host
 
 
 def lay_compiler(scaffold: str, farm: str) -> tuple[str, ...]:
     """Lay the module over each Python's `py_compile`; return the commands that wait for what they began."""
     commands = []
-    for source in sorted(glob.glob(glob.escape(farm) + _MODULES)):
-        inside = source[len(farm) :]
-        interpreter = f"/usr/bin/{os.path.basename(os.path.dirname(inside))}"
-        if not os.path.exists(farm + interpreter):
-            continue
-        for path, original in ((_REAL + inside, source), (inside, _STAND_IN)):
-            os.makedirs(os.path.dirname(scaffold + path), 0o755, exist_ok=True)
-            shutil.copy2(original, scaffold + path)  # bytecode records the real one's time
-        commands.append(f"{interpreter} -E -S {inside} --settle")
+    with Tree(farm) as below, Tree(scaffold) as above:
+        for inside in below.matching(_MODULES):
+            interpreter = f"/usr/bin/{os.path.basename(os.path.dirname(inside))}"
+            status = below.stat(inside)
+            if status is None or not below.is_file(interpreter):
+                continue
+            above.write(_REAL + inside, below.read(inside))
+            above.write(inside, _STAND_IN)
+            above.set_time(_REAL + inside, status.st_mtime_ns)  # bytecode records the real one's time
+            commands.append(f"{interpreter} -E -S {inside} --settle")
     return tuple(commands)

@@ -1,6 +1,5 @@
 """What lies over the farm only while packages are configured: dpkg's database for the set, and stand-ins."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,6 +11,7 @@ from envforge.build.script import COVERS, Preinst
 from envforge.build.site import Site
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
+from envforge.sandbox.tree import Tree
 from envforge.sources.debian import database, quicker, quirks, users
 from envforge.sources.debian.database import Installed
 
@@ -46,7 +46,7 @@ def write_scaffold(
     users.lay_numbers(root, below[-1].layer.root)
     quicker.lay_quicker(root, below[-1].layer.root)
     covered = _covered(site, step, packages)
-    _lay_stand_ins(root + COVERS, covered)
+    _lay_stand_ins(root, {COVERS + path: text for path, text in covered.items()})
     return Scaffold(
         preinsts=tuple(
             Preinst(facts.name, facts.architecture, f"/var/lib/dpkg/info/{facts.qualified_name}.preinst")
@@ -85,12 +85,10 @@ def _installed(site: Site, step: Step, package: Package) -> Installed:
 
 
 def _lay_stand_ins(root: str, programs: Mapping[str, str]) -> None:
-    for inside, text in programs.items():
-        path = root + inside
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path, 0o755 if text.startswith("#!") else 0o644)  # programs that any user inside may run
+    with Tree(root) as tree:
+        for inside, text in programs.items():
+            mode = 0o755 if text.startswith("#!") else 0o644  # programs that any user inside may run
+            tree.write(inside, text.encode(), mode=mode)
 
 
 def _inside(package: Package) -> str:

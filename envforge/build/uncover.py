@@ -1,13 +1,12 @@
-"""A stand-in that a script gave another mode or owner got into the layer: the real file replaces it."""
+"""If a script gave one of our temporary stand-ins another mode or owner, the real content is put back."""
 
-import filecmp
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from envforge.errors import BuildError
+from envforge.sandbox.tree import Tree
 
 _OWN_LAYER: Final = ("/var/lib/dpkg", "/var/lib/apt")
 """The database, which scripts do change and which is read from the upper directory."""
@@ -18,20 +17,17 @@ def uncover(upper: str, scaffold: str, lowers: Sequence[str]) -> None:
 
     Mode and owner stay as the script set them. Raises BuildError where a script changed the content.
     """
-    for inside in _files(scaffold):
-        path = upper + inside
-        if not os.path.lexists(path) or not stat.S_ISREG(os.lstat(path).st_mode):
-            continue
-        if not filecmp.cmp(path, scaffold + inside, shallow=False):
-            raise BuildError(
-                f"configuring changed {inside}, for which something else stood in meanwhile",
-                hint="please report it: the package needs a quirk of its own",
-            )
-        real = next((lower + inside for lower in lowers if os.path.isfile(lower + inside)), None)
-        if real is None:
-            os.unlink(path)
-        else:
-            _take_content(path, real)
+    with Tree(upper) as tree, Tree(scaffold) as stand_ins:
+        for inside in _files(scaffold):
+            status = tree.stat(inside, follow=False)
+            if status is None or not stat.S_ISREG(status.st_mode):
+                continue
+            if tree.read(inside, follow=False) != stand_ins.read(inside, follow=False):
+                raise BuildError(
+                    f"configuring changed {inside}, for which something else stood in meanwhile",
+                    hint="please report it: the package needs a quirk of its own",
+                )
+            _put_back(tree, inside, lowers)
 
 
 def _files(scaffold: str) -> Iterator[str]:
@@ -42,9 +38,13 @@ def _files(scaffold: str) -> Iterator[str]:
             yield from (f"{inside}/{name}" for name in files)
 
 
-def _take_content(path: str, real: str) -> None:
-    mode = stat.S_IMODE(os.lstat(path).st_mode)
-    moment = os.stat(real).st_mtime_ns
-    shutil.copyfile(real, path)
-    os.chmod(path, mode)  # writing clears set-id bits
-    os.utime(path, ns=(moment, moment))
+def _put_back(tree: Tree, inside: str, lowers: Sequence[str]) -> None:
+    """Give a file the content and time that the topmost of `lowers` has there; remove it where none has."""
+    for lower in lowers:
+        with Tree(lower) as real:
+            status = real.stat(inside)
+            if status is not None and stat.S_ISREG(status.st_mode):
+                tree.overwrite(inside, real.read(inside))
+                tree.set_time(inside, status.st_mtime_ns)
+                return
+    tree.remove(inside)

@@ -9,9 +9,11 @@ SETGID = 6
 SETUID = 7
 SETPCAP = 8
 NET_BIND_SERVICE = 10
+NET_ADMIN = 12  # not among the default ones
 NET_RAW = 13
 SYS_CHROOT = 18
-SYS_ADMIN = 21  # not among the default ones
+SYS_PTRACE = 19  # likewise
+SYS_ADMIN = 21  # likewise
 MKNOD = 27
 AUDIT_WRITE = 29
 SETFCAP = 31
@@ -32,3 +34,9 @@ DEFAULT = (
     AUDIT_WRITE,
     SETFCAP,
 )
+
+FILES = (CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETFCAP)
+"""What writing trees with their owners takes."""
+
+BUILD = (*DEFAULT, NET_ADMIN, SYS_PTRACE, SYS_ADMIN)
+"""What running maintainer scripts over layers takes: mounts too, and a loopback of its own."""

@@ -11,7 +11,8 @@ from envforge.sandbox.identity import Identity
 from envforge.sandbox.plan import SandboxPlan
 from envforge.sandbox.worker import namespace_descriptor
 
-_OVER_IDMAPPED: Final = (5, 19)
+OVER_IDMAPPED: Final = (5, 19)
+"""The first kernel with overlay over idmapped mounts."""
 
 
 def settle(plan: SandboxPlan) -> SandboxPlan:
@@ -23,7 +24,7 @@ def settle(plan: SandboxPlan) -> SandboxPlan:
     identity = plan.identity
     if identity.held != "true" or identity.run_uid_map == identity.uid_map or not plan.idmapped:
         return plan
-    if kernel_release() < _OVER_IDMAPPED:
+    if kernel_release() < OVER_IDMAPPED:
         return _with_whole_range(plan, "overlay over idmapped mounts takes Linux 5.19")
     places = [f"{plan.store}/layers/{identity.held}"]
     places += [mount.source for mount in plan.mounts if os.path.isdir(mount.source)]

@@ -18,6 +18,7 @@ def module(tmp_path):
     farm, scaffold = tmp_path / "farm", tmp_path / "scaffold"
     library = farm / "usr/lib/python3.11"
     library.mkdir(parents=True)
+    scaffold.mkdir()
     (library / "py_compile.py").write_bytes(Path(py_compile.__file__).read_bytes())
     os.utime(library / "py_compile.py", (1_600_000_000, 1_600_000_000))
     (farm / "usr/bin").mkdir(parents=True)
@@ -100,5 +101,6 @@ def test_a_python_without_its_interpreter_is_left_alone(tmp_path):
     library = tmp_path / "farm/usr/lib/python3.11"
     library.mkdir(parents=True)
     (library / "py_compile.py").touch()
+    (tmp_path / "scaffold").mkdir()
     assert bytecode.lay_compiler(str(tmp_path / "scaffold"), str(tmp_path / "farm")) == ()
-    assert not (tmp_path / "scaffold").exists()
+    assert list((tmp_path / "scaffold").iterdir()) == []

@@ -107,6 +107,7 @@ def test_what_is_laid_over_a_farm(tmp_path):
     }.items():
         (farm / path).parent.mkdir(parents=True, exist_ok=True)
         (farm / path).write_text(text)
+    scaffold.mkdir()
     users.lay_numbers(str(scaffold), str(farm))
     assert (scaffold / "usr/lib/sysusers.d/dbus.conf").read_text() == "u messagebus 101 x\n"
     assert (scaffold / "usr/libexec/envforge/useradd").read_text() == "real"

@@ -23,12 +23,16 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from envforge.errors import StoreError
+from envforge.sandbox.tree import Tree
 from envforge.sources.debian.facts import Facts
 from envforge.sources.debian.status import Status, status_paragraph
 
 _DPKG: Final = "var/lib/dpkg"
 _EXTENDED_STATES: Final = "var/lib/apt/extended_states"
+_AGAIN: Final = "envforge build --rebuild"
 _ADDED_FILES: Final = ("diversions", "statoverride")
+_FILE_MAX_BYTES: Final = 64 << 20
 
 
 @frozen
@@ -126,19 +130,18 @@ def changed_database(upper: str) -> DatabaseChanges:
 
     What dpkg itself keeps (status, triggers) is not looked at: it follows from the packages.
     """
-    base = f"{upper}/{_DPKG}"
     files, removed = {}, []
-    names = [*_ADDED_FILES, *(f"info/{name}" for name in sorted(_entries(f"{base}/info")))]
-    for name in names:
-        try:
-            status = os.lstat(f"{base}/{name}")
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            with open(f"{base}/{name}", "rb") as file:
-                files[name] = file.read().decode("latin-1")
-        elif stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-            removed.append(name)
+    with Tree(upper) as tree:
+        info = [f"info/{os.fsdecode(name)}" for name in tree.names(f"/{_DPKG}/info")]
+        for name in (*_ADDED_FILES, *info):
+            path = f"/{_DPKG}/{name}"
+            status = tree.stat(path, follow=False)
+            if status is None:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                files[name] = tree.read(path, limit=_FILE_MAX_BYTES, follow=False).decode("latin-1")
+            elif stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                removed.append(name)
     return DatabaseChanges(files, tuple(sorted(removed)))
 
 
@@ -158,8 +161,17 @@ def changes_to_json(changes: DatabaseChanges) -> dict[str, Any]:
 
 
 def changes_from_json(value: Mapping[str, Any]) -> DatabaseChanges:
-    """Return the changes that `changes_to_json` was given."""
-    return DatabaseChanges(dict(value["files"]), tuple(value["removed"]))
+    """Return the changes that `changes_to_json` was given. Raises StoreError for other names."""
+    changes = DatabaseChanges(dict(value["files"]), tuple(value["removed"]))
+    for name in (*changes.files, *changes.removed):
+        if not _is_changed_name(name):
+            raise StoreError(f"a build record names {name!r} as part of dpkg's database", hint=_AGAIN)
+    return changes
+
+
+def _is_changed_name(name: str) -> bool:
+    above, _, rest = name.partition("/")
+    return name in _ADDED_FILES or (above == "info" and "/" not in rest and rest not in {"", ".", ".."})
 
 
 def _architecture_order(facts: Facts) -> tuple[bool, str]:
@@ -216,7 +228,3 @@ def _write(path: str, text: str, *, encoding: str = "utf-8", mode: int = 0o644) 
     ) as file:
         file.write(text)
         os.fchmod(file.fileno(), mode)
-
-
-def _entries(directory: str) -> list[str]:
-    return os.listdir(directory) if os.path.isdir(directory) else []

@@ -15,9 +15,11 @@ import os
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from envforge.errors import BuildError
+from envforge.sandbox.tree import Tree
 
 PATH: Final = "/etc/ssl/certs/java/cacerts"
 
@@ -80,31 +82,22 @@ def write_java_keystore(upper: str, lowers: Sequence[str]) -> bool:
     `upper` holds what configuring wrote, `lowers` what lay below, top to bottom. Returns whether it did.
     Raises BuildError for a link in /etc/ssl/certs that leads nowhere.
     """
-    trees = (upper, *lowers)
-    has = [
-        any(os.path.lexists(tree + path) for tree in trees)
-        for path in (os.path.dirname(PATH), "/usr/bin/java")
-    ]
-    if not all(has) or not os.path.isdir(upper + _CERTIFICATES):
-        return False
-    certificates = {f"debian:{name}": der for name, der in _certificates(trees)}
-    path = upper + PATH
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(keystore(certificates))
-        os.fchmod(file.fileno(), 0o644)
+    with ExitStack() as opened:
+        trees = [opened.enter_context(Tree(path)) for path in (upper, *lowers)]
+        has = [any(tree.holds(path) for tree in trees) for path in (os.path.dirname(PATH), "/usr/bin/java")]
+        if not all(has) or not trees[0].is_directory(_CERTIFICATES):
+            return False
+        certificates = {f"debian:{name}": der for name, der in _certificates(trees)}
+        trees[0].write(PATH, keystore(certificates))
     return True
 
 
-def _certificates(trees: Sequence[str]) -> list[tuple[str, bytes]]:
+def _certificates(trees: Sequence[Tree]) -> list[tuple[str, bytes]]:
     """Return name and DER of what ca-certificates linked into /etc/ssl/certs."""
     found = []
-    for name in sorted(os.listdir(trees[0] + _CERTIFICATES)):
-        link = f"{trees[0]}{_CERTIFICATES}/{name}"
-        if not name.endswith(".pem") or not os.path.islink(link):
-            continue
-        target = os.readlink(link)
-        if not target.startswith(_SOURCES):
+    for name in map(os.fsdecode, trees[0].names(_CERTIFICATES)):
+        target = os.fsdecode(trees[0].link_target(f"{_CERTIFICATES}/{name}") or b"")
+        if not name.endswith(".pem") or not target.startswith(_SOURCES):
             continue
         der = der_of(_read(trees, target))
         if der is not None:
@@ -112,11 +105,10 @@ def _certificates(trees: Sequence[str]) -> list[tuple[str, bytes]]:
     return found
 
 
-def _read(trees: Sequence[str], path: str) -> bytes:
+def _read(trees: Sequence[Tree], path: str) -> bytes:
     for tree in trees:
-        if os.path.isfile(tree + path) and ".." not in path.split("/"):
-            with open(tree + path, "rb") as file:
-                return file.read()
+        if tree.is_file(path):
+            return tree.read(path)
     raise BuildError(f"a certificate is missing: {path}", hint="envforge build --rebuild")
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge.sandbox.tree import Tree
 from envforge.sources.debian.standins import lay_program
 
 
@@ -35,12 +36,11 @@ def lay_quicker(scaffold: str, farm: str) -> None:
 
     What is out of the ordinary they leave to the real ones.
     """
-    for quicker in TABLE:
-        real = farm + quicker.path
-        if os.path.isfile(real) and _sha256(real) in quicker.real_sha256s:
-            lay_program(scaffold, farm, quicker.path, os.path.basename(quicker.path))
+    with Tree(scaffold) as above, Tree(farm) as below:
+        for quicker in TABLE:
+            if below.is_file(quicker.path) and _sha256(below, quicker.path) in quicker.real_sha256s:
+                lay_program(above, below, quicker.path, os.path.basename(quicker.path))
 
 
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(tree: Tree, path: str) -> str:
+    return hashlib.sha256(tree.read(path)).hexdigest()

@@ -1,17 +1,24 @@
 """A program of ours over a package's while packages are configured, the real one beside for ours to call."""
 
 import os
-import shutil
 from typing import Final
 
+from envforge.sandbox.tree import Tree
+
 _REAL_PROGRAMS: Final = "/usr/libexec/envforge"
-_OURS: Final = f"{os.path.dirname(__file__)}/perl"
+_PERL: Final = f"{os.path.dirname(__file__)}/perl"
 
 
-def lay_program(scaffold: str, farm: str, path: str, ours: str) -> None:
-    """Lay `ours` of `perl/` at `path` into the directory `scaffold`, an overlay above `farm`'s root."""
-    real = f"{scaffold}{_REAL_PROGRAMS}/{os.path.basename(path)}"
-    for source, target in ((farm + path, real), (f"{_OURS}/{ours}", scaffold + path)):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(source, target)
-        os.chmod(target, 0o755)  # noqa: S103 - programs that any user inside may run
+def _read(name: str) -> bytes:
+    with open(f"{_PERL}/{name}", "rb") as file:
+        return file.read()
+
+
+OURS: Final = {name: _read(name) for name in sorted(os.listdir(_PERL))}
+"""Our programs by name. Read at once: where packages are configured there is nothing of the host."""
+
+
+def lay_program(scaffold: Tree, farm: Tree, path: str, ours: str) -> None:
+    """Lay `ours` of `OURS` at `path` into `scaffold`, an overlay above `farm`."""
+    scaffold.write(f"{_REAL_PROGRAMS}/{os.path.basename(path)}", farm.read(path), mode=0o755)
+    scaffold.write(path, OURS[ours], mode=0o755)

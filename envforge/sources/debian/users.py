@@ -9,12 +9,11 @@ same numbers while they are configured, by files laid over the tree (`lay_number
     useradd -r, groupadd   programs that add `-u NUMBER` and call the real ones
 """
 
-import glob
-import os
 import re
 from typing import Final
 
-from envforge.sources.debian.standins import lay_program
+from envforge.sandbox.tree import Tree
+from envforge.sources.debian.standins import OURS, lay_program
 
 _HASHED_FIRST: Final = 400
 _HASHED_COUNT: Final = 500
@@ -136,33 +135,29 @@ def pooled_configuration(text: str) -> str:
 
 def lay_numbers(scaffold: str, farm: str) -> None:
     """Lay what gives users their numbers into the directory `scaffold`, an overlay above `farm`'s root."""
-    ours = f"{os.path.dirname(__file__)}/perl"
-    _write(scaffold + _NUMBERS, pool_text())
-    _write(scaffold + _MODULE, _read(f"{ours}/Numbers.pm"))
-    for program in _PROGRAMS:
-        if os.path.isfile(farm + program):
-            lay_program(scaffold, farm, program, "useradd")
-    if os.path.isfile(farm + _ADDUSER_MODULE):
-        _write(scaffold + _ADDUSER_MODULE, tied_adduser(_read(farm + _ADDUSER_MODULE)))
-        _write(scaffold + _ADDUSER_CONFIGURATION, pooled_configuration(_read(farm + _ADDUSER_CONFIGURATION)))
-    for path, text in numbered_files(farm).items():
-        _write(scaffold + path, text)
+    with Tree(scaffold) as above, Tree(farm) as below:
+        above.write(_NUMBERS, pool_text().encode())
+        above.write(_MODULE, OURS["Numbers.pm"])
+        for program in _PROGRAMS:
+            if below.is_file(program):
+                lay_program(above, below, program, "useradd")
+        if below.is_file(_ADDUSER_MODULE):
+            _write(above, _ADDUSER_MODULE, tied_adduser(below.read_text(_ADDUSER_MODULE)))
+            pooled = pooled_configuration(below.read_text(_ADDUSER_CONFIGURATION))
+            _write(above, _ADDUSER_CONFIGURATION, pooled)
+        for path, text in numbered_files(farm).items():
+            _write(above, path, text)
 
 
-def numbered_files(tree: str) -> dict[str, str]:
-    """Return path and numbered text of the sysusers.d files in a tree."""
-    return {
-        path[len(tree) :]: numbered_sysusers(_read(path)) for path in glob.glob(glob.escape(tree) + _SYSUSERS)
-    }
+def numbered_files(root: str) -> dict[str, str]:
+    """Return path and numbered text of the sysusers.d files in the tree at `root`."""
+    with Tree(root) as tree:
+        return {
+            path: numbered_sysusers(tree.read_text(path))
+            for path in tree.matching(_SYSUSERS)
+            if tree.is_file(path)
+        }
 
 
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
-
-
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-        os.fchmod(file.fileno(), 0o644)
+def _write(tree: Tree, path: str, text: str) -> None:
+    tree.write(path, text.encode("utf-8", "surrogateescape"))
