@@ -2,10 +2,19 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 # What may stand in a value that is hashed: no floats, whose text is not one thing.
 Canonical = str | int | bool | None | Sequence["Canonical"] | Mapping[str, "Canonical"]
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: object) -> bool:
+    """Return whether `text` is a digest or a key: only such ones ever become part of a path."""
+    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
 
 
 def canonical_json(value: Canonical) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from envforge.digest import is_sha256
 from envforge.recipe.model import Recipe
 from envforge.store import layers, locks, records
 from envforge.store.layers import Layer
@@ -55,12 +56,11 @@ Make = Callable[[str], tuple[list[Entry], Notes]]
 
 def find(store: Store, held: str, recipe: Recipe) -> Made | None:
     """Return the layer of a recipe if it is in the store with owners held that way."""
-    record = records.read(store.record(recipe.key))
-    if record is None or not layers.exists(store, held, record["digest"]):
+    record = records.read(store.record(recipe.key)) or {}
+    digest = record.get("digest")
+    if not isinstance(digest, str) or not is_sha256(digest) or not layers.exists(store, held, digest):
         return None
-    layer = Layer(
-        record["digest"], store.layer(held, record["digest"]), record["size_bytes"], record["files"]
-    )
+    layer = Layer(digest, store.layer(held, digest), record["size_bytes"], record["files"])
     return Made(recipe, layer, reused=True, notes=record["notes"])
 
 

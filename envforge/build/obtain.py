@@ -9,7 +9,7 @@ from envforge.config import Config
 from envforge.errors import StoreError
 from envforge.lock.model import LockedArchive, LockedPackage
 from envforge.sources.debian import facts as facts_of_archive
-from envforge.sources.debian import mirrors, xz
+from envforge.sources.debian import mirrors, policy, xz
 from envforge.sources.debian.facts import Facts
 from envforge.sources.debian.unpack import unpack
 from envforge.sources.http import Fetcher
@@ -56,6 +56,7 @@ def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage
             target = f"{directory}/tree"
             os.mkdir(target, 0o755)
             facts = unpack(store.blob(package.sha256), target, held, sha256=package.sha256)
+            policy.check_same(facts, package)
             _write_facts(store, f"{directory}/facts", facts)
             final = store.tree(held, package.sha256)
             os.makedirs(os.path.dirname(final), exist_ok=True)

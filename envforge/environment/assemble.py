@@ -131,7 +131,10 @@ def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Buil
 def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
     if document is None:
         return ()
-    found = tuple(Built(**one, reused=True) for one in document["layers"])
+    try:
+        found = tuple(Built(**one, reused=True) for one in document["layers"])
+    except (KeyError, TypeError):
+        return ()  # was altered: it is written anew
     there = all(layers.exists(site.store, site.held, one.digest) for one in found)
     return found if there else ()
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from envforge.digest import Canonical, digest_of
-from envforge.errors import NotFoundError
+from envforge.errors import NotFoundError, StoreError
 from envforge.lock.model import ArchitectureLock
 from envforge.recipe.model import FORMAT as RECIPE_FORMAT
 from envforge.spec.model import Spec, written
@@ -100,6 +100,18 @@ def load(store: Store, digest: str) -> Environment:
 
 
 def from_document(document: Mapping[str, Any]) -> Environment:
-    """Return the environment that a document of the store describes."""
-    layers = tuple(LayerReference(one["name"], one["key"], one["digest"]) for one in document["layers"])
-    return Environment(layers, document["runtime"], document["closure"])
+    """Return the environment that a document of the store describes.
+
+    Raises StoreError where it is not the one whose digest it has.
+    """
+    try:
+        layers = tuple(LayerReference(one["name"], one["key"], one["digest"]) for one in document["layers"])
+        found = Environment(layers, document["runtime"], document["closure"])
+        whole = found.digest == document["digest"]
+    except (KeyError, TypeError) as error:
+        raise StoreError("the description of an environment is broken", hint="envforge build") from error
+    if not whole:
+        raise StoreError(
+            f"the description of the environment {document['digest']} was altered", hint="envforge build"
+        )
+    return found

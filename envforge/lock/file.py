@@ -24,6 +24,7 @@ import tomli_w
 from attrs import NOTHING, AttrsInstance, evolve, fields
 
 from envforge.errors import LockError
+from envforge.lock import grammar
 from envforge.lock.model import (
     FORMAT,
     RECIPE_FORMAT,
@@ -44,7 +45,6 @@ _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do 
 _MARKERS: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _RELATIONS: Final = ("Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides", "Recommends", "Replaces")
 _Model = TypeVar("_Model", bound=AttrsInstance)
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MEND: Final = "restore it from version control, or remove it and run: envforge lock"
 
 
@@ -175,13 +175,20 @@ def _lock(document: Mapping[str, Any]) -> Lock:
 def _request(table: Mapping[str, Any]) -> Request:
     values = dict(_table(table))
     archives = tuple(_model(RequestedArchive, item) for item in values.pop("archive", ()))
-    return evolve(_model(Request, values), archives=archives)
+    request = evolve(_model(Request, values), archives=archives)
+    grammar.check(request)
+    for archive in archives:
+        grammar.check(archive)
+    return request
 
 
 def _architecture(name: str, table: Mapping[str, Any]) -> ArchitectureLock:
     _refuse_unknown(_table(table), {"archive", "package", "outputs"})
+    grammar.check_architecture(name)
     archives = tuple(_model(LockedArchive, item) for item in table["archive"])
     packages = tuple(_package(item) for item in table["package"])
+    for archive in archives:
+        grammar.check(archive)
     known = {archive.name for archive in archives}
     for package in packages:
         if package.archive not in known:
@@ -197,10 +204,7 @@ def _package(table: Mapping[str, Any]) -> LockedPackage:
         if field.lower() in values
     )
     package = evolve(_model(LockedPackage, values), relations=relations)
-    if not _SHA256.fullmatch(package.sha256):
-        raise ValueError(f"{package.name} has no SHA-256 but {package.sha256!r}")
-    if package.path.startswith("/") or ".." in package.path.split("/"):
-        raise ValueError(f"{package.name} has a path outside of its archive: {package.path!r}")
+    grammar.check(package)
     return package
 
 
@@ -212,7 +216,9 @@ def _outputs(table: Any) -> Outputs | None:
     for line in _texts("layers", table["layers"]):
         name, _, digest = line.rpartition(" ")
         layers.append((name, digest))
-    return Outputs(table["environment"], tuple(layers))
+    outputs = Outputs(_checked("environment", table["environment"], str), tuple(layers))
+    grammar.check_outputs(outputs)
+    return outputs
 
 
 def _model(kind: type[_Model], table: Any) -> _Model:

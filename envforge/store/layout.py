@@ -29,6 +29,7 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge.digest import is_sha256
 from envforge.errors import StoreError, StoreFullError
 
 FORMAT: Final = 1
@@ -52,41 +53,53 @@ _DIRECTORIES: Final = (
 
 @frozen
 class Store:
-    """The paths of one store. Make one with `open_store`."""
+    """The paths of one store. Make one with `open_store`.
+
+    What is no SHA-256 never becomes a path: StoreError.
+    """
 
     path: str
 
     def blob(self, sha256: str) -> str:
         """Return where the blob of that SHA-256 lies."""
-        return f"{self.path}/blobs/{sha256[:2]}/{sha256}"
+        return f"{self.path}/blobs/{_checked(sha256)[:2]}/{sha256}"
 
     def facts(self, sha256: str) -> str:
         """Return where the facts of that archive lie."""
-        return f"{self.path}/facts/{sha256}.json"
+        return f"{self.path}/facts/{_checked(sha256)}.json"
 
     def tree(self, held: str, sha256: str) -> str:
         """Return the directory of an unpacked archive."""
-        return f"{self.path}/trees/{held}/{sha256}"
+        return f"{self.path}/trees/{held}/{_checked(sha256)}"
 
     def layer(self, held: str, digest: str) -> str:
         """Return the directory of a layer."""
-        return f"{self.path}/layers/{held}/{digest}"
+        return f"{self.path}/layers/{held}/{_checked(digest)}"
 
     def record(self, key: str) -> str:
         """Return where the build record of that key lies."""
-        return f"{self.path}/records/{key}.json"
+        return f"{self.path}/records/{_checked(key)}.json"
 
     def environment(self, digest: str) -> str:
         """Return where the description of that environment lies."""
-        return f"{self.path}/environments/{digest}.json"
+        return f"{self.path}/environments/{_checked(digest)}.json"
 
     def environment_lock(self, digest: str) -> str:
         """Return the file that is flocked (shared) while that environment is entered; its mtime is when."""
-        return f"{self.path}/environments/{digest}.lock"
+        return f"{self.path}/environments/{_checked(digest)}.lock"
 
     def new_trash(self) -> str:
         """Return a fresh name under trash/, to rename something to."""
         return f"{self.path}/trash/{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def _checked(name: str) -> str:
+    if is_sha256(name):
+        return name
+    raise StoreError(
+        f"{name!r} stands where a SHA-256 must: a file of the store was altered",
+        hint="envforge build --rebuild",
+    )
 
 
 def default_path() -> str:

@@ -15,8 +15,11 @@ from envforge.lock.model import (
     RequestedArchive,
 )
 
-TEXT = some.text(some.characters(exclude_categories=("Cs",)), max_size=12)
+TEXT = some.text(some.characters(exclude_categories=("Cs", "Cc")), max_size=12)
 NAMES = some.from_regex(r"[a-z][a-z0-9+.-]{1,8}", fullmatch=True)
+WORDS = some.from_regex(r"[a-z][a-z0-9-]{1,8}", fullmatch=True)
+VERSIONS = some.from_regex(r"([0-9]{1,2}:)?[0-9][a-z0-9.+~-]{0,8}", fullmatch=True)
+DATES = some.datetimes().map(lambda date: f"{date:%Y-%m-%dT%H:%M:%SZ}".rjust(20, "0"))
 HASHES = some.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 RELATIONS = some.dictionaries(
     some.sampled_from(
@@ -29,25 +32,32 @@ RELATIONS = some.dictionaries(
 PACKAGES = some.builds(
     LockedPackage,
     name=NAMES,
-    version=TEXT,
-    architecture=NAMES,
+    version=VERSIONS,
+    architecture=WORDS,
     archive=some.just("a"),
     path=some.from_regex(r"pool/[a-z0-9~%+]{1,12}\.deb", fullmatch=True),
-    size=some.integers(0, 1 << 40),
+    size=some.integers(1, (1 << 40) - 1),
     sha256=HASHES,
     asked=some.booleans(),
     essential=some.booleans(),
-    priority=TEXT,
-    multi_arch=TEXT,
+    priority=some.sampled_from(["optional", "required", "extra"]),
+    multi_arch=some.sampled_from(["no", "same", "foreign", "allowed"]),
     relations=RELATIONS,
 )
-ARCHIVE = some.builds(LockedArchive, name=some.just("a"), suite=TEXT, date=TEXT, fingerprint=TEXT, uri=TEXT)
+ARCHIVE = some.builds(
+    LockedArchive,
+    name=some.just("a"),
+    suite=some.from_regex(r"[a-z]{1,8}(/[a-z]{1,4})?", fullmatch=True),
+    date=DATES,
+    fingerprint=some.from_regex(r"[0-9a-f]{40}", fullmatch=True),
+    uri=some.from_regex(r"(https://[a-z.]{1,8}/[a-z]{0,3})?", fullmatch=True),
+)
 OUTPUTS = some.none() | some.builds(
-    Outputs, environment=HASHES, layers=some.lists(some.tuples(NAMES, HASHES)).map(tuple)
+    Outputs, environment=HASHES, layers=some.lists(some.tuples(WORDS, HASHES)).map(tuple)
 )
 PARTS = some.builds(
     ArchitectureLock,
-    architecture=NAMES,
+    architecture=WORDS,
     archives=some.tuples(ARCHIVE),
     packages=some.lists(PACKAGES, max_size=3).map(tuple),
     outputs=OUTPUTS,
@@ -77,7 +87,8 @@ def test_a_lock_round_trips(request_, parts):
 @given(PACKAGES)
 def test_a_package_changes_its_own_lines_only(package):
     lock = Lock(
-        Request("s", (), (), ()), (ArchitectureLock("a", (LockedArchive("a", "s", "d", "f"),), (package,)),)
+        Request("s", (), (), ()),
+        (ArchitectureLock("a", (LockedArchive("a", "s", "2026-01-01T00:00:00Z", "f" * 40),), (package,)),),
     )
     part = lock.architectures[0]
     moved = evolve(lock, architectures=(evolve(part, packages=(evolve(package, size=package.size + 1),)),))

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import time
 
@@ -17,7 +18,7 @@ def marks(store):
 
 
 def layer(store, name):
-    path = store.layer("flat", name)
+    path = store.layer("flat", hashlib.sha256(name.encode()).hexdigest())
     os.makedirs(f"{path}/root")
     return path
 

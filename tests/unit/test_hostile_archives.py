@@ -321,3 +321,40 @@ def test_a_broken_triggers_line(refuse):
 
 def test_a_full_disk_is_no_fault_of_the_archive():
     assert isinstance(_explained("x.deb", OSError(errno.ENOSPC, "full")), StoreFullError)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Package", "../../../../etc/profile.d/x"),
+        ("Package", "/etc/x"),
+        ("Package", "a b"),
+        ("Version", "1/../../x"),
+        ("Version", "..\n x"),
+        ("Architecture", "../all"),
+        ("Multi-Arch", "../same"),
+    ],
+)
+def test_control_fields_that_are_paths(refuse, field, value):
+    lines = {"Package": "hello", "Version": "1.0", "Architecture": "all", field: value}
+    control = "".join(f"{name}: {text}\n" for name, text in lines.items()).encode()
+    refuse(deb(*GOOD, control=control_tar(control, sh=b"echo pwned\n")), "is no (package|version|arch|value)")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../.ssh/authorized_keys2", "x/../../y", "File", "/usr/../../etc", "a\x0bb"]
+)
+def test_triggers_that_are_paths(refuse, name):
+    triggers = f"interest-await {name}\n".encode()
+    refuse(deb(*GOOD, control=control_tar(triggers=triggers)), "is no trigger|broken line")
+
+
+@pytest.mark.parametrize("path", ["/etc/../../x", "/etc/a\x0bb", "/..", "/etc/\x7f"])
+def test_conffiles_that_leave_the_tree(refuse, path):
+    refuse(deb(*GOOD, control=control_tar(conffiles=f"{path}\n".encode())), "is no path", ways=("unpack",))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "-x", ".x", "a b", "list", "x" * 101])
+def test_control_members_that_are_no_names(refuse, name):
+    control = tar(member("./"), member("./control", CONTROL), member(f"./{name}", b"x"), mode="w:xz")
+    refuse(deb(*GOOD, control=control), "control archive has the member")

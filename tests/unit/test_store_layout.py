@@ -126,13 +126,13 @@ def test_a_lock_keeps_others_waiting(store):
 
 
 def test_records_are_whole_and_versioned(store):
-    records.write(store, store.record("k"), {"key": "k"})
-    assert records.read(store.record("k")) == {"format": 1, "key": "k"}
-    assert records.read(store.record("none")) is None
-    with open(store.record("k"), "w") as file:
+    records.write(store, store.record("a" * 64), {"key": "k"})
+    assert records.read(store.record("a" * 64)) == {"format": 1, "key": "k"}
+    assert records.read(store.record("b" * 64)) is None
+    with open(store.record("a" * 64), "w") as file:
         file.write('{"format": 7}')
     with pytest.raises(StoreError):
-        records.read(store.record("k"))
+        records.read(store.record("a" * 64))
 
 
 def test_hard_links_and_whiteouts_are_seen(tmp_path):
@@ -147,3 +147,14 @@ def test_hard_links_and_whiteouts_are_seen(tmp_path):
     assert entries[b"/l"] == Entry(
         b"/l", "l", 0o777, os.getuid(), os.getgid(), entries[b"/l"].mtime, content=b"b"
     )
+
+
+@pytest.mark.parametrize("name", ["", "../../x", "a" * 63, "A" * 64, "a" * 63 + "\n", None])
+def test_what_is_no_digest_never_becomes_a_path(tmp_path, name):
+    store = open_store(str(tmp_path / "store"))
+    for where in (store.blob, store.facts, store.record, store.environment, store.environment_lock):
+        with pytest.raises(StoreError, match="stands where a SHA-256 must"):
+            where(name)
+    for where in (store.tree, store.layer):
+        with pytest.raises(StoreError, match="stands where a SHA-256 must"):
+            where("flat", name)

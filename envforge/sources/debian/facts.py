@@ -5,19 +5,22 @@ Paths are text with surrogate escapes, since names in packages are not always UT
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
 import cattrs
-from attrs import frozen
+from attrs import Attribute, field, frozen
 
+from envforge.digest import is_sha256
 from envforge.errors import ArchiveError, StoreError
+from envforge.sources.debian import policy
 
 FORMAT: Final = 1
 SCRIPTS: Final = ("config", "postinst", "postrm", "preinst", "prerm")
 """Control members that dpkg or debconf run."""
 
+_MEND: Final = "`envforge build` unpacks the archive again"
 _DIVERT: Final = re.compile(rb"\bdpkg-divert\b(?P<rest>[^\n;&|]*)")
 _DIVERT_HARMLESS: Final = re.compile(
     rb"--(remove|list|listpackage|truename|help|version)\b|\.usr-is-merged\b"
@@ -25,14 +28,35 @@ _DIVERT_HARMLESS: Final = re.compile(
 """Trixie protects names outside usr/ that no package ships any more: nobody's file is diverted."""
 _BLOCK: Final = re.compile(rb"(?ms)^if (?P<condition>[^\n]*)\n.*?^fi\b")
 _UPGRADE: Final = re.compile(rb'"?\$1"? = "?upgrade\b')
-_FIELD: Final = re.compile(r"[!-9;-~]+")
+_Check = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def _must_be(check: Callable[[str], object]) -> _Check:
+    """Return an attrs validator: whoever gives facts (an archive, a file, a process), they are checked."""
+
+    def validate(_facts: Any, _attribute: "Attribute[Any]", value: str) -> None:
+        check(value)
+
+    return validate
+
+
+def _check_members(_facts: Any, _attribute: "Attribute[Any]", value: Mapping[str, str]) -> None:
+    for name, sha256 in value.items():
+        policy.MEMBER.check(name)
+        if not is_sha256(sha256):
+            raise ArchiveError(f"the control member {name} has no SHA-256 but {sha256!r}")
+
+
+def _check_sha256(_facts: Any, _attribute: "Attribute[Any]", value: str) -> None:
+    if value and not is_sha256(value):
+        raise ArchiveError(f"{value!r} is no SHA-256")
 
 
 @frozen
 class Conffile:
     """A configuration file as its package ships it."""
 
-    path: str
+    path: str = field(validator=_must_be(policy.PATH.check))
     md5: str
     """Of the shipped content; empty where the archive does not contain it."""
     flags: tuple[str, ...] = ()
@@ -43,7 +67,7 @@ class Conffile:
 class Interest:
     """A trigger that the package wants to hear of: a name, or a path for all files at or under it."""
 
-    trigger: str
+    trigger: str = field(validator=_must_be(policy.trigger))
     waits: bool
     """Activating packages stay triggers-awaited until it is processed (`interest`, `interest-await`)."""
 
@@ -61,14 +85,15 @@ class Owned:
 class Facts:
     """One archive's facts."""
 
-    sha256: str
-    name: str
-    version: str
-    architecture: str
-    multi_arch: str
+    sha256: str = field(validator=_check_sha256)
+    """Empty where nobody needs it: facts of a tool."""
+    name: str = field(validator=_must_be(policy.PACKAGE.check))
+    version: str = field(validator=_must_be(policy.VERSION.check))
+    architecture: str = field(validator=_must_be(policy.ARCHITECTURE.check))
+    multi_arch: str = field(validator=_must_be(policy.MULTI_ARCH.check))
     control: str
     """The control paragraph as the archive has it."""
-    members: Mapping[str, str]
+    members: Mapping[str, str] = field(validator=_check_members)
     """Control members other than `control`, with their SHA-256."""
     conffiles: tuple[Conffile, ...]
     interests: tuple[Interest, ...]
@@ -110,14 +135,11 @@ def from_json(data: bytes) -> Facts:
         number = value.pop("format")
         if number == FORMAT:
             return _converter().structure(value, Facts)
-    except (ValueError, AttributeError, KeyError, cattrs.BaseValidationError) as error:
-        raise StoreError(
-            "facts of an archive are broken", hint="`envforge build` unpacks the archive again"
-        ) from error
-    raise StoreError(
-        f"facts have the format {number}, this release reads {FORMAT}",
-        hint="`envforge build` unpacks the archive again",
-    )
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise StoreError("facts of an archive are broken", hint=_MEND) from error
+    except (ArchiveError, cattrs.BaseValidationError) as error:
+        raise StoreError("facts of an archive are broken", hint=_MEND) from error
+    raise StoreError(f"facts have the format {number}, this release reads {FORMAT}", hint=_MEND)
 
 
 @cache
@@ -138,7 +160,8 @@ def parse_paragraph(text: str) -> dict[str, str]:
             fields[name] += "\n" + line
             continue
         name, colon, value = line.partition(":")
-        if not colon or not _FIELD.fullmatch(name) or any(name.lower() == known.lower() for known in fields):
+        twice = any(name.lower() == known.lower() for known in fields)
+        if not colon or twice or not policy.FIELD.allows(name):
             raise ArchiveError(f"a control paragraph has a broken line: {line!r}")
         fields[name] = value.lstrip()
     return {name: value.rstrip() for name, value in fields.items()}
@@ -147,7 +170,7 @@ def parse_paragraph(text: str) -> dict[str, str]:
 def parse_conffiles(data: bytes) -> list[tuple[str, tuple[str, ...]]]:
     """Return path and flags of each line of a `conffiles` member (deb-conffiles(5)). Raises ArchiveError."""
     found: list[tuple[str, tuple[str, ...]]] = []
-    for line in data.decode("utf-8", "surrogateescape").splitlines():
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
         text = line.rstrip()
         if not text:
             continue
@@ -157,7 +180,7 @@ def parse_conffiles(data: bytes) -> list[tuple[str, tuple[str, ...]]]:
             flags = (flag,)
         if not text.startswith("/") or flags not in ((), ("remove-on-upgrade",)):
             raise ArchiveError(f"its conffiles have a broken line: {line!r}")
-        found.append((text.strip(), flags))
+        found.append((policy.PATH.check(text.strip()), flags))
     return found
 
 
@@ -165,7 +188,7 @@ def parse_triggers(data: bytes) -> tuple[tuple[Interest, ...], tuple[Interest, .
     """Return interests and activations of a `triggers` member (deb-triggers(5)). Raises ArchiveError."""
     interests: list[Interest] = []
     activates: list[Interest] = []
-    for line in data.decode("utf-8", "surrogateescape").splitlines():
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -200,7 +223,7 @@ def make(
 ) -> Facts:
     """Return the facts of an archive: its control members, and in `data` what unpacking found.
 
-    Raises ArchiveError where the control paragraph lacks what every package has.
+    Raises ArchiveError where the control paragraph lacks what every package has, or a name is none.
     """
     text = control["control"].decode("utf-8", "surrogateescape")
     fields = {name.lower(): value for name, value in parse_paragraph(text).items()}
@@ -213,7 +236,7 @@ def make(
         name=fields["package"],
         version=fields["version"],
         architecture=fields["architecture"],
-        multi_arch=fields.get("multi-arch", "no"),
+        multi_arch=fields.get("multi-arch", "no").lower(),
         control=text,
         members=dict(sorted(member_digests.items())),
         interests=interests,

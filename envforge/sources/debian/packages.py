@@ -20,11 +20,14 @@ from typing import Final
 
 from attrs import field, frozen
 
-from envforge.errors import IntegrityError
+from envforge.digest import is_sha256
+from envforge.errors import ArchiveError, IntegrityError
+from envforge.sources.debian import policy
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 
 _HEADER: Final = b"envforge-table 1\n"
+_SIZE_MAX_DIGITS: Final = 12
 _NAME: Final = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
 _PROVIDES: Final = re.compile(rb"^Provides:[ \t]*(.+)", re.MULTILINE)
 _BASE: Final = re.compile(rb"^(?:Essential:[ \t]*yes|Priority:[ \t]*required)[ \t]*$", re.MULTILINE)
@@ -128,27 +131,42 @@ def open_index(store: Store, sha256: str) -> PackageIndex:
 
 
 def parse_stanza(text: str) -> Package:
-    """Return what a stanza says. Raises IntegrityError where it says too little, or a bad path."""
+    """Return what a stanza says. Raises IntegrityError where it says too little, or what cannot be."""
     fields = {name: value.strip() for name, value in _FIELD.findall(text)}
     try:
-        path = os.path.normpath(fields["Filename"])
-        if path.startswith(("/", "..")):
-            raise IntegrityError(f"the index gives {fields['Package']} a path outside of its archive: {path}")
         return Package(
-            name=fields["Package"],
-            version=fields["Version"],
-            architecture=fields["Architecture"],
-            path=path,
-            size=int(fields["Size"]),
-            sha256=fields["SHA256"].lower(),
+            name=policy.PACKAGE.check(fields["Package"]),
+            version=policy.VERSION.check(fields["Version"]),
+            architecture=policy.ARCHITECTURE.check(fields["Architecture"]),
+            path=policy.ARCHIVE_PATH.check(os.path.normpath(fields["Filename"])),
+            size=_size(fields["Size"]),
+            sha256=_sha256(fields["SHA256"]),
             essential=fields.get("Essential", "no") == "yes",
-            priority=fields.get("Priority", "optional"),
-            multi_arch=fields.get("Multi-Arch", "no"),
-            source=fields.get("Source", fields["Package"]).partition(" ")[0],
-            relations={name: " ".join(fields[name].split()) for name in RELATIONS if name in fields},
+            priority=policy.PRIORITY.check(fields.get("Priority", "optional").lower()),
+            multi_arch=policy.MULTI_ARCH.check(fields.get("Multi-Arch", "no").lower()),
+            source=policy.LINE.check(fields.get("Source", fields["Package"]).partition(" ")[0]),
+            relations={name: _relations(fields[name]) for name in RELATIONS if name in fields},
         )
-    except (KeyError, ValueError) as error:
-        raise IntegrityError(f"the index has a broken stanza ({error}): {text[:80]!r}") from error
+    except KeyError as error:
+        raise IntegrityError(f"the index has a stanza without {error}: {text[:80]!r}") from error
+    except ArchiveError as error:
+        raise IntegrityError(f"the index has a broken stanza: {error.message}: {text[:80]!r}") from error
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _SIZE_MAX_DIGITS):
+        raise ArchiveError(f"{text[:80]!r} is no size")
+    return int(text)
+
+
+def _sha256(text: str) -> str:
+    if not is_sha256(text.lower()):
+        raise ArchiveError(f"{text[:80]!r} is no SHA-256")
+    return text.lower()
+
+
+def _relations(text: str) -> str:
+    return policy.LINE.check(" ".join(text.split()))
 
 
 def make_table(data: _Buffer) -> bytes:

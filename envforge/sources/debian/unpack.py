@@ -17,7 +17,7 @@ from typing import Final
 from attrs import frozen
 
 from envforge.errors import ArchiveError, StoreFullError
-from envforge.sources.debian import facts
+from envforge.sources.debian import facts, policy
 from envforge.sources.debian.archive import Layout, open_member, read_layout
 from envforge.sources.debian.tar import TarReader
 from envforge.sources.debian.tree import Tree
@@ -83,7 +83,7 @@ def read_control(descriptor: int, layout: Layout) -> dict[str, ControlMember]:
             if member.kind == "directory" and name in ("", "."):
                 continue
             total += member.size
-            if member.kind != "file" or not _is_control_name(name) or name in members:
+            if member.kind != "file" or not policy.MEMBER.allows(name) or name == "list" or name in members:
                 raise ArchiveError(f"its control archive has the member {name!r} ({member.kind})")
             if total > _CONTROL_MAX_BYTES:
                 raise ArchiveError(f"its control archive is larger than {_CONTROL_MAX_BYTES >> 20} MiB")
@@ -92,10 +92,6 @@ def read_control(descriptor: int, layout: Layout) -> dict[str, ControlMember]:
     if "control" not in members:
         raise ArchiveError("its control archive has no control file")
     return members
-
-
-def _is_control_name(name: str) -> bool:
-    return name not in ("", ".", "..", "list") and "/" not in name and "\0" not in name
 
 
 def _complete_control(control: dict[str, ControlMember], tree: Tree) -> None:

@@ -1,0 +1,112 @@
+"""The grammar of names in packages, indexes and locks: what fits no rule never becomes a path or a line.
+
+Debian Policy 5.6 (fields), dpkg's lib/dpkg/parsehelp.c and trigdeferred, deb-control(5), deb-triggers(5),
+deb-conffiles(5), adduser.conf(5). Every rule leaves out white space, control characters and, for what may be
+one component of a path, the slash, a leading dot and anything too long for a file system.
+"""
+
+import re
+from typing import Final, Protocol
+
+from attrs import field, frozen
+
+from envforge.errors import ArchiveError, EnvforgeError, IntegrityError
+
+_COMPONENT_MAX_BYTES: Final = 200
+"""Room is left for what is added: `PACKAGE:ARCH.postinst`."""
+_PATH_MAX_BYTES: Final = 4095
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+@frozen
+class Rule:
+    """What one kind of name may be."""
+
+    what: str
+    """As messages call it: `package name`."""
+    pattern: re.Pattern[str] = field(converter=_compiled)
+    longest: int = _COMPONENT_MAX_BYTES
+    """In characters, which are bytes for all but paths."""
+
+    def allows(self, text: str) -> bool:
+        """Return whether `text` is such a name."""
+        return self.pattern.fullmatch(text) is not None and len(text) <= self.longest
+
+    def check(self, text: str, kind: type[EnvforgeError] = ArchiveError) -> str:
+        """Return `text`, or raise an error of that kind which shows it."""
+        if self.allows(text):
+            return text
+        raise kind(f"{_shortened(text)} is no {self.what}")
+
+
+PACKAGE: Final = Rule("package name", r"[a-z0-9][a-z0-9+.-]*")
+"""Policy 5.6.1; like dpkg, without insisting on two characters."""
+VERSION: Final = Rule("version", r"(?:[0-9]{1,9}:)?[A-Za-z0-9][A-Za-z0-9.+~:-]*")
+"""Policy 5.6.12; like dpkg, without insisting on a digit in front."""
+ARCHITECTURE: Final = Rule("architecture", r"[a-z0-9][a-z0-9-]*")
+"""dpkg-architecture(1)."""
+MEMBER: Final = Rule("name of a control member", r"[A-Za-z0-9][A-Za-z0-9+._-]*", 100)
+"""dpkg takes at most 100 characters and no `list`, which it makes itself."""
+FIELD: Final = Rule("field name", r"[!\"$-,.-9;-~][!-9;-~]*")
+"""Policy 5.1: no colon, and neither `#` nor `-` in front."""
+USER: Final = Rule("name of a user or group", r"[A-Za-z_][A-Za-z0-9_.-]*\$?", 32)
+"""adduser's NAME_REGEX with what Debian's own names need: capitals (Debian-exim) and dots."""
+PATH: Final = Rule("path of a package", r"/(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f]+", _PATH_MAX_BYTES)
+"""Absolute inside, with no `.` and `..`: conffiles and diversions. Spaces are rare, and right."""
+_FILE_TRIGGER: Final = Rule("trigger", r"/(?!(?:.*/)?\.\.?(?:/|$))[!-~]*", _PATH_MAX_BYTES)
+_NAMED_TRIGGER: Final = Rule("trigger", r"[a-z0-9][a-z0-9+.-]*")
+ARCHIVE_PATH: Final = Rule(
+    "path in an archive", r"(?!(?:.*/)?\.\.?(?:/|$))[!-.0-~](?:/?[!-.0-~])*", _PATH_MAX_BYTES
+)
+"""Relative to an archive's address, as a `Filename` in a Packages file."""
+PRIORITY: Final = Rule("priority", r"[a-z][a-z-]*")
+MULTI_ARCH: Final = Rule("value of Multi-Arch", r"no|same|foreign|allowed")
+LINE: Final = Rule("text of one line", r"[^\x00-\x1f\x7f]*", 1 << 20)
+"""For what is only ever shown, or parsed by a grammar of its own."""
+
+
+def trigger(text: str, kind: type[EnvforgeError] = ArchiveError) -> str:
+    """Return `text` if it names a trigger: a path, or a name as packages have them (deb-triggers(5)).
+
+    Capitals are dpkg's own: `File`, `Unincorp` and `Lock` lie beside the named ones. Raises ArchiveError.
+    """
+    return (_FILE_TRIGGER if text.startswith("/") else _NAMED_TRIGGER).check(text, kind)
+
+
+class Promised(Protocol):
+    """What an index or a lock says of a package."""
+
+    @property
+    def name(self) -> str:
+        """Its own, without an architecture."""
+
+    @property
+    def version(self) -> str:
+        """All of it, the epoch too."""
+
+    @property
+    def architecture(self) -> str:
+        """Its own or `all`."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the archive file."""
+
+
+def check_same(found: Promised, promised: Promised) -> None:
+    """Raise IntegrityError where an unpacked package is another one than was promised."""
+    for what in ("name", "version", "architecture", "sha256"):
+        has, says = getattr(found, what), getattr(promised, what)
+        if has != says:
+            raise IntegrityError(
+                f"the archive of {promised.name} {promised.version} has the {what} {_shortened(has)}, "
+                f"the lock says {_shortened(says)}",
+                hint="the archive that it came from is broken or lies; ask who runs it, or use another one",
+            )
+
+
+def _shortened(text: str) -> str:
+    return repr(text) if len(text) <= _COMPONENT_MAX_BYTES else f"{text[:_COMPONENT_MAX_BYTES]!r}…"
