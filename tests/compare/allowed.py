@@ -24,7 +24,9 @@ ALLOWED: tuple[Allowed, ...] = (
         "addresses are the user's",
     ),
     Allowed(
-        r"/var/(lib|cache)/apt(/.*)?", ("missing", "mode", "extra"), "the state of an apt that ran inside"
+        r"/var/(lib|cache)/apt(/.*)?",
+        ("missing", "mode", "extra", "owner"),
+        "the state of an apt that ran inside",
     ),
     Allowed(
         r"/etc/(hostname|resolv\.conf)", ("missing", "content", "type"), "the host's, bound in on entering"
