@@ -10,12 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from attrs import evolve, field, frozen
 
 from envforge.errors import EnvforgeError
-from envforge.sandbox import perform
+from envforge.sandbox import perform, syscalls
 from envforge.sandbox.entry import enter
 from envforge.sandbox.identity import Identity, detect
 from envforge.sandbox.plan import Account, Mount, SandboxPlan
@@ -142,11 +143,27 @@ def plan_of(box_home: str, project: str, options: dict[str, object], identity: I
     return evolve(plan, **known)  # type: ignore[arg-type]
 
 
+def slow_down(seconds: float) -> None:
+    """Make PID 1 dawdle before each step of closing itself: a payload that can run meanwhile surely does."""
+    for name in ("close_range", "drop_bounding", "set_capabilities", "set_dumpable", "set_no_new_privileges"):
+        setattr(syscalls, name, _slow(getattr(syscalls, name), seconds))
+
+
+def _slow(function: Callable[..., object], seconds: float) -> Callable[..., object]:
+    def slow(*arguments: object, **named: object) -> object:
+        if os.getpid() == 1:
+            time.sleep(seconds)
+        return function(*arguments, **named)
+
+    return slow
+
+
 def main() -> int:
     """Enter the box of the command line; exits like the payload, or with ERROR and a message."""
     home, text, *command = sys.argv[1:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as hot.main does
     options = json.loads(text)
+    slow_down(options.pop("slow_first_process", 0))
     project = Box(home, os.getuid(), "", list).project
     os.makedirs(project, exist_ok=True)
     try:

@@ -6,11 +6,12 @@ namespace that maps the real uid 0, more would let a script write the host's sys
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls
-from envforge.sandbox.capabilities import DEFAULT, SYS_ADMIN
+from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls, targets
+from envforge.sandbox.capabilities import DEFAULT, KILL, SYS_ADMIN
 from envforge.sandbox.plan import with_parents
 
 _NAMESPACES = (
@@ -112,10 +113,10 @@ class _Tree:
         mounts.restrict()
         mounts.mount_empty("/run")
         mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the tree
+        mounts.leave_host()
         for source in sources:
             self.step = f"a bind mount at {source.target}"
-            mounts.attach(source.tree, source.target, directory=source.directory)
-        mounts.leave_host()
+            targets.attach(source.tree, source.target, directory=source.directory)
 
     def _enter_overlay(self, sources: Sequence[mounts.Source]) -> None:
         places = [*self.lowers, *([self.upper, self.work] if self.upper and self.work else [])]
@@ -149,14 +150,18 @@ def _begin(
         mask = init.block()
         os.umask(0o022)
         if _enter(tree, report, DEFAULT if confine is None else (*DEFAULT, SYS_ADMIN)):
+            go_read, go_write = os.pipe()
             child = os.fork()
-            os.close(report)
             if child == 0:
+                os.close(go_write)
+                os.read(go_read, 1)
+                os.close(report)
                 init.restore(mask)
                 if confine is not None:
                     confine()
                 code = _start(command, environment, cwd)
             else:
+                _close_first_process()
                 code = init.supervise(child)
     finally:
         os._exit(code)
@@ -173,6 +178,19 @@ def _enter(tree: _Tree, report: int, capabilities: tuple[int, ...]) -> bool:
         os.write(report, said.encode(errors="surrogateescape"))
         return False
     return True
+
+
+def _close_first_process() -> None:
+    """In PID 1: close every descriptor, the pipe that its child waits for among them, then live on nothing.
+
+    It keeps what it takes to pass signals on to a program of another uid.
+    """
+    syscalls.set_name("envforge")
+    syscalls.overwrite_arguments(sys.orig_argv, "envforge")
+    syscalls.set_capabilities((KILL,))
+    syscalls.set_no_new_privileges()
+    syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
+    syscalls.close_range(3)
 
 
 def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:

@@ -1,8 +1,8 @@
 """Mounting the root file system of a sandbox, in the order that is safe.
 
-Sources are opened as detached mounts while the host's tree is still the root; then the root changes, and
-only then are they attached. So a symbolic link in the new tree can lead nowhere but into the new tree, and a
-mount of proc is still allowed, because the host's own is visible until `leave_host`.
+Sources are opened as detached mounts while the host's tree is still the root; then the root changes, /proc
+and /sys are mounted, which the kernel allows only while the host's own are there, the host's tree is left,
+and only then are they attached (`targets.py`).
 
 Loaded on the warm path: it imports nothing but `os` and `syscalls`.
 """
@@ -182,29 +182,10 @@ def leave_host() -> None:
     os.chdir("/")
 
 
-def attach(tree: int, target: str, *, directory: bool) -> None:
-    """Attach a detached mount; where `target` leads nowhere it is made first."""
-    try:
-        syscalls.move_mount(tree, target)
-    except FileNotFoundError:
-        make_target(target, directory=directory)
-        syscalls.move_mount(tree, target)
+def place(tree: int, target: str) -> None:
+    """Attach a detached mount where nobody but this module can have put anything."""
+    syscalls.move_mount(tree, target)
     os.close(tree)
-
-
-def make_target(target: str, *, directory: bool) -> None:
-    """Make a mount point, following links inside the root; a link that leads nowhere gives way."""
-    parent = os.path.dirname(target)
-    if not os.path.isdir(parent):
-        if os.path.islink(parent):
-            os.unlink(parent)
-        make_target(parent, directory=True)
-    if os.path.islink(target):
-        os.unlink(target)
-    if directory:
-        os.mkdir(target, 0o755)
-    else:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o644))
 
 
 def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
@@ -215,7 +196,7 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
     syscalls.mount("dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
     for name, tree in devices:
         os.close(os.open(f"/dev/{name}", os.O_WRONLY | os.O_CREAT, 0o666))
-        attach(tree, f"/dev/{name}", directory=False)
+        place(tree, f"/dev/{name}")
     for name in ("pts", "shm", "mqueue"):
         os.mkdir(f"/dev/{name}")
     pts = "newinstance,ptmxmode=0666,mode=0620" + (",gid=5" if tty_group else "")
@@ -231,7 +212,7 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
 def attach_console(terminal: int) -> None:
     """Make a detached mount of a terminal the console, where programs find the terminal's name (`tty`)."""
     os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT, 0o600))
-    attach(terminal, "/dev/console", directory=False)
+    place(terminal, "/dev/console")
 
 
 def mount_proc(host_proc: int) -> bool:
@@ -244,7 +225,7 @@ def mount_proc(host_proc: int) -> bool:
         syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     except PermissionError:
         tree = syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=host_proc)
-        attach(tree, "/proc", directory=True)
+        place(tree, "/proc")
         return False
     return True
 
@@ -259,7 +240,7 @@ def mount_system(host_system: int, *, own_network: bool) -> None:
     if own_network:
         os.close(host_system)
     else:
-        attach(host_system, "/sys", directory=True)
+        place(host_system, "/sys")
 
 
 def mount_empty(target: str, *, mode: str = "755", read_only: bool = False) -> None:
@@ -271,21 +252,23 @@ def mount_empty(target: str, *, mode: str = "755", read_only: bool = False) -> N
 def restrict(masked: "Iterable[str]" = MASKED, read_only: "Iterable[str]" = READ_ONLY) -> None:
     """Hide the first paths and write-protect the second ones, as far as they exist."""
     for path in masked:
-        mask(path)
+        cover(path, path)
     for path in read_only:
         try:
             tree = syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE)
         except FileNotFoundError:
             continue
         syscalls.mount_setattr(tree, MOUNT_ATTR_RDONLY, path=path)
-        attach(tree, path, directory=True)
+        place(tree, path)
 
 
-def mask(path: str) -> None:
-    """Cover a directory with an empty read-only one, a file with /dev/null, if there is one."""
+def cover(where: str, path: str) -> None:
+    """Cover what is at `where`, a directory with an empty one, a file with /dev/null; errors name `path`."""
     try:
-        mount_empty(path, mode="755", read_only=True)
+        mount_empty(where, read_only=True)
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        attach(syscalls.open_tree("/dev/null", OPEN_TREE_CLONE), path, directory=False)
+        place(syscalls.open_tree("/dev/null", OPEN_TREE_CLONE), where)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None

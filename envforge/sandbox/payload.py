@@ -35,30 +35,28 @@ class Payload:
         self.adopt: Callable[[], None] | None = None
 
 
-def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> int:
-    """Clone the payload; returns its pid once it may run. `mask` are the signals it has blocked."""
+def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> "tuple[int, int]":
+    """Clone the payload; returns its pid, and the pipe that it waits for until it is let go.
+
+    It runs nothing of the environment's before: PID 1, which it is cloned from, still has to close itself.
+    `mask` are the signals it has blocked.
+    """
     nested = plan["nested"]
-    if nested is None:
-        child = os.fork()
-        if child == 0:
-            _become(plan, payload, mask)
-        return child
-    name_read, name_write = os.pipe()
     go_read, go_write = os.pipe()
-    child = syscalls.clone(syscalls.CLONE_NEWUSER)
+    name_read, name_write = os.pipe()
+    child = syscalls.clone(0 if nested is None else syscalls.CLONE_NEWUSER)
     if child == 0:
-        # Its number as this proc counts: another one than ours where the outer container's proc is bound.
-        os.write(name_write, os.readlink("/proc/self").encode())
         os.close(go_write)
+        if nested is not None:
+            # Its number as this proc counts: another one than ours where the outer container's proc is bound.
+            os.write(name_write, os.readlink("/proc/self").encode())
         if os.read(go_read, 2) != b"go":
             os._exit(CANNOT_EXECUTE)
         _become(plan, payload, mask)
     os.close(name_write)
-    map_ids(os.read(name_read, 16).decode(), *nested)
-    os.write(go_write, b"go")
-    for descriptor in (name_read, go_read, go_write):
-        os.close(descriptor)
-    return child
+    if nested is not None:
+        map_ids(os.read(name_read, 16).decode(), *nested)
+    return child, go_write
 
 
 def map_ids(process: str, uid_map: str, gid_map: str, *, deny_groups: bool = False) -> None:
@@ -81,6 +79,7 @@ def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> 
     """Turn this process into the payload. Ends it with Docker's exit codes where that fails."""
     code = CANNOT_EXECUTE
     try:
+        syscalls.set_dumpable(0)  # until exec: this is still the host's Python, with PID 1's descriptors
         if payload.adopt is not None:
             payload.adopt()
         restrict(plan)

@@ -2,14 +2,17 @@
 
 The parent P clones C with all namespaces at once. C maps ids (or P does, where newuidmap or root's idmapped
 mounts are needed), mounts, changes root, and clones the payload D, in a user namespace of its own where the
-own uid and 0 change places. C stays as PID 1 without capabilities. P waits, passes signals on, and removes
-the upper directory. Loaded on the warm path: it imports next to nothing; plans are plain values.
+own uid and 0 change places. D waits until C, which stays as PID 1, has closed itself: no capabilities, no
+descriptor of the host's but locks on plain files, nothing that can be read or traced. P waits, passes
+signals on, and removes the upper directory. Loaded on the warm path: it imports next to nothing; plans are
+plain values.
 """
 
 import os
+import sys
 from fcntl import LOCK_SH, flock
 
-from envforge.sandbox import init, mounts, syscalls, uppers
+from envforge.sandbox import init, mounts, syscalls, targets, uppers
 from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 FAILED = 125
 _SIGKILL = 9
+_KILL = 5  # the capability
 
 
 class StaleError(Exception):
@@ -53,7 +57,7 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
         except OSError as error:
             raise RefusedError(f"an upper directory in {plan['uppers']}", error) from None
         try:
-            return _enter(plan, upper, Payload(command, environment, cwd, umask))
+            return _enter(plan, upper, held, Payload(command, environment, cwd, umask))
         finally:
             _remove(plan, upper)
     finally:
@@ -96,7 +100,7 @@ def _delete(path: str) -> None:
     delete(path)
 
 
-def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
+def _enter(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:
     """Clone C, let it in, wait for its end."""
     channel = _channel(plan)
     report_read, report_write = os.pipe()
@@ -108,7 +112,7 @@ def _enter(plan: "Plan", upper: uppers.Upper, payload: Payload) -> int:
             raise RefusedError("a user namespace", error) from None
         if child == 0:
             os.close(report_read)
-            _be_init(plan, upper, payload, mask, channel, report_write)
+            _be_init(plan, upper, held, payload, mask, channel, report_write)
         os.close(report_write)
         try:
             channel.let_in(plan, upper, child)
@@ -211,7 +215,13 @@ def _read_report(descriptor: int) -> None:
 
 
 def _be_init(  # noqa: PLR0917  # what a fork inherits
-    plan: "Plan", upper: uppers.Upper, payload: Payload, mask: "set[int]", channel: Channel, report: int
+    plan: "Plan",
+    upper: uppers.Upper,
+    held: int,
+    payload: Payload,
+    mask: "set[int]",
+    channel: Channel,
+    report: int,
 ) -> "NoReturn":
     """Be C: mount, start the payload, reap. Ends the process, never returns into the caller's frames."""
     code = FAILED
@@ -220,8 +230,10 @@ def _be_init(  # noqa: PLR0917  # what a fork inherits
         syscalls.set_parent_death_signal(_SIGKILL)
         if mount_all(plan, upper, channel, payload, progress):
             progress[0] = "the payload"
-            child = start(plan, payload, mask)
-            _give_up_privileges()
+            child, go = start(plan, payload, mask)
+            _close_first_process(plan, (held, upper.descriptor, report, go))
+            os.write(go, b"go")
+            os.close(go)
             os.close(report)
             code = init.supervise(child)
     except OSError as error:
@@ -233,11 +245,19 @@ def _be_init(  # noqa: PLR0917  # what a fork inherits
         os._exit(code)
 
 
-def _give_up_privileges() -> None:
-    syscalls.drop_bounding(())
-    syscalls.set_capabilities(())
+def _close_first_process(plan: "Plan", kept: "tuple[int, ...]") -> None:
+    """In C, before the payload may run: leave it nothing to read, to trace or to take.
+
+    /proc/1/exe is the host's Python, /proc/1/fd leads to its files (CVE-2019-5736), and the command line and
+    the name are for everyone to read. The bounding set does not matter: C executes nothing.
+    """
+    syscalls.set_dumpable(0)
+    syscalls.close_others(kept)
+    syscalls.set_name("envforge")
+    syscalls.overwrite_arguments(sys.orig_argv, "envforge")
+    # A payload that may change its uid still gets the signals that are passed on.
+    syscalls.set_capabilities((_KILL,) if plan["bounding"] else ())
     syscalls.set_no_new_privileges()
-    syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python, /proc/1/fd its locks (CVE-2019-5736)
     syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
 
 
@@ -272,15 +292,15 @@ def mount_all(
     mounts.restrict()
     mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
     mounts.mount_empty("/run")
-    _attach(plan, sources, progress)
     mounts.leave_host()
+    _attach(plan, sources, progress)
     return True
 
 
 def _attach(plan: "Plan", sources: "list[mounts.Source]", progress: "list[str]") -> None:
     for source in sources:
         progress[0] = f"a mount at {source.target}"
-        mounts.attach(source.tree, source.target, directory=source.directory)
+        targets.attach(source.tree, source.target, directory=source.directory)
     for path in plan["masks"]:
         progress[0] = f"the mask over {path}"
-        mounts.mask(path)
+        targets.mask(path)

@@ -40,6 +40,7 @@ AT_SYMLINK_NOFOLLOW = 0x100
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
@@ -56,6 +57,7 @@ CLOSE_RANGE_UNSHARE = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
+_PR_SET_NAME = 15
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -111,6 +113,8 @@ _sethostname = _function("sethostname", 2)
 _prctl = _function("prctl", 5)
 _capset = _function("capset", 2)
 _syncfs = _function("syncfs", 1)
+_memcmp = _function("memcmp", 3)
+_memcpy = _function("memcpy", 3)
 
 
 def _check(result: int, path: "str | bytes" = "") -> int:
@@ -188,8 +192,9 @@ def open_tree(path: "str | bytes", flags: int = 0, *, directory: int = AT_FDCWD)
 
 
 def move_mount(tree: int, target: "str | bytes", *, directory: int = AT_FDCWD) -> None:
-    """Attach a detached mount at `target` (move_mount(2))."""
-    _call(_NR_MOVE_MOUNT, tree, b"", directory, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH, path=target)
+    """Attach a detached mount at `target`; where that is empty, at what `directory` is (move_mount(2))."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH | (0 if target else MOVE_MOUNT_T_EMPTY_PATH)
+    _call(_NR_MOVE_MOUNT, tree, b"", directory, os.fsencode(target), flags, path=target)
 
 
 def mount_setattr(
@@ -215,6 +220,33 @@ def open_resolved(path: "str | bytes", flags: int, resolve: int, *, directory: i
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     """Close all descriptors of a range (close_range(2))."""
     _call(_NR_CLOSE_RANGE, first, last, flags)
+
+
+def close_others(kept: "Iterable[int]") -> None:
+    """Close all descriptors but the three standard streams and those that are kept."""
+    first = 3
+    for descriptor in sorted(kept):
+        if descriptor > first:
+            close_range(first, descriptor - 1)
+        first = max(first, descriptor + 1)
+    close_range(first)
+
+
+def set_name(name: str) -> None:
+    """Set what /proc/PID/comm says of this process."""
+    _check(_prctl(_PR_SET_NAME, name.encode(), 0, 0, 0))
+
+
+def overwrite_arguments(arguments: "Iterable[str]", text: str) -> None:
+    """Have /proc/PID/cmdline say `text` instead of what this process was started with, `arguments`.
+
+    They lie one behind the other where glibc's `program_invocation_name` points to. Does nothing where they
+    do not, or where they are shorter than `text`.
+    """
+    before = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
+    start = _Address.from_address(dlsym(_libc, "program_invocation_name")).value
+    if start and len(text) < len(before) and _memcmp(start, before, len(before)) == 0:
+        _memcpy(start, text.encode().ljust(len(before), b"\0"), len(before))
 
 
 def set_parent_death_signal(signal: int) -> None:

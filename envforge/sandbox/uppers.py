@@ -1,9 +1,10 @@
 """Upper directories of running sandboxes: made on entry, removed by whoever outlives their owner.
 
-    uppers/<name>/            flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
+    uppers/<name>/lock        flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
     uppers/<name>/upper/      becomes the root directory of the sandbox: 0755
     uppers/<name>/work/       overlay's own; its directories have mode 000
 
+The lock is a plain file: a descriptor of a directory would be a way out of a sandbox whose PID 1 holds it.
 A directory whose lock can be had exclusively belongs to nobody any more. It is renamed into the trash before
 anything in it is deleted, so that `kill -9` at any moment leaves debris in these two places only.
 Loaded on the warm path: it imports nothing but built-in modules.
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Upper:
-    """One upper directory and the descriptor whose lock says that it is in use."""
+    """One upper directory and the descriptor of its lock, which says that it is in use."""
 
     __slots__ = ("descriptor", "name")
 
@@ -46,16 +47,22 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
 
 
 def _lock(path: str) -> int:
-    """Return the locked descriptor of a new directory, -1 where a sweep was quicker than the lock."""
+    """Return the locked descriptor of a new directory's lock, -1 where a sweep was quicker."""
+    lock = f"{path}/lock"
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = _open_lock(lock)
     except FileNotFoundError:
         return -1
     flock(descriptor, LOCK_SH)
-    if is_at(descriptor, path):
+    if is_at(descriptor, lock):
         return descriptor
     os.close(descriptor)
     return -1
+
+
+def _open_lock(lock: str) -> int:
+    # Made by whoever comes first, so that a directory whose maker died before it is swept like any other.
+    return os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def is_at(descriptor: int, path: str) -> bool:
@@ -83,12 +90,12 @@ def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
     for name in os.listdir(uppers):
         path = f"{uppers}/{name}"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = _open_lock(f"{path}/lock")
         except (FileNotFoundError, NotADirectoryError):
             continue
         try:
             flock(descriptor, LOCK_EX | LOCK_NB)
-            if is_at(descriptor, path):
+            if is_at(descriptor, f"{path}/lock"):
                 _throw_away(path, f"{trash}/upper-{name}", delete)
         except BlockingIOError:
             continue  # in use

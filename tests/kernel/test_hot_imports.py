@@ -22,6 +22,7 @@ ALLOWED = {
     "envforge.sandbox.payload",
     "envforge.sandbox.perform",
     "envforge.sandbox.syscalls",
+    "envforge.sandbox.targets",
     "envforge.sandbox.uppers",
     "errno",
     "fcntl",

@@ -22,7 +22,7 @@ def never(path):
 
 def test_an_upper_is_locked_while_it_is_used_and_then_removed(places):
     upper = uppers.make(places[0])
-    assert sorted(os.listdir(f"{places[0]}/{upper.name}")) == ["upper", "work"]
+    assert sorted(os.listdir(f"{places[0]}/{upper.name}")) == ["lock", "upper", "work"]
     with open(f"{places[0]}/{upper.name}/upper/file", "w", encoding="ascii"):
         pass
     uppers.sweep(*places, never)
@@ -59,9 +59,9 @@ def test_a_sweep_that_is_quicker_than_the_lock_costs_the_name_only(places, monke
             taken.append(os.listdir(places[0])[0])
             os.rename(f"{places[0]}/{taken[0]}", f"{places[1]}/{taken[0]}")
 
-    def open_late(path, flags):
+    def open_late(path, flags, mode):
         take()
-        return os_open(path, flags)
+        return os_open(path, flags, mode)
 
     def lock_late(descriptor, operation):
         take()
