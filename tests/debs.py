@@ -1,7 +1,9 @@
 """Makes .deb files for tests: honest ones and hostile ones, member by member."""
 
+import hashlib
 import io
 import tarfile
+from pathlib import Path
 
 
 def ar(*members: tuple[str, bytes]) -> bytes:
@@ -58,3 +60,8 @@ def deb(*members, control=None, mode="w:xz", ending=".xz", data=None, **control_
         ("control.tar.xz", control if control is not None else control_tar(**control_members)),
         (f"data.tar{ending}", data if data is not None else tar(*members, mode=mode)),
     )
+
+
+def digest(archive):
+    """The SHA-256 of a file."""
+    return hashlib.sha256(Path(archive).read_bytes()).hexdigest()

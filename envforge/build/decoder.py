@@ -48,7 +48,7 @@ def obtain(_report: Report, store: Store, config: Config, architecture: str) -> 
     try:
         fetch(lambda _count: None, store, config, _ARCHIVE, package)
         with staging(store, "decoder") as directory:
-            extract_plain(store.blob(package.sha256), f"{directory}/tree")
+            extract_plain(store.blob(package.sha256), f"{directory}/tree", sha256=package.sha256)
             if not os.path.isdir(_directory(store, architecture)):
                 os.rename(f"{directory}/tree", _directory(store, architecture))
     except EnvforgeError:

@@ -2,11 +2,12 @@
 
 import glob
 import os
+from collections.abc import Iterable
 from typing import Final
 
 from envforge.build.workers import Report
 from envforge.config import Config
-from envforge.errors import StoreError
+from envforge.errors import IntegrityError, StoreError
 from envforge.lock.model import LockedArchive, LockedPackage
 from envforge.sources.debian import facts as facts_of_archive
 from envforge.sources.debian import mirrors, policy, xz
@@ -24,14 +25,19 @@ _open_fetchers: Final[dict[Config, Fetcher]] = {}
 
 
 def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None:
-    """Return the facts of a package whose tree is in the store, None where it must be obtained."""
+    """Return the facts of a package whose tree is in the store, None where it must be obtained.
+
+    Where dpkg itself unpacks it, the archive must be there too.
+    """
     if not os.path.isdir(store.tree(held, package.sha256) + "/root"):
         return None
     try:
         with open(store.facts(package.sha256), "rb") as file:
-            return facts_of_archive.from_json(file.read())
-    except (FileNotFoundError, StoreError):
+            facts = facts_of_archive.from_json(file.read())
+        policy.check_same(facts, package)
+    except (FileNotFoundError, StoreError, IntegrityError):
         return None
+    return facts if not facts.diverts or blobs.has(store, package.sha256) else None
 
 
 def fetch(
@@ -83,6 +89,12 @@ def _choose_decoder(store: Store) -> None:
 def has_blob(store: Store, package: LockedPackage) -> bool:
     """Return whether the archive has been fetched."""
     return blobs.has(store, package.sha256)
+
+
+def set_aside_altered(store: Store, packages: Iterable[LockedPackage]) -> None:
+    """Move archives that are not what their names say out of the way, so that the next build fetches them."""
+    for package in packages:
+        blobs.set_aside(store, package.sha256)
 
 
 def _write_facts(store: Store, temporary: str, facts: Facts) -> None:

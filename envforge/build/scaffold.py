@@ -14,6 +14,7 @@ from envforge.sandbox.chroot import Bind
 from envforge.sandbox.tree import Tree
 from envforge.sources.debian import database, quicker, quirks, users
 from envforge.sources.debian.database import Installed
+from envforge.store import blobs
 
 _ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
 
@@ -53,10 +54,7 @@ def write_scaffold(
             for facts in (packages[name].facts for name in step.configure if name not in step.unpack)
             if "preinst" in facts.members
         ),
-        binds=tuple(
-            (site.store.blob(packages[name].locked.sha256), _inside(packages[name]), True)
-            for name in step.unpack
-        ),
+        binds=tuple((_checked(site, packages[name]), _inside(packages[name]), True) for name in step.unpack),
         unpack=tuple(_inside(packages[name]) for name in step.unpack),
         covered=tuple(sorted(covered)),
         settle=settle,
@@ -89,6 +87,12 @@ def _lay_stand_ins(root: str, programs: Mapping[str, str]) -> None:
         for inside, text in programs.items():
             mode = 0o755 if text.startswith("#!") else 0o644  # programs that any user inside may run
             tree.write(inside, text.encode(), mode=mode)
+
+
+def _checked(site: Site, package: Package) -> str:
+    """Return where the archive that dpkg shall unpack lies, once its bytes have been hashed."""
+    with blobs.opened(site.store, package.locked.sha256):
+        return site.store.blob(package.locked.sha256)
 
 
 def _inside(package: Package) -> str:

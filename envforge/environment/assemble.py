@@ -10,7 +10,7 @@ from envforge.build.site import Site
 from envforge.environment import generations, model
 from envforge.environment.model import Environment, LayerReference
 from envforge.environment.project import Project
-from envforge.errors import LockStaleError, OutputError
+from envforge.errors import IntegrityError, LockStaleError, OutputError
 from envforge.lock.model import ArchitectureLock, Lock, Outputs
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
@@ -114,14 +114,16 @@ def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Pr
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
-    from envforge.build import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
+    from envforge.build import builder, obtain  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
 
     progress.adopt()
     clear_debris(site.store)
     try:
         with reaching_disk(site.store):
             made = builder.build_debian(site, part, progress)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, IntegrityError):
+            obtain.set_aside_altered(site.store, part.packages)
         clear_debris(site.store)  # workers that were ended left theirs, and the disk may be full of it
         raise
     progress.done()

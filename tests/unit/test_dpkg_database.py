@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from debs import control_tar, deb, member
+from debs import control_tar, deb, digest, member
 
 from envforge.sources.debian import database
 from envforge.sources.debian.database import DatabaseChanges, Installed, write_database
@@ -73,7 +73,7 @@ def odd(tmp_path):
     archive.write_bytes(deb(member("./"), member("./etc/"), member("./etc/odd", b"x"), control=control))
     target = tmp_path / "tree"
     target.mkdir()
-    facts = unpack(str(archive), str(target), "flat", sha256="0" * 64)
+    facts = unpack(str(archive), str(target), "flat", sha256=digest(archive))
     return Installed(facts, "installed", str(target / "control"))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import lzma
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import web
@@ -292,3 +293,32 @@ def test_a_release_lists_its_files(access):
     assert found.file("main/binary-amd64/Packages") is not None
     assert found.file("main/binary-amd64/Package") is None
     assert found.file("binary-amd64/Packages") is None
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:0], lambda data: data[:-1] + b"x"])
+def test_an_index_that_was_altered_in_the_store(access, damage):
+    suite = refresh(access)
+    path = Path(suite.files[0].index.path)
+    table = Path(access.store.path, "tools", f"table-{path.name}")
+    table.unlink()
+    good = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(damage(good))
+    with pytest.raises(IntegrityError, match=path.name) as caught:
+        refresh(access)
+    assert "again" in caught.value.hint
+    assert not table.exists()
+    assert not path.exists()
+    assert list(refresh(access).find("hello"))
+    assert path.read_bytes() == good
+
+
+def test_a_remembered_release_that_was_altered_is_fetched_again(access, server):
+    server.validators = True
+    refresh(access)
+    for path in Path(access.store.path, "blobs").glob("*/*"):
+        if b"SIGNED MESSAGE" in path.read_bytes():
+            path.chmod(0o600)
+            path.write_bytes(b"")
+    assert refresh(access).release.fields["Date"] == DATE
+    assert "If-None-Match" not in server.headers[-1]

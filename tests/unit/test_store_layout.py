@@ -158,3 +158,36 @@ def test_what_is_no_digest_never_becomes_a_path(tmp_path, name):
     for where in (store.tree, store.layer):
         with pytest.raises(StoreError, match="stands where a SHA-256 must"):
             where("flat", name)
+
+
+def test_a_blob_is_hashed_before_it_is_used(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    sha256 = blobs.put(store, b"right")
+    with blobs.opened(store, sha256) as descriptor:
+        assert os.read(descriptor, 9) == b"right"
+    assert not blobs.set_aside(store, sha256)
+    os.chmod(store.blob(sha256), 0o600)
+    with open(store.blob(sha256), "r+b") as file:
+        file.write(b"wrong")
+    with pytest.raises(IntegrityError, match=sha256) as caught, blobs.opened(store, sha256):
+        pytest.fail("was given out")
+    assert "again" in caught.value.hint
+    assert not blobs.has(store, sha256)
+    assert len(os.listdir(f"{store.path}/trash")) == 1
+    with pytest.raises(FileNotFoundError):
+        blobs.read(store, sha256)
+    assert blobs.put(store, b"right") == sha256
+    assert blobs.read(store, sha256) == b"right"
+
+
+def test_a_blob_that_is_no_file_is_not_opened(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    sha256 = blobs.put(store, b"right")
+    os.unlink(store.blob(sha256))
+    os.mkfifo(store.blob(sha256))
+    with pytest.raises(IntegrityError, match="no file"):
+        blobs.read(store, sha256)
+    os.symlink("/etc/passwd", store.blob(sha256))
+    with pytest.raises(IntegrityError, match="no file"):
+        blobs.read(store, sha256)
+    assert not os.path.lexists(store.blob(sha256))

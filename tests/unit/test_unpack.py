@@ -11,8 +11,9 @@ import tarfile
 
 import pytest
 import zstandard
-from debs import CONTROL, ar, control_tar, deb, hardlink, member, symlink, tar
+from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlink, tar
 
+from envforge.errors import IntegrityError
 from envforge.sources.debian import facts as facts_module
 from envforge.sources.debian import xz
 from envforge.sources.debian.unpack import extract_plain, unpack
@@ -26,7 +27,7 @@ def unpacked(tmp_path, data, held="flat"):
     archive.write_bytes(data)
     target = tmp_path / "target"
     target.mkdir()
-    facts = unpack(str(archive), str(target), held, sha256="ab" * 32)
+    facts = unpack(str(archive), str(target), held, sha256=digest(archive))
     entries = {entry.path: entry for entry in listing.load((target / "listing").read_bytes())}
     return target, facts, entries
 
@@ -284,8 +285,9 @@ def test_diversions_in_a_preinst(script, adds):
 
 def test_plain_extraction_shares_a_directory(tmp_path):
     for number, content in enumerate((b"first", b"second")):
-        (tmp_path / f"{number}.deb").write_bytes(deb(*FILES, member("./bin/x", content, mode=0o4755)))
-        facts = extract_plain(str(tmp_path / f"{number}.deb"), str(tmp_path / "tree"))
+        archive = tmp_path / f"{number}.deb"
+        archive.write_bytes(deb(*FILES, member("./bin/x", content, mode=0o4755)))
+        facts = extract_plain(str(archive), str(tmp_path / "tree"), sha256=digest(archive))
     assert facts.name == "hello"
     assert (tmp_path / "tree/usr/bin/x").read_bytes() == b"second"
     assert stat.S_IMODE((tmp_path / "tree/usr/bin/x").stat().st_mode) == 0o755
@@ -322,10 +324,31 @@ def test_memory_does_not_grow_with_the_archive(tmp_path, ending):
     script = (
         "import resource, sys; from envforge.sources.debian.unpack import unpack\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "unpack(sys.argv[1], sys.argv[2], 'flat', sha256='')\n"
+        "unpack(sys.argv[1], sys.argv[2], 'flat', sha256=sys.argv[3])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    command = [sys.executable, "-c", script, tmp_path / "a.deb", tmp_path / "target"]
+    command = [
+        sys.executable,
+        "-c",
+        script,
+        tmp_path / "a.deb",
+        tmp_path / "target",
+        digest(tmp_path / "a.deb"),
+    ]
     grown = int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     assert (tmp_path / "target/root/usr/large").stat().st_size == 300 << 20
     assert grown < 40 << 10
+
+
+def test_an_archive_with_other_bytes_is_never_parsed(tmp_path):
+    archive = tmp_path / "a.deb"
+    archive.write_bytes(deb(*FILES))
+    promised = digest(archive)
+    archive.write_bytes(deb(*FILES, member("./usr/bin/more", b"x")))
+    (tmp_path / "target").mkdir()
+    with pytest.raises(IntegrityError, match=str(archive)) as caught:
+        unpack(str(archive), str(tmp_path / "target"), "flat", sha256=promised)
+    assert "altered" in caught.value.message
+    with pytest.raises(IntegrityError):
+        extract_plain(str(archive), str(tmp_path / "target"), sha256=promised)
+    assert os.listdir(tmp_path / "target") == []

@@ -23,6 +23,7 @@ from attrs import field, frozen
 from envforge.digest import is_sha256
 from envforge.errors import ArchiveError, IntegrityError
 from envforge.sources.debian import policy
+from envforge.store import blobs
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 
@@ -116,18 +117,20 @@ class PackageIndex:
 
 
 def open_index(store: Store, sha256: str) -> PackageIndex:
-    """Return the index of a Packages file that is in the store; its table is made if it is not there."""
-    path = store.blob(sha256)
+    """Return the index of a Packages file that is in the store; its table is made if it is not there.
+
+    Raises IntegrityError where the file was altered there.
+    """
     data: _Buffer = b""
-    if os.path.getsize(path):
-        with open(path, "rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with blobs.opened(store, sha256) as descriptor:
+        if os.fstat(descriptor).st_size:
+            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     table_path = f"{store.path}/tools/table-{sha256}"
     table = _read_table(table_path)
     if not table:
         table = make_table(data)
         _write_table(store, table_path, table)
-    return PackageIndex(sha256, path, data, table)
+    return PackageIndex(sha256, store.blob(sha256), data, table)
 
 
 def parse_stanza(text: str) -> Package:

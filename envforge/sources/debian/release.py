@@ -13,7 +13,7 @@ from typing import Final
 from attrs import field, frozen
 from pysequoia import Cert
 
-from envforge.errors import EnvforgeError, NetworkError, SignatureError
+from envforge.errors import EnvforgeError, IntegrityError, NetworkError, SignatureError, StoreError
 from envforge.sources.debian import mirrors as addresses
 from envforge.sources.debian.mirrors import Mirrors
 from envforge.sources.debian.signature import (
@@ -148,16 +148,23 @@ def fetch_remembered(access: Access, url: str) -> bytes:
     Raises NetworkError, IntegrityError.
     """
     path = f"{access.store.path}/tools/release-{hashlib.sha256(url.encode()).hexdigest()}.json"
-    known = records.read(path) or {}
-    if known and not blobs.has(access.store, known["sha256"]):
-        known = {}
-    answer = access.fetcher.fetch_small([url], limit=_SIZE_MAX_BYTES, validators=known.get("validators"))
+    data, validators = _remembered(access.store, path)
+    answer = access.fetcher.fetch_small([url], limit=_SIZE_MAX_BYTES, validators=validators)
     if answer.unchanged:
-        return blobs.read(access.store, known["sha256"])
+        return data
     if answer.validators:
         sha256 = blobs.put(access.store, answer.data)
         records.write(access.store, path, {"validators": dict(answer.validators), "sha256": sha256})
     return answer.data
+
+
+def _remembered(store: Store, path: str) -> tuple[bytes, Mapping[str, str]]:
+    """Return what came last and its validators; nothing where it is not there any more, or altered."""
+    known = records.read(path) or {}
+    try:
+        return blobs.read(store, known["sha256"]), {**known["validators"]}
+    except (KeyError, TypeError, FileNotFoundError, IntegrityError, StoreError):
+        return b"", {}
 
 
 def _check(release: Release, now: datetime | None) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from envforge.digest import digest_of
-from envforge.errors import ResolveError
+from envforge.errors import IntegrityError, ResolveError
 from envforge.sources.debian import relations
 from envforge.sources.debian.index import SuiteIndex
 from envforge.sources.debian.packages import Package
 from envforge.sources.debian.release import Access
 from envforge.sources.debian.unpack import extract_plain
+from envforge.store import blobs
+from envforge.store.layout import Store
 from envforge.store.staging import staging
 
 TOOLS: Final = ("apt", "dpkg", "debian-archive-keyring", "gpgv")
@@ -38,11 +40,19 @@ def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int],
         root = f"{directory}/root"
         os.mkdir(root)
         archives = access.fetcher.all_at_once(lambda item: _fetch(access, *item, report=report), chosen)
-        for archive in archives:
-            extract_plain(archive, root)
+        for archive, (_, package) in zip(archives, chosen, strict=True):
+            _extract(access.store, archive, root, package.sha256)
         _link_merged(root)
         _publish(root, final)
     return final
+
+
+def _extract(store: Store, archive: str, root: str, sha256: str) -> None:
+    try:
+        extract_plain(archive, root, sha256=sha256)
+    except IntegrityError:
+        blobs.set_aside(store, sha256)
+        raise
 
 
 def closure(suites: Sequence[SuiteIndex]) -> tuple[tuple[SuiteIndex, Package], ...]:

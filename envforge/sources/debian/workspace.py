@@ -12,7 +12,7 @@ Addresses, suites and components are given made-up names: apt knows nothing of t
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -93,13 +93,23 @@ def ensure(store: Store, tools: str, suites: Sequence[SuiteIndex], architecture:
         }
     )
     final = Workspace(store, tools, f"{store.path}/tools/lists-{key}", architecture, tuple(suites))
-    if not os.path.isdir(final.lists):
+    if not _is_whole(final):
         with staging(store, "lists") as directory:
             made = Workspace(store, tools, f"{directory}/lists", architecture, tuple(suites))
             _fill(made, releases)
             run(made, {}, ["apt-cache", "gencaches"], writable=True)
             _publish(made.lists, final.lists)
     return final
+
+
+def _is_whole(workspace: Workspace) -> bool:
+    """Return whether the lists are there; those of an index that was altered and fetched again are not."""
+    if not os.path.isdir(workspace.lists):
+        return False
+    if all(os.path.samefile(source, target) for source, target in _linked(workspace)):
+        return True
+    os.rename(workspace.lists, workspace.store.new_trash())
+    return False
 
 
 def run(
@@ -152,10 +162,17 @@ def _fill(workspace: Workspace, releases: Sequence[str]) -> None:
         components = [f"c{place}" for place in range(len(suite.files))]
         lines.append(f"deb [trusted=yes] http://a{number}/ s {' '.join(components)}\n")
         _write(f"{workspace.lists}/lists/a{number}_dists_s_Release", text)
-        for component, file in zip(components, suite.files, strict=True):
-            name = f"a{number}_dists_s_{component}_binary-{workspace.architecture}_Packages"
-            _link(file.index.path, f"{workspace.lists}/lists/{name}")
+    for source, target in _linked(workspace):
+        _link(source, target)
     _write(f"{workspace.lists}/sources.list", "".join(lines))
+
+
+def _linked(workspace: Workspace) -> Iterator[tuple[str, str]]:
+    """Yield each Packages file and where apt looks for it."""
+    for number, suite in enumerate(workspace.suites):
+        for place, file in enumerate(suite.files):
+            name = f"a{number}_dists_s_c{place}_binary-{workspace.architecture}_Packages"
+            yield file.index.path, f"{workspace.lists}/lists/{name}"
 
 
 def _release_text(suite: SuiteIndex, architecture: str) -> str:
