@@ -39,8 +39,11 @@ class Archive:
         self.path = path
         self.stanzas: dict[str, list[str]] = {}
 
-    def add(self, name, version="1.0", *, suite="bookworm", data=(), **fields) -> str:
-        """Add a package to a suite; return the path of its .deb. Fields: `pre_depends="x"` and so on."""
+    def add(self, name, version="1.0", *, suite="bookworm", data=(), members=None, **fields) -> str:
+        """Add a package to a suite; return the path of its .deb. Fields: `pre_depends="x"` and so on.
+
+        `members` are further control members, scripts for example: name and text.
+        """
         architecture = fields.pop("architecture", "all")
         control = {
             "Package": name,
@@ -53,7 +56,7 @@ class Archive:
         }
         text = "".join(f"{key}: {value}\n" for key, value in control.items())
         path = f"pool/{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-        content = _deb(text.encode(), data)
+        content = _deb(text.encode(), data, members or {})
         file = self.path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
@@ -102,22 +105,23 @@ class Archive:
         said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
         libraries = {word for word in said.split() if word.startswith("/") and not word.endswith(":")}
         tables = [str(path) for path in Path("/usr/share/dpkg").glob("*table")]
-        self.add("apt", suite=suite, architecture="amd64", data=_members(*programs, *libraries))
-        self.add("dpkg", suite=suite, architecture="amd64", data=_members(*tables))
+        self.add("apt", suite=suite, architecture="amd64", data=host_files(*programs, *libraries))
+        self.add("dpkg", suite=suite, architecture="amd64", data=host_files(*tables))
         self.add("debian-archive-keyring", suite=suite)
         self.add("gpgv", suite=suite)
 
 
-def _deb(control, data):
+def _deb(control, data, members):
     """A .deb whose bytes are the same whatever compressor is here: nothing in it is compressed."""
+    encoded = {name: text.encode() for name, text in members.items()}
     return debs.ar(
         ("debian-binary", b"2.0\n"),
-        ("control.tar", debs.control_tar(control, mode="w")),
+        ("control.tar", debs.control_tar(control, mode="w", **encoded)),
         ("data.tar", debs.tar(*data)),
     )
 
 
-def _members(*names):
+def host_files(*names):
     """Files of the host as members of a .deb, below /usr."""
     return [
         debs.member(f".{_merged(name)}", Path(os.path.realpath(name)).read_bytes(), mode=0o755)

@@ -9,10 +9,10 @@ The scaffold is one of the lower layers, so nothing of it gets into the layer.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypedDict
 
-from envforge.build import dpkg_output, failure, normalize, script
+from envforge.build import dpkg_output, failure, keys, normalize, script
 from envforge.build.layer import Made, Notes
 from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
@@ -65,7 +65,7 @@ def run(
     jks.write_java_keystore(upper, lowers)
     normalize.remove_paths(upper, quirks.removed(packages))
     normalize.settle_times(upper, step.epoch)
-    normalize.refuse_private_keys(upper)
+    keys.refuse_made_keys(upper, _ships(packages), lambda: keys.published_keys(_key_files(site, packages)))
     return scan(upper, owners), {"database": database.changes_to_json(changes)}
 
 
@@ -107,6 +107,23 @@ def _true_owner(entry: Entry) -> Owner:
     acls = tuple((name, value) for name, value in entry.xattrs if name.startswith(b"system.posix_acl_"))
     device_type = entry.type if entry.device else None
     return Owner(entry.uid, entry.gid, type=device_type, device=entry.device, xattrs=acls)
+
+
+def _ships(packages: Mapping[str, Package]) -> Callable[[str], bool]:
+    """Return what says whether one of the packages has a path."""
+    return lambda path: any(
+        path in package.facts.files or path.removeprefix("/usr") in package.facts.files
+        for package in packages.values()
+    )
+
+
+def _key_files(site: Site, packages: Mapping[str, Package]) -> list[tuple[str, str]]:
+    """Return the files of the packages that hold private keys: root of the tree, path in it."""
+    return [
+        (f"{site.store.tree(site.held, package.locked.sha256)}/root", path)
+        for package in packages.values()
+        for path in package.facts.private_keys
+    ]
 
 
 def _check_configured(upper: str, log: str) -> None:

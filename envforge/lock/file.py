@@ -1,7 +1,7 @@
 """The lock on disk: TOML, one thing a line, sorted, so that diffs and merges are small. Frozen format 1.
 
     format = 1
-    recipe-format = 1
+    recipe-format = 2
 
     [request]                            what the spec asked for, so that staleness names what differs
     [[request.archive]]                  further archives

@@ -5,7 +5,7 @@ from typing import Final
 from attrs import field, frozen
 
 FORMAT: Final = 1
-RECIPE_FORMAT: Final = 1
+RECIPE_FORMAT: Final = 2
 """The recipe format of new locks. A release that would change any layer's bytes raises it."""
 
 

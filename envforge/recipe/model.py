@@ -6,7 +6,7 @@ from attrs import frozen
 
 from envforge.digest import Canonical, digest_of
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised by a release that would make other bytes of the same inputs."""
 
 Kind = Literal["farm", "configure", "database", "files"]

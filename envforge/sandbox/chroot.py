@@ -149,6 +149,7 @@ def _begin(
         syscalls.set_parent_death_signal(signal.SIGKILL)
         mask = init.block()
         os.umask(0o022)
+        os.setsid()  # the caller's terminal is no part of it: /dev/tty cannot be opened
         if _enter(tree, report, DEFAULT if confine is None else (*DEFAULT, SYS_ADMIN)):
             go_read, go_write = os.pipe()
             child = os.fork()

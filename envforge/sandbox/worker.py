@@ -18,6 +18,7 @@ from envforge.errors import CapabilityError, EnvforgeError, SandboxError
 from envforge.process import find_program, run
 from envforge.sandbox import advice, syscalls
 from envforge.sandbox.identity import Identity, Map
+from envforge.sandbox.surroundings import forget_caller
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -137,9 +138,7 @@ def _serve(identity: Identity, ready: int, go: int, result: int, function: Calla
     """Enter the namespace, call the function, send what came of it, end."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        forget_caller()
         if _enter(identity, ready, go):
             _send(result, _outcome(function))
             code = 0

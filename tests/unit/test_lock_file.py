@@ -98,10 +98,12 @@ def test_merge_markers_are_named_with_their_line():
     assert "envforge lock" in caught.value.hint
 
 
-@pytest.mark.parametrize("key", [b"format", b"recipe-format"])
-def test_a_newer_format(key):
-    with pytest.raises(LockError, match=f"the {key.decode()} 2, this release knows 1") as caught:
-        loads(dumps(LOCK).replace(b"\n" + key + b" = 1", b"\n" + key + b" = 2"), "x.lock")
+@pytest.mark.parametrize(("key", "known"), [(b"format", 1), (b"recipe-format", 2)])
+def test_a_newer_format(key, known):
+    with pytest.raises(
+        LockError, match=f"the {key.decode()} {known + 1}, this release knows {known}"
+    ) as caught:
+        loads(dumps(LOCK).replace(b"\n%s = %d" % (key, known), b"\n%s = %d" % (key, known + 1)), "x.lock")
     assert "upgrade envforge" in caught.value.hint
 
 

@@ -1,8 +1,10 @@
-"""A private key that configuration made is an error, wherever in a file it stands; mere words are not."""
+"""A private key that configuring made is an error, wherever it stands; words and shipped keys are not."""
+
+import py_compile
 
 import pytest
 
-from envforge.build.normalize import refuse_private_keys
+from envforge.build.keys import published_keys, refuse_made_keys
 from envforge.errors import BuildError
 
 KEY = """\
@@ -13,6 +15,10 @@ BKcwggSj
 """
 
 
+def refuse(tree, *, shipped=(), published=()):
+    refuse_made_keys(str(tree), shipped.__contains__, lambda: published_keys(published))
+
+
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
 @pytest.mark.parametrize(
     "before", ["", "# a remark\n", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"]
@@ -21,7 +27,7 @@ def test_keys_are_found(tmp_path, kind, before):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/key.pem").write_text(before + KEY.format(kind))
     with pytest.raises(BuildError, match=r"/etc/key\.pem"):
-        refuse_private_keys(str(tmp_path))
+        refuse(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -34,4 +40,27 @@ def test_keys_are_found(tmp_path, kind, before):
 )
 def test_words_are_none(tmp_path, text):
     (tmp_path / "program").write_text(text)
-    refuse_private_keys(str(tmp_path))
+    refuse(tmp_path)
+
+
+def test_bytecode_of_a_shipped_module_is_no_key(tmp_path):
+    package = tmp_path / "usr/lib/python3/dist-packages/tests"
+    package.mkdir(parents=True)
+    (package / "keys.py").write_text(f'KEY = """{KEY.format("RSA ")}"""\n')
+    py_compile.compile(str(package / "keys.py"))
+    (package / "keys.py").unlink()  # it lies in the farm
+    refuse(tmp_path, shipped=("/usr/lib/python3/dist-packages/tests/keys.py",))
+    with pytest.raises(BuildError, match="keys"):
+        refuse(tmp_path, shipped=("/usr/lib/python3/dist-packages/tests/other.py",))
+
+
+def test_a_copy_of_a_shipped_key_is_none_but_another_beside_it_is(tmp_path):
+    shipped = tmp_path / "sample.pem"
+    shipped.write_text(KEY.format("EC ") + "\n")
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "copy.conf").write_text("# a copy\n" + KEY.format("EC "))
+    refuse(made, published=((str(tmp_path), "/sample.pem"),))
+    (made / "copy.conf").write_text(KEY.format("EC ") + KEY.format("RSA "))
+    with pytest.raises(BuildError, match="copy"):
+        refuse(made, published=((str(tmp_path), "/sample.pem"),))

@@ -19,3 +19,8 @@ def holds_private_key(content: bytes | memoryview) -> bool:
     The mere words, as programs that read keys contain them, do not count.
     """
     return _PRIVATE_KEY.search(content) is not None
+
+
+def private_keys(content: bytes) -> frozenset[bytes]:
+    """Return the private keys in `content`, without the spaces in them."""
+    return frozenset(b"".join(match[0].split()) for match in _PRIVATE_KEY.finditer(content))
