@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from attrs import evolve, frozen
 
 from envforge.build.layer import Built as BuiltLayer
-from envforge.environment import assemble, inspect
+from envforge.environment import assemble, consent, inspect, ownership
 from envforge.environment.assemble import BuildResult, Wanted
 from envforge.environment.inspect import EnvironmentDetails, EnvironmentInfo
 from envforge.environment.plan import RunOptions, make_plan
@@ -39,6 +39,7 @@ __all__ = [
     "Project",
     "RunOptions",
     "VerifyResult",
+    "allow",
     "build",
     "describe",
     "destroy_store",
@@ -94,6 +95,7 @@ def lock(
         return LockResult(_fresh(project, previous, stale), (), written=False)
     if previous and not stale and not upgrade and not upgrade_packages:
         return LockResult(previous, (), written=False)
+    consent.require(project, consent.LOCKING)
     from envforge.lock.resolve import resolve  # noqa: PLC0415 - not where nothing is to be resolved
 
     found = resolve(
@@ -127,7 +129,9 @@ def build(
     `locked` raises LockStaleError for a stale lock and OutputError for digests other than the lock's;
     `frozen` does not look whether the lock is stale; `rebuild` makes every layer again.
     """
+    consent.require(project, consent.BUILDING)
     known = _ready_lock(project, locked=locked, frozen=frozen, progress=progress)
+    consent.require_lock(project, known)
     if workers:
         project = evolve(project, config=evolve(project.config, workers=workers))
     result, outcome = assemble.assemble(
@@ -139,23 +143,32 @@ def build(
 
 
 def prepare(project: Project, options: RunOptions, *, locked: bool = False, progress: Progress) -> Compiled:
-    """Return the plan of the project's sandbox, after locking and building what is missing."""
+    """Return the plan of the project's sandbox, after locking and building what is missing.
+
+    Raises ConsentError where the spec wants what nobody has allowed.
+    """
+    consent.require(project)
+    watched = cache.watch(_local_sources(project)) if project.spec.files else ()
     result = build(project, locked=locked, progress=progress)
     plan = settle(make_plan(project, result.environment, identities.detect(), options))
     compiled = compile_plan(plan)
     if options == RunOptions():
-        _keep(project, compiled, result)
+        _keep(project, compiled, result, watched)
     return compiled
 
 
-def _keep(project: Project, compiled: Compiled, result: BuildResult) -> None:
-    """Keep the plan for the warm path, if spec and lock are still those that it was made from."""
+def _keep(project: Project, compiled: Compiled, result: BuildResult, watched: "cache.Watched") -> None:
+    """Keep the plan for the warm path, if spec and lock are still those that it was made from.
+
+    The plan of an allowed reach only: an edited spec has another key, goes the long way, and asks.
+    """
+    cache.make_secret()
     key = cache.project_key(project.spec_path, project.lock_path, project.store_path)
-    watched = cache.watch(_local_sources(project)) if project.spec.files else ()
     part = assemble.architecture_part(lock_file.read(project.lock_path))
     same_lock = part.outputs is not None and part.outputs.environment == result.environment
     if key is not None and same_lock and spec_parse.load(project.spec_path) == project.spec:
-        cache.store_plan(key, compiled, watched)
+        owners = ownership.check(project.found)
+        cache.store_plan(key, {**compiled, "owners": owners}, watched)
 
 
 def _local_sources(project: Project) -> tuple[str, ...]:
@@ -170,6 +183,11 @@ def enter(compiled: Compiled, command: Sequence[str], *, workdir: str | None = N
     Without `workdir` it starts where the caller stands, if that is mounted.
     """
     return entry.enter(compiled, command, os.environ, cwd=workdir)
+
+
+def allow(project: Project) -> None:
+    """Remember that the project may have all that its spec wants now."""
+    consent.allow(project, project.reach)
 
 
 def verify(project: Project, *, progress: Progress) -> VerifyResult:

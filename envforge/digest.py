@@ -1,4 +1,4 @@
-"""Identity: SHA-256 over canonical bytes. xxh3 never names anything here (see `hot.py`)."""
+"""Identity: SHA-256 over canonical bytes. Plans are named otherwise (see `sandbox/cache.py`)."""
 
 import hashlib
 import json

@@ -124,6 +124,18 @@ class ConfigError(EnvforgeError):
     exit_code = 25
 
 
+class ConsentError(EnvforgeError):
+    """The spec reaches beyond its project, and nobody has allowed that."""
+
+    exit_code = 27
+
+
+class OwnerError(EnvforgeError):
+    """A spec, its lock or their directory belongs to somebody else, or can be changed by others."""
+
+    exit_code = 28
+
+
 class NotFoundError(EnvforgeError):
     """A named environment, package or file of the store does not exist."""
 

@@ -8,6 +8,8 @@ the payload runs to the whole command line. It must import nothing but `os`, `sy
 import os
 import sys
 
+from envforge import trust
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import SIG_DFL, SIGCHLD, signal
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 else:
     from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`
 
-SPEC_NAME = "envforge.toml"
 _INTERRUPTED = 130
 _IGNORED = ("-i", "-t", "-it", "-ti", "--interactive", "--tty", "--rm")
 
@@ -50,15 +51,17 @@ def main() -> int:
 def _warm(arguments: "list[str]") -> "int | None":
     """Return the payload's exit code, None where this is not for the warm path."""
     request = parse(arguments)
-    spec_path = request and find_spec(request.file)
-    if request is None or not spec_path:
+    found = request and find_spec(request.file)
+    if request is None or not found:
         return None
     from envforge.sandbox import cache  # noqa: PLC0415  # only when there is something to look for
 
-    lock_path = f"{spec_path.removesuffix('.toml')}.lock"
-    name = cache.project_key(spec_path, lock_path, request.store)
+    spec_path = os.path.realpath(found)
+    name = cache.project_key(spec_path, trust.lock_of(spec_path), request.store)
     plan = cache.load_plan(name) if name else None
-    return None if plan is None else _enter(plan, request)
+    if plan is None or plan["owners"] != trust.owners(found):
+        return None  # the whole command line says what is wrong with the owners
+    return _enter(plan, request)
 
 
 def _enter(plan: "dict[str, Any]", request: Request) -> "int | None":
@@ -121,17 +124,10 @@ def _take_option(request: Request, option: str, rest: "Any") -> bool:
 
 
 def find_spec(file: "str | None") -> "str | None":
-    """Return the real path of the spec that is meant, None where there is none."""
+    """Return the path of the spec that is meant, links not followed; None where there is none."""
     if file is not None:
-        return os.path.realpath(file)
+        return os.path.abspath(file)
     try:
-        here = os.getcwd()
+        return trust.find(os.getcwd())
     except FileNotFoundError:
         return None
-    while True:
-        candidate = f"{here.rstrip('/')}/{SPEC_NAME}"
-        if os.path.lexists(candidate):
-            return os.path.realpath(candidate)
-        if here == "/":
-            return None
-        here = os.path.dirname(here)

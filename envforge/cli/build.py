@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from envforge.cli.command import Command, json_option
+from envforge.cli.command import Command, allow_option, json_option
 from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--frozen", is_flag=True, help="Build what the lock says; do not look whether it is stale.")
 @click.option("--rebuild", is_flag=True, help="Build every layer again, even those in the store.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many packages to unpack at once.")
+@allow_option
 @json_option
 @pass_settings
 def build(settings: Settings, locked: bool, frozen: bool, rebuild: bool, workers: int | None) -> None:  # noqa: FBT001 (click passes options)

@@ -109,3 +109,14 @@ def json_option(function: _Function) -> _Function:
     return click.option(
         "--json", is_flag=True, expose_value=False, callback=_remember, help="Print JSON for programs."
     )(function)
+
+
+def allow_option(function: _Function) -> _Function:
+    """Add `--allow`, for commands that a spec may want something of."""
+    return click.option(
+        "--allow",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember,
+        help="Allow what the spec wants beyond its directory, and remember it.",
+    )(function)

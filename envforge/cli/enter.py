@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from envforge.cli.command import Command
+from envforge.cli.command import Command, allow_option
 from envforge.cli.run_options import environment_of, volume_of, workdir_of
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
@@ -26,6 +26,7 @@ _PAYLOAD = {"allow_interspersed_args": False}
 )
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND…]")
+@allow_option
 @pass_settings
 def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  # noqa: FBT001 (click passes options)
     """Enter the environment, building first what is missing.
@@ -59,6 +60,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
+@allow_option
 @pass_settings
 def run(  # noqa: PLR0917 (click passes them by name)
     settings: Settings,

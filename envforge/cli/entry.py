@@ -12,6 +12,7 @@ from click.shell_completion import shell_complete
 from envforge.cli.failures import report
 from envforge.cli.root import root
 from envforge.cli.settings import Settings
+from envforge.errors import ConsentError
 
 COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
 _INTERRUPTED: Final = 130
@@ -27,7 +28,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     _print_anything()
     settings = Settings(json=_wants_json(arguments))
     try:
-        code = _invoke(arguments, settings)
+        code = _invoke_with_consent(arguments, settings)
         sys.stdout.flush()
     except BrokenPipeError:
         _close_quietly()
@@ -39,6 +40,18 @@ def run(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 (nothing is swallowed: a bug shows its traceback)
         return report(error, settings)
     return code
+
+
+def _invoke_with_consent(arguments: list[str], settings: Settings) -> int:
+    """Run the command; where it lacks consent that the user gives now, run it again."""
+    try:
+        return _invoke(arguments, settings)
+    except ConsentError:
+        from envforge.cli.allow import offer  # noqa: PLC0415 (only after a failure)
+
+        if settings.command == "allow" or not offer(settings):
+            raise
+    return _invoke(arguments, settings)
 
 
 def _invoke(arguments: list[str], settings: Settings) -> int:

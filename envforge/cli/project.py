@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from attrs import evolve
 
-from envforge.cli.command import Command, json_option
+from envforge.cli.command import Command, allow_option, json_option
 from envforge.cli.output import print_json
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import SpecError, UsageError
@@ -56,6 +56,7 @@ def init(settings: Settings, force: bool) -> None:  # noqa: FBT001 (click passes
 )
 @click.argument("packages", nargs=-1, required=True, metavar="PACKAGE…")
 @click.option("--no-lock", is_flag=True, help="Edit the spec only; the next command locks.")
+@allow_option
 @pass_settings
 def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  # noqa: FBT001 (click passes options)
     """Add packages to the spec, and lock.
@@ -75,6 +76,7 @@ def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  
 )
 @click.argument("packages", nargs=-1, required=True, metavar="PACKAGE…")
 @click.option("--no-lock", is_flag=True, help="Edit the spec only; the next command locks.")
+@allow_option
 @pass_settings
 def remove(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  # noqa: FBT001 (click passes options)
     """Remove packages from the spec, and lock.
@@ -117,6 +119,7 @@ def _edit(settings: Settings, change: "Callable[[str], str]", *, no_lock: bool) 
 @click.option("--upgrade", is_flag=True, help="Take the newest version of every package.")
 @click.option("--upgrade-package", "names", multiple=True, metavar="PACKAGE", help="Take its newest version.")
 @click.option("--dry-run", is_flag=True, help="Show the changes, write nothing.")
+@allow_option
 @json_option
 @pass_settings
 def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...], dry_run: bool) -> None:  # noqa: FBT001 (click passes options)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envforge.cli.build import as_json
-from envforge.cli.command import Command, json_option
+from envforge.cli.command import Command, allow_option, json_option
 from envforge.cli.output import prefixed, print_json
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import OutputError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         envforge verify --json
     """,
 )
+@allow_option
 @json_option
 @pass_settings
 def verify(settings: Settings) -> int:
@@ -64,6 +65,7 @@ def _verify_as_json(result: "VerifyResult") -> dict[str, Any]:
         envforge ci                     exit code 13: the lock is stale; 24: other digests; …
     """,
 )
+@allow_option
 @pass_settings
 def ci(settings: Settings) -> None:
     """Build strictly from the lock, for machines.

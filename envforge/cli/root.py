@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "build": "build",
         "shell": "enter",
         "run": "enter",
+        "allow": "allow",
     },
     "Environments": {"ls": "environments", "show": "environments", "tree": "tree"},
     "Proof": {"verify": "proof", "ci": "proof"},
@@ -28,6 +29,7 @@ _MODULES: Final = {name: module for group in COMMANDS.values() for name, module 
 # What users of other tools type first.
 _HABITS: Final = {
     "check": "verify",
+    "consent": "allow",
     "develop": "shell",
     "enter": "shell",
     "exec": "run",
@@ -35,6 +37,7 @@ _HABITS: Final = {
     "install": "add",
     "list": "ls",
     "sync": "build",
+    "trust": "allow --trust",
     "uninstall": "remove",
     "update": "lock --upgrade",
     "upgrade": "lock --upgrade",

@@ -46,6 +46,8 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     json: bool = False
+    allow: bool = False
+    """What the spec wants is allowed, and remembered."""
     command: str = ""
     """The command's name, once known."""
 

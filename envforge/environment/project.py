@@ -1,15 +1,22 @@
 """One project: its spec, and where its lock and its store lie."""
 
+import hashlib
 import os
+import stat
+from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
-from envforge import config
+from envforge import config, trust
 from envforge.config import Config
+from envforge.environment import ownership
+from envforge.environment.reach import Reach, reach_of
 from envforge.errors import UsageError
 from envforge.spec import parse as spec_parse
 from envforge.spec.model import Spec
 from envforge.store.layout import default_path
+
+_KEY_MAX_BYTES = 1 << 20
 
 
 @frozen
@@ -21,6 +28,15 @@ class Project:
     spec: Spec
     store_path: str
     config: Config
+    found: str = ""
+    """Path of the spec before links were followed."""
+    owner: int = -1
+    """Whose the spec is."""
+    reach: Reach = field(factory=Reach)
+    """What the spec wants of the host."""
+    places: Mapping[str, str] = field(factory=dict, hash=False)
+    """Real paths of the sources outside the project, by what the spec names: followed once, then allowed,
+    then opened without following anything."""
 
     @property
     def directory(self) -> str:
@@ -30,19 +46,41 @@ class Project:
     @property
     def lock_path(self) -> str:
         """Return where the lock lies: beside the spec; `NAME.lock` for a spec of another name."""
-        stem = os.path.basename(self.spec_path).removesuffix(".toml")
-        return os.path.join(self.directory, f"{stem}.lock")
+        return trust.lock_of(self.spec_path)
 
 
 def open_project(file: str | None, store: str | None) -> Project:
     """Return the project of `file`, or of the nearest `envforge.toml` upward.
 
-    Raises SpecError with every mistake of the spec, ConfigError.
+    Raises OwnerError where others could have written it, SpecError with every mistake of the
+    spec, ConfigError.
     """
-    path = os.path.realpath(file if file is not None else spec_parse.find(os.getcwd()))
+    found = os.path.abspath(file) if file is not None else spec_parse.find(os.getcwd())
+    owners = ownership.check(found)
+    path = os.path.realpath(found)
     spec = spec_parse.load(path)
     settings = config.load()
-    return Project(path, spec, store_location(store, settings), settings)
+    places: dict[str, str] = {}
+
+    def real_path(source: str) -> str:
+        return places.setdefault(source, os.path.realpath(source))
+
+    reach = reach_of(spec, os.path.dirname(path), os.path.expanduser("~"), real_path, _key_digest)
+    owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
+    location = store_location(store, settings)
+    return Project(path, spec, location, settings, found, owner, reach, places)
+
+
+def _key_digest(path: str) -> str:
+    """Return the SHA-256 of a key file: another key behind the same name is another reach."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return "missing"
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "missing"
+        return hashlib.sha256(file.read(_KEY_MAX_BYTES)).hexdigest()
 
 
 def store_location(store: str | None, settings: Config) -> str:

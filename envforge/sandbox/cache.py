@@ -1,16 +1,18 @@
 """Compiled plans in the user's state directory, for the warm path, which loads this module: it stays tiny.
 
-    $XDG_STATE_HOME/envforge/plans/<key>    0600, in a directory of the user's own with mode 0700
+    $XDG_STATE_HOME/envforge/key            32 random bytes, 0600
+    $XDG_STATE_HOME/envforge/plans/<name>   0600, in a directory of the user's own with mode 0700:
+                                            MAC over name and plan (32 bytes), the plan by marshal
 
-A plan is code by another name (its values decide what runs, and marshal trusts its input), so the directory's
-owner and mode are checked each time, and it is never shown to a sandbox. The key is xxh3_128 over the bytes
-that the plan was made from: nobody but this user has to believe it.
+A plan is code by another name: its values decide what runs on the host, and marshal trusts its input. So a
+plan is believed for its MAC (BLAKE2b, RFC 7693) alone, whose key no sandbox is ever shown; the owner and mode
+of the directory are checked besides. A plan's name is a MAC too, over the bytes that the plan was made from:
+nobody can make a spec that is taken for another one.
 """
 
 import marshal
 import os
-
-from xxhash import xxh3_128
+from _blake2 import blake2b  # `hashlib` would cost a millisecond
 
 from envforge import __version__
 
@@ -22,8 +24,15 @@ if TYPE_CHECKING:
     Watched = tuple[tuple[str, int, int, int], ...]
 
 
-FORMAT = "2"
+FORMAT = "3"
 """Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
+KEPT_MAX = 256
+"""Plans that are kept; those that were used longest ago go first."""
+ALLOW_VARIABLE = "ENVFORGE_ALLOW"
+"""What allowed a plan for one call only is a part of its name, so that it counts for such calls alone."""
+
+_SECRET_BYTES = 32
+_MAC_BYTES = 32
 
 
 def directory() -> str:
@@ -31,20 +40,25 @@ def directory() -> str:
     return f"{_base('XDG_STATE_HOME', '.local/state')}/envforge/plans"
 
 
-def project_key(spec_path: str, lock_path: str, store: "str | None") -> "str | None":
-    """Return the key of a project's plan, None where its files cannot be read, or its store is not clear.
+def project_key(
+    spec_path: str, lock_path: str, store: "str | None", options: "Iterable[str]" = ()
+) -> "str | None":
+    """Return the name of a project's plan, None where its files cannot be read, or its store is not clear.
 
     `spec_path` is a real path. `store` is what `--store` says; else the user's configuration or the usual
-    place counts, as in `environment/project.py`. Over the bytes as they are on disk now: whoever keeps a plan
-    asks before reading them and again afterwards.
+    place counts, as in `environment/project.py`. `options` are those of the command line that shape a plan.
+    Over the bytes as they are on disk now: whoever keeps a plan asks before reading them and again
+    afterwards.
     """
+    secret = _secret()
     spec, lock = _read(spec_path), _read(lock_path)
     config = _read(f"{_base('XDG_CONFIG_HOME', '.config')}/envforge/config.toml") or b""
     place = store or _configured_store(config)
-    if spec is None or lock is None or place is None:
+    if secret is None or spec is None or lock is None or place is None:
         return None
-    words = (spec_path, os.path.realpath(place), str(os.getuid()), __version__, FORMAT)
-    return key((spec, lock, config, *(os.fsencode(word) for word in words)))
+    allowed = os.environ.get(ALLOW_VARIABLE, "")
+    words = (spec_path, os.path.realpath(place), str(os.getuid()), __version__, FORMAT, allowed, *options)
+    return key((spec, lock, config, *(os.fsencode(word) for word in words)), secret)
 
 
 def _configured_store(config: bytes) -> "str | None":
@@ -67,50 +81,107 @@ def _base(variable: str, default: str) -> str:
 
 def _read(path: str) -> "bytes | None":
     try:
-        with open(path, "rb", buffering=0) as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would hold us
+    except OSError:
+        return None
+    try:
+        with open(descriptor, "rb", buffering=0) as file:
             return file.read()
     except OSError:
         return None
 
 
-def key(parts: "Iterable[bytes]") -> str:
-    """Return the key of a plan made from these bytes, in this order."""
-    state = xxh3_128()
+def key(parts: "Iterable[bytes]", secret: bytes) -> str:
+    """Return the name of a plan made from these bytes, in this order."""
+    state = blake2b(digest_size=16, key=secret)
     for part in parts:
         state.update(len(part).to_bytes(8, "little"))
         state.update(part)
     return state.hexdigest()
 
 
+def _secret_path() -> str:
+    return f"{os.path.dirname(directory())}/key"
+
+
+def _secret() -> "bytes | None":
+    """Return the key of the MACs, None where there is none yet, or others could have read it."""
+    try:
+        descriptor = os.open(_secret_path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        is_own = status.st_uid == os.geteuid() and status.st_mode & 0o170077 == 0o100000
+        secret = os.read(descriptor, _SECRET_BYTES + 1) if is_own else b""
+    finally:
+        os.close(descriptor)
+    return secret if len(secret) == _SECRET_BYTES else None
+
+
+def make_secret() -> bytes:
+    """Return the key of the MACs, made where there is none; whoever makes it first wins."""
+    if found := _secret():
+        return found
+    path = _secret_path()
+    _make_private(os.path.dirname(path))
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
+        file.write(os.urandom(_SECRET_BYTES))
+    try:
+        if os.path.lexists(path):  # one that others could read, or a torn one
+            os.replace(temporary, path)
+        else:
+            os.link(temporary, path)
+            os.unlink(temporary)
+    except FileExistsError:
+        os.unlink(temporary)
+    found = _secret()
+    if found is None:
+        raise OSError(1, "not a file of one's own", path)
+    return found
+
+
 def watch(paths: "Iterable[str]") -> "Watched":
-    """Return what tells later whether one of these files has changed: path, mtime in ns, size, inode."""
+    """Return what tells later whether one of these files has changed: path, mtime in ns, size, inode.
+
+    To be asked before the files are read. One that is not there is never taken for unchanged.
+    """
     found = []
     for path in paths:
-        status = os.stat(path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            found.append((path, -1, -1, -1))
+            continue
         found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
     return tuple(found)
 
 
 def store_plan(name: str, plan: "dict[str, Any]", watched: "Watched") -> None:
-    """Keep a compiled plan under its key, with the files that must not have changed when it is used."""
+    """Keep a compiled plan under its name, with the files that must not have changed when it is used."""
+    secret = make_secret()
     place = directory()
-    os.makedirs(place, 0o700, exist_ok=True)
-    if not _is_private(place):
-        os.chmod(place, 0o700)
+    _make_private(place)
+    data = marshal.dumps((plan, watched))
     temporary = f"{place}/.{name}.{os.getpid()}"
     with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        marshal.dump((plan, watched), file)
+        file.write(_mac(name, data, secret) + data)
     os.replace(temporary, f"{place}/{name}")
+    _sweep(place)
 
 
 def load_plan(name: str) -> "dict[str, Any] | None":
-    """Return the plan of that key, None where there is none or a file that it watches has changed."""
+    """Return the plan of that name, None where there is none or a file that it watches has changed."""
     place = directory()
+    secret = _secret()
+    data = _read(f"{place}/{name}")
+    if secret is None or data is None:
+        return None
     try:
-        if not _is_private(place):
+        if not _is_private(place) or data[:_MAC_BYTES] != _mac(name, data[_MAC_BYTES:], secret):
             return None
-        with open(f"{place}/{name}", "rb", buffering=0) as file:
-            plan, watched = marshal.loads(file.read())  # noqa: S302  # the directory is the user's own, 0700
+        plan, watched = marshal.loads(data[_MAC_BYTES:])  # noqa: S302  # nobody but us could have made it
         for path, mtime, size, inode in watched:
             status = os.stat(path)
             if (status.st_mtime_ns, status.st_size, status.st_ino) != (mtime, size, inode):
@@ -120,6 +191,46 @@ def load_plan(name: str) -> "dict[str, Any] | None":
     return plan  # type: ignore[no-any-return]
 
 
+def forget_plans() -> None:
+    """Drop every plan: what somebody allowed is allowed no more."""
+    place = directory()
+    if os.path.isdir(place):
+        for name in os.listdir(place):
+            os.unlink(f"{place}/{name}")
+
+
+def _mac(name: str, data: bytes, secret: bytes) -> bytes:
+    state = blake2b(name.encode(), digest_size=_MAC_BYTES, key=secret)
+    state.update(data)
+    return state.digest()
+
+
+def _make_private(place: str) -> None:
+    os.makedirs(place, 0o700, exist_ok=True)
+    if not _is_private(place):
+        os.chmod(place, 0o700)
+
+
 def _is_private(place: str) -> bool:
     status = os.stat(place)
     return status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0
+
+
+def _sweep(place: str) -> None:
+    """Remove the plans that were used longest ago, by access times, which are kept by the day."""
+    names = os.listdir(place)
+    if len(names) <= KEPT_MAX:
+        return
+    used = {}
+    for name in names:
+        path = f"{place}/{name}"
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            continue
+        used[path] = max(status.st_atime, status.st_mtime)
+    for path in sorted(used, key=lambda path: used[path])[:-KEPT_MAX]:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue  # somebody else sweeps as well

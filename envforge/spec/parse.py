@@ -8,7 +8,7 @@ import os
 import stat
 from typing import Final
 
-from envforge import __version__
+from envforge import __version__, trust
 from envforge.errors import SpecError
 from envforge.spec.contradictions import contradictions
 from envforge.spec.model import Spec
@@ -16,7 +16,7 @@ from envforge.spec.positions import scan
 from envforge.spec.structure import Problem, Reader, dotted
 from envforge.spec.syntax import SIZE_MAX, decode, load_values
 
-SPEC_NAME: Final = "envforge.toml"
+SPEC_NAME: Final = trust.SPEC_NAME
 
 
 def parse(data: bytes, filename: str) -> Spec:
@@ -62,14 +62,14 @@ def read(path: str) -> bytes:
 def find(directory: str) -> str:
     """Return the path of the nearest spec, in `directory` or above it. Raises SpecError if there is none."""
     start = os.path.abspath(directory)
-    here = start
-    while True:
-        candidate = os.path.join(here, SPEC_NAME)
-        if os.path.lexists(candidate):
-            return candidate
-        if here == os.path.dirname(here):
-            raise SpecError(f"{start}: no {SPEC_NAME} here or in a directory above", hint="envforge init")
-        here = os.path.dirname(here)
+    found = trust.find(start)
+    if found is None:
+        raise SpecError(
+            f"{start}: no {SPEC_NAME} here or in a directory above (the search stops below your home, and at "
+            "the file system's border)",
+            hint="envforge init",
+        )
+    return found
 
 
 def _unreadable(path: str, error: OSError) -> SpecError:

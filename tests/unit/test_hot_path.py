@@ -1,5 +1,6 @@
 """What the warm path understands, and what it gives to the whole command line."""
 
+import marshal
 import os
 
 import pytest
@@ -58,21 +59,11 @@ def test_options_of_run():
     assert (request.store, request.variables, request.workdir) == ("/s", ["A=1", "B"], "/tmp")
 
 
-def test_the_nearest_spec_upward(tmp_path, monkeypatch):
-    below = tmp_path / "a" / "b"
-    below.mkdir(parents=True)
-    monkeypatch.chdir(below)
-    assert hot.find_spec(None) is None
-    (tmp_path / "envforge.toml").touch()
-    assert hot.find_spec(None) == os.path.realpath(tmp_path / "envforge.toml")
-    (below / "envforge.toml").symlink_to("../real.toml")
-    assert hot.find_spec(None) == os.path.realpath(tmp_path / "a" / "real.toml")
-
-
 @pytest.fixture
 def project(tmp_path, empty_home):
     del empty_home
     spec, lock = tmp_path / "envforge.toml", tmp_path / "envforge.lock"
+    cache.make_secret()
     spec.write_text("a")
     lock.write_text("b")
     return str(spec), str(lock)
@@ -135,6 +126,55 @@ def test_plans_in_a_place_that_others_can_write_to_are_not_believed():
     cache.store_plan("k", {}, ())
     assert os.stat(cache.directory()).st_mode & 0o777 == 0o700
     assert cache.load_plan("k") == {}
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_a_forged_plan_is_no_plan():
+    cache.store_plan("k", {"a": 1}, ())
+    with open(f"{cache.directory()}/k", "rb") as file:
+        data = file.read()
+    forgeries = {
+        "changed": data[:32] + marshal.dumps(({"a": 2}, ())),
+        "as without a MAC": marshal.dumps(({"a": 1}, ())),
+        "cut": data[:40],
+    }
+    for what, forged in forgeries.items():
+        with open(f"{cache.directory()}/k", "wb") as file:
+            file.write(forged)
+        assert cache.load_plan("k") is None, what
+    with open(f"{cache.directory()}/other", "wb") as file:
+        file.write(data)
+    assert cache.load_plan("other") is None, "another plan's"
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_plans_are_not_believed_with_a_key_that_others_could_read():
+    cache.store_plan("k", {}, ())
+    key = os.path.join(os.path.dirname(cache.directory()), "key")
+    os.chmod(key, 0o640)
+    assert cache.load_plan("k") is None
+    old = cache._read(key)
+    cache.store_plan("k", {}, ())
+    assert cache.load_plan("k") == {}
+    assert cache._read(key) != old
+
+
+def test_the_name_of_a_plan_takes_the_key(project):
+    spec, lock = project
+    first = cache.project_key(spec, lock, None)
+    os.unlink(os.path.join(os.path.dirname(cache.directory()), "key"))
+    assert cache.project_key(spec, lock, None) is None
+    cache.make_secret()
+    assert cache.project_key(spec, lock, None) != first
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_plans_that_were_not_used_for_long_go(monkeypatch):
+    monkeypatch.setattr(cache, "KEPT_MAX", 3)
+    for number in range(5):
+        cache.store_plan(f"k{number}", {}, ())
+        os.utime(f"{cache.directory()}/k{number}", (number, number))
+    assert sorted(os.listdir(cache.directory())) == ["k2", "k3", "k4"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"[", b"\xff" * 40])

@@ -1,0 +1,118 @@
+"""What the user has allowed the specs of their projects, remembered in the state directory.
+
+    $XDG_STATE_HOME/envforge/allowed/<project>.json   {"spec", "owner", "wants": [[kind, text, place], …]}
+
+Allowed is a set of wants (`environment/reach.py`), word for word, for the spec at one real path as long as it
+has one owner. Wanting less never asks; what is new is asked for alone.
+"""
+
+import os
+import shlex
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from attrs import frozen
+
+from envforge import config
+from envforge.environment import state
+from envforge.environment.generations import project_id
+from envforge.environment.project import Project
+from envforge.environment.reach import BUILDING, LOCKING, Reach, Want
+from envforge.errors import ConsentError, LockError
+from envforge.lock.model import Lock
+from envforge.sandbox import cache
+
+__all__ = ["BUILDING", "LOCKING", "Allowed", "allow", "everything", "known", "missing", "require", "revoke"]
+
+VARIABLE: Final = cache.ALLOW_VARIABLE
+_DIRECTORY: Final = "allowed"
+_EVERYTHING: Final = "1"
+
+
+@frozen
+class Allowed:
+    """What one project is allowed."""
+
+    spec: str
+    """Real path of its spec."""
+    owner: int
+    wants: frozenset[Want]
+
+
+def known(project: Project) -> frozenset[Want]:
+    """Return what the project has been allowed, whether or not its spec wants it now."""
+    found = _parse(state.read(_name(project.spec_path)))
+    return found.wants if found and found.owner == project.owner else frozenset()
+
+
+def missing(project: Project, kinds: Collection[str] | None = None) -> tuple[Want, ...]:
+    """Return what the project's spec wants and nobody has allowed; of some kinds, or of all."""
+    wanted = [want for want in project.reach.wants if kinds is None or want.kind in kinds]
+    if not wanted or os.environ.get(VARIABLE) in (_EVERYTHING, project.reach.digest):
+        return ()
+    allowed = known(project)
+    return tuple(want for want in wanted if want not in allowed)
+
+
+def require(project: Project, kinds: Collection[str] | None = None) -> None:
+    """Raise ConsentError where the spec wants what nobody has allowed."""
+    wants = missing(project, kinds)
+    if not wants:
+        return
+    lines = [f"  {want}" for want in wants]
+    raise ConsentError(
+        "\n".join([f"{project.spec_path} wants what nobody has allowed it:", *lines]),
+        hint=f"{_command(project)}; for one call: {VARIABLE}={project.reach.digest}",
+    )
+
+
+def _command(project: Project) -> str:
+    return f"envforge --file {shlex.quote(project.spec_path)} allow"
+
+
+def require_lock(project: Project, lock: Lock) -> None:
+    """Raise LockError where the lock brings archives that the spec does not name: code inside can edit it."""
+    named = {archive.uri.rstrip("/") for archive in project.spec.debian.archives}
+    for part in lock.architectures:
+        for archive in part.archives:
+            if archive.uri and archive.uri.rstrip("/") not in named:
+                raise LockError(
+                    f"{project.lock_path} has packages of {archive.uri}, which the spec does not name",
+                    hint="envforge lock --upgrade",
+                )
+
+
+def allow(project: Project, reach: Reach) -> None:
+    """Remember that the project may have all of `reach`, besides what it was allowed before."""
+    wants = known(project) | set(reach.wants)
+    document = {
+        "spec": project.spec_path,
+        "owner": project.owner,
+        "wants": [[want.kind, want.text, want.place] for want in sorted(wants)],
+    }
+    state.write(_name(project.spec_path), document)
+
+
+def revoke(project: Project) -> bool:
+    """Forget what the project was allowed, and plans that rest on it; say whether there was anything."""
+    there = state.remove(_name(project.spec_path))
+    cache.forget_plans()
+    return there
+
+
+def everything() -> Iterator[Allowed]:
+    """Yield what each project is allowed."""
+    directory = os.path.join(config.state_directory(), _DIRECTORY)
+    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+        if name.endswith(".json") and (found := _parse(state.read(f"{_DIRECTORY}/{name}"))):
+            yield found
+
+
+def _name(spec_path: str) -> str:
+    return f"{_DIRECTORY}/{project_id(spec_path)}.json"
+
+
+def _parse(document: dict[str, Any]) -> Allowed | None:
+    if not document:
+        return None
+    return Allowed(document["spec"], document["owner"], frozenset(Want(*one) for one in document["wants"]))

@@ -1,0 +1,142 @@
+"""What a spec wants beyond its own directory, a private home and the network: its reach. Pure.
+
+Code inside can edit the spec, so reach is not configuration: the user is shown it once, in these words, and
+says yes (`environment/consent.py`). Whatever makes a sandbox weaker or shows it more of the host is named
+here; what only makes it narrower is not.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from attrs import frozen
+
+from envforge.digest import digest_of
+from envforge.spec.model import Archive, Spec
+
+LOCKING: Final = frozenset({"archive"})
+"""Kinds that matter to resolving."""
+BUILDING: Final = LOCKING | {"file"}
+"""Kinds that matter to building."""
+
+
+@frozen(order=True)
+class Want:
+    """One thing that a spec wants of the host."""
+
+    kind: str
+    """`archive`, `file`, `project`, `home`, `mount`, `pass`, `forward`, `user`, `privileges` or `nested`."""
+    text: str
+    """As the spec says it."""
+    place: str = ""
+    """What the text leads to on this machine, where that can change behind it: a real path, a key's hash."""
+
+    def __str__(self) -> str:
+        """Return it in plain words."""
+        is_said = not self.place or self.text.endswith(self.place)
+        place = "" if is_said else f" ({shown(self.place)})"
+        return _WORDS[self.kind].format(shown(self.text), place=place)
+
+
+_WORDS: Final = {
+    "archive": "install packages from the archive {}{place}; their scripts run in builds",
+    "file": "copy {}{place} from outside the project into the environment",
+    "project": "see and change the project directory {}, which is or holds your home",
+    "home": "see and change your whole home directory{place}",
+    "mount": "{}{place}",
+    "pass": "read the variables {} of your environment",
+    "forward": "use your {}",
+    "user": "run as the environment's user {} instead of yourself",
+    "privileges": "use set-id programs and file capabilities inside",
+    "nested": "make namespaces of its own inside, which opens more of the kernel to it",
+}
+
+
+@frozen
+class Reach:
+    """All that a spec wants of the host; nothing where the spec is plain."""
+
+    wants: tuple[Want, ...] = ()
+    """Sorted, each once."""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 that allows exactly this, 64 hex digits."""
+        return digest_of({"reach": 1, "wants": [[one.kind, one.text, one.place] for one in self.wants]})
+
+
+def reach_of(
+    spec: Spec,
+    directory: str,
+    home: str,
+    real_path: Callable[[str], str] = os.path.realpath,
+    key_digest: Callable[[str], str] = str,
+) -> Reach:
+    """Return the reach of the spec of a project directory, for a user with that home.
+
+    `real_path` follows links; `key_digest` returns what tells a key file from another one.
+    """
+    wants = [
+        *_archives(spec, directory, key_digest),
+        *_places(spec, directory, home, real_path),
+        *_runtime(spec),
+    ]
+    return Reach(tuple(sorted(set(wants))))
+
+
+def inside(path: str, directory: str) -> bool:
+    """Say whether a normalised path is the directory, or below it."""
+    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+
+
+def source_of(directory: str, source: str) -> str:
+    """Return the absolute path on the host that a source in a spec means; no link is followed."""
+    return os.path.normpath(os.path.join(directory, os.path.expanduser(source)))
+
+
+def _archives(spec: Spec, directory: str, key_digest: Callable[[str], str]) -> Iterator[Want]:
+    for archive in spec.debian.archives:
+        is_file = archive.key and not archive.key_source
+        digest = key_digest(source_of(directory, archive.key)) if is_file else ""
+        yield Want("archive", _archive_text(archive), digest)
+
+
+def _archive_text(archive: Archive) -> str:
+    key = f", key {archive.key}" if archive.key else ""
+    source = f" from {archive.key_source}" if archive.key_source else ""
+    return f"{archive.uri} {archive.suite} {' '.join(archive.components)}{key}{source}"
+
+
+def _places(spec: Spec, directory: str, home: str, real_path: Callable[[str], str]) -> Iterator[Want]:
+    real_home = real_path(home)
+    if inside(real_home, directory):
+        yield Want("project", directory)
+    if spec.shell.home == "host":
+        yield Want("home", 'home = "host"', real_home)
+    for file in spec.files:
+        path = source_of(directory, file.source)
+        if not inside(path, directory):
+            yield Want("file", file.source, real_path(path))
+    for mount in spec.mounts:
+        path = source_of(directory, mount.source)
+        if not inside(path, directory):
+            doing = "see" if mount.read_only else "see and change"
+            yield Want("mount", f"{doing} {mount.source}", real_path(path))
+
+
+def _runtime(spec: Spec) -> Iterator[Want]:
+    shell: Any = spec.shell
+    for name in shell.pass_:
+        yield Want("pass", name)
+    for name in shell.forward:
+        yield Want("forward", name)
+    if shell.user != "self":
+        yield Want("user", shell.user)
+    for name in ("privileges", "nested"):
+        if getattr(shell, name, False):
+            yield Want(name, f"{name} = true")
+
+
+def shown(text: str) -> str:
+    """Return a text of a spec as it can be shown: no character moves the cursor or hides another."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
