@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
@@ -51,16 +51,23 @@ class Box:
         """The store's directory."""
         return f"{self.home}/store"
 
-    def command(self, *command: str, **options: object) -> list[str]:
-        """Return what runs `command` inside, from outside."""
-        return self.words([sys.executable, __file__, self.home, json.dumps(options), *command])
+    def command(self, *command: str, host: Mapping[str, str] | None = None, **options: object) -> list[str]:
+        """Return what runs `command` inside, from outside, with variables of the host set."""
+        variables = [f"{name}={value}" for name, value in (host or {}).items()]
+        entry = [sys.executable, __file__, self.home, json.dumps(options), *command]
+        return self.words(["env", *variables, *entry])
 
     def run(
-        self, *command: str, stdin: str | None = "", timeout_s: float = 60, **options: object
+        self,
+        *command: str,
+        stdin: str | None = "",
+        timeout_s: float = 60,
+        host: Mapping[str, str] | None = None,
+        **options: object,
     ) -> subprocess.CompletedProcess[str]:
         """Run `command` inside, without a terminal."""
         return subprocess.run(
-            self.command(*command, **options),
+            self.command(*command, host=host, **options),
             input=stdin,
             capture_output=True,
             text=True,

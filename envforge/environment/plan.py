@@ -26,7 +26,6 @@ _ALWAYS_PASSED: Final = ("TERM", "COLORTERM", "LANG", "LC_*", "NO_COLOR")
 _SYSTEM_DIRECTORIES: Final = frozenset(
     {"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
 )
-_SSH_SOCKET: Final = "/run/envforge/ssh-agent"
 
 
 @frozen
@@ -74,13 +73,18 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         follow=options.workdir is None,
         user=inside.account or "self",
         mounts=tuple(_mounts(project, inside, options)),
-        sockets=(("SSH_AUTH_SOCK", _SSH_SOCKET),) if "ssh-agent" in spec.shell.forward else (),
+        forward=spec.shell.forward,
+        runtime=_runtime(inside),
         private=(store.path, config.state_directory(), os.path.dirname(config.config_path())),
         variables=tuple(_variables(project, inside, options).items()),
         passed=(*_ALWAYS_PASSED, *spec.shell.pass_),
         network="none" if spec.network.mode == "none" else "host",
         privileges=spec.shell.privileges,
     )
+
+
+def _runtime(inside: Inside) -> str:
+    return f"/run/user/{inside.user.uid}"
 
 
 def _who(name: str, roots: Sequence[str]) -> Inside:
@@ -202,6 +206,7 @@ def _variables(project: Project, inside: Inside, options: RunOptions) -> dict[st
         "USER": user.name,
         "LOGNAME": user.name,
         "SHELL": user.shell,
+        "XDG_RUNTIME_DIR": _runtime(inside),
         "ENVFORGE": project.spec.name,
         **project.spec.variables,
         **dict(options.environment),

@@ -28,6 +28,7 @@ from envforge.sandbox.syscalls import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
 SCRATCH = "/dev"
 """Where the scratch file system is put over the host's tree: every Linux has it, nothing else is there that
@@ -138,8 +139,8 @@ def make_points(sources: "Iterable[Source]") -> None:
                 os.mkdir(path)
             else:
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-        except (FileExistsError, IsADirectoryError):
-            continue  # the parent of another one
+        except (FileExistsError, IsADirectoryError, FileNotFoundError):
+            continue  # the parent of another one, or where something of the sandbox's own is mounted
 
 
 def overlay_options(
@@ -247,6 +248,29 @@ def mount_empty(target: str, *, mode: str = "755", read_only: bool = False) -> N
     """Mount an empty file system in memory."""
     flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
     syscalls.mount("tmpfs", target, "tmpfs", flags, f"mode={mode}")
+
+
+def make_runtime(plan: "dict[str, Any]") -> None:
+    """Make the payload's own directory for sockets, with the files that were decided on entering.
+
+    As the XDG base directory specification and GnuPG want it: the user's own, and nobody else's.
+    """
+    owner = plan["credentials"]
+    for path in ("/run/user", plan["runtime"], *plan["runtime_directories"]):
+        os.mkdir(path, 0o755 if path == "/run/user" else 0o700)
+    for path, content in plan["runtime_files"]:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.write(descriptor, content)
+        os.close(descriptor)
+    if owner is not None:
+        for path in (
+            plan["runtime"],
+            *plan["runtime_directories"],
+            *(name for name, _ in plan["runtime_files"]),
+        ):
+            os.chown(path, owner[0], owner[1])
+    if plan["relay"] is not None:
+        plan["relay"].open_inside(owner and owner[:2])
 
 
 def restrict(masked: "Iterable[str]" = MASKED, read_only: "Iterable[str]" = READ_ONLY) -> None:

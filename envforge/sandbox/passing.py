@@ -46,16 +46,12 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, Any]":
-    """Return the plan with those of its sockets mounted that the host has now: they move at each login."""
-    binds, variables = [], []
-    for name, target in plan["sockets"]:
-        source = host.get(name, "")
-        if source.startswith("/"):
-            binds.append((source, target, False, True))
-            variables.append((name, target))
-    if not binds:
+    """Return the plan with the host's sockets that it asks for: they move at each login."""
+    if not plan["forward"]:
         return plan
-    return plan | {"mounts": (*plan["mounts"], *binds), "variables": (*plan["variables"], *variables)}
+    from envforge.sandbox import forwarding  # noqa: PLC0415  # few specs forward anything
+
+    return forwarding.forwarded(plan, host)
 
 
 def start_directory(plan: "dict[str, Any]") -> str:

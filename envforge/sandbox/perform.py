@@ -47,9 +47,8 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
     kernel says no.
     """
     held = hold(plan)
-    if os.isatty(2):
-        for note in plan["notes"]:
-            say(f"note: {note}")
+    for note in (*plan["warnings"], *(plan["notes"] if os.isatty(2) else ())):
+        say(f"note: {note}")
     umask = os.umask(0o022)
     try:
         try:
@@ -59,6 +58,8 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
         try:
             return _enter(plan, upper, held, Payload(command, environment, cwd, umask))
         finally:
+            if plan["relay"] is not None:
+                plan["relay"].end()
             _remove(plan, upper)
     finally:
         os.umask(umask)
@@ -292,6 +293,9 @@ def mount_all(
     mounts.restrict()
     mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
     mounts.mount_empty("/run")
+    if plan["runtime"]:
+        progress[0] = plan["runtime"]
+        mounts.make_runtime(plan)
     mounts.leave_host()
     _attach(plan, sources, progress)
     return True

@@ -74,8 +74,10 @@ class SandboxPlan:
     user: Literal["self"] | Account = "self"
     """`self`: the caller's own uid; else an account of the environment, `root` among them."""
     mounts: tuple[Mount, ...] = ()
-    sockets: tuple[tuple[str, str], ...] = ()
-    """Sockets of the host by the variable that names them (`SSH_AUTH_SOCK`), and their place inside."""
+    forward: tuple[str, ...] = ()
+    """Sockets of the host that are let in, by the names that `forwarding` knows."""
+    runtime: str = ""
+    """The payload's own directory for sockets (XDG_RUNTIME_DIR), below /run; empty for none."""
     private: tuple[str, ...] = ()
     """Directories of the host that no mount may show: store, state, configuration, plan cache."""
     variables: tuple[tuple[str, str], ...] = ()
@@ -111,7 +113,11 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "hostname": plan.hostname,
         "skeleton": with_parents([*mounts.STANDARD, *parents]),
         "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
-        "sockets": plan.sockets,
+        "forward": plan.forward,
+        "runtime": plan.runtime,
+        "runtime_directories": (),
+        "runtime_files": (),
+        "relay": None,
         "masks": masks(plan.mounts, plan.private),
         "variables": plan.variables,
         "passed": plan.passed,
@@ -149,6 +155,7 @@ def _privileges(plan: SandboxPlan) -> Compiled:
         "capabilities": DEFAULT if isinstance(plan.user, Account) and plan.user.uid == 0 else (),
         "no_new_privileges": not plan.privileges,
         "seccomp": program,
+        "warnings": (),
         "notes": (*plan.notes, *([_WEAK] if weak else []), *([] if program else [_NO_FILTER])),
     }
 

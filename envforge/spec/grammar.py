@@ -175,6 +175,8 @@ KNOWN_SUITES: Final = ("bullseye", "bookworm", "trixie", "forky", "sid")
 """Not the only ones that are taken: for recognising misspelt ones."""
 KNOWN_POCKETS: Final = ("updates", "security", "backports", "proposed-updates")
 KNOWN_COMPONENTS: Final = ("main", "contrib", "non-free", "non-free-firmware")
+FORWARDED: Final = ("ssh-agent", "gpg-agent", "wayland", "x11")
+"""Sockets that `sandbox/forwarding.py` knows how to find."""
 FINGERPRINT: Final = r"[0-9A-F]{40}|[0-9A-F]{64}"
 
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\u0000-\u001f\u007f]+"

@@ -160,8 +160,11 @@ class Shell:
     """Variables of the host that are let through: `["EDITOR", "AWS_*"]`. `TERM`, `COLORTERM`, `LANG` and
     `LC_*` always are; nothing else is."""
 
-    forward: tuple[str, ...] = field(default=(), metadata=_key("forward", choices=("ssh-agent",)))
-    """Sockets of the host that are let through. `"ssh-agent"`: `ssh` and `git` can use your agent's keys."""
+    forward: tuple[str, ...] = field(default=(), metadata=_key("forward", choices=grammar.FORWARDED))
+    """Sockets of the host that are let through. `"ssh-agent"`: `ssh` and `git` use your agent's keys.
+    `"gpg-agent"`: `gpg` signs and decrypts with your keys, by the agent's restricted socket; the public keys
+    are to be imported inside. `"wayland"` and `"x11"`: programs open windows on your display, and an X server
+    lets each of its programs see what the others do. What is not there on entering is told and left out."""
 
     privileges: bool = field(default=False, metadata=_key("privileges"))
     """Whether set-id programs such as `sudo`, and file capabilities such as those of `ping`, work inside.

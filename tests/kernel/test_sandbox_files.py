@@ -4,7 +4,6 @@ import fcntl
 import os
 import socket
 import subprocess
-import sys
 
 import pytest
 from box import DIGEST, ERROR, STALE
@@ -94,52 +93,13 @@ def test_only_variables_that_are_let_through_come_in(box):
         "LANG": "C",
     }
     others = {"SECRET": "5", "KEPT2": "6", "A": "7", "LD_PRELOAD": "", "BASH_ENV": "/x"}
-    words = with_variables(box.command("env", passed=["KEPT", "AWS_*", "A*Z", "*_END"]), let_through | others)
+    words = box.command("env", passed=["KEPT", "AWS_*", "A*Z", "*_END"], host=let_through | others)
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert dict(line.split("=", 1) for line in said.splitlines()) == {
         "PATH": "/bin",
         "HOME": "/",
         **let_through,
     }
-
-
-def with_variables(words, variables):
-    """The command with variables of the host set: right before its Python."""
-    at = words.index(sys.executable)
-    return [*words[:at], "env", *(f"{name}={value}" for name, value in variables.items()), *words[at:]]
-
-
-SERVER = """
-import socket, sys
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-server.listen()
-server.accept()[0].sendall(b"agent")
-"""
-CLIENT = """
-import os, socket
-client = socket.socket(socket.AF_UNIX)
-client.connect(os.environ["SSH_AUTH_SOCK"])
-print(os.environ["SSH_AUTH_SOCK"], client.recv(9).decode())
-"""
-
-
-def test_sockets_of_the_host_are_found_where_they_are_now(box):
-    box.shell("true")
-    place = f"{box.home}/agent.socket"
-    server = subprocess.Popen(box.words([sys.executable, "-c", SERVER, place]))
-    try:
-        wait_until(lambda: os.path.exists(place))
-        client = [sys.executable, "-I", "-c", CLIENT]
-        words = box.command(*client, python=True, sockets=[["SSH_AUTH_SOCK", "/run/agent"]])
-        words = with_variables(words, {"SSH_AUTH_SOCK": place})
-        assert (
-            subprocess.run(words, capture_output=True, text=True, check=True).stdout == "/run/agent agent\n"
-        )
-    finally:
-        server.kill()
-        server.wait()
-    assert box.shell("echo $SSH_AUTH_SOCK", sockets=[["SSH_AUTH_SOCK", "/run/agent"]]) == "\n"
 
 
 def test_network_of_the_host_or_none(box):

@@ -254,7 +254,7 @@ memory = "2GiB"
         ('[shell]\npass = ["A=b"]\n', "5:9: shell.pass[0]", "[variables]"),
         ('[shell]\npass = ["*"]\n', "5:9: shell.pass[0]", "name what you need"),
         ('[shell]\npass = ["SSH_AUTH_SOCK"]\n', "5:9: shell.pass[0]", 'forward = ["ssh-agent"]'),
-        ('[shell]\nforward = ["x11"]\n', "5:12: shell.forward[0]", '"ssh-agent"'),
+        ('[shell]\nforward = ["dbus"]\n', "5:12: shell.forward[0]", '"ssh-agent"'),
         ('components = ["man"]\n', "4:15: debian.components[0]", 'did you mean "main"'),
         ('pockets = ["bookworm-security"]\n', "4:12: debian.pockets[0]", 'leave the suite away: "security"'),
         ('packages = ["git curl"]\n', "4:13: debian.packages[0]", '"git", "curl"'),
