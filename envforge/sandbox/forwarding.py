@@ -144,11 +144,12 @@ def _zbase32(data: bytes) -> str:
 
 
 def _wayland(found: Forwarded, host: "Host") -> None:
-    name = host.get("WAYLAND_DISPLAY", "")
-    source = name if name.startswith("/") else f"{host.get('XDG_RUNTIME_DIR', '')}/{name}"
-    if not name or not source.startswith("/"):
-        missing = "XDG_RUNTIME_DIR" if name else "WAYLAND_DISPLAY"
-        found.miss("wayland", f"{missing} is not set: no compositor runs here")
+    name, runtime = host.get("WAYLAND_DISPLAY", ""), host.get("XDG_RUNTIME_DIR", "")
+    source = name if name.startswith("/") else f"{runtime}/{name}"
+    if not name:
+        found.miss("wayland", "WAYLAND_DISPLAY is not set: no compositor runs here")
+    elif not (name.startswith("/") or runtime.startswith("/")):
+        found.miss("wayland", "XDG_RUNTIME_DIR is not set, below which WAYLAND_DISPLAY is looked for")
     elif found.take("wayland", source, f"{found.runtime}/wayland-0", "WAYLAND_DISPLAY"):
         found.variables.append(("WAYLAND_DISPLAY", "wayland-0"))
 
