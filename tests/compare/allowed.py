@@ -31,9 +31,14 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(
         r"/etc/(hostname|resolv\.conf)", ("missing", "content", "type"), "the host's, bound in on entering"
     ),
+    Allowed(r"/var/cache/debconf/tmp\.ci", _GONE, "an empty directory that apt's hook of debconf leaves"),
     Allowed(r"/etc/fstab", _GONE, "written by mmdebstrap itself"),
     # Made at first start, never in a build.
-    Allowed(r"/etc/machine-id|/var/lib/dbus/machine-id", ("missing", "content"), "identity of one machine"),
+    Allowed(
+        r"/etc/machine-id|/var/lib/dbus/machine-id",
+        ("missing", "content", "mode"),
+        "identity of one machine",
+    ),
     Allowed(r"/var/lib/systemd/random-seed", _GONE, "a seed is never shared"),
     Allowed(r"/etc/ssh/ssh_host_.*", _GONE, "host keys are never shared"),
     Allowed(
@@ -48,6 +53,12 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"/etc/aliases\.db", _GONE, "a database with the time in it; newaliases makes it"),
     Allowed(r"/var/cache/man/.*", _GONE, "the index of all manuals; mandb makes it"),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),
+    Allowed(r"/usr/lib/mono/aot-cache(/.*)?", _GONE, "machine code for the processor that builds"),
+    Allowed(
+        r"/var/lib/ucf/(hashfile|registry)\.\d+",
+        ("missing", "content", "extra"),
+        "backups of each step before the last one, in the order of configuring",
+    ),
     Allowed(r"/var/(run|lock)", ("mtime",), "made by base-files' postinst, with the time of the build"),
     # Written in another way, or not kept, so that two builds are equal.
     Allowed(

@@ -68,7 +68,9 @@ def read_tree(root: str) -> dict[str, Node]:
 
 def _content(path: str, real: str, status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
-        return os.readlink(real)
+        target = os.readlink(real)
+        # Whether a package or systemd's own postinst came first, the link names the same unit.
+        return re.sub(r"^/lib/", "/usr/lib/", target) if path.startswith("/etc/systemd/") else target
     if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
         return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
     if not stat.S_ISREG(status.st_mode):
@@ -155,6 +157,7 @@ CANONICAL: Mapping[str, Callable[[bytes], bytes]] = {
     r"/var/cache/debconf/(config|templates|passwords)\.dat": sort_paragraphs,
     r"/var/lib/dpkg/triggers/.*": sort_lines,
     r"/etc/shells": sort_lines,
+    r"/var/lib/ucf/(hashfile|registry)": sort_lines,
     r"/etc/postfix/main\.cf": without_tls,
 }
 """Pattern of the path -> how its bytes are brought to one form."""

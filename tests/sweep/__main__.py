@@ -6,6 +6,7 @@ group, in a directory on a disk (--directory, some 20 GB). Ends with 1 where a g
 """
 
 import argparse
+import glob
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Lock
 
-from tests.sweep import archive, trial
+from tests.sweep import archive, slow, trial
 from tests.sweep.popular import batches
 from tests.sweep.real import REAL
 from tests.sweep.reference import Base
@@ -43,6 +44,7 @@ class Sweep:
             for setup in (FIRST, *UNLIKE)
         }
         self._lock = Lock()
+        self._stopped = False
 
     def groups(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield name and packages of each group that has no result yet."""
@@ -88,14 +90,33 @@ class Sweep:
                     verdict.kinds += alone.kinds
                     verdict.details += alone.details
         with self._lock:
+            if self._stopped:
+                return verdict  # of programs that were ended
             self.results.keep(name, as_dict(verdict))
             show(name, verdict, as_json=self.options.json)
         return verdict
+
+    def stop(self) -> None:
+        """End the programs that run; what came of their groups is not kept."""
+        self._stopped = True
+        for path in glob.glob("/proc/self/task/*/children"):
+            with open(path, encoding="ascii") as file:
+                for child in file.read().split():
+                    os.kill(int(child), signal.SIGTERM)
 
     def _taken_apart(self, verdict: Verdict) -> bool:
         """Say whether the single packages are to be tried: packages that exclude each other too."""
         cheap = len(verdict.packages) > 1 and verdict.seconds < _NARROWED_MAX_S
         return self.options.narrow and cheap and (verdict.faulty or trial.APT_FAILS in verdict.kinds)
+
+    def slow(self) -> int:
+        """Compare the sets whose scripts take long; 1 where apt is quicker."""
+        place, options, well = self._places[FIRST], self.options, True
+        for name in slow.SLOW:
+            compared = slow.compare(self.base, place, options.directory, name, options.timeout)
+            say(str(compared))
+            well &= compared.well
+        return 0 if well else 1
 
     def _try(self, number: int, name: str, packages: tuple[str, ...]) -> Verdict:
         unlike = UNLIKE if self.options.sets else (UNLIKE[number % len(UNLIKE)],)
@@ -120,11 +141,14 @@ def main() -> int:
     os.makedirs(options.directory, exist_ok=True)
     with ExitStack() as stack:
         sweep = Sweep(options, stack)
+        if options.slow:
+            return sweep.slow()
         groups = list(sweep.groups())
         with ThreadPoolExecutor(options.jobs) as pool:
             try:
                 verdicts = list(pool.map(lambda item: sweep.one(item[0], *item[1]), enumerate(groups)))
             except KeyboardInterrupt:
+                sweep.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     sum_up(verdicts, as_json=options.json)
@@ -189,6 +213,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--packages", action="append", metavar="A,B,C", help="this group instead")
     parser.add_argument("--sets", choices=("real",), help="sets as people write them, in every set-up")
     parser.add_argument("--popular", action="store_true", help="the packages that Dockerfiles ask for most")
+    parser.add_argument("--slow", action="store_true", help="time sets with slow scripts beside apt")
     parser.add_argument("--jobs", type=int, default=2, help="groups at once")
     parser.add_argument("--resume", metavar="DIR", help="results lie there; groups that have one are skipped")
     parser.add_argument("--directory", default="/var/tmp/envforge-sweep", help="where to work: on a disk")

@@ -84,17 +84,23 @@ class Installed:
         layers = f"lowerdir={base.path},upperdir={directory}/upper,workdir={directory}/work,volatile"
         subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", self.path], check=True)
 
+    def fetch(self, packages: tuple[str, ...], timeout_s: float) -> None:
+        """Fetch the archives, with the network. Raises AptFailedError."""
+        self.run([*_install(packages), "--download-only"], timeout_s)
+
     def install(self, packages: tuple[str, ...], timeout_s: float) -> None:
-        """Fetch with the network, install without it. Raises AptFailedError."""
-        # apt's choice among alternatives depends on the order of the names, and a lock sorts them.
-        command = ["apt-get", "-y", "-q", *_UNSAFE, "install", "--no-install-recommends", *sorted(packages)]
-        self.run([*command, "--download-only"], timeout_s)
+        """Install what was fetched, without the network. Raises AptFailedError."""
         policy = f"{self.path}/{_POLICY}"
         with open(policy, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\nexit 101\n")
         os.chmod(policy, 0o755)
-        self.run([*command, "--no-download"], timeout_s, offline=True)
+        self.run([*_install(packages), "--no-download"], timeout_s, offline=True)
         os.remove(policy)
+
+    def unpack(self, timeout_s: float) -> None:
+        """Only unpack what was fetched. Raises AptFailedError."""
+        line = "dpkg --force-all --force-unsafe-io --no-triggers --unpack /var/cache/apt/archives/*.deb"
+        self.run(["sh", "-c", line], timeout_s, offline=True)
 
     def run(self, command: list[str], timeout_s: float, *, offline: bool = False) -> str:
         """Run a command inside. Raises AptFailedError where it fails or takes too long."""
@@ -135,3 +141,8 @@ class Installed:
         """Unmount and remove it."""
         subprocess.run(["umount", self.path], check=False)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _install(packages: tuple[str, ...]) -> list[str]:
+    """Return apt's command; its choice among alternatives depends on the order, and a lock sorts names."""
+    return ["apt-get", "-y", "-q", *_UNSAFE, "install", "--no-install-recommends", *sorted(packages)]

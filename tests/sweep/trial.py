@@ -83,6 +83,7 @@ def _try(bench: Bench, name: str, verdict: Verdict) -> None:
 
 def _judge_trees(bench: Bench, theirs: Installed, ours: Built | None, failure: str, verdict: Verdict) -> None:
     try:
+        theirs.fetch(verdict.packages, bench.timeout_s)
         theirs.install(verdict.packages, bench.timeout_s)
     except AptFailedError as error:
         verdict.kinds.append(APT_FAILS if ours is None else UNINSTALLABLE)

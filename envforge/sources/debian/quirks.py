@@ -155,6 +155,17 @@ TABLE: Final = (
         stand_ins=(("/usr/bin/mandb", NOTHING),),
     ),
     Quirk(
+        "mono-runtime",
+        "machine code for the processor that builds, never the same twice; mono compiles when it runs too",
+        stand_ins=(
+            (
+                "/usr/bin/mono",
+                '#!/bin/sh\ncase "$1" in --aot*) exit 0 ;; esac\nexec /usr/bin/mono-sgen "$@"\n',
+            ),
+        ),
+        removed=("/usr/lib/mono/aot-cache",),
+    ),
+    Quirk(
         "ca-certificates-java",
         "the keystore is written by jks.py",
         removed=("/var/lib/ca-certificates-java/fresh", "/var/lib/ca-certificates-java/pending"),
