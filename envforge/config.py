@@ -37,6 +37,8 @@ class Config:
     """How many downloads run at once, over all mirrors."""
     timeout_s: int = 30
     """How long a mirror may be silent before the next one is tried."""
+    script_timeout_s: int = 1800
+    """How long the scripts of one package may take while it is configured; 0: as long as they like."""
     proxy: str = ""
     """A proxy for http and https, if neither `http_proxy` nor `https_proxy` is set. Empty: as apt is told."""
     ca_file: str = ""
@@ -178,6 +180,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "workers": _number(0, 1024),
     "connections": _number(1, 64),
     "timeout_s": _number(1, 3600),
+    "script_timeout_s": _number(0, 7 * 24 * 3600),
     "proxy": _proxy,
     "ca_file": _path,
     "check_valid_until": _flag,

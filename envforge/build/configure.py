@@ -12,14 +12,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypedDict
 
-from envforge.build import dpkg_output, failure, keys, normalize, script
+from envforge.build import failure, keys, normalize, script
+from envforge.build.dpkg_output import Output
+from envforge.build.hearing import Hearing
 from envforge.build.layer import Made, Notes
 from envforge.build.scaffold import Scaffold, write_scaffold
 from envforge.build.site import Site
 from envforge.build.uncover import uncover
-from envforge.errors import BuildError, EnvforgeError
+from envforge.errors import BuildError
 from envforge.recipe.plan import Package, Step
 from envforge.sandbox.chroot import Bind, run_in_tree
+from envforge.sandbox.console import Console
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
 from envforge.sources.debian import database, jks, quirks
@@ -39,7 +42,7 @@ class _Run(TypedDict):
     work: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    output: int
+    console: Console
     binds: Sequence[Bind]
 
 
@@ -55,10 +58,12 @@ def run(
     for path in (upper, f"{directory}/work", f"{directory}/scaffold"):
         os.makedirs(path, 0o755)
     scaffold = write_scaffold(site, f"{directory}/scaffold", step, packages, below)
-    code, owners = _run_scripts(site, directory, step, scaffold, below)
+    hearing = Hearing(site.config.script_timeout_s)
+    code, owners = _run_scripts(site, directory, step, scaffold, below, hearing=hearing)
     if code:
-        raise _failure(step, code, directory)
-    _check_configured(upper, f"{directory}/log")
+        ended = failure.Ended(code, hearing.overdue_s, full=_is_full(directory))
+        raise failure.explain(hearing.output, ended, len(step.configure))
+    _check_configured(upper, hearing.output)
     changes = database.changed_database(upper)
     lowers = [made.layer.root for made in below]
     uncover(upper, f"{directory}/scaffold", lowers)
@@ -70,7 +75,7 @@ def run(
 
 
 def _run_scripts(
-    site: Site, directory: str, step: Step, scaffold: Scaffold, below: Sequence[Made]
+    site: Site, directory: str, step: Step, scaffold: Scaffold, below: Sequence[Made], *, hearing: Hearing
 ) -> tuple[int, dict[bytes, Owner] | None]:
     """Run the scripts; return their exit code, and the true owners where the disk cannot hold them."""
     text = script.configure_script(
@@ -81,19 +86,22 @@ def _run_scripts(
         covered=scaffold.covered,
         settle=scaffold.settle,
     )
-    with open(f"{directory}/log", "wb") as output:
+    with hearing.console as console:
         common = _Run(
             lowers=[f"{directory}/scaffold", *(made.layer.root for made in below)],
             upper=f"{directory}/layer/root",
             work=f"{directory}/work",
             command=["/bin/sh", "-c", text],
             environment=script.environment(step.epoch),
-            output=output.fileno(),
+            console=console,
             binds=scaffold.binds,
         )
         if site.held == "flat":
-            return run_supervised(**common, owners=_true_owners(site, below))
-        return run_in_tree(**common), None
+            code, owners = run_supervised(**common, owners=_true_owners(site, below))
+        else:
+            code, owners = run_in_tree(**common), None
+    hearing.output.end()
+    return code, owners
 
 
 def _true_owners(site: Site, below: Sequence[Made]) -> dict[bytes, Owner]:
@@ -126,29 +134,15 @@ def _key_files(site: Site, packages: Mapping[str, Package]) -> list[tuple[str, s
     ]
 
 
-def _check_configured(upper: str, log: str) -> None:
+def _check_configured(upper: str, output: Output) -> None:
     with open(f"{upper}/var/lib/dpkg/status", encoding="utf-8", errors="surrogateescape") as file:
         left = database.unconfigured(file.read())
     if left:
-        lines = "".join(f"\n  {line}" for line in _read(log).step.lines)
+        lines = "".join(f"\n  {line}" for line in output.step.lines)
         raise BuildError(f"not configured in the end: {', '.join(left)}{lines}")
-
-
-def _failure(step: Step, code: int, directory: str) -> EnvforgeError:
-    ended = failure.Ended(code, full=_is_full(directory))
-    return failure.explain(_read(f"{directory}/log"), ended, len(step.configure))
 
 
 def _is_full(directory: str) -> bool:
     """Return whether nothing can be written there: not even the log then says why a script failed."""
     status = os.statvfs(directory)
     return status.f_bavail * status.f_frsize < _LEAST_BYTES or (status.f_files > 0 and status.f_favail == 0)
-
-
-def _read(log: str) -> dpkg_output.Output:
-    output = dpkg_output.Output()
-    with open(log, "rb") as file:
-        while piece := file.read(1 << 16):
-            output.feed(piece)
-    output.end()
-    return output

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls, targets
 from envforge.sandbox.capabilities import DEFAULT, KILL, SYS_ADMIN
-from envforge.sandbox.plan import with_parents
+from envforge.sandbox.console import Console
+from envforge.sandbox.plan import topmost_once, with_parents
 
 _NAMESPACES = (
     syscalls.CLONE_NEWPID
@@ -42,6 +43,7 @@ def run_in_tree(
     hostname: str = "localhost",
     confine: Callable[[], None] | None = None,
     supervise: Callable[[int], int] | None = None,
+    console: Console | None = None,
 ) -> int:
     """Run `command` over `lowers` (topmost first); returns its exit code as a shell sees it.
 
@@ -50,19 +52,22 @@ def run_in_tree(
     directory. `stdin` is /dev/null and `output` the caller's own where None. `confine` is called in the
     command's process, before its program, with CAP_SYS_ADMIN, which the program does not have. `supervise`
     takes the place of waiting: it gets the pid of the sandbox's PID 1, while `confine` runs, and returns the
-    exit code. Raises SandboxError or CapabilityError where the sandbox cannot be made.
+    exit code. `console` takes the output instead of `output`. Raises SandboxError or CapabilityError where
+    the sandbox cannot be made.
     """
     report_read, report_write = os.pipe()
     child = syscalls.clone(_NAMESPACES)
     if child == 0:
         os.close(report_read)
         plan = _Tree(lowers, upper, work, binds, volatile=volatile, hostname=hostname)
-        _redirect(stdin, output)
+        _redirect(stdin, output if console is None else console.output)
         _begin(plan, report_write, list(command), dict(environment), cwd, confine=confine)
     os.close(report_write)
+    if console is not None:
+        console.started()
     try:
         problem = _read_report(report_read)
-        code = supervise(child) if supervise is not None and not problem else _wait(child)
+        code = supervise(child) if supervise is not None and not problem else _wait(child, console)
     except BaseException:
         _end(child)
         raise
@@ -87,7 +92,7 @@ class _Tree:
         volatile: bool,
         hostname: str,
     ) -> None:
-        self.lowers = [os.path.abspath(lower) for lower in lowers]
+        self.lowers = topmost_once(map(os.path.abspath, lowers))
         self.upper = os.path.abspath(upper) if upper else None
         self.work = os.path.abspath(work) if work else None
         self.binds = binds
@@ -229,7 +234,9 @@ def _read_report(descriptor: int) -> tuple[str, int, str] | None:
     return step, int(number), path
 
 
-def _wait(child: int) -> int:
+def _wait(child: int, console: Console | None) -> int:
+    if console is not None:
+        console.attend(child)
     _, status = os.waitpid(child, 0)
     return init.exit_code(status)
 

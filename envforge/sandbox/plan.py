@@ -104,7 +104,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "store": plan.store,
         "lock": plan.lock_file,
         "layers_directory": layers_directory,
-        "layers": tuple(f"{digest}/root" for digest in plan.layers),
+        "layers": tuple(f"{digest}/root" for digest in topmost_once(plan.layers)),
         "uppers": f"{plan.store}/uppers",
         "uppers_relative": os.path.relpath(f"{plan.store}/uppers", layers_directory),
         "trash": f"{plan.store}/trash",
@@ -253,6 +253,11 @@ def _payload_owner(plan: SandboxPlan, uid_map: Map, gid_map: Map) -> tuple[int, 
     """Return who the payload is outside."""
     uid, gid = (plan.user.uid, plan.user.gid) if plan.user != "self" else (0, 0)
     return uid_map[0][1] + min(uid, RANGE_IDS - 1), gid_map[0][1] + min(gid, RANGE_IDS - 1)
+
+
+def topmost_once(layers: "Iterable[str]") -> list[str]:
+    """Return layers without repetitions: overlayfs refuses one that is given twice, and shows the topmost."""
+    return list(dict.fromkeys(layers))
 
 
 def with_parents(paths: Iterable[str]) -> tuple[str, ...]:

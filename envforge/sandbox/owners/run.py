@@ -22,6 +22,7 @@ from attrs import define, field
 
 from envforge.errors import EnvforgeError, SandboxError
 from envforge.sandbox import chroot, init, syscalls
+from envforge.sandbox.console import Console
 from envforge.sandbox.owners import filter as seccomp_filter
 from envforge.sandbox.owners import kernel
 from envforge.sandbox.owners.model import Owner
@@ -46,6 +47,7 @@ def run_supervised(
     binds: Sequence[chroot.Bind] = (),
     hostname: str = "localhost",
     volatile: bool = True,
+    console: Console | None = None,
 ) -> tuple[int, dict[bytes, Owner]]:
     """Run `command` as `chroot.run_in_tree` does; return its exit code and what is true of the upper layer.
 
@@ -54,7 +56,7 @@ def run_supervised(
     of a user with a single id. Raises CapabilityError where the system has no such listener, SandboxError
     where the supervisor has been killed.
     """
-    supervision = _Supervision(upper, owners)
+    supervision = _Supervision(upper, owners, console)
     try:
         code = chroot.run_in_tree(
             lowers=lowers,
@@ -70,6 +72,7 @@ def run_supervised(
             hostname=hostname,
             confine=supervision.confine,
             supervise=supervision.watch,
+            console=console,
         )
     finally:
         supervision.close()
@@ -82,6 +85,7 @@ class _Supervision:
 
     upper: str
     owners: Mapping[bytes, Owner]
+    console: Console | None
     found: dict[bytes, Owner] = field(factory=dict, init=False)
     _ours: socket.socket = field(init=False)
     _theirs: socket.socket = field(init=False)
@@ -120,7 +124,8 @@ class _Supervision:
             self._supervise(told_write)
         os.close(told_write)
         self._theirs.close()
-        _end_with(first_process, supervisor, told_read)
+        if self.console is None or not self.console.attend(first_process, until=told_read):
+            _end_with(first_process, supervisor, told_read)
         with open(told_read, "rb") as file:
             told = file.read()
         os.waitpid(supervisor, 0)
@@ -133,6 +138,8 @@ class _Supervision:
         if isinstance(outcome, BaseException):
             raise outcome
         self.found = outcome
+        if self.console is not None:
+            self.console.attend(first_process)
         _, status = os.waitpid(first_process, 0)
         return init.exit_code(status)
 

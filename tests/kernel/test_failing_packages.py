@@ -1,0 +1,179 @@
+"""Packages whose scripts fail, hang or talk without end: what the user is told, and what is left behind."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import web
+from attrs import define
+from capabilities import PROBES
+from small_archive import Archive, public_key
+from small_system import add_system
+from users import RANGES, SINGLE, TestUser, lend, stands_in
+
+pytestmark = [
+    pytest.mark.userns,
+    pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
+]
+ACCOUNTS = {"ranges": RANGES, "single": SINGLE}
+MARKS = {"root": pytest.mark.root, "ranges": pytest.mark.ranges, "single": pytest.mark.plain_user}
+FAILED = 23
+
+
+@define
+class Case:
+    """A user, and the archive that their project takes packages from."""
+
+    user: TestUser
+    archive: Archive
+    server: web.Server
+
+    @property
+    def project(self) -> Path:
+        return Path(self.user.home) / "project"
+
+    @property
+    def state(self) -> Path:
+        return Path(self.user.home) / ".local/state/envforge"
+
+    def write(self, path: Path, data: bytes | str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        for one in (path, path.parent, path.parent.parent):
+            os.chown(one, self.user.uid, self.user.gid)
+
+    def package(self, name: str, postinst: str = "", **details) -> None:
+        members = dict(details.pop("members", {}))
+        if postinst:
+            members["postinst"] = f"#!/bin/sh\n{postinst}\n"
+        self.archive.drop(name)
+        self.archive.add(name, members=members, **details)
+
+    def want(self, *packages: str, configuration: str = "") -> None:
+        """Publish, and write a spec of these packages without a lock."""
+        self.archive.publish()
+        home = Path(self.user.home)
+        self.write(home / ".config/envforge/key.pgp", public_key())
+        self.write(
+            home / ".config/envforge/config.toml",
+            f'snapshot = ""\n{configuration}\n[mirrors]\ndebian = ["{self.server.url}"]\n'
+            f'[keys]\ndebian = "{home}/.config/envforge/key.pgp"\n',
+        )
+        names = ", ".join(f'"{name}"' for name in packages)
+        self.write(
+            self.project / "envforge.toml",
+            f'name = "fails"\n[debian]\nsuite = "bookworm"\npockets = []\npackages = [{names}]\n',
+        )
+        (self.project / "envforge.lock").unlink(missing_ok=True)
+
+    def run(self, *arguments: str):
+        return self.user.run(["envforge", *arguments], cwd=str(self.project), check=False, timeout_s=120)
+
+    def fail(self, *arguments: str) -> str:
+        """Run a build that fails; return what was told."""
+        result = self.run(*arguments)
+        told = f"{result.returncode}\n{result.stdout}\n{result.stderr}"
+        assert result.returncode == FAILED, told
+        assert "Traceback" not in told
+        assert os.listdir(self.store / "staging") == [], told
+        return result.stderr
+
+    @property
+    def store(self) -> Path:
+        return Path(self.user.home) / ".local/share/envforge"
+
+
+@pytest.fixture(scope="module", params=[pytest.param(kind, marks=mark) for kind, mark in MARKS.items()])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """A user of each kind in turn, with a store that has the base."""
+    if missing := PROBES["userns"]():
+        pytest.skip(f"needs userns: {missing}")
+    archive = Archive(tmp_path_factory.mktemp("archive"))
+    add_system(archive)
+    with web.serving(archive.path) as server:
+        if request.param == "root":
+            home = tempfile.mkdtemp(prefix="envforge-test-root-", dir="/var/tmp")
+            yield Case(TestUser("root", 0, 0, home), archive, server)
+            shutil.rmtree(home, ignore_errors=True)
+            return
+        if not stands_in(ACCOUNTS[request.param]):
+            pytest.skip(f"is for {ACCOUNTS[request.param]}; this run is by another kind of user")
+        with lend(ACCOUNTS[request.param]) as user:
+            yield Case(user, archive, server)
+
+
+def test_the_first_package_that_fails_is_named_with_its_own_lines(case):
+    case.package("broken", 'echo "creating things"; echo "E: cannot make it" >&2; exit 3')
+    case.package("dependent", "echo dependent", depends="broken")
+    case.package("other", "i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); done")
+    case.want("broken", "dependent", "other")
+    told = case.fail("build")
+    assert "broken could not be configured: its postinst ended with exit code 3" in told
+    assert "  creating things\n  E: cannot make it\n" in told
+    assert "not configured because of that: dependent" in told
+    assert "99" not in told
+
+
+def test_a_script_that_fails_for_a_trigger_is_named(case):
+    script = '[ "$1" != triggered ] || { echo "indexing $2"; exit 2; }'
+    case.package("indexer", script, members={"triggers": "interest /usr/share/ix\n"})
+    case.package("firing", "dpkg-trigger /usr/share/ix")
+    case.want("indexer", "firing")
+    told = case.fail("build")
+    assert "indexer could not be configured: its postinst, run for a trigger, ended with exit code 2" in told
+    assert "  indexing /usr/share/ix\n" in told
+
+
+def test_a_preinst_that_fails_is_named(case):
+    case.package("early", "true", members={"preinst": "#!/bin/sh\necho no such device\nexit 4\n"})
+    case.want("early")
+    told = case.fail("build")
+    assert "early could not be" in told
+    assert "its preinst ended with exit code 4" in told
+    assert "  no such device\n" in told
+
+
+def test_a_script_that_hangs_is_ended_with_all_that_it_started(case):
+    case.package("hanging", "echo waiting for godot; sleep 7163 & sleep 7163")
+    case.want("hanging", configuration="script-timeout = 2")
+    began = time.monotonic()
+    told = case.fail("build")
+    assert time.monotonic() - began < 60
+    assert "setting up hanging took longer than 2.0 s and was ended" in told
+    assert "  waiting for godot\n" in told
+    assert "script-timeout" in told
+    assert not any(_words(pid) == ["sleep", "7163"] for pid in os.listdir("/proc") if pid.isdigit())
+
+
+def test_the_limit_is_for_each_package_not_for_all(case):
+    for number in range(3):
+        case.package(f"slow{number}", "sleep 1.2")
+    case.want("slow0", "slow1", "slow2", configuration="script-timeout = 3")
+    result = case.run("build")
+    assert result.returncode == 0, result.stderr
+
+
+def test_much_output_is_no_burden(case):
+    case.package("loud", "i=0; while [ $i -lt 10000 ]; do echo line $i; i=$((i+1)); done; exit 1")
+    case.want("loud")
+    told = case.fail("build")
+    assert "line 9999\n" in told
+    assert "line 9000\n" not in told
+
+
+def test_a_script_cannot_take_back_what_was_printed(case):
+    case.package("shy", "echo before; echo x >/dev/stdout || true; exit 1")
+    case.want("shy")
+    assert "  before\n" in case.fail("build")
+
+
+def _words(pid: str) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read().split("\0")[:-1]
+    except OSError:
+        return []
