@@ -13,10 +13,10 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Lock
 
-from tests.sweep import archive, slow, trial
+from tests.sweep import archive, left, slow, trial
 from tests.sweep.popular import batches
 from tests.sweep.real import REAL
 from tests.sweep.reference import Base
@@ -26,6 +26,7 @@ from tests.sweep.trial import Bench, Verdict
 
 _INSIDE = "ENVFORGE_SWEEP_INSIDE"
 _GIBIBYTE = 1 << 30
+_STOPPED = 130
 _NARROWED_MAX_S = 300
 """Groups that took longer are not taken apart."""
 
@@ -89,6 +90,10 @@ class Sweep:
                 if alone.faulty and not verdict.faulty:
                     verdict.kinds += alone.kinds
                     verdict.details += alone.details
+        known = left.reasons(self.options.suite, packages, verdict.kinds)
+        if known:
+            verdict.kinds = [trial.KNOWN]
+            verdict.details += known
         with self._lock:
             if self._stopped:
                 return verdict  # of programs that were ended
@@ -139,7 +144,7 @@ def main() -> int:
         os.execvp("unshare", words)
     signal.signal(signal.SIGTERM, _interrupt)
     os.makedirs(options.directory, exist_ok=True)
-    with ExitStack() as stack:
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
         sweep = Sweep(options, stack)
         if options.slow:
             return sweep.slow()
@@ -151,8 +156,9 @@ def main() -> int:
                 sweep.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    sum_up(verdicts, as_json=options.json)
-    return 1 if any(verdict.faulty for verdict in verdicts) else 0
+        sum_up(verdicts, as_json=options.json)
+        return 1 if any(verdict.faulty for verdict in verdicts) else 0
+    return _STOPPED
 
 
 def show(name: str, verdict: Verdict, *, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from tests.sweep.reference import AptFailedError, Base, Installed
 from tests.sweep.setups import BuildFailedError, Built, Workplace
 
 WELL, APT_FAILS, UNINSTALLABLE = "well", "apt fails too", "only apt fails"
+KNOWN = "known"
 NOT_BUILT, PATHS, DIGESTS = "not built", "unexplained paths", "unequal digests"
 FAULTS = (NOT_BUILT, PATHS, DIGESTS)
 

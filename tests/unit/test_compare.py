@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from tests.compare.allowed import Allowed
 from tests.compare.differences import compare, split
+from tests.compare.page import PAGE, page
 from tests.compare.tree import read_tree
 
 
@@ -94,3 +95,7 @@ def test_only_the_named_aspect_is_allowed(trees):
     unexplained, explained = split(compare(*map(read_tree, trees)), allowed)
     assert [found.aspect for found in unexplained] == ["mode"]
     assert [found.aspect for found in explained[allowed[0]]] == ["content"]
+
+
+def test_the_page_for_users_is_current():
+    assert PAGE.read_text() == page(), "run `python -m tests.compare.page`"
