@@ -121,13 +121,15 @@ def build(
     locked: bool = False,
     frozen: bool = False,
     rebuild: bool = False,
+    accept: bool = False,
     workers: int | None = None,
     progress: Progress,
 ) -> BuildResult:
     """Build the project's environment as far as it is missing, locking first where that is needed.
 
-    `locked` raises LockStaleError for a stale lock and OutputError for digests other than the lock's;
-    `frozen` does not look whether the lock is stale; `rebuild` makes every layer again.
+    `locked` raises LockStaleError for a stale lock and OutputError for any digest other than the lock's;
+    `frozen` does not look whether the lock is stale; `rebuild` makes every layer again. Other digests for the
+    same packages are an OutputError too, unless they are to be taken: `accept`.
     """
     consent.require(project, consent.BUILDING)
     known = _ready_lock(project, locked=locked, frozen=frozen, progress=progress)
@@ -135,7 +137,11 @@ def build(
     if workers:
         project = evolve(project, config=evolve(project.config, workers=workers))
     result, outcome = assemble.assemble(
-        project, known, identities.detect(), Wanted(anew=rebuild, check_outputs=locked), progress
+        project,
+        known,
+        identities.detect(),
+        Wanted(anew=rebuild, check_outputs=locked, accept=accept),
+        progress,
     )
     if outcome != known and not locked and not frozen:
         lock_file.write(project.lock_path, outcome)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         envforge build                  lock what is stale, build what is missing
         envforge build --locked         fail where lock or digests are not as written
         envforge build --rebuild        build every layer again
+        envforge build --accept         take other digests than the lock's for the same packages
         envforge build --json
     """,
 )
@@ -28,23 +29,28 @@ if TYPE_CHECKING:
 )
 @click.option("--frozen", is_flag=True, help="Build what the lock says; do not look whether it is stale.")
 @click.option("--rebuild", is_flag=True, help="Build every layer again, even those in the store.")
+@click.option("--accept", is_flag=True, help="Write other digests for the same packages into the lock.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many packages to unpack at once.")
 @allow_option
 @json_option
 @pass_settings
-def build(settings: Settings, locked: bool, frozen: bool, rebuild: bool, workers: int | None) -> None:  # noqa: FBT001 (click passes options)
-    """Build the environment, locking first where that is needed."""
-    if locked and frozen:
+def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> None:  # noqa: FBT001 (click passes options)
+    """Build the environment, locking first where that is needed.
+
+    What the lock says of the result stays: other digests for the same packages are a failure, unless they are
+    accepted.
+    """
+    given = {"--locked": locked, "--frozen": frozen, "--accept": options["accept"]}
+    excluded = [name for name, on in given.items() if on]
+    if len(excluded) > 1:
         raise UsageError(
-            "--locked and --frozen exclude each other", hint="`envforge build --help` tells both"
+            f"{' and '.join(excluded)} exclude each other", hint="`envforge build --help` tells each"
         )
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
     with settings.progress() as progress:
-        result = api.build(
-            project, locked=locked, frozen=frozen, rebuild=rebuild, workers=workers, progress=progress
-        )
+        result = api.build(project, locked=locked, frozen=frozen, progress=progress, **options)
     if settings.json:
         print_json(as_json(result))
     elif not settings.quiet:

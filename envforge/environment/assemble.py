@@ -3,15 +3,15 @@
 import time
 from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, frozen
 
 from envforge.build.layer import Built
 from envforge.build.site import Site
-from envforge.environment import generations, model
+from envforge.environment import generations, model, outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.environment.project import Project
-from envforge.errors import IntegrityError, LockStaleError, OutputError
-from envforge.lock.model import ArchitectureLock, Lock, Outputs
+from envforge.errors import IntegrityError, LockStaleError
+from envforge.lock.model import ArchitectureLock, Lock
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.worker import call_in_namespace
@@ -42,6 +42,8 @@ class Wanted:
     """Make every layer again."""
     check_outputs: bool = False
     """Fail where the lock's outputs are other digests."""
+    accept: bool = False
+    """Take other digests than the lock's for the same packages."""
 
 
 def assemble(
@@ -71,10 +73,12 @@ def assemble(
         time.monotonic() - started,
     )
     if wanted.check_outputs:
-        _compare(part.outputs, environment)
+        outputs.check_all(part.outputs, environment)
+    elif not wanted.accept:
+        outputs.check_unchanged(part.outputs, environment)
     model.save(store, environment)
     generations.note(store, project.spec_path, project.spec.name, environment.digest)
-    return result, with_outputs(lock, environment)
+    return result, outputs.with_outputs(lock, environment)
 
 
 def architecture_part(lock: Lock) -> ArchitectureLock:
@@ -84,19 +88,6 @@ def architecture_part(lock: Lock) -> ArchitectureLock:
         if part.architecture == here:
             return part
     raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
-
-
-def with_outputs(lock: Lock, environment: Environment) -> Lock:
-    """Return the lock with what was built here."""
-    outputs = Outputs(environment.digest, tuple((layer.name, layer.digest) for layer in environment.layers))
-    here = architecture.native()
-    return evolve(
-        lock,
-        architectures=tuple(
-            evolve(part, outputs=outputs) if part.architecture == here else part
-            for part in lock.architectures
-        ),
-    )
 
 
 def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Progress) -> tuple[Built, ...]:
@@ -150,20 +141,3 @@ def _local_files(site: Site, project: Project, below: tuple[Built, ...], identit
 
     files = local.read_files(project.directory, project.spec.files)
     return call_in_namespace(identity, local.make_layer, site, files, below)
-
-
-def _compare(expected: Outputs | None, environment: Environment) -> None:
-    if expected is None:
-        return
-    built = {layer.name: layer.digest for layer in environment.layers}
-    for name, digest in expected.layers:
-        if built.get(name) != digest:
-            raise OutputError(
-                f"layer {name} came out as {built.get(name, 'nothing')}, the lock says {digest}",
-                hint="`envforge verify` names the files that differ; `envforge build` takes the new digests",
-            )
-    if expected.environment != environment.digest:
-        raise OutputError(
-            f"the environment came out as {environment.digest}, the lock says {expected.environment}",
-            hint="`envforge build` takes the new digest",
-        )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine
 
-from envforge.errors import IntegrityError
+from envforge.errors import IntegrityError, OutputError
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
@@ -51,3 +51,25 @@ def test_an_archive_that_was_altered_is_told_and_fetched_again(fresh):
         assert (fresh.directory / "envforge.lock").read_bytes() == before
     fresh.succeed("build", "--locked")
     assert blob.read_bytes() == good
+
+
+def test_recorded_digests_of_the_same_packages_change_on_request_only(project):
+    lock = project.directory / "envforge.lock"
+    good = lock.read_text()
+    line = next(line for line in good.splitlines() if line.strip().startswith('"base '))
+    other = good.replace(line, line.replace(line.split()[1][:8], "0123abcd", 1))
+    for command in (["build"], ["build", "--frozen"], ["build", "--locked"], ["run", "--", "true"]):
+        lock.write_text(other)
+        failed = project.run(*command)
+        assert failed.returncode in {OutputError.exit_code, 125}
+        assert "layer base" in failed.stderr
+        assert "envforge build --accept" in failed.stderr
+        assert lock.read_text() == other
+    project.succeed("build", "--accept")
+    assert lock.read_text() == good
+    spec = project.directory / "envforge.toml"
+    spec.write_text(spec.read_text() + '[variables]\nA = "1"\n')
+    assert project.run("build", "--locked").returncode == OutputError.exit_code
+    assert project.succeed("run", "--", "sh", "-c", "echo $A") == "1\n"
+    assert lock.read_text() != good
+    assert line in lock.read_text()
