@@ -1,7 +1,7 @@
 """What the command line and the TUI may call: lock() build() enter() describe() …, and their values."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from attrs import evolve, frozen
 
@@ -25,6 +25,7 @@ from envforge.sandbox.settle import settle
 from envforge.sandbox.worker import call_in_namespace
 from envforge.sources.debian import architecture
 from envforge.spec import parse as spec_parse
+from envforge.store import durability, locks
 from envforge.store.layout import open_store
 from envforge.store.staging import remove_tree
 
@@ -81,10 +82,12 @@ def lock(
     upgrade_packages: Collection[str] = (),
     dry_run: bool = False,
     check: bool = False,
+    before_writing: Callable[[], None] = lambda: None,
     progress: Progress,
 ) -> LockResult:
     """Pin what the project's spec asks for; keep what is pinned and still fits.
 
+    `before_writing` is called once the new lock is known, right before it is written.
     `check` changes nothing and raises LockStaleError where the lock is missing or does not fit. Raises
     ResolveError, NetworkError, SignatureError, LockError.
     """
@@ -98,19 +101,23 @@ def lock(
     consent.require(project, consent.LOCKING)
     from envforge.lock.resolve import resolve  # noqa: PLC0415 - not where nothing is to be resolved
 
-    found = resolve(
-        open_store(project.store_path),
-        request,
-        architecture=architecture.native(),
-        previous=previous,
-        directory=project.directory,
-        config=project.config,
-        upgrade=upgrade,
-        upgrade_packages=upgrade_packages,
-        progress=progress,
-    )
+    store = open_store(project.store_path)
+    with locks.in_use(store):
+        durability.recover(store)
+        found = resolve(
+            store,
+            request,
+            architecture=architecture.native(),
+            previous=previous,
+            directory=project.directory,
+            config=project.config,
+            upgrade=upgrade,
+            upgrade_packages=upgrade_packages,
+            progress=progress,
+        )
     changed = found != previous and not dry_run
     if changed:
+        before_writing()
         lock_file.write(project.lock_path, found)
     return LockResult(found, changes(previous, found), written=changed)
 
@@ -136,13 +143,9 @@ def build(
     consent.require_lock(project, known)
     if workers:
         project = evolve(project, config=evolve(project.config, workers=workers))
-    result, outcome = assemble.assemble(
-        project,
-        known,
-        identities.detect(),
-        Wanted(anew=rebuild, check_outputs=locked, accept=accept),
-        progress,
-    )
+    wanted = Wanted(anew=rebuild, check_outputs=locked, accept=accept)
+    with locks.in_use(open_store(project.store_path)):
+        result, outcome = assemble.assemble(project, known, identities.detect(), wanted, progress)
     if outcome != known and not locked and not frozen:
         lock_file.write(project.lock_path, outcome)
     return result
@@ -210,7 +213,8 @@ def destroy_store(path: str) -> None:
     if not os.path.exists(f"{path}/format"):
         raise StoreError(f"{path} is not a store", hint="name it with --store DIR")
     store = open_store(path)
-    call_in_namespace(identities.detect(), remove_tree, store.path)
+    with locks.alone(store):
+        call_in_namespace(identities.detect(), remove_tree, store.path)
 
 
 def _ready_lock(project: Project, *, locked: bool, frozen: bool, progress: Progress) -> Lock:

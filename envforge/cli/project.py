@@ -1,19 +1,20 @@
 """`init`, `add`, `remove`, `lock`: the spec and its lock."""
 
 import os
-import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 from attrs import evolve
 
+from envforge import whole_file
 from envforge.cli.command import Command, allow_option, json_option
 from envforge.cli.output import print_json
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from envforge.api import Change, LockResult
     from envforge.lock.model import Lock
@@ -89,7 +90,7 @@ def remove(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None
 
 
 def _edit(settings: Settings, change: "Callable[[str], str]", *, no_lock: bool) -> None:
-    """Change the spec's text. It is written last, so that a failed lock leaves it as it was."""
+    """Change the spec's text, and lock: both files are written in the end, or neither."""
     from envforge import api  # noqa: PLC0415 (help needs none of it)
     from envforge.spec.parse import parse  # noqa: PLC0415
 
@@ -97,12 +98,31 @@ def _edit(settings: Settings, change: "Callable[[str], str]", *, no_lock: bool) 
     old = _read(project.spec_path)
     new = change(old)
     edited = evolve(project, spec=parse(new.encode(), project.spec_path))
-    if not no_lock:
-        with settings.progress() as progress:
-            result = api.lock(edited, progress=progress)
-        _show_changes(settings, result)
-    if new != old:
-        _replace(project.spec_path, new)
+    with _undone_where_it_fails(project.spec_path, old, new) as change_spec:
+        if not no_lock:
+            with settings.progress() as progress:
+                result = api.lock(edited, before_writing=change_spec, progress=progress)
+            _show_changes(settings, result)
+        change_spec()
+
+
+@contextmanager
+def _undone_where_it_fails(path: str, old: str, new: str) -> "Iterator[Callable[[], None]]":
+    """Give what changes the spec, once however often it is called; a failure after that undoes it."""
+    written = old
+
+    def change() -> None:
+        nonlocal written
+        if written != new:
+            _replace(path, new)
+            written = new
+
+    try:
+        yield change
+    except BaseException:
+        if written != old:
+            _replace(path, old)
+        raise
 
 
 @click.command(
@@ -175,20 +195,9 @@ def _replace(path: str, text: str) -> None:
     """Put `text` in the place of the file at once, keeping its mode; a symbolic link stays one."""
     target = os.path.realpath(path)
     try:
-        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else 0o666 & ~_umask()
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=os.path.dirname(target), prefix=".envforge-", delete=False
-        ) as file:
-            file.write(text)
-            os.fchmod(file.fileno(), mode)
-        os.replace(file.name, target)
+        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else whole_file.usual_mode()
+        whole_file.write(target, text.encode(), mode=mode)
     except OSError as error:
         raise SpecError(
             f"{path} cannot be written: {error.strerror}", hint="it is left as it was; check who owns it"
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

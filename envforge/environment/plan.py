@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from envforge import config
+from envforge import config, whole_file
 from envforge.environment import accounts, generations, model
 from envforge.environment.accounts import User
 from envforge.environment.project import Project
@@ -149,10 +149,7 @@ def _generated(text: str) -> str:
     path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
     if not os.path.exists(path):
         os.makedirs(directory, 0o700, exist_ok=True)
-        temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
+        whole_file.write(path, data, mode=0o644)
     return path
 
 

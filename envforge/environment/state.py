@@ -5,10 +5,9 @@ Private to the user (0600 in 0700), replaced as a whole, never shown to a sandbo
 
 import json
 import os
-import tempfile
 from typing import Any, Final
 
-from envforge import config
+from envforge import config, whole_file
 from envforge.errors import StoreError
 
 _FORMAT: Final = 1
@@ -39,11 +38,8 @@ def write(name: str, document: dict[str, Any]) -> None:
     directory = os.path.dirname(path)
     try:
         os.makedirs(directory, 0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="surrogateescape", dir=directory, prefix=".", delete=False
-        ) as file:
-            json.dump({"format": _FORMAT, **document}, file, indent=1, ensure_ascii=False)
-        os.replace(file.name, path)
+        text = json.dumps({"format": _FORMAT, **document}, indent=1, ensure_ascii=False)
+        whole_file.write(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}", hint="envforge doctor") from error
 

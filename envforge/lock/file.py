@@ -15,7 +15,6 @@ What has its default value is left out.
 
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -23,6 +22,7 @@ from typing import Any, Final, TypeVar
 import tomli_w
 from attrs import NOTHING, AttrsInstance, evolve, fields
 
+from envforge import whole_file
 from envforge.errors import LockError
 from envforge.lock import grammar
 from envforge.lock.model import (
@@ -62,17 +62,9 @@ def read(path: str) -> Lock:
 
 def write(path: str, lock: Lock) -> None:
     """Write the lock as a whole: nobody sees half of it, and it is on the disk when this returns."""
-    path = os.path.realpath(path)
-    temporary = f"{path}.{secrets.token_hex(4)}"
     try:
-        with open(temporary, "xb") as file:
-            file.write(dumps(lock))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        whole_file.write(os.path.realpath(path), dumps(lock), mode=whole_file.usual_mode())
     except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
         raise LockError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -44,6 +44,11 @@ def reaching_disk(store: Store) -> Iterator[None]:
         os.close(descriptor)
 
 
+def recover(store: Store) -> None:
+    """Throw away what an earlier boot may have left incomplete. To be called before anything is read."""
+    _distrust(store, _boot())
+
+
 def write_out(store: Store) -> None:
     """Have the disk write what was published so far: what is left for the end is quick then."""
     descriptor = os.open(store.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -29,6 +29,7 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge import whole_file
 from envforge.digest import is_sha256
 from envforge.errors import StoreError, StoreFullError
 
@@ -148,10 +149,7 @@ def _check_format(path: str) -> None:
                 f"{path} is a directory with other things in it, not a store",
                 hint="name an empty or a new directory with --store",
             ) from None
-        temporary = f"{name}.{os.getpid()}"
-        with open(temporary, "w", encoding="ascii") as file:
-            file.write(_HEADER)
-        os.replace(temporary, name)
+        whole_file.write(name, _HEADER.encode(), mode=0o644)
         return
     if header != _HEADER:
         raise StoreError(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
+from envforge import whole_file
 from envforge.errors import StoreError
 from envforge.store.layout import Store
 from envforge.store.staging import staging
@@ -21,12 +22,8 @@ def write(store: Store, path: str, document: dict[str, Any]) -> None:
     """Write `document` with the format's number to `path`, as a whole and synced to the disk."""
     text = json.dumps({"format": FORMAT, **document}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     with staging(store, "record") as directory:
-        temporary = f"{directory}/record"
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        data = text.encode("utf-8", "surrogateescape")
+        whole_file.write(path, data, mode=0o644, temporary=f"{directory}/record")
 
 
 def read(path: str) -> dict[str, Any] | None:

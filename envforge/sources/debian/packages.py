@@ -20,6 +20,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from envforge import whole_file
 from envforge.digest import is_sha256
 from envforge.errors import ArchiveError, IntegrityError
 from envforge.sources.debian import policy
@@ -219,6 +220,4 @@ def _read_table(path: str) -> bytes:
 
 def _write_table(store: Store, path: str, table: bytes) -> None:
     with staging(store, "table") as directory:
-        with open(f"{directory}/table", "wb") as file:
-            file.write(table)
-        os.replace(f"{directory}/table", path)
+        whole_file.write(path, table, mode=0o644, temporary=f"{directory}/table")

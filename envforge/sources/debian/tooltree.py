@@ -17,6 +17,7 @@ from envforge.sources.debian.packages import Package
 from envforge.sources.debian.release import Access
 from envforge.sources.debian.unpack import extract_plain
 from envforge.store import blobs
+from envforge.store.durability import reaching_disk
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 
@@ -36,7 +37,7 @@ def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int],
     final = f"{access.store.path}/tools/apt-{key}"
     if os.path.isdir(final):
         return final
-    with staging(access.store, "tools") as directory:
+    with reaching_disk(access.store), staging(access.store, "tools") as directory:
         root = f"{directory}/root"
         os.mkdir(root)
         archives = access.fetcher.all_at_once(lambda item: _fetch(access, *item, report=report), chosen)

@@ -22,6 +22,7 @@ from envforge.sandbox.chroot import run_in_tree
 from envforge.sandbox.identity import detect
 from envforge.sandbox.worker import call_in_namespace
 from envforge.sources.debian.index import SuiteIndex
+from envforge.store.durability import reaching_disk
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 
@@ -94,7 +95,7 @@ def ensure(store: Store, tools: str, suites: Sequence[SuiteIndex], architecture:
     )
     final = Workspace(store, tools, f"{store.path}/tools/lists-{key}", architecture, tuple(suites))
     if not _is_whole(final):
-        with staging(store, "lists") as directory:
+        with reaching_disk(store), staging(store, "lists") as directory:
             made = Workspace(store, tools, f"{directory}/lists", architecture, tuple(suites))
             _fill(made, releases)
             run(made, {}, ["apt-cache", "gencaches"], writable=True)

@@ -1,0 +1,109 @@
+"""What changes files or a store does so as a whole, and waits for nobody's harm."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import web
+from commandline import CommandLine
+from processes import wait_until
+from small_archive import Archive
+from small_system import add_system, new_project
+
+pytestmark = [
+    pytest.mark.userns,
+    pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
+]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    made = Archive(tmp_path_factory.mktemp("archive"))
+    add_system(made)
+    made.add("one")
+    made.add("slow", members={"postinst": "#!/bin/sh\nsleep 3\n"})
+    made.publish()
+    return made
+
+
+@pytest.fixture
+def line(archive: Archive) -> Iterator[CommandLine]:
+    top = Path("/var/tmp") / f"envforge-test-whole-{os.getpid()}"
+    with web.serving(archive.path) as server:
+        line = new_project(top, server.url, [])
+        yield line
+    line.run("store", "destroy", "--yes")
+    shutil.rmtree(top)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("busy", ["envforge.toml", "envforge.lock"])
+def test_add_writes_the_spec_and_the_lock_or_neither(line, busy):
+    """A file that another one is mounted over can be written, yet nothing can take its place."""
+    line.succeed("lock")
+    before = {path.name: path.read_bytes() for path in line.directory.iterdir()}
+    target = str(line.directory / busy)
+    subprocess.run(["mount", "--bind", target, target], check=True)
+    try:
+        result = line.run("add", "one")
+        assert result.returncode not in {0, 1}, result.stderr
+        assert {path.name: path.read_bytes() for path in line.directory.iterdir()} == before
+    finally:
+        subprocess.run(["umount", target], check=True)
+    line.succeed("add", "one")
+    assert '"one"' in (line.directory / "envforge.toml").read_text()
+    line.succeed("lock", "--check")
+
+
+def test_a_store_is_not_destroyed_while_it_is_built_in(line):
+    line.succeed("add", "slow")
+    building = subprocess.Popen(
+        line.words("build"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: any(name.startswith("rest") for name in os.listdir(line.store / "staging")))
+        assert "build" in line.fail(19, "store", "destroy", "--yes")
+    finally:
+        assert building.wait(60) == 0
+    line.succeed("store", "destroy", "--yes")
+    assert not line.store.exists()
+
+
+def test_a_store_is_not_destroyed_while_somebody_is_inside(line):
+    line.succeed("build")
+    inside = subprocess.Popen(
+        line.words("run", "sleep", "60"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: os.listdir(line.store / "uppers"))
+        time.sleep(0.2)
+        assert "in use" in line.fail(19, "store", "destroy", "--yes")
+    finally:
+        inside.terminate()
+        inside.wait(60)
+    line.succeed("store", "destroy", "--yes")
+
+
+def test_what_locking_made_before_the_machine_stopped_is_not_trusted(line):
+    """A mark of another boot says that bytes published since may be missing from the disk."""
+    line.succeed("lock")
+    assert os.listdir(line.store / "unsynced") == []
+    made = {path.name: path.stat().st_ino for path in (line.store / "tools").iterdir()}
+    mark = line.store / "unsynced" / f"{'0' * 32}-1"
+    for name in made:  # renamed after the mark was made, as by a lock that the power cut ended
+        os.rename(line.store / "tools" / name, line.store / "tools" / f"{name}.aside")
+    mark.touch()
+    time.sleep(0.05)
+    for name in made:
+        os.rename(line.store / "tools" / f"{name}.aside", line.store / "tools" / name)
+        for path in (line.store / "tools" / name).rglob("apt-get"):
+            os.truncate(path, 0)
+    line.succeed("lock", "--upgrade")
+    again = {path.name: path.stat().st_ino for path in (line.store / "tools").iterdir()}
+    assert again.keys() == made.keys()
+    assert not set(again.values()) & set(made.values())
+    assert not mark.exists()
