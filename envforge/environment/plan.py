@@ -16,6 +16,8 @@ from envforge import config, whole_file
 from envforge.environment import accounts, generations, model
 from envforge.environment.accounts import User
 from envforge.environment.project import Project
+from envforge.environment.reach import inside as is_inside
+from envforge.environment.reach import source_of
 from envforge.errors import SpecError
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.plan import Account, Mount, SandboxPlan
@@ -75,7 +77,8 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         mounts=tuple(_mounts(project, inside, options)),
         forward=spec.shell.forward,
         runtime=_runtime(inside),
-        private=(store.path, config.state_directory(), os.path.dirname(config.config_path())),
+        read_only=tuple(os.path.join(project.directory, path) for path in spec.shell.read_only),
+        private=_private(project),
         variables=tuple(_variables(project, inside, options).items()),
         passed=(*_ALWAYS_PASSED, *spec.shell.pass_),
         network="none" if spec.network.mode == "none" else "host",
@@ -132,14 +135,14 @@ def _mounts(project: Project, inside: Inside, options: RunOptions) -> Iterator[M
         key=lambda mount: mount.target.count("/"),
     )
     for source, target, read_only in options.volumes:
-        yield Mount(_existing(os.path.abspath(source)), target, read_only)
+        yield Mount(_existing(os.path.realpath(source)), target, read_only)
 
 
 def _system_files(inside: Inside) -> Iterator[Mount]:
     for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/localtime"):
-        yield Mount(path, path, read_only=True, optional=True)
-    yield Mount(_generated(inside.passwd), "/etc/passwd", read_only=True)
-    yield Mount(_generated(inside.group), "/etc/group", read_only=True)
+        yield Mount(path, path, read_only=True, optional=True, own=True)
+    yield Mount(_generated(inside.passwd), "/etc/passwd", read_only=True, own=True)
+    yield Mount(_generated(inside.group), "/etc/group", read_only=True, own=True)
 
 
 def _generated(text: str) -> str:
@@ -153,8 +156,19 @@ def _generated(text: str) -> str:
     return path
 
 
+def _private(project: Project) -> tuple[str, ...]:
+    """Return the directories that no mount may show."""
+    return project.store_path, config.state_directory(), os.path.dirname(config.config_path())
+
+
 def _project_directory(project: Project) -> Mount:
     directory = project.directory
+    for private in map(os.path.realpath, _private(project)):
+        if is_inside(directory, private):
+            raise SpecError(
+                f"a project in {directory} cannot be entered: no sandbox may see {private}",
+                hint="move the spec into a directory of its own",
+            )
     if directory in _SYSTEM_DIRECTORIES:
         raise SpecError(
             f"a project in {directory} would cover the environment's own {directory}",
@@ -171,20 +185,41 @@ def _home(project: Project, inside: Inside) -> Iterator[Mount]:
     if inside.account is not None and inside.account.uid != 0:
         return
     if project.spec.shell.home == "host":
-        yield Mount(os.path.expanduser("~"), inside.user.home)
+        # Where there is none, code inside could make one.
+        os.makedirs(os.path.dirname(config.config_path()), 0o700, exist_ok=True)
+        yield Mount(_real_path(project, os.path.expanduser("~")), inside.user.home)
         return
     path = f"{config.state_directory()}/homes/{generations.project_id(project.spec_path)}"
     os.makedirs(path, 0o700, exist_ok=True)
-    yield Mount(path, inside.user.home)
+    yield Mount(path, inside.user.home, own=True)
 
 
 def _spec_mounts(project: Project, inside: Inside) -> Iterator[Mount]:
     for mount in project.spec.mounts:
-        source = os.path.normpath(os.path.join(project.directory, os.path.expanduser(mount.source)))
+        source = source_of(project.directory, mount.source)
         target = inside.user.home + mount.target[1:] if mount.target.startswith("~") else mount.target
+        within = project.directory if is_inside(source, project.directory) else ""
+        place = source if within else _real_path(project, source)
         if not mount.optional:
-            _existing(source)
-        yield Mount(source, target, mount.read_only, mount.optional)
+            _existing(place)
+        if within:
+            _stays_within(mount.source, source, within)
+        yield Mount(place, target, mount.read_only, mount.optional, within=within)
+
+
+def _real_path(project: Project, source: str) -> str:
+    """Return where a source led when it was allowed."""
+    return project.places.get(source) or os.path.realpath(source)
+
+
+def _stays_within(written: str, source: str, directory: str) -> None:
+    """Refuse a source inside the project that is a link out of it: code inside can make one."""
+    real = os.path.realpath(source)
+    if not is_inside(real, directory):
+        raise SpecError(
+            f"the mount's source {written} is a link that leads out of the project, to {real}",
+            hint=f'name the place itself: source = "{real}"',
+        )
 
 
 def _existing(source: str) -> str:

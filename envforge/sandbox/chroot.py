@@ -122,6 +122,7 @@ class _Tree:
         for source in sources:
             self.step = f"a bind mount at {source.target}"
             targets.attach(source.tree, source.target, directory=source.directory)
+            os.close(source.tree)
 
     def _enter_overlay(self, sources: Sequence[mounts.Source]) -> None:
         places = [*self.lowers, *([self.upper, self.work] if self.upper and self.work else [])]

@@ -5,10 +5,12 @@ gives them the id map of C's own namespace, and passes the descriptors to C. The
 the range and is not idmapped: overlay would be read-only on one. Loaded only where the plan asks for it.
 """
 
+import marshal
 import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
+from errno import ECONNRESET
 
-from envforge.sandbox import init, mounts, syscalls, uppers
+from envforge.sandbox import init, masks, mounts, syscalls, uppers
 from envforge.sandbox.payload import map_ids
 from envforge.sandbox.perform import Channel, RefusedError
 
@@ -39,9 +41,11 @@ class MappedChannel(Channel):
             map_ids(str(child), plan["uid_map"], plan["gid_map"])
             namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
             trees = _open_layers(plan, upper, namespace)
-            present, sources = _open_sources(plan, namespace)
+            present, paths, sources = _open_sources(plan, namespace)
+            hidden = masks.find(paths, plan["private"])
             _give_pipes(plan["payload_owner"])
             _send(self.parent, present, [*trees, *sources])
+            _send_values(self.parent, (paths, hidden))
         except OSError as error:
             raise RefusedError("idmapped mounts", error) from None
         for descriptor in (*trees, *sources, namespace):
@@ -54,6 +58,7 @@ class MappedChannel(Channel):
         if received is None:
             return None
         present, trees = received
+        paths, self.masks = _receive_values(self.child)
         count = len(plan["layers"]) + 1
         self.layers, sources = trees[:count], iter(trees[count:])
         os.setresgid(0, 0, 0)
@@ -61,9 +66,13 @@ class MappedChannel(Channel):
         os.setresuid(0, 0, 0)
         syscalls.set_parent_death_signal(_SIGKILL)  # the change of ids has cleared it
         return [
-            mounts.Source(next(sources), bind[1])
-            for bind, there in zip(plan["mounts"], present, strict=True)
-            if there
+            mounts.Source(tree, target, path)
+            for tree, target, path in zip(
+                sources,
+                [bind[1] for bind, there in zip(plan["mounts"], present, strict=True) if there],
+                paths,
+                strict=True,
+            )
         ]
 
     def make_console(self, plan: "Plan") -> "Callable[[], None] | None":
@@ -112,48 +121,46 @@ def _relay_if_needed() -> "ModuleType | None":
 
 def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int) -> "list[int]":
     directory = plan["layers_directory"]
-    trees = [_open_mapped(f"{directory}/{name}", namespace, recursive=False) for name in plan["layers"]]
+    trees = [_open_mapped(f"{directory}/{name}", namespace) for name in plan["layers"]]
     trees.append(syscalls.open_tree(f"{plan['uppers']}/{upper.name}", syscalls.OPEN_TREE_CLONE))
     return trees
 
 
-def _open_sources(plan: "Plan", namespace: int) -> "tuple[bytes, list[int]]":
-    """Return which sources are there (a byte each), and those opened."""
+def _open_sources(plan: "Plan", namespace: int) -> "tuple[bytes, list[str | None], list[int]]":
+    """Return which sources are there (a byte each), and of those the real paths and the mounts."""
     trees = []
+    paths: list[str | None] = []
     present = bytearray()
-    for source, _, read_only, optional in plan["mounts"]:
+    for number, (source, _, read_only, optional) in enumerate(plan["mounts"]):
         try:
-            trees.append(_open_mapped(source, namespace, read_only=read_only, guarded=True))
-            present.append(1)
+            tree, path = mounts.open_tree_of(plan, number, source)
         except FileNotFoundError:
             if not optional:
                 raise
             present.append(0)
-    return bytes(present), trees
+            continue
+        mounts.guard(tree, source, read_only=read_only)
+        try:  # noqa: SIM105  # contextlib costs a millisecond
+            _map(tree, namespace, source, recursive=True)
+        except OSError:
+            pass  # no idmapped mounts there: the payload sees its files as nobody's
+        trees.append(tree)
+        paths.append(path)
+        present.append(1)
+    return bytes(present), paths, trees
 
 
-def _open_mapped(
-    path: str, namespace: int, *, read_only: bool = False, recursive: bool = True, guarded: bool = False
-) -> int:
-    """Return a detached mount of `path` whose ids are those of the namespace.
-
-    Where a file system (or one mounted below) has no idmapped mounts it is passed as it is: the payload sees
-    its files as nobody's.
-    """
-    below = syscalls.AT_RECURSIVE if recursive else 0
-    tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE | below)
-    if guarded:
-        attributes = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-        attributes |= syscalls.MOUNT_ATTR_RDONLY if read_only else 0
-        syscalls.mount_setattr(tree, attributes, path=path)
-    try:
-        syscalls.mount_setattr(
-            tree, syscalls.MOUNT_ATTR_IDMAP, user_namespace=namespace, recursive=recursive, path=path
-        )
-    except OSError:
-        if not guarded:
-            raise
+def _open_mapped(path: str, namespace: int) -> int:
+    """Return a detached mount of a layer whose ids are those of the namespace."""
+    tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE)
+    _map(tree, namespace, path, recursive=False)
     return tree
+
+
+def _map(tree: int, namespace: int, path: str, *, recursive: bool) -> None:
+    syscalls.mount_setattr(
+        tree, syscalls.MOUNT_ATTR_IDMAP, user_namespace=namespace, recursive=recursive, path=path
+    )
 
 
 def _give_pipes(owner: "tuple[int, int]") -> None:
@@ -194,3 +201,24 @@ def _receive(channel: socket, flags: int) -> "tuple[bytes, list[int]] | None":
             return None
         present += piece
     return present, found
+
+
+def _send_values(channel: socket, values: "Any") -> None:
+    data = marshal.dumps(values)
+    channel.sendall(len(data).to_bytes(4, "little") + data)
+
+
+def _receive_values(channel: socket) -> "Any":
+    """Return what P sent: plain values, of a process that is not inside."""
+    length = int.from_bytes(_exactly(channel, 4), "little")
+    return marshal.loads(_exactly(channel, length))  # noqa: S302
+
+
+def _exactly(channel: socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = channel.recv(count - len(data))
+        if not piece:
+            raise OSError(ECONNRESET, "the parent is gone")
+        data += piece
+    return data

@@ -23,6 +23,9 @@ from envforge.sandbox.syscalls import (
     MS_NOSUID,
     MS_RDONLY,
     OPEN_TREE_CLONE,
+    RESOLVE_BENEATH,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
 )
 
 TYPE_CHECKING = False
@@ -59,34 +62,77 @@ _PAGE = 4096
 
 
 class Source:
-    """A detached mount and where it shall be attached."""
+    """A detached mount and where it shall be attached; the real path of one that may not show everything."""
 
-    __slots__ = ("directory", "target", "tree")
+    __slots__ = ("directory", "path", "target", "tree")
 
-    def __init__(self, tree: int, target: str) -> None:
+    def __init__(self, tree: int, target: str, path: "str | None" = None) -> None:
         self.tree = tree
         self.target = target
+        self.path = path
         self.directory = os.fstat(tree).st_mode & 0o170000 == 0o040000
 
 
 def open_source(path: str, *, read_only: bool = False) -> int:
     """Return a detached copy of what is mounted at `path`, with what is mounted below it."""
-    tree = syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE)
+    return guard(syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE), path, read_only=read_only)
+
+
+def guard(tree: int, path: str, *, read_only: bool) -> int:
+    """Take the power of set-id and device files from a detached mount, or all writing; return it."""
     attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
     syscalls.mount_setattr(tree, attributes, path=path)
     return tree
 
 
-def open_sources(binds: "Iterable[tuple[str, str, bool, bool]]") -> list[Source]:
-    """Open what shall be bound: source, target, read-only, optional each."""
+def open_sources(plan: "dict[str, Any]") -> list[Source]:
+    """Open what shall be bound."""
     sources = []
-    for source, target, read_only, optional in binds:
+    for number, (source, target, read_only, optional) in enumerate(plan["mounts"]):
         try:
-            sources.append(Source(open_source(source, read_only=read_only), target))
+            tree, path = open_tree_of(plan, number, source)
         except FileNotFoundError:
             if not optional:
                 raise
+            continue
+        sources.append(Source(guard(tree, source, read_only=read_only), target, path))
     return sources
+
+
+def open_tree_of(plan: "dict[str, Any]", number: int, source: str) -> "tuple[int, str | None]":
+    """Return a detached copy of a source, and its real path unless it is of envforge's own choice.
+
+    What a spec names is opened without following any link: where it leads was found out, and allowed, before.
+    What lies inside the project may lead elsewhere in there, never out of it. Raises OSError (ELOOP, EXDEV).
+    """
+    ways = plan["ways"]
+    within = ways[number] if number < len(ways) else None
+    if within is None:
+        return syscalls.open_tree(source, OPEN_TREE_CLONE | AT_RECURSIVE), None
+    place = open_beneath(within, source) if within else open_exactly(source)
+    try:
+        path = os.readlink(f"/proc/self/fd/{place}")
+        return syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=place), path
+    finally:
+        os.close(place)
+
+
+def open_exactly(path: str) -> int:
+    """Return a descriptor (O_PATH) of an absolute path on whose way is no link."""
+    return syscalls.open_resolved(path, os.O_PATH, RESOLVE_NO_SYMLINKS)
+
+
+def open_beneath(directory: str, path: str) -> int:
+    """Return a descriptor (O_PATH) of a path below a directory, by links that do not lead out of it."""
+    top = open_exactly(directory)
+    try:
+        inner = path[len(directory.rstrip("/")) + 1 :] or "."
+        resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
+        return syscalls.open_resolved(inner, os.O_PATH, resolve, directory=top)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, path) from None
+    finally:
+        os.close(top)
 
 
 def open_devices() -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ import os
 import sys
 from fcntl import LOCK_SH, flock
 
-from envforge.sandbox import init, mounts, syscalls, targets, uppers
+from envforge.sandbox import init, masks, mounts, syscalls, targets, uppers
 from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
@@ -143,6 +143,7 @@ class Channel:
     def __init__(self) -> None:
         self.go_read, self.go_write = os.pipe()
         self.console = -1
+        self.masks: list[masks.Mask] = []
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:  # noqa: ARG002  # see MappedChannel
         """In P: map the child's ids where it cannot do so itself, then let it run."""
@@ -164,7 +165,8 @@ class Channel:
         if plan["mapping"] == "self":
             map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
         self.console = mounts.open_console()
-        sources = mounts.open_sources(plan["mounts"])  # meanwhile newuidmap is at work
+        sources = mounts.open_sources(plan)  # meanwhile newuidmap is at work
+        self.masks = masks.find([source.path for source in sources], plan["private"])
         return sources if os.read(self.go_read, 2) == b"go" else None
 
     def make_console(self, plan: "Plan") -> "Callable[[], None] | None":  # noqa: ARG002
@@ -297,14 +299,24 @@ def mount_all(
         progress[0] = plan["runtime"]
         mounts.make_runtime(plan)
     mounts.leave_host()
-    _attach(plan, sources, progress)
+    _attach(plan, sources, channel.masks, progress)
     return True
 
 
-def _attach(plan: "Plan", sources: "list[mounts.Source]", progress: "list[str]") -> None:
-    for source in sources:
+def _attach(
+    plan: "Plan", sources: "list[mounts.Source]", hidden: "list[masks.Mask]", progress: "list[str]"
+) -> None:
+    """Attach what is bound; cover at once what it may not show, before another mount is on top of it."""
+    for number, source in enumerate(sources):
         progress[0] = f"a mount at {source.target}"
         targets.attach(source.tree, source.target, directory=source.directory)
-    for path in plan["masks"]:
-        progress[0] = f"the mask over {path}"
-        targets.mask(path)
+        protected = [*masks.seen_in(source.path, plan["read_only"])]
+        covered = [mask[1:] for mask in hidden if mask[0] == number]
+        progress[0] = f"what is covered in {source.target}"
+        for path in dict.fromkeys((*protected, *(path for path, *_ in covered))):
+            targets.pin(source.tree, path)
+        for path in protected:
+            targets.protect(source.tree, path)
+        for path, device, inode in covered:
+            targets.mask(source.tree, path, device, inode)
+        os.close(source.tree)

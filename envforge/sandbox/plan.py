@@ -1,11 +1,11 @@
 """What a sandbox shall be, as a value that a test can read, and its compiled form for the warm path.
 
 `environment/plan.py` makes a SandboxPlan from an environment; `compile_plan` decides everything that can be
-decided before entering (id maps, flags, filter, masks) and leaves plain values that marshal can write.
+decided before entering (id maps, flags, filter) and leaves plain values that marshal can write.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
@@ -34,12 +34,16 @@ class Mount:
     """Something of the host at a place inside, in the order in which they are attached: parents first."""
 
     source: str
-    """Absolute path on the host; links in it are followed there."""
+    """Absolute path on the host."""
     target: str
     """Absolute path inside; links in it are followed inside."""
     read_only: bool = False
     optional: bool = False
     """A missing source is no error."""
+    own: bool = False
+    """Chosen by envforge itself: links are followed, and it may lie in a private directory."""
+    within: str = ""
+    """The directory that links in the source may not lead out of; without one no link is followed at all."""
 
 
 @frozen
@@ -78,6 +82,8 @@ class SandboxPlan:
     """Sockets of the host that are let in, by the names that `forwarding` knows."""
     runtime: str = ""
     """The payload's own directory for sockets (XDG_RUNTIME_DIR), below /run; empty for none."""
+    read_only: tuple[str, ...] = ()
+    """Real paths on the host that can only be read inside, under whatever mount."""
     private: tuple[str, ...] = ()
     """Directories of the host that no mount may show: store, state, configuration, plan cache."""
     variables: tuple[tuple[str, str], ...] = ()
@@ -118,7 +124,9 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "runtime_directories": (),
         "runtime_files": (),
         "relay": None,
-        "masks": masks(plan.mounts, plan.private),
+        "ways": tuple(None if m.own else m.within for m in plan.mounts),
+        "private": plan.private,
+        "read_only": plan.read_only,
         "variables": plan.variables,
         "passed": plan.passed,
         "command": plan.command,
@@ -268,18 +276,3 @@ def with_parents(paths: Iterable[str]) -> tuple[str, ...]:
             found.add(path)
             path = os.path.dirname(path)  # noqa: PLW2901
     return tuple(sorted(found))
-
-
-def masks(binds: Sequence[Mount], private: Sequence[str]) -> tuple[str, ...]:
-    """Return the paths inside at which a mount would show one of the private directories.
-
-    Both are compared by their real paths, as a link may lead from one to the other.
-    """
-    found = []
-    for bind in binds:
-        source = os.path.realpath(bind.source)
-        for directory in private:
-            real = os.path.realpath(directory)
-            if real == source or real.startswith(source.rstrip("/") + "/"):
-                found.append(bind.target.rstrip("/") + real[len(source.rstrip("/")) :])
-    return tuple(dict.fromkeys(found))

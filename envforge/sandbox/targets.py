@@ -5,16 +5,24 @@ The host's tree is left before. No link leads anywhere but into the new tree: sy
 """
 
 import os
-from errno import EINVAL, ELOOP, ENOENT
+from errno import EINVAL, ELOOP, ENOENT, ESTALE
 
 from envforge.sandbox import mounts, syscalls
-from envforge.sandbox.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS
+from envforge.sandbox.syscalls import (
+    RESOLVE_BENEATH,
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+)
 
 _LEADS_NOWHERE = (ENOENT, ELOOP)  # ELOOP: a link to itself, or a magic one
 
 
 def attach(tree: int, target: str, *, directory: bool) -> None:
-    """Attach a detached mount, once the host is left; where `target` leads nowhere it is made first."""
+    """Attach a detached mount, once the host is left; where `target` leads nowhere it is made first.
+
+    The descriptor stays open: it leads to the mount where it now is.
+    """
     try:
         place = open_inside(target)
     except OSError as error:
@@ -26,7 +34,6 @@ def attach(tree: int, target: str, *, directory: bool) -> None:
     except OSError as error:
         raise OSError(error.errno, error.strerror, target) from None
     os.close(place)
-    os.close(tree)
 
 
 def open_inside(path: str, flags: int = 0) -> int:
@@ -67,11 +74,60 @@ def make_target(target: str, *, directory: bool) -> int:
         os.close(above)
 
 
-def mask(path: str) -> None:
-    """Cover a directory inside with an empty read-only one, a file with /dev/null, if there is one."""
-    try:
-        place = open_inside(path)
-    except FileNotFoundError:
+def mask(tree: int, path: str, device: int, inode: int) -> None:
+    """Cover a directory below an attached mount with an empty read-only one.
+
+    It has to be the very one that was found there (`device` 0: whatever it is): raises ESTALE where it was
+    moved meanwhile.
+    """
+    if not path:
+        mounts.cover(f"/proc/self/fd/{tree}", path)
         return
+    place = _below(tree, path)
+    status = os.fstat(place)
+    if device and (status.st_dev, status.st_ino) != (device, inode):
+        raise OSError(ESTALE, os.strerror(ESTALE), path)
     mounts.cover(f"/proc/self/fd/{place}", path)
     os.close(place)
+
+
+def protect(tree: int, path: str) -> None:
+    """Make what lies below an attached mount read-only, if it is there; all of it for an empty path."""
+    if not path:
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
+        return
+    try:
+        place = _below(tree, path)
+    except FileNotFoundError:
+        return
+    copy = _copy(place)
+    syscalls.mount_setattr(copy, syscalls.MOUNT_ATTR_RDONLY, path=path)
+    syscalls.move_mount(copy, "", directory=place)
+    os.close(copy)
+    os.close(place)
+
+
+def pin(tree: int, path: str) -> None:
+    """Make the directories between an attached mount and a path mount points, which cannot be renamed.
+
+    Else somebody inside moves the parent of what is covered, and puts another one in its place.
+    """
+    parts = path.split("/")[:-1]
+    for number in range(len(parts)):
+        try:
+            place = _below(tree, "/".join(parts[: number + 1]))
+        except FileNotFoundError:
+            return
+        copy = _copy(place)
+        syscalls.move_mount(copy, "", directory=place)
+        os.close(copy)
+        os.close(place)
+
+
+def _below(tree: int, path: str) -> int:
+    return syscalls.open_resolved(path, os.O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, directory=tree)
+
+
+def _copy(place: int) -> int:
+    flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_RECURSIVE | syscalls.AT_EMPTY_PATH
+    return syscalls.open_tree("", flags, directory=place)

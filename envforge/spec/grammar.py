@@ -219,6 +219,9 @@ KEY: Final = Rule(
 RELATIVE_PATH: Final = Rule(
     r"(?![/~])[^\u0000-\u001f\u007f]+", "a path relative to the spec", _relative_advice
 )
+PROJECT_PATH: Final = Rule(
+    rf"(?![/~])(?:{_SEGMENT}/)*{_SEGMENT}", "a path below the project directory, written without .."
+)
 ABSOLUTE_PATH: Final = Rule(rf"(?:/{_SEGMENT})+", "an absolute path inside the environment", _absolute_advice)
 HOST_PATH: Final = Rule(
     r"(?:~(?:/[^\u0000-\u001f\u007f]*)?|(?!~)[^\u0000-\u001f\u007f]+)",

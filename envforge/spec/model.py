@@ -166,6 +166,12 @@ class Shell:
     are to be imported inside. `"wayland"` and `"x11"`: programs open windows on your display, and an X server
     lets each of its programs see what the others do. What is not there on entering is told and left out."""
 
+    read_only: tuple[str, ...] = field(default=(), metadata=_key("read-only", rule=grammar.PROJECT_PATH))
+    """Paths of the project that can only be read inside, as far as they are there on entering:
+    `["envforge.toml", ".git/hooks", ".git/config"]`. Worth it where code that you do not trust runs inside:
+    what it writes there, your own shell, git or editor may run outside. What a spec wants beyond its
+    directory has to be allowed in any case."""
+
     privileges: bool = field(default=False, metadata=_key("privileges"))
     """Whether set-id programs such as `sudo`, and file capabilities such as those of `ping`, work inside.
     Needs another `user` than `"self"`, and a range of subordinate ids."""

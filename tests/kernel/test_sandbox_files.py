@@ -61,14 +61,57 @@ def test_state_and_store_are_masked_under_any_mount_that_shows_them(box):
     assert len(said.splitlines()) == 2
 
 
-def test_a_project_inside_the_store_shows_only_itself(box):
+def test_a_mount_of_or_below_a_private_directory_shows_nothing(box):
     box.shell("true")
-    inside = f"{box.store}/project"
-    box.run("true")
-    subprocess.run(box.words(["mkdir", inside]), check=True)
-    script = f"touch '{inside}/made'; ls -A '{box.store}' '{inside}'"
-    said = box.shell(script, mounts=[[inside, inside]], cwd=inside)
-    assert said == f"{box.store}:\nproject\n\n{inside}:\nmade\n"
+    inside = f"{box.store}/inside"
+    subprocess.run(box.words(["mkdir", "-p", f"{inside}/deep"]), check=True)
+    said = box.run("sh", "-c", "ls -A /a /b; touch /a/x /b/x", mounts=[[box.store, "/a"], [inside, "/b"]])
+    assert said.stdout == "/a:\n\n/b:\n"
+    assert said.stderr.count("Read-only") == 2
+
+
+def test_a_mask_holds_where_its_parents_are_renamed(box):
+    hidden = f"{box.home}/a/b/hidden"
+    subprocess.run(box.words(["mkdir", "-p", hidden]), check=True)
+    subprocess.run(box.words(["touch", f"{hidden}/secret"]), check=True)
+    script = "cd /all && ls -A a/b/hidden; mv a a2; mv a/b a/b2; mv a/b/hidden a/b/h2; ls a/b"
+    said = box.run("sh", "-c", script, mounts=[[box.home, "/all"]], private=[hidden])
+    assert said.stdout == "hidden\n"
+    assert said.stderr.count("busy") == 3, said.stderr
+
+
+def test_links_are_not_followed_in_what_a_spec_mounts(box):
+    box.shell("mkdir -p place; ln -s place link; ln -s /etc out; ln -s ../.. up")
+    project = box.project
+    for source, within in (
+        (f"{project}/link", ""),
+        (f"{project}/out", project),
+        (f"{project}/up", project),
+        (f"{project}/out/ssh", project),
+    ):
+        said = box.run("true", mounts=[[source, "/m", False, False, False, within]])
+        assert said.returncode == ERROR, source
+    said = box.run("ls", "/m", mounts=[[f"{project}/link", "/m", False, False, False, project]])
+    assert said.returncode == 0, said.stderr
+
+
+def test_paths_that_are_only_read(box):
+    box.shell("mkdir -p .git/hooks; echo x >.git/hooks/h; echo y >spec")
+    script = (
+        "echo bad >.git/hooks/h; touch .git/hooks/new; echo bad >spec; rm spec; mv .git g;"
+        "mv .git/hooks .git/h2; echo z >.git/config; touch /again/hooks/new;"
+        "cat spec .git/hooks/h .git/config"
+    )
+    said = box.run(
+        "sh",
+        "-c",
+        script,
+        read_only=[f"{box.project}/{name}" for name in (".git/hooks", "spec", "missing")],
+        mounts=[[f"{box.project}/.git", "/again"]],
+    )
+    assert said.stdout == "y\nx\nz\n"
+    assert sorted(os.listdir(f"{box.project}/.git")) == ["config", "hooks"]
+    assert os.listdir(f"{box.project}/.git/hooks") == ["h"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from envforge.errors import CapabilityError
 from envforge.sandbox import syscalls
 from envforge.sandbox.capabilities import DEFAULT
 from envforge.sandbox.identity import Identity
-from envforge.sandbox.plan import Account, Mount, SandboxPlan, compile_plan, masks, swapped
+from envforge.sandbox.plan import Account, Mount, SandboxPlan, compile_plan, swapped
 
 UIDS = ((0, 1000, 1), (1, 100000, 65536))
 GIDS = ((0, 1001, 1), (1, 200000, 65536))
@@ -134,15 +134,3 @@ def test_swapping_is_a_permutation_that_keeps_all_other_ids(own, last):
     assert all(a + n <= b for (a, n), (b, _) in pairwise(inner))
     if 0 < own <= last:
         assert seen[0] == own
-
-
-def test_masks_cover_what_mounts_would_show(tmp_path):
-    for name in ("home/store", "home/state", "other"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "link").symlink_to("home")
-    top = str(tmp_path)
-    private = (f"{top}/link/store", f"{top}/home/state", f"{top}/nowhere")
-    binds = (Mount(f"{top}/home", "/h"), Mount(f"{top}/other", "/o"), Mount(f"{top}/link/store", "/s"))
-    assert masks(binds, private) == ("/h/store", "/h/state", "/s")
-    assert masks((Mount("/", "/all"),), (f"{top}/home/store",)) == (f"/all{top}/home/store",)
-    assert masks((Mount(f"{top}/home/store/project", "/p"),), private) == ()
