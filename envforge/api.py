@@ -20,14 +20,14 @@ from envforge.lock.request import request_of, stale_parts
 from envforge.progress import Progress
 from envforge.sandbox import cache, entry
 from envforge.sandbox import identity as identities
+from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.settle import settle
-from envforge.sandbox.worker import call_in_namespace
 from envforge.sources.debian import architecture
 from envforge.spec import parse as spec_parse
 from envforge.store import durability, locks
 from envforge.store.layout import open_store
-from envforge.store.staging import remove_tree
+from envforge.store.staging import empty_tree
 
 __all__ = [
     "BuildResult",
@@ -213,8 +213,10 @@ def destroy_store(path: str) -> None:
     if not os.path.exists(f"{path}/format"):
         raise StoreError(f"{path} is not a store", hint="name it with --store DIR")
     store = open_store(path)
+    view = View.of(writable=[store.path], every_id=True)
     with locks.alone(store):
-        call_in_namespace(identities.detect(), remove_tree, store.path)
+        call_confined(identities.detect(), view, empty_tree, store.path)
+        os.rmdir(store.path)
 
 
 def _ready_lock(project: Project, *, locked: bool, frozen: bool, progress: Progress) -> Lock:

@@ -7,7 +7,7 @@ plain data, and used if it loads here. It changes no byte of a layer; where it c
 import os
 from typing import Final
 
-from envforge.build.obtain import fetch
+from envforge.build import obtain
 from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import EnvforgeError
@@ -15,7 +15,7 @@ from envforge.lock.model import LockedArchive, LockedPackage
 from envforge.sources.debian import xz
 from envforge.sources.debian.unpack import extract_plain
 from envforge.store.layout import Store
-from envforge.store.staging import staging
+from envforge.store.staging import move_out
 
 _WANTED: Final = (5, 8, 0)
 _ARCHIVE: Final = LockedArchive("trixie", "trixie", "2026-11-21T09:15:44Z", "")
@@ -42,18 +42,35 @@ def is_missing(store: Store, architecture: str) -> bool:
     )
 
 
-def obtain(_report: Report, store: Store, config: Config, architecture: str) -> None:
-    """Fetch and unpack the decoder; where that fails, building goes on with the host's."""
+def fetch(_report: Report, _place: str, store: Store, config: Config, architecture: str) -> str:
+    """Fetch the decoder's package; return its SHA-256, or nothing: building goes on with the host's then."""
     package = _PACKAGES[architecture]
     try:
-        fetch(lambda _count: None, store, config, _ARCHIVE, package)
-        with staging(store, "decoder") as directory:
-            extract_plain(store.blob(package.sha256), f"{directory}/tree", sha256=package.sha256)
-            if not os.path.isdir(_directory(store, architecture)):
-                os.rename(f"{directory}/tree", _directory(store, architecture))
+        obtain.fetch(lambda _count: None, "", store, config, _ARCHIVE, package)
     except EnvforgeError:
-        return
+        return ""
+    return package.sha256
+
+
+def unpack(_report: Report, place: str, store: Store, sha256: str) -> str:
+    """Unpack it into `place/tree`; return its SHA-256, or nothing where it is broken."""
+    try:
+        extract_plain(store.blob(sha256), f"{place}/tree", sha256=sha256)
+    except EnvforgeError:
+        return ""
+    return sha256
+
+
+def publish(store: Store, directory: str, inside: str, sha256: str) -> None:
+    """Take over what `unpack` made."""
+    final = f"{store.path}/tools/{_name(sha256)}"
+    if sha256 and not os.path.isdir(final):
+        move_out(directory, inside, final)
 
 
 def _directory(store: Store, architecture: str) -> str:
-    return f"{store.path}/tools/liblzma-{_PACKAGES[architecture].sha256[:16]}"
+    return f"{store.path}/tools/{_name(_PACKAGES[architecture].sha256)}"
+
+
+def _name(sha256: str) -> str:
+    return f"liblzma-{sha256[:16]}"

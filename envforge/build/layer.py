@@ -1,17 +1,18 @@
-"""Make a layer once: found by its recipe's key, else made under a lock, published, recorded."""
+"""A layer is made once: found by its recipe's key, else made by a confined process, published, recorded."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
 
+from envforge.build.site import Site
 from envforge.digest import is_sha256
 from envforge.recipe.model import Recipe
+from envforge.sandbox.confine import View, call_confined
 from envforge.store import layers, locks, records
 from envforge.store.layers import Layer
 from envforge.store.layout import Store
-from envforge.store.listing import Entry
-from envforge.store.staging import staging
+from envforge.store.staging import give_up, reserve
 
 Notes = Mapping[str, Any]
 """What later recipes must know of a layer besides its tree: JSON values."""
@@ -50,8 +51,9 @@ class Made:
         )
 
 
-Make = Callable[[str], tuple[list[Entry], Notes]]
-"""Makes the tree in `layer/root` of the given directory; returns its entries and notes."""
+def lock_name(site: Site, recipe: Recipe) -> str:
+    """Return the name of the lock under which the recipe's layer is made."""
+    return f"{site.held}-{recipe.key}"
 
 
 def find(store: Store, held: str, recipe: Recipe) -> Made | None:
@@ -64,23 +66,15 @@ def find(store: Store, held: str, recipe: Recipe) -> Made | None:
     return Made(recipe, layer, reused=True, notes=record["notes"])
 
 
-def ensure(store: Store, held: str, recipe: Recipe, make: Make, *, anew: bool = False) -> Made:
-    """Return the layer of a recipe, made if need be. Of several processes one makes it, the others wait.
+def publish(site: Site, recipe: Recipe, directory: str, inside: str, value: Mapping[str, Any]) -> Made:
+    """Take over a layer that a confined process staged at `inside` of its directory, and record it.
 
-    `anew` makes it even where it is there: the digest then shows whether the same bytes came out.
+    `value` is what it said: `layers.stage`'s numbers, and `notes`.
     """
-    made = None if anew else find(store, held, recipe)
-    if made is not None:
-        return made
-    with locks.holding(store, f"{held}-{recipe.key}"):
-        made = None if anew else find(store, held, recipe)
-        return made or _make(store, held, recipe, make)
-
-
-def _make(store: Store, held: str, recipe: Recipe, make: Make) -> Made:
-    with staging(store, recipe.name) as directory:
-        entries, notes = make(directory)
-        layer = layers.publish(store, held, f"{directory}/layer", entries)
+    size_bytes, files = int(value["size_bytes"]), int(value["files"])
+    notes = dict(value.get("notes", {}))
+    store = site.store
+    layer = layers.publish(store, site.held, directory, inside, size_bytes=size_bytes, files=files)
     records.write(
         store,
         store.record(recipe.key),
@@ -90,7 +84,41 @@ def _make(store: Store, held: str, recipe: Recipe, make: Make) -> Made:
             "digest": layer.digest,
             "size_bytes": layer.size_bytes,
             "files": layer.files,
-            "notes": dict(notes),
+            "notes": notes,
         },
     )
     return Made(recipe, layer, reused=False, notes=notes)
+
+
+def ensure(
+    site: Site,
+    recipe: Recipe,
+    view: Callable[[str], View],
+    job: Callable[..., Mapping[str, Any]],
+    *arguments: Any,
+) -> Made:
+    """Return the layer of a recipe, made if need be. Of several processes one makes it, the others wait.
+
+    `job(place, *arguments)` stages it at `place/layer`, confined to what `view` of that directory shows.
+    """
+    made = None if site.anew else find(site.store, site.held, recipe)
+    if made is not None:
+        return made
+    with locks.holding(site.store, lock_name(site, recipe)):
+        made = None if site.anew else find(site.store, site.held, recipe)
+        return made or _make(site, recipe, view, job, *arguments)
+
+
+def _make(
+    site: Site,
+    recipe: Recipe,
+    view: Callable[[str], View],
+    job: Callable[..., Mapping[str, Any]],
+    *arguments: Any,
+) -> Made:
+    directory, lock = reserve(site.store, recipe.name)
+    try:
+        value = call_confined(site.identity, view(directory), job, directory, *arguments)
+        return publish(site, recipe, directory, "/layer", value)
+    finally:
+        give_up(directory, lock)

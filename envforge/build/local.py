@@ -4,13 +4,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
-from envforge.build.layer import Built, Notes, ensure
+from envforge.build.layer import Built, ensure
 from envforge.build.parents import make_parents
-from envforge.build.site import Site
+from envforge.build.site import Site, placing
 from envforge.errors import SpecError
 from envforge.recipe.model import recipe
 from envforge.spec.model import LocalFile
@@ -91,27 +91,28 @@ def _placed(source: str, target: str, mode: int | None) -> Iterator[Placed]:
 
 
 def make_layer(site: Site, files: Sequence[Placed], below: Sequence[Built]) -> Built:
-    """Return the layer that holds `files`, over the layers below (top to bottom). Runs inside namespace A."""
+    """Return the layer that holds `files`, over the layers below (top to bottom)."""
     made = recipe(
         "files",
         "files",
         files=[[one.target, one.type, f"{one.mode:04o}", one.sha256] for one in files],
         lower=[layer.key for layer in below],
     )
+    return ensure(site, made, placing(site.store), _stage, site, files, below).built
 
-    def make(directory: str) -> tuple[list[Entry], Notes]:
-        root = f"{directory}/layer/root"
-        os.makedirs(root, 0o755)
-        shown = merged([listing.load(_listing(site, layer)) for layer in below])
-        for one in files:
-            target = resolve(shown, os.fsencode(one.target))
-            make_parents(root, target, shown, chown=site.held != "flat")
-            _write(os.fsencode(root) + target, one)
-        _settle(root)
-        owners = None if site.held != "flat" else _owners(shown)
-        return scan(root, owners), {}
 
-    return ensure(site.store, site.held, made, make, anew=site.anew).built
+def _stage(place: str, site: Site, files: Sequence[Placed], below: Sequence[Built]) -> dict[str, Any]:
+    """Stage the layer at `place/layer`."""
+    root = f"{place}/layer/root"
+    os.makedirs(root, 0o755)
+    shown = merged([listing.load(_listing(site, layer)) for layer in below])
+    for one in files:
+        target = resolve(shown, os.fsencode(one.target))
+        make_parents(root, target, shown, chown=site.held != "flat")
+        _write(os.fsencode(root) + target, one)
+    _settle(root)
+    owners = None if site.held != "flat" else _owners(shown)
+    return layers.stage(f"{place}/layer", scan(root, owners))
 
 
 def _listing(site: Site, layer: Built) -> bytes:

@@ -1,30 +1,26 @@
-"""The jobs that make one layer each: farm, configured, database. Run in workers inside namespace A."""
+"""The jobs that make one layer each: farm, configured, database. Done by confined workers."""
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from envforge.build import configure, system
 from envforge.build import farm as farms
-from envforge.build.layer import Made, Notes, ensure
+from envforge.build.layer import Made
 from envforge.build.site import Site
 from envforge.build.workers import Report
-from envforge.recipe.model import Recipe
 from envforge.recipe.plan import Package, Step, farmed
 from envforge.sources.debian import relations
-from envforge.store.listing import Entry
+from envforge.store import layers
 
 
-def farm(_report: Report, site: Site, recipe: Recipe, packages: Mapping[str, Package]) -> Made:
+def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package]) -> dict[str, Any]:
     """Make the farm of all packages."""
-
-    def make(directory: str) -> tuple[list[Entry], Notes]:
-        target = f"{directory}/layer/root"
-        os.makedirs(target, 0o755)
-        trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
-        chosen = farms.plan_farm([(tree, farms.load_tree(tree)) for tree in trees])
-        return farms.make_farm(chosen, target, chown=site.held != "flat"), {}
-
-    return ensure(site.store, site.held, recipe, make, anew=site.anew)
+    target = f"{place}/layer/root"
+    os.makedirs(target, 0o755)
+    trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
+    chosen = farms.plan_farm([(tree, farms.load_tree(tree)) for tree in trees])
+    return layers.stage(f"{place}/layer", farms.make_farm(chosen, target, chown=site.held != "flat"))
 
 
 def _tree(site: Site, name: str, package: Package) -> farms.Tree:
@@ -34,23 +30,20 @@ def _tree(site: Site, name: str, package: Package) -> farms.Tree:
 
 
 def configured(
-    report: Report, site: Site, step: Step, packages: Mapping[str, Package], below: Sequence[Made]
-) -> Made:
-    """Make the layer that configuring a step's packages writes, over a farm of just these packages."""
-    lower = farm(report, site, step.farm, packages)
-
-    def make(directory: str) -> tuple[list[Entry], Notes]:
-        return configure.run(site, directory, step, packages, [*below, lower])
-
-    return ensure(site.store, site.held, step.recipe, make, anew=site.anew)
+    _report: Report,
+    place: str,
+    site: Site,
+    step: Step,
+    packages: Mapping[str, Package],
+    below: Sequence[Made],
+) -> dict[str, Any]:
+    """Make the layer that configuring a step writes; the last of `below` is the farm of its packages."""
+    entries, notes = configure.run(site, place, step, packages, below)
+    return {**layers.stage(f"{place}/layer", entries), "notes": notes}
 
 
 def database(
-    _report: Report, site: Site, recipe: Recipe, packages: Mapping[str, Package], below: Sequence[Made]
-) -> Made:
+    _report: Report, place: str, site: Site, packages: Mapping[str, Package], below: Sequence[Made]
+) -> dict[str, Any]:
     """Make the layer that speaks of all packages: dpkg's database and the linker's cache."""
-
-    def make(directory: str) -> tuple[list[Entry], Notes]:
-        return system.run(site, directory, packages, below), {}
-
-    return ensure(site.store, site.held, recipe, make, anew=site.anew)
+    return layers.stage(f"{place}/layer", system.run(site, place, packages, below))

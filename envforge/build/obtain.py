@@ -9,15 +9,17 @@ from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import IntegrityError, StoreError
 from envforge.lock.model import LockedArchive, LockedPackage
+from envforge.sandbox.tree import Tree
 from envforge.sources.debian import facts as facts_of_archive
 from envforge.sources.debian import mirrors, policy, xz
 from envforge.sources.debian.facts import Facts
 from envforge.sources.debian.unpack import unpack
 from envforge.sources.http import Fetcher
-from envforge.store import blobs, durability, locks
+from envforge.store import blobs, durability
 from envforge.store.layout import Store
-from envforge.store.staging import staging
+from envforge.store.staging import move_out, staging
 
+_FACTS_MAX_BYTES: Final = 256 << 20
 _tried: Final[set[str]] = set()
 """The decoders that this process has looked at."""
 _open_fetchers: Final[dict[Config, Fetcher]] = {}
@@ -41,7 +43,12 @@ def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None
 
 
 def fetch(
-    report: Report, store: Store, config: Config, archive: LockedArchive, package: LockedPackage
+    report: Report,
+    _place: str,
+    store: Store,
+    config: Config,
+    archive: LockedArchive,
+    package: LockedPackage,
 ) -> None:
     """Fetch a package's archive into the store's blobs. Raises NetworkError, IntegrityError."""
     fetcher = _open_fetchers.get(config)
@@ -51,28 +58,39 @@ def fetch(
     fetcher.fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=report)
 
 
-def unpack_tree(_report: Report, store: Store, held: str, package: LockedPackage) -> Facts:
-    """Unpack a fetched archive into the store's trees; return its facts. Raises ArchiveError."""
+def unpack_tree(_report: Report, place: str, store: Store, held: str, package: LockedPackage) -> None:
+    """Unpack a fetched archive into `place/tree`, its facts into `place/facts`. Raises ArchiveError."""
     _choose_decoder(store)
-    with locks.holding(store, f"{held}-{package.sha256}"):
-        known = known_facts(store, held, package)
-        if known is not None:
-            return known
-        with staging(store, "tree") as directory:
-            target = f"{directory}/tree"
-            os.mkdir(target, 0o755)
-            facts = unpack(store.blob(package.sha256), target, held, sha256=package.sha256)
-            policy.check_same(facts, package)
-            _write_facts(store, f"{directory}/facts", facts)
-            final = store.tree(held, package.sha256)
-            os.makedirs(os.path.dirname(final), exist_ok=True)
-            if os.path.lexists(final):
-                os.rename(final, store.new_trash())  # its facts were lost
-            os.rename(target, final)
-        return facts
+    target = f"{place}/tree"
+    os.mkdir(target, 0o755)
+    facts = unpack(store.blob(package.sha256), target, held, sha256=package.sha256)
+    policy.check_same(facts, package)
+    with open(f"{place}/facts", "wb") as file:
+        file.write(facts_of_archive.to_json(facts))
 
 
-def write_out(_report: Report, store: Store) -> None:
+def publish(store: Store, held: str, package: LockedPackage, directory: str, inside: str) -> Facts:
+    """Take over what `unpack_tree` made at `inside` of a worker's directory; return the facts.
+
+    Raises ArchiveError where they are not those of the package that the lock names.
+    """
+    with Tree(directory) as tree:
+        data = tree.read(f"{inside}/facts", limit=_FACTS_MAX_BYTES, follow=False)
+    facts = facts_of_archive.from_json(data)
+    policy.check_same(facts, package)
+    with staging(store, "facts") as temporary:
+        with open(f"{temporary}/facts", "wb") as file:
+            file.write(data)
+        os.replace(f"{temporary}/facts", store.facts(package.sha256))
+    final = store.tree(held, package.sha256)
+    os.makedirs(os.path.dirname(final), exist_ok=True)
+    if os.path.lexists(final):
+        os.rename(final, store.new_trash())  # its facts were lost
+    move_out(directory, f"{inside}/tree", final)
+    return facts
+
+
+def write_out(_report: Report, _place: str, store: Store) -> None:
     """Have the disk write what was unpacked, so that there is little to wait for in the end."""
     durability.write_out(store)
 
@@ -95,9 +113,3 @@ def set_aside_altered(store: Store, packages: Iterable[LockedPackage]) -> None:
     """Move archives that are not what their names say out of the way, so that the next build fetches them."""
     for package in packages:
         blobs.set_aside(store, package.sha256)
-
-
-def _write_facts(store: Store, temporary: str, facts: Facts) -> None:
-    with open(temporary, "wb") as file:
-        file.write(facts_of_archive.to_json(facts))
-    os.replace(temporary, store.facts(facts.sha256))

@@ -1,17 +1,69 @@
-"""Where a build happens."""
+"""Build context: store, who builds, configuration. And what each kind of confined worker sees."""
+
+import os
+from collections.abc import Callable
+from typing import Final
 
 from attrs import frozen
 
 from envforge.config import Config
-from envforge.store.layout import Store
+from envforge.sandbox.confine import BUILD, FILES, View
+from envforge.sandbox.identity import Identity
+from envforge.store.layout import DIRECTORIES, Store
+
+_LINKED: Final = frozenset(("trees", "staging"))
 
 
 @frozen
 class Site:
-    """Where a build happens: the same for all of its parts, so that jobs can be handed to processes."""
+    """Build context: the same for all parts of a build, so that jobs can be handed to processes."""
 
     store: Store
-    held: str
+    identity: Identity
     config: Config
     anew: bool = False
     """Make every layer even where it is in the store, to compare."""
+
+    @property
+    def held(self) -> str:
+        """Return how owners lie on disk."""
+        return self.identity.held
+
+
+def unpacking(store: Store) -> Callable[[str], View]:
+    """Return what unpackers see: archives, and a decoder."""
+    return lambda own: View.of(readable=_of(store, "blobs", "tools"), writable=[own])
+
+
+def configuring(store: Store) -> Callable[[str], View]:
+    """Return what those see who run packages' scripts: everything that lies below, read-only."""
+    return lambda own: View.of(
+        readable=_of(store, "blobs", "trees", "layers"), writable=[own], capabilities=BUILD
+    )
+
+
+def linking(store: Store, *, runs_programs: bool = False) -> Callable[[str], View]:
+    """Return what those see who link packages' files into a layer.
+
+    A hard link does not lead from one mount to another, so trees and staging are of one, which is writable.
+    """
+    hidden = [
+        f"{store.path}/{name}"
+        for name in DIRECTORIES
+        if name not in {*_LINKED, "layers"} and not os.path.islink(f"{store.path}/{name}")
+    ]
+    return lambda _own: View.of(
+        readable=[*_of(store, "layers"), f"{store.path}/format"],
+        writable=[store.path],
+        hidden=hidden,
+        capabilities=BUILD if runs_programs else FILES,
+    )
+
+
+def placing(store: Store) -> Callable[[str], View]:
+    """Return what the maker of a project's own files sees."""
+    return lambda own: View.of(readable=_of(store, "layers"), writable=[own])
+
+
+def _of(store: Store, *names: str) -> list[str]:
+    return [f"{store.path}/{name}" for name in names]

@@ -1,6 +1,7 @@
 """What a build knows so far, and which layers can be made next. Decides; `builder.py` carries it out."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -15,11 +16,17 @@ from envforge.sources.debian.facts import Facts
 
 @frozen
 class Task:
-    """A layer that can be made now: job and arguments, under the key of its recipe."""
+    """A layer that can be made now, and by which job."""
 
-    key: str
-    job: Callable[..., Made]
+    recipe: Recipe
+    job: Callable[..., Mapping[str, Any]]
     arguments: tuple[object, ...]
+    """Behind the build's site."""
+
+    @property
+    def key(self) -> str:
+        """Return the key of its recipe."""
+        return self.recipe.key
 
 
 @frozen
@@ -64,21 +71,42 @@ class Work:
         return self._whole
 
     def tasks(self) -> Iterator[Task]:
-        """Yield every layer that can be made now, made already or not; lower ones first."""
+        """Yield every layer that can be made now and is not made; lower ones first."""
+        return (task for task in self._possible() if task.key not in self.made)
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Yield the recipes of the environment's own layers, as far as they are known."""
         base, whole = self.base(), self.whole()
         if base is not None:
-            yield Task(base.recipe.key, make.configured, (base, self.having(self.base_ids), ()))
+            yield base.recipe
+        if base is not None and whole is not None:
+            yield from (whole.farm, *([whole.rest.recipe] if whole.rest is not None else []))
+            below = self._below(base, whole)
+            if below:
+                yield self._database(whole, below)
+
+    def _possible(self) -> Iterator[Task]:
+        base, whole = self.base(), self.whole()
+        if base is not None:
+            yield from self._step(base, self.base_ids, ())
         if base is None or whole is None:
             return
-        beneath = self.made.get(base.recipe.key)
-        if whole.rest is not None and beneath is not None:
-            packages = self.having(whole.rest.packages)
-            yield Task(whole.rest.recipe.key, make.configured, (whole.rest, packages, (beneath,)))
-        yield Task(whole.farm.key, make.farm, (whole.farm, whole.packages))
+        if whole.rest is not None:
+            yield from self._step(whole.rest, whole.rest.packages, (base,))
+        yield Task(whole.farm, make.farm, (whole.packages,))
         below = self._below(base, whole)
         if below:
-            recipe = self._database(whole, below)
-            yield Task(recipe.key, make.database, (recipe, whole.packages, below))
+            yield Task(self._database(whole, below), make.database, (whole.packages, below))
+
+    def _step(self, step: Step, ids: Collection[str], beneath: Sequence[Step]) -> Iterator[Task]:
+        """Yield the farm of a step's packages, and once that and all beneath is there, the step itself."""
+        if step.recipe.key in self.made:
+            return
+        packages = self.having(ids)
+        yield Task(step.farm, make.farm, (packages,))
+        keys = [*(lower.recipe.key for lower in beneath), step.farm.key]
+        if self.made.keys() >= set(keys):
+            yield Task(step.recipe, make.configured, (step, packages, tuple(self.made[key] for key in keys)))
 
     def layers(self) -> tuple[Made, ...]:
         """Return the finished layers, top to bottom."""

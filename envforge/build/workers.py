@@ -1,84 +1,130 @@
-"""Processes that do jobs side by side. Forked from a single-threaded parent, so each may clone sandboxes.
+"""Processes that do jobs side by side: fetchers with the host's view, all others confined (confine.py).
 
-Threads would share one interpreter lock and could not clone safely; a process a job would cost a fork each.
+    parent -> worker   pickle: the parent is believed
+    worker -> parent   JSON: what works on foreign content is not
+
+Each confined worker has a directory under staging/ that it may write, and each of its jobs a fresh one in
+there; what the parent wants of it, it moves out before it lets the worker remove the rest.
 """
 
+import json
 import os
 import pickle
 import select
 import signal
 import socket
 import struct
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from envforge.errors import BuildError, EnvforgeError
-from envforge.sandbox import syscalls
+from envforge.errors import BuildError
+from envforge.sandbox import confine, syscalls
+from envforge.sandbox.confine import View
+from envforge.sandbox.identity import Identity
+from envforge.store import staging
+from envforge.store.layout import Store
+from envforge.store.staging import remove_tree
 
 _HEADER: Final = struct.Struct("=cQ")
-_DONE, _FAILED, _BROKE, _REPORT = b"d", b"f", b"b", b"r"
+_RESULT, _REPORT, _JOB, _CLEAN, _END = b"d", b"r", b"j", b"c", b"e"
+_FRAME_MAX_BYTES: Final = 256 << 20
 
-Report = Callable[[int], None]
-"""Called by a job with the number of bytes that it has got since the last call."""
+Report = Callable[[Any], None]
+"""Called by a job with what there is to tell meanwhile, JSON values: bytes that came, say."""
 Job = Callable[..., Any]
+"""job(report, place, *arguments) returns JSON values; `place` is a directory of its own, "" for fetchers."""
+
+
+@frozen
+class Cell:
+    """What the confined workers of a pool can see, besides a directory of their own."""
+
+    store: Store
+    identity: Identity
+    view: Callable[[str], View]
+    """Of a worker whose own directory is the argument."""
+
+
+@frozen
+class Done:
+    """A job that is done."""
+
+    tag: Any
+    value: Any
+    directory: str
+    """The worker's own."""
+    name: str
+    """The job's in there."""
 
 
 @define
 class _Worker:
     pid: int
     channel: socket.socket
+    directory: str = ""
+    lock: int = -1
     tag: Any = None
     busy: bool = False
+    jobs: int = 0
 
 
 @define
 class Workers:
     """A few processes of one kind, started when first needed.
 
-    `submit` jobs (module-level functions, whose first argument is a `Report`), then take `(tag, result)`
-    pairs from `finished` as they come. Leaving the context ends the processes.
+    `submit` jobs (module-level functions), then take what is `finished`. Leaving the context ends them.
     """
 
     count: int
-    report: Report = lambda _count: None
+    cell: Cell | None = None
+    """None: they are not confined."""
+    report: Report = lambda _value: None
     _workers: list[_Worker] = field(factory=list, init=False)
     _waiting: deque[tuple[Any, Job, tuple[Any, ...]]] = field(factory=deque, init=False)
 
     def submit(self, tag: Any, job: Job, *arguments: Any) -> None:
-        """Queue `job(report, *arguments)`; its result comes from `finished` with `tag`."""
+        """Queue a job; its result comes from `finished` with `tag`."""
         self._waiting.append((tag, job, arguments))
         self._dispatch()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a job would begin at once, or right behind one that is being done."""
+        return len(self._waiting) == 0
 
     @property
     def channels(self) -> list[socket.socket]:
         """The channels of busy workers, to be waited on together with those of other pools."""
         return [worker.channel for worker in self._workers if worker.busy]
 
-    def finished(self, ready: list[socket.socket]) -> Iterator[tuple[Any, Any]]:
-        """Yield tag and result of the jobs whose workers are in `ready`; raise what a job raised."""
+    def finished(self, ready: set[int]) -> Iterator[Done]:
+        """Yield the jobs whose workers are `ready` (descriptors); raise what a job raised.
+
+        What a job left in its place is removed once the next one is asked for.
+        """
         for worker in self._workers:
-            if worker.channel in ready and worker.busy:
-                kind, value = self._heard(worker)
-                if kind == _REPORT:
-                    self.report(value)
-                    continue
-                tag, worker.busy = worker.tag, False
-                if kind == _FAILED:
-                    raise value
-                if kind == _BROKE:
-                    raise RuntimeError(f"a worker process failed:\n{value}")
-                self._dispatch()
-                yield tag, value
+            if worker.channel.fileno() not in ready or not worker.busy:
+                continue
+            kind, value = self._heard(worker)
+            if kind == _REPORT:
+                self.report(value)
+                continue
+            done = Done(worker.tag, confine.unwrapped(value), worker.directory, str(worker.jobs))
+            worker.busy = False
+            self._dispatch()
+            yield done
+            if worker.directory:
+                _tell(worker.channel, _CLEAN, done.name)
 
     @staticmethod
     def _heard(worker: _Worker) -> tuple[bytes, Any]:
         try:
-            return _receive(worker.channel)
+            kind, data = _receive(worker.channel)
+            return kind, json.loads(data)
         except (EOFError, ConnectionResetError):
             _, status = os.waitpid(worker.pid, 0)
             worker.pid = 0
@@ -97,19 +143,13 @@ class Workers:
                 worker = self._start()
             worker.tag, job, arguments = self._waiting.popleft()
             worker.busy = True
-            _send(worker.channel, _DONE, (job, arguments))
+            worker.jobs += 1
+            _tell(worker.channel, _JOB, (str(worker.jobs), job, arguments))
 
     def _start(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            for other in self._workers:
-                other.channel.close()
-            _serve(theirs, parent)
+        worker = _start_confined(self.cell, ours, theirs) if self.cell else _start_plain(ours, theirs)
         theirs.close()
-        worker = _Worker(pid, ours)
         self._workers.append(worker)
         return worker
 
@@ -119,64 +159,90 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        alive = [worker.pid for worker in self._workers if worker.pid]
         for worker in self._workers:
+            if kind is None and not worker.busy:
+                _tell(worker.channel, _END, None)
+            elif worker.pid:
+                os.kill(worker.pid, signal.SIGKILL)  # PID 1 of a namespace does not hear SIGTERM
+        for worker in self._workers:
+            if worker.pid:
+                os.waitpid(worker.pid, 0)
             worker.channel.close()
-        for pid in alive:  # other pools' processes hold copies of the channels: closing alone ends nobody
-            os.kill(pid, signal.SIGTERM)
-        for pid in alive:
-            os.waitpid(pid, 0)
+            if worker.directory:
+                staging.give_up(worker.directory, worker.lock)
         self._workers.clear()
 
 
-def wait(*pools: Workers) -> Iterator[tuple[Any, Any]]:
-    """Yield `(tag, result)` of whatever finishes next in any of the pools, until none is busy.
-
-    More jobs may be submitted between two results.
-    """
-    while channels := [channel for pool in pools for channel in pool.channels]:
-        ready, _, _ = select.select(channels, [], [])
-        for pool in pools:
-            yield from pool.finished(ready)
+def _start_confined(cell: Cell, ours: socket.socket, theirs: socket.socket) -> _Worker:
+    directory, lock = staging.reserve(cell.store, "worker")
+    descriptor = theirs.fileno()
+    body = lambda: _serve(theirs, directory)  # noqa: E731
+    pid = confine.start(cell.identity, cell.view(directory), body, keep=(descriptor,))
+    return _Worker(pid, ours, directory, lock)
 
 
-def _serve(channel: socket.socket, parent: int) -> None:
-    """Do jobs until the channel closes; never returns."""
-    syscalls.set_parent_death_signal(signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _start_plain(ours: socket.socket, theirs: socket.socket) -> _Worker:
+    pid = os.fork()
+    if pid:
+        return _Worker(pid, ours)
     try:
-        while os.getppid() == parent:
-            try:
-                _, (job, arguments) = _receive(channel)
-            except EOFError:
-                break
-            _answer(channel, job, arguments)
+        ours.close()
+        syscalls.set_parent_death_signal(signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.umask(0o022)
+        _serve(theirs, "")
     finally:
         os._exit(0)
 
 
-def _answer(channel: socket.socket, job: Job, arguments: tuple[Any, ...]) -> None:
-    try:
-        result = job(lambda count: _send(channel, _REPORT, count), *arguments)
-    except EnvforgeError as error:
-        _send(channel, _FAILED, error)
-    except OSError as error:
-        _send(channel, _FAILED, error)
-    except BaseException:  # noqa: BLE001 - handed to the parent, which raises it
-        _send(channel, _BROKE, traceback.format_exc())
-    else:
-        _send(channel, _DONE, result)
+def ready(*pools: Workers, timeout_ms: int | None = None) -> set[int]:
+    """Wait until a worker of one of the pools says something; return their channels' descriptors."""
+    poller = select.poll()
+    for pool in pools:
+        for channel in pool.channels:
+            poller.register(channel, select.POLLIN)
+    return {descriptor for descriptor, _ in poller.poll(timeout_ms)}
 
 
-def _send(channel: socket.socket, kind: bytes, value: Any) -> None:
-    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+def _serve(channel: socket.socket, directory: str) -> None:
+    """Do jobs until told to end, or until the parent is gone."""
+    while True:
+        try:
+            kind, data = _receive(channel)
+        except (EOFError, ConnectionResetError):
+            return
+        value = pickle.loads(data)  # noqa: S301 - the parent wrote it
+        if kind == _END:
+            return
+        if kind == _CLEAN:
+            remove_tree(f"{directory}/{value}")
+            continue
+        name, job, arguments = value
+        place = f"{directory}/{name}" if directory else ""
+        if place:
+            os.mkdir(place, 0o755)
+        answer = confine.outcome(job, lambda value: _say(channel, _REPORT, value), place, *arguments)
+        _send(channel, _RESULT, answer)
+
+
+def _tell(channel: socket.socket, kind: bytes, value: Any) -> None:
+    _send(channel, kind, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+
+
+def _say(channel: socket.socket, kind: bytes, value: Any) -> None:
+    _send(channel, kind, json.dumps(value).encode())
+
+
+def _send(channel: socket.socket, kind: bytes, data: bytes) -> None:
     channel.sendall(_HEADER.pack(kind, len(data)) + data)
 
 
-def _receive(channel: socket.socket) -> tuple[bytes, Any]:
+def _receive(channel: socket.socket) -> tuple[bytes, bytes]:
     kind, size = _HEADER.unpack(_exactly(channel, _HEADER.size))
-    return kind, pickle.loads(_exactly(channel, size))  # noqa: S301 - our own child wrote it
+    if size > _FRAME_MAX_BYTES:
+        raise EOFError(f"a message of {size} bytes")
+    return kind, _exactly(channel, size)
 
 
 def _exactly(channel: socket.socket, size: int) -> bytes:
@@ -187,3 +253,7 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
             raise EOFError("the other end is gone")
         parts += chunk
     return bytes(parts)
+
+
+Values = Mapping[str, Any]
+"""What a job returns: JSON values by name."""

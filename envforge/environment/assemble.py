@@ -13,13 +13,13 @@ from envforge.environment.project import Project
 from envforge.errors import IntegrityError, LockStaleError
 from envforge.lock.model import ArchitectureLock, Lock
 from envforge.progress import Progress
+from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
-from envforge.sandbox.worker import call_in_namespace
 from envforge.sources.debian import architecture
 from envforge.store import layers, records
 from envforge.store.durability import reaching_disk
 from envforge.store.layout import open_store
-from envforge.store.staging import clear_debris
+from envforge.store.staging import clear_debris, has_debris
 
 
 @frozen
@@ -57,10 +57,10 @@ def assemble(
     started = time.monotonic()
     store = open_store(project.store_path)
     part = architecture_part(lock)
-    site = Site(store, identity.held, project.config, anew=wanted.anew)
-    made = _debian(site, part, identity, progress)
+    site = Site(store, identity, project.config, anew=wanted.anew)
+    made = _debian(site, part, progress)
     if project.spec.files:
-        made = (_local_files(site, project, made, identity), *made)
+        made = (_local_files(site, project, made), *made)
     environment = Environment(
         tuple(LayerReference(one.name, one.key, one.digest) for one in made),
         model.runtime_part(project.spec),
@@ -90,14 +90,14 @@ def architecture_part(lock: Lock) -> ArchitectureLock:
     raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
 
 
-def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Progress) -> tuple[Built, ...]:
+def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
     """Return the Debian layers: by the closure's record where all are there, else by building."""
     path = site.store.record(model.closure_key(part))
     if not site.anew:
         known = _recorded(site, records.read(path))
         if known:
             return known
-    made = call_in_namespace(identity, _build, site, part, progress)
+    made = _build(site, part, progress)
     if not site.anew:
         document = {"layers": [_document(one) for one in made]}
         records.write(site.store, path, document)
@@ -107,18 +107,22 @@ def _debian(site: Site, part: ArchitectureLock, identity: Identity, progress: Pr
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
     from envforge.build import builder, obtain  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
 
-    progress.adopt()
-    clear_debris(site.store)
+    clear(site)
     try:
         with reaching_disk(site.store):
-            made = builder.build_debian(site, part, progress)
+            return builder.build_debian(site, part, progress)
     except BaseException as error:
         if isinstance(error, IntegrityError):
             obtain.set_aside_altered(site.store, part.packages)
-        clear_debris(site.store)  # workers that were ended left theirs, and the disk may be full of it
+        clear(site)  # workers that were ended left theirs, and the disk may be full of it
         raise
-    progress.done()
-    return made
+
+
+def clear(site: Site) -> None:
+    """Remove what dead processes left in the store, where all ids of its owners are ours."""
+    if has_debris(site.store):
+        view = View.of(writable=[f"{site.store.path}/{kind}" for kind in ("staging", "trash")], every_id=True)
+        call_confined(site.identity, view, clear_debris, site.store)
 
 
 def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
@@ -136,8 +140,8 @@ def _document(layer: Built) -> dict[str, Any]:
     return {name: value for name, value in asdict(layer).items() if name != "reused"}
 
 
-def _local_files(site: Site, project: Project, below: tuple[Built, ...], identity: Identity) -> Built:
+def _local_files(site: Site, project: Project, below: tuple[Built, ...]) -> Built:
     from envforge.build import local  # noqa: PLC0415 - only for specs with files
 
     files = local.read_files(project.directory, project.spec.files)
-    return call_in_namespace(identity, local.make_layer, site, files, below)
+    return local.make_layer(site, files, below)

@@ -19,8 +19,10 @@ from envforge.environment.project import Project
 from envforge.environment.reach import inside as is_inside
 from envforge.environment.reach import source_of
 from envforge.errors import SpecError
+from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.plan import Account, Mount, SandboxPlan
+from envforge.sandbox.tree import Tree
 from envforge.store.layout import open_store
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,6 +30,7 @@ _ALWAYS_PASSED: Final = ("TERM", "COLORTERM", "LANG", "LC_*", "NO_COLOR")
 _SYSTEM_DIRECTORIES: Final = frozenset(
     {"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
 )
+_ACCOUNTS_MAX_BYTES: Final = 4 << 20
 
 
 @frozen
@@ -63,7 +66,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
     known = model.load(store, environment)
     roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in known.layers]
     spec = project.spec
-    inside = _who(options.user or spec.shell.user, roots)
+    inside = _who(options.user or spec.shell.user, roots, identity)
     return SandboxPlan(
         identity=identity,
         store=store.path,
@@ -90,8 +93,8 @@ def _runtime(inside: Inside) -> str:
     return f"/run/user/{inside.user.uid}"
 
 
-def _who(name: str, roots: Sequence[str]) -> Inside:
-    passwd, group = _read_inside(roots, "etc/passwd"), _read_inside(roots, "etc/group")
+def _who(name: str, roots: Sequence[str], identity: Identity) -> Inside:
+    passwd, group = call_confined(identity, View.of(readable=roots), _read_accounts, list(roots))
     if name == "self" and os.getuid() != 0:
         user = _own_user()
         return Inside(
@@ -116,14 +119,16 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else "/"
 
 
+def _read_accounts(roots: Sequence[str]) -> list[str]:
+    """Return passwd and group of the topmost layer that has them; empty where none has."""
+    return [_read_inside(roots, path) for path in ("/etc/passwd", "/etc/group")]
+
+
 def _read_inside(roots: Sequence[str], path: str) -> str:
-    """Return a file of the topmost layer that has it; empty where none has."""
     for root in roots:
-        try:
-            with open(f"{root}/{path}", encoding="utf-8", errors="surrogateescape") as file:
-                return file.read()
-        except FileNotFoundError:
-            continue
+        with Tree(root) as tree:
+            if tree.holds(path):
+                return tree.read_text(path, limit=_ACCOUNTS_MAX_BYTES) if tree.is_file(path) else ""
     return ""
 
 

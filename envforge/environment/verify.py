@@ -7,12 +7,11 @@ from attrs import evolve, frozen
 
 from envforge.build.layer import Built
 from envforge.build.site import Site
-from envforge.environment.assemble import architecture_part
+from envforge.environment.assemble import architecture_part, clear
 from envforge.environment.project import Project
 from envforge.lock.model import ArchitectureLock, Lock
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
-from envforge.sandbox.worker import call_in_namespace
 from envforge.store import layers, listing
 from envforge.store.layout import Store, open_store
 from envforge.store.listing import Entry
@@ -64,8 +63,11 @@ def rebuild_apart(
 
     The archives are shared; everything else is made anew. Local files are not built again.
     """
-    site = Site(open_store(project.store_path), identity.held, project.config)
-    return call_in_namespace(identity, _compare, site, architecture_part(lock), built, progress)
+    site = Site(open_store(project.store_path), identity, project.config)
+    try:
+        return _compare(site, architecture_part(lock), built, progress)
+    finally:
+        clear(site)
 
 
 def _compare(
@@ -73,7 +75,6 @@ def _compare(
 ) -> tuple[Difference, ...]:
     from envforge.build import builder  # noqa: PLC0415 - only this command builds here
 
-    progress.adopt()
     digests = {layer.name: layer.digest for layer in built}
     found: list[Difference] = []
     with staging(site.store, "verify") as directory:
@@ -83,7 +84,6 @@ def _compare(
                 first = layers.read_listing(site.store, site.held, digests[layer.name])
                 second = layers.read_listing(apart.store, site.held, layer.digest)
                 found += differences(layer.name, first, second)
-    progress.done()
     return tuple(found)
 
 

@@ -9,12 +9,14 @@ write, no more. Run by root the namespace holds a range of ids that are nobody's
 are mounted with their ids shifted, where the kernel can; elsewhere all ids, but not the host's tree.
 """
 
+import codecs
 import errno
 import json
 import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NoReturn, TypeVar
@@ -47,6 +49,9 @@ _STANDARD: Final = 3
 
 T = TypeVar("T")
 
+for _name in ("ascii", "latin-1", "utf-8"):
+    codecs.lookup(_name)  # now: a confined process has no modules to load
+
 
 @frozen
 class Shown:
@@ -65,6 +70,8 @@ class View:
     hidden: tuple[str, ...] = ()
     """Directories inside what is shown that are covered by an empty one."""
     capabilities: tuple[int, ...] = FILES
+    every_id: bool = False
+    """Run by root: what is shown may belong to anyone, as uppers do, so no ids are shifted."""
 
     @classmethod
     def of(
@@ -74,11 +81,12 @@ class View:
         writable: Sequence[str] = (),
         hidden: Sequence[str] = (),
         capabilities: tuple[int, ...] = FILES,
+        every_id: bool = False,
     ) -> "View":
         """Return a view in which everything lies at its own path."""
         shown = [Shown(path, path) for path in readable]
         shown += [Shown(path, path, writable=True) for path in writable]
-        return cls(tuple(shown), tuple(hidden), capabilities)
+        return cls(tuple(shown), tuple(hidden), capabilities, every_id)
 
     @property
     def ordered(self) -> tuple[Shown, ...]:
@@ -108,23 +116,25 @@ def call_confined(identity: Identity, view: View, function: Callable[..., T], *a
             f"the process that does {function.__name__} ended without an answer",
             hint="out of memory? see `dmesg`",
         )
-    return unwrapped(said)  # type: ignore[no-any-return]
+    return unwrapped(json.loads(said))  # type: ignore[no-any-return]
 
 
 def outcome(function: Callable[..., object], *arguments: Any) -> bytes:
     """Call a function; return its result, or what it raised, as JSON."""
-    return json.dumps(errors.outcome(function, *arguments)).encode("utf-8", "surrogatepass")
+    found = errors.outcome(function, *arguments)
+    try:
+        return json.dumps(found).encode()
+    except (TypeError, ValueError):
+        return json.dumps(("crash", traceback.format_exc())).encode()
 
 
-def unwrapped(said: bytes) -> Any:
-    """Return the result that `outcome` wrote down, or raise what it did."""
-    kind, value = json.loads(said.decode("utf-8", "surrogatepass"))
+def unwrapped(found: Any) -> Any:
+    """Return the result that `outcome` wrote down, or raise what it did; WorkerCrashError for a bug."""
+    kind, value = found
     if kind == "value":
         return value
     error = errors.from_plain(kind, value)
-    if error is None:
-        raise WorkerCrashError(str(value))
-    raise error
+    raise error if error is not None else WorkerCrashError(str(value))
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -183,7 +193,7 @@ class _Mapped:
 
 
 def _maps(identity: Identity, view: View) -> _Mapped:
-    if identity.held == "true" and identity.run_uid_map != identity.uid_map:
+    if identity.held == "true" and identity.run_uid_map != identity.uid_map and not view.every_id:
         places = tuple(sorted({one.source for one in view.shown}))
         if kernel_release() >= OVER_IDMAPPED and _all_idmappable(identity, places):
             return _Mapped(identity.run_uid_map, identity.run_gid_map, shifted=True)

@@ -1,14 +1,17 @@
 """Deleting what the own uid may not: uppers and layers that hold files of a subordinate range."""
 
+import os
+
 from envforge.errors import EnvforgeError
+from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import detect
 from envforge.sandbox.uppers import remove_tree
-from envforge.sandbox.worker import call_in_namespace
 
 
 def delete(path: str) -> None:
-    """Delete a directory inside namespace A, where every id of the range is ours. Raises OSError."""
+    """Delete a directory where every id of the range is ours and nothing else can be seen. Raises OSError."""
+    view = View.of(writable=[os.path.dirname(path)], every_id=True)
     try:
-        call_in_namespace(detect(), remove_tree, path)
+        call_confined(detect(), view, remove_tree, path)
     except EnvforgeError as error:
         raise OSError(error.message) from error

@@ -141,15 +141,20 @@ class Tree:
         return found
 
     def _matching(self, above: str, part: str) -> list[str]:
-        if above and not self._is_plain_directory(above):
+        if above and not self.is_plain_directory(above):
             return []
         if not any(character in part for character in "*?["):
             return [part] if self.holds(f"{above}/{part}") else []
         return fnmatch.filter(map(os.fsdecode, self.names(above or "/")), part)
 
-    def _is_plain_directory(self, path: Path) -> bool:
+    def is_plain_directory(self, path: Path) -> bool:
+        """Say whether a directory is there, and no link to one."""
         status = self.stat(path, follow=False)
         return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def open_directory(self, path: Path) -> int:
+        """Return a descriptor (O_PATH) of the directory at `path`; nothing on the way is a link."""
+        return self._beneath(path, os.O_PATH | os.O_DIRECTORY)
 
     def make_directories(self, path: Path) -> None:
         """Make the directory at `path` and those above it, as far as they are missing (0755)."""

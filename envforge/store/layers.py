@@ -2,12 +2,17 @@
 
 import errno
 import os
+from typing import Final
 
 from attrs import frozen
 
 from envforge.errors import StoreError
+from envforge.sandbox.tree import Tree
 from envforge.store import listing
 from envforge.store.layout import Store
+from envforge.store.staging import move_out
+
+_LISTING_MAX_BYTES: Final = 1 << 30
 
 
 @frozen
@@ -44,27 +49,32 @@ def read_listing(store: Store, held: str, digest: str) -> bytes:
         ) from error
 
 
-def publish(store: Store, held: str, staged: str, entries: list[listing.Entry]) -> Layer:
-    """Move the directory `staged`, which has the tree in `root/`, into the store; return the layer.
+def stage(staged: str, entries: list[listing.Entry]) -> dict[str, int]:
+    """Write the listing of the tree in `staged/root` beside it; return its size and number of files."""
+    with open(f"{staged}/listing", "wb") as file:
+        file.write(listing.dump(entries))
+    return {
+        "size_bytes": sum(entry.size or 0 for entry in entries),
+        "files": sum(entry.type not in {"d", "o"} for entry in entries),
+    }
 
-    `entries` describe the tree. Where the same layer is there already, it stays and `staged` goes nowhere.
+
+def publish(store: Store, held: str, directory: str, inside: str, *, size_bytes: int, files: int) -> Layer:
+    """Move what a confined process staged, at `inside` of its directory, into the store; return the layer.
+
+    Its digest is computed here. Where the same layer is there already, it stays, and the other goes nowhere.
+    Raises StoreError where no layer was staged.
     """
-    text = listing.dump(entries)
+    with Tree(directory) as tree:
+        text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
+        if not text.startswith(listing.HEADER) or not tree.is_plain_directory(f"{inside}/root"):
+            raise StoreError("a worker has staged no layer", hint="please report it")
     digest = listing.digest(text)
     final = store.layer(held, digest)
-    with open(f"{staged}/listing", "wb") as file:
-        file.write(text)
     os.makedirs(os.path.dirname(final), exist_ok=True)
     try:
-        os.rename(staged, final)
+        move_out(directory, inside, final)
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
-    return describe(digest, final, entries)
-
-
-def describe(digest: str, path: str, entries: list[listing.Entry]) -> Layer:
-    """Return the layer at `path` with its size and number of files counted from the entries."""
-    size_bytes = sum(entry.size or 0 for entry in entries)
-    files = sum(entry.type not in {"d", "o"} for entry in entries)
-    return Layer(digest, path, size_bytes, files)
+    return Layer(digest, final, size_bytes, files)

@@ -35,7 +35,7 @@ from envforge.errors import StoreError, StoreFullError
 
 FORMAT: Final = 1
 _HEADER: Final = f"envforge-store {FORMAT}\n"
-_DIRECTORIES: Final = (
+DIRECTORIES: Final = (
     "blobs",
     "facts",
     "trees",
@@ -122,7 +122,7 @@ def open_store(path: str) -> Store:
         _check_owner(path)
         _check_format(path)
         os.chmod(path, 0o700)
-        for name in _DIRECTORIES:
+        for name in DIRECTORIES:
             os.makedirs(f"{path}/{name}", 0o755, exist_ok=True)
     except OSError as error:
         raise _explain(path, error) from error
@@ -144,7 +144,7 @@ def _check_format(path: str) -> None:
         with open(name, encoding="ascii", errors="replace") as file:
             header = file.read(100)
     except FileNotFoundError:
-        if any(entry.name != "lock" for entry in os.scandir(path) if entry.name not in _DIRECTORIES):
+        if any(entry.name != "lock" for entry in os.scandir(path) if entry.name not in DIRECTORIES):
             raise StoreError(
                 f"{path} is a directory with other things in it, not a store",
                 hint="name an empty or a new directory with --store",

@@ -12,6 +12,17 @@ from envforge.errors import StoreError
 from envforge.store.layout import Store, open_store
 
 
+def try_hold(store: Store, name: str) -> int | None:
+    """Return a descriptor that holds the lock `name` until it is closed, None while somebody else does."""
+    descriptor = os.open(f"{store.path}/locks/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 @contextmanager
 def holding(store: Store, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the lock `name` (a key, a digest) exclusively; wait for it, calling `waiting` once if need be."""

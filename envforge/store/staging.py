@@ -1,13 +1,15 @@
 """Half-made things: directories that one process owns by a flock; anyone may clear them once it is gone."""
 
+import errno
 import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from envforge.sandbox import uppers
+from envforge.sandbox.tree import Tree
 from envforge.store.layout import Store
 
 
@@ -18,7 +20,7 @@ def staging(store: Store, purpose: str) -> Iterator[str]:
     The directory is locked while in use, so `clear_debris` of another process leaves it alone. To publish,
     rename something out of it.
     """
-    path, descriptor = _make(store, purpose)
+    path, descriptor = reserve(store, purpose)
     try:
         yield path
     finally:
@@ -26,7 +28,8 @@ def staging(store: Store, purpose: str) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _make(store: Store, purpose: str) -> tuple[str, int]:
+def reserve(store: Store, purpose: str) -> tuple[str, int]:
+    """Return a new directory under staging/ and the descriptor whose lock keeps it: see `give_up`."""
     while True:
         path = f"{store.path}/staging/{purpose}-{secrets.token_hex(8)}"
         os.mkdir(path, 0o700)
@@ -38,6 +41,35 @@ def _make(store: Store, purpose: str) -> tuple[str, int]:
         if os.path.exists(path):
             return path, descriptor
         os.close(descriptor)
+
+
+def give_up(path: str, descriptor: int) -> None:
+    """Leave a reserved directory: it goes if it is empty, else with the next `clear_debris`."""
+    with suppress(OSError):
+        os.rmdir(path)
+    os.close(descriptor)
+
+
+def move_out(directory: str, inside: str, final: str) -> None:
+    """Move a directory that a confined process made in `directory`, at the path `inside`, to `final`.
+
+    The process may have put a link anywhere: nothing on the way may be one, and what is moved is a directory.
+    Raises OSError, FileExistsError or ENOTEMPTY where `final` is there.
+    """
+    above, name = os.path.split(inside)
+    with Tree(directory) as tree:
+        if not tree.is_plain_directory(inside):
+            raise NotADirectoryError(errno.ENOTDIR, "a worker left no directory", f"{directory}{inside}")
+        source = tree.open_directory(above)
+        try:
+            os.rename(name, final, src_dir_fd=source)
+        finally:
+            os.close(source)
+
+
+def has_debris(store: Store) -> bool:
+    """Return whether anything lies in staging/ or trash/: left by a dead process, or in use right now."""
+    return any(os.listdir(f"{store.path}/{kind}") for kind in ("staging", "trash"))
 
 
 def clear_debris(store: Store) -> int:
@@ -70,6 +102,12 @@ def _lock_abandoned(path: str) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def empty_tree(path: str) -> None:
+    """Remove all that is in a directory."""
+    for name in os.listdir(path):
+        remove_tree(f"{path}/{name}")
 
 
 def remove_tree(path: str) -> None:

@@ -58,7 +58,8 @@ def test_layers_are_published_once_and_found_by_how_owners_are_held(store):
             with open(f"{root}/etc/name", "w") as file:
                 file.write("x")
             os.utime(f"{root}/etc/name", (5, 5))
-            return layers.publish(store, "flat", f"{directory}/layer", scan(root))
+            said = layers.stage(f"{directory}/layer", scan(root))
+            return layers.publish(store, "flat", directory, "/layer", **said)
 
     first, second = publish(), publish()
     assert first == second

@@ -11,6 +11,8 @@ from typing import Final
 
 from envforge.digest import digest_of
 from envforge.errors import IntegrityError, ResolveError
+from envforge.sandbox.confine import View, call_confined
+from envforge.sandbox.identity import detect
 from envforge.sources.debian import relations
 from envforge.sources.debian.index import SuiteIndex
 from envforge.sources.debian.packages import Package
@@ -18,8 +20,7 @@ from envforge.sources.debian.release import Access
 from envforge.sources.debian.unpack import extract_plain
 from envforge.store import blobs
 from envforge.store.durability import reaching_disk
-from envforge.store.layout import Store
-from envforge.store.staging import staging
+from envforge.store.staging import move_out, staging
 
 TOOLS: Final = ("apt", "dpkg", "debian-archive-keyring", "gpgv")
 _FORMAT: Final = 1
@@ -38,22 +39,25 @@ def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int],
     if os.path.isdir(final):
         return final
     with reaching_disk(access.store), staging(access.store, "tools") as directory:
-        root = f"{directory}/root"
-        os.mkdir(root)
         archives = access.fetcher.all_at_once(lambda item: _fetch(access, *item, report=report), chosen)
-        for archive, (_, package) in zip(archives, chosen, strict=True):
-            _extract(access.store, archive, root, package.sha256)
-        _link_merged(root)
-        _publish(root, final)
+        view = View.of(readable=[f"{access.store.path}/blobs"], writable=[directory])
+        hashed = [(archive, package.sha256) for archive, (_, package) in zip(archives, chosen, strict=True)]
+        try:
+            call_confined(detect(prefer="flat"), view, _unpack, f"{directory}/root", hashed)
+        except IntegrityError:
+            for _, sha256 in hashed:
+                blobs.set_aside(access.store, sha256)
+            raise
+        _publish(directory, final)
     return final
 
 
-def _extract(store: Store, archive: str, root: str, sha256: str) -> None:
-    try:
+def _unpack(root: str, archives: Sequence[tuple[str, str]]) -> None:
+    """Unpack the tools' archives, paths and their SHA-256, over one another. Confined."""
+    os.mkdir(root)
+    for archive, sha256 in archives:
         extract_plain(archive, root, sha256=sha256)
-    except IntegrityError:
-        blobs.set_aside(store, sha256)
-        raise
+    _link_merged(root)
 
 
 def closure(suites: Sequence[SuiteIndex]) -> tuple[tuple[SuiteIndex, Package], ...]:
@@ -119,9 +123,9 @@ def _link_merged(root: str) -> None:
             os.symlink(f"usr/{name}", f"{root}/{name}")
 
 
-def _publish(root: str, final: str) -> None:
+def _publish(directory: str, final: str) -> None:
     try:
-        os.rename(root, final)
+        move_out(directory, "/root", final)
     except OSError:
         if not os.path.isdir(final):
             raise  # else another process was quicker, with the same tree
