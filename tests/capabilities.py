@@ -42,6 +42,16 @@ def ranges() -> str:
 
 
 @cache
+def busybox() -> str:
+    """A busybox that runs where there is nothing else: it is all that is in the tests' own layer."""
+    path = shutil.which("busybox") or "/bin/busybox"
+    if not os.path.exists(path):
+        return "busybox not found (apt-get install busybox-static)"
+    said = subprocess.run(["ldd", path], capture_output=True, text=True, check=False)
+    return f"{path} needs shared libraries (apt-get install busybox-static)" if "=>" in said.stdout else ""
+
+
+@cache
 def root() -> str:
     """The tests run as root."""
     return "" if os.geteuid() == 0 else f"runs as uid {os.geteuid()}, not as root"
@@ -94,6 +104,7 @@ def vm() -> str:
 PROBES: dict[str, Callable[[], str]] = {
     "userns": userns,
     "ranges": ranges,
+    "busybox": busybox,
     "root": root,
     "plain_user": plain_user,
     "archive": archive,

@@ -6,6 +6,8 @@ test that finds out by itself says so with `pytest.skip("needs …")`, which cou
 
 import os
 import signal
+import sys
+import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -13,6 +15,9 @@ import pytest
 from capabilities import PROBES, report
 from users import RANGES, SINGLE, TestUser, lend, stands_in
 
+TIME_LIMIT_S = 600
+"""For a test with the fixtures that it makes: one that hangs must not keep all others from running."""
+VM_TIME_LIMIT_S = 3600
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -40,6 +45,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name, probe in PROBES.items():
         if item.get_closest_marker(name) and (missing := probe()):
             pytest.skip(f"needs {name}: {missing}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have a test fail that takes longer than its time, with where it stood."""
+    marker = item.get_closest_marker("time_limit")
+    usual_s = VM_TIME_LIMIT_S if item.get_closest_marker("vm") else TIME_LIMIT_S
+    limit_s = marker.args[0] if marker else usual_s
+
+    def stop(_number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT_S)  # taking its fixtures down may hang too
+        stack = "".join(traceback.format_stack(frame))
+        sys.stderr.write(f"{item.nodeid} took longer than {limit_s} s:\n{stack}")
+        pytest.fail(f"took longer than {limit_s} s", pytrace=True)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True)

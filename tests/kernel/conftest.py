@@ -75,7 +75,14 @@ def plain_box(request: pytest.FixtureRequest) -> Box:
 
 
 @pytest.fixture
-def root_box(tmp_path: Path) -> Box:
+def busybox() -> None:
+    """Skip where there is no busybox to fill a box with."""
+    if missing := PROBES["busybox"]():
+        pytest.skip(f"needs busybox: {missing}")
+
+
+@pytest.fixture
+def root_box(tmp_path: Path, busybox: None) -> Box:  # noqa: ARG001 (it skips)
     """A box that root enters. On a disk, as a store is, whatever the temporary directory lies on."""
     home = tempfile.mkdtemp(prefix="envforge-test-box-", dir="/var/tmp")
     words = [
@@ -90,13 +97,13 @@ def root_box(tmp_path: Path) -> Box:
 
 
 @pytest.fixture
-def ranges_box(range_user) -> Box:
+def ranges_box(range_user, busybox: None) -> Box:  # noqa: ARG001 (it skips)
     """A box that a user with subordinate ids enters."""
     return Box(range_user.home, range_user.uid, "ranges", range_user.command)
 
 
 @pytest.fixture
-def single_box(plain_user) -> Box:
+def single_box(plain_user, busybox: None) -> Box:  # noqa: ARG001 (it skips)
     """A box that a user with a single id enters."""
     return Box(plain_user.home, plain_user.uid, "single", plain_user.command)
 

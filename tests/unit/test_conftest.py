@@ -1,10 +1,13 @@
 """The tests' own ground: users, homes, and skips that fail in CI."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from processes import running
 
 
 @pytest.mark.plain_user
@@ -43,3 +46,30 @@ def test_missing_capability_fails_in_ci_only(tmp_path, ci, code):
     result = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == code, result.stdout
     assert "needs a pony" in result.stdout
+
+
+def test_a_test_that_hangs_fails_after_its_time_and_the_next_one_runs(tmp_path):
+    path = tmp_path / "test_hanging.py"
+    path.write_text(
+        "import subprocess, pytest\n"
+        "@pytest.mark.time_limit(1)\n"
+        "def test_hangs():\n    subprocess.run(['sleep', '7164'])\n"
+        "def test_next():\n    pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", str(path)]
+    tests = os.path.dirname(os.path.dirname(__file__))
+    variables = os.environ | {"PYTHONPATH": tests, "PYTEST_ADDOPTS": ""}
+    result = subprocess.run(
+        command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "1 failed, 1 passed" in result.stdout, result.stdout
+    assert "took longer than 1 s" in result.stdout
+    assert not running("sleep", "7164")
+
+
+def test_the_commands_that_ci_types_are_marked_in_the_readme():
+    top = Path(__file__).parents[2]
+    names = re.findall(r'\$\(readme "?([a-z ]+)"?\)', (top / ".ci" / "run").read_text())
+    assert names
+    for name in names:
+        assert f"<!-- CI types this: {name} -->\n```sh\n" in (top / "README.md").read_text()
