@@ -30,5 +30,6 @@ def lay_compiler(scaffold: str, farm: str) -> tuple[str, ...]:
             above.write(_REAL + inside, below.read(inside))
             above.write(inside, _STAND_IN)
             above.set_time(_REAL + inside, status.st_mtime_ns)  # bytecode records the real one's time
-            commands.append(f"{interpreter} -E -S {inside} --settle")
+            # Nothing of its package is there before its preinst has run.
+            commands.append(f"[ ! -x {interpreter} ] || {interpreter} -E -S {inside} --settle")
     return tuple(commands)

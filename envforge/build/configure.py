@@ -9,22 +9,28 @@ The scaffold is one of the lower layers, so nothing of it gets into the layer.
 """
 
 import os
+import stat
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypedDict
 
-from envforge.build import failure, keys, normalize, script
+from attrs import frozen
+
+from envforge.build import conffiles, failure, keys, normalize, script, unpacking, whiteouts
 from envforge.build.dpkg_output import Output
 from envforge.build.hearing import Hearing
 from envforge.build.layer import Made, Notes
-from envforge.build.scaffold import Scaffold, write_scaffold
+from envforge.build.scaffold import Scaffold, open_farm, write_scaffold
 from envforge.build.site import Site
 from envforge.build.uncover import uncover
 from envforge.errors import BuildError
 from envforge.recipe.plan import Package, Step
+from envforge.recipe.waves import waves
 from envforge.sandbox.chroot import Bind, run_in_tree
 from envforge.sandbox.console import Console
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
+from envforge.sandbox.tree import Tree
 from envforge.sources.debian import database, jks, quirks
 from envforge.store import layers, listing
 from envforge.store.listing import Entry
@@ -55,15 +61,9 @@ def run(
     a private key was made; StoreFullError where the disk is full.
     """
     upper = f"{directory}/layer/root"
-    for path in (upper, f"{directory}/work", f"{directory}/scaffold"):
-        os.makedirs(path, 0o755)
-    scaffold = write_scaffold(site, f"{directory}/scaffold", step, packages, below)
-    hearing = Hearing(site.config.script_timeout_s)
-    code, owners = _run_scripts(site, directory, step, scaffold, below, hearing=hearing)
-    if code:
-        ended = failure.Ended(code, hearing.overdue_s, full=_is_full(directory))
-        raise failure.explain(hearing.output, ended, len(step.configure))
-    _check_configured(upper, hearing.output)
+    os.makedirs(upper, 0o755)
+    scaffolding = _scaffold(site, directory, step, packages, below)
+    owners = _run_scripts(scaffolding)
     changes = database.changed_database(upper)
     lowers = [made.layer.root for made in below]
     uncover(upper, f"{directory}/scaffold", lowers)
@@ -71,44 +71,169 @@ def run(
     normalize.remove_paths(upper, quirks.removed(packages))
     normalize.settle_times(upper, step.epoch)
     keys.refuse_made_keys(upper, _ships(packages), lambda: keys.published_keys(_key_files(site, packages)))
-    return scan(upper, owners), {"database": database.changes_to_json(changes)}
+    entries = _settled(scan(upper, owners), scaffolding)
+    return entries, {"database": database.changes_to_json(changes)}
 
 
-def _run_scripts(
-    site: Site, directory: str, step: Step, scaffold: Scaffold, below: Sequence[Made], *, hearing: Hearing
-) -> tuple[int, dict[bytes, Owner] | None]:
-    """Run the scripts; return their exit code, and the true owners where the disk cannot hold them."""
-    text = script.configure_script(
-        scaffold.preinsts,
-        step.configure,
-        first=len(below) == 1,
-        unpack=scaffold.unpack,
-        covered=scaffold.covered,
-        settle=scaffold.settle,
-    )
+@frozen
+class _Scaffolding:
+    """One configuration while it goes on."""
+
+    site: Site
+    directory: str
+    step: Step
+    below: Sequence[Made]
+    scaffold: Scaffold
+
+    @property
+    def upper(self) -> str:
+        return f"{self.directory}/layer/root"
+
+    @property
+    def first(self) -> bool:
+        """Say whether nothing is configured yet: the base, of which every file is there from the start."""
+        return len(self.below) == 1
+
+    def listings(self) -> list[bytes]:
+        """Return the listings beneath, top to bottom."""
+        read = layers.read_listing
+        return [read(self.site.store, self.site.held, made.layer.digest) for made in self.below]
+
+
+def _scaffold(
+    site: Site, directory: str, step: Step, packages: Mapping[str, Package], below: Sequence[Made]
+) -> _Scaffolding:
+    for name in ("scaffold", "waiting"):
+        os.mkdir(f"{directory}/{name}", 0o755)
+    scaffold = write_scaffold(site, directory, step, packages, below)
+    return _Scaffolding(site, directory, step, below, scaffold)
+
+
+def _run_scripts(place: _Scaffolding) -> dict[bytes, Owner] | None:
+    """Run the scripts, wave by wave; return the true owners where the disk cannot hold them.
+
+    Raises BuildError, StoreFullError where one fails.
+    """
+    step, scaffold = place.step, place.scaffold
+    if place.first:
+        early = [package for package in script.EARLY if package in step.configure]
+        whole = scaffold.unpacking([name for name in step.configure if name not in step.unpack], step.unpack)
+        return _run(
+            place, script.configure_script(whole, early=early, settle=scaffold.settle), None, last=True
+        )
+    owners = None
+    left = list(waves(step, scaffold.packages))
+    while left:
+        wave = left[0]
+        hidden = _hide(place, [name for one in left for name in one.preinsts], len(left))
+        text = script.unpack_script(
+            scaffold.unpacking(wave.preinsts, wave.unpack), wave.configure, scaffold.settle
+        )
+        owners = _run(place, text, owners, hidden=hidden)
+        _make_room(place.upper, scaffold, wave.preinsts)
+        left = left[1:]
+    covered = [path for paths in scaffold.covered.values() for path in paths]
+    text = script.configure_script(script.Unpacking(), covered=covered, settle=scaffold.settle)
+    return _run(place, text, owners, last=True)
+
+
+def _hide(place: _Scaffolding, packages: Sequence[str], number: int) -> str | None:
+    """Make the layer that hides packages; return its root, None where there are none."""
+    if not packages:
+        return None
+    root = f"{place.directory}/hidden{number}"
+    os.mkdir(root, 0o755)
+    farm = open_farm(place.site, place.below[-1])
+    scaffold = place.scaffold
+    unpacking.lay_hidden(root, farm, scaffold.packages, packages, scaffold.waiting)
+    return root
+
+
+def _make_room(upper: str, scaffold: Scaffold, unpacked: Sequence[str]) -> None:
+    """Remove what preinsts left in the place of files of their own packages: dpkg would unpack over it."""
+    with Tree(upper) as tree:
+        for name in unpacked:
+            facts = scaffold.packages[name].facts
+            kept = {unpacking.place(conffile) for conffile in facts.conffiles}
+            for path in unpacking.paths([scaffold.packages[name]]) - kept:
+                status = tree.stat(path, follow=False)
+                if status is not None and not stat.S_ISDIR(status.st_mode):
+                    tree.remove(path)
+
+
+def _run(
+    place: _Scaffolding,
+    text: str,
+    owners: dict[bytes, Owner] | None,
+    *,
+    hidden: str | None = None,
+    last: bool = False,
+) -> dict[bytes, Owner] | None:
+    """Run one script over the layers; returns and takes the true owners of the upper directory.
+
+    After the `last` one everything has to be configured.
+    """
+    directory, site = place.directory, place.site
+    work = tempfile.mkdtemp(prefix="work", dir=directory)
+    lowers = [made.layer.root for made in place.below]
+    between = [*([hidden] if hidden else []), *([] if place.first else [f"{directory}/waiting"])]
+    hearing = Hearing(site.config.script_timeout_s)
     with hearing.console as console:
         common = _Run(
-            lowers=[f"{directory}/scaffold", *(made.layer.root for made in below)],
-            upper=f"{directory}/layer/root",
-            work=f"{directory}/work",
+            lowers=[f"{directory}/scaffold", *lowers[:-1], *between, lowers[-1]],
+            upper=place.upper,
+            work=work,
             command=["/bin/sh", "-c", text],
-            environment=script.environment(step.epoch),
+            environment=script.environment(place.step.epoch),
             console=console,
-            binds=scaffold.binds,
+            binds=place.scaffold.binds,
         )
         if site.held == "flat":
-            code, owners = run_supervised(**common, owners=_true_owners(site, below))
+            known = _true_owners(place) if owners is None else _owners_now(place, owners)
+            code, owners = run_supervised(**common, owners=known)
         else:
-            code, owners = run_in_tree(**common), None
+            code = run_in_tree(**common)
     hearing.output.end()
-    return code, owners
+    if code:
+        ended = failure.Ended(code, hearing.overdue_s, full=_is_full(directory))
+        raise failure.explain(hearing.output, ended, len(place.step.configure))
+    if last:
+        _check_configured(place.upper, hearing.output)
+    return owners
 
 
-def _true_owners(site: Site, below: Sequence[Made]) -> dict[bytes, Owner]:
+def _owners_now(place: _Scaffolding, owners: Mapping[bytes, Owner]) -> dict[bytes, Owner]:
+    """Return the true owners after an earlier script: what is in the upper directory counts first."""
+    with Tree(place.upper) as tree:
+        changed = {path for path, _, _ in tree.walk()}
+    below = {path: owner for path, owner in _true_owners(place).items() if path not in changed}
+    return below | dict(owners)
+
+
+def _settled(entries: list[Entry], place: _Scaffolding) -> list[Entry]:
+    """Take what only the order of things left out of the tree, and say path by path what was removed."""
+    texts = place.listings()
+    indexes = [listing.index(text) for text in texts]
+
+    def find(path: bytes) -> Entry | None:
+        line = next((index[path] for index in indexes if path in index), None)
+        entry = None if line is None else listing.parse_entry(line)
+        return None if entry is None or entry.type == "w" else entry
+
+    settled = conffiles.settle(place.upper, entries, place.scaffold.waiting, find)
+    changes = whiteouts.explicit(
+        settled, lambda path: find(path) is not None, lambda: merged([listing.load(text) for text in texts])
+    )
+    whiteouts.apply(place.upper, changes)
+    return whiteouts.applied(settled, changes)
+
+
+def _true_owners(place: _Scaffolding) -> dict[bytes, Owner]:
     """Return what the disk cannot hold of the lower layers: other owners than root, devices, ACLs."""
-    listings = [listing.load(layers.read_listing(site.store, site.held, made.layer.digest)) for made in below]
-    owners = ((path, _true_owner(entry)) for path, entry in merged(listings).items())
-    return {path: owner for path, owner in owners if owner != Owner()}
+    shown = merged([listing.load(text) for text in place.listings()])
+    owners = {path: _true_owner(entry) for path, entry in shown.items()}
+    owners |= {path + unpacking.NEW: owners[path] for path in place.scaffold.waiting if path in owners}
+    return {path: owner for path, owner in owners.items() if owner != Owner()}
 
 
 def _true_owner(entry: Entry) -> Owner:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from envforge.sources.debian import quirks
 
-_EARLY: Final = ("base-passwd", "base-files")
+EARLY: Final = ("base-passwd", "base-files")
 """Everything else expects root's passwd line and the directories that these two make."""
 COVERS: Final = "/usr/libexec/envforge/covers"
 """Where stand-ins lie for programs that dpkg itself unpacks, over what would lie in their place."""
@@ -19,7 +19,7 @@ _UNPACKING: Final = "/var/lib/dpkg/tmp.ci"
 
 @frozen
 class Preinst:
-    """A package whose preinst runs, after the files are in place."""
+    """A package whose preinst runs."""
 
     package: str
     architecture: str
@@ -46,37 +46,58 @@ def environment(epoch: int) -> dict[str, str]:
     }
 
 
+_BEGIN: Final = ("set -e", "cd /", "umask 022")
+
+
+@frozen
+class Unpacking:
+    """What goes before `dpkg --configure` in one script."""
+
+    preinsts: Sequence[Preinst] = ()
+    unpack: Sequence[str] = ()
+    """Paths of archives, as seen inside, for packages whose files cannot simply be laid into a farm."""
+    covered: Sequence[str] = ()
+    """Programs of theirs that a stand-in takes the place of (it lies in COVERS, under the same path)."""
+
+
+def unpack_script(unpacking: Unpacking, before: Sequence[str], settle: Sequence[str] = ()) -> str:
+    """Return the script of a wave: what it pre-depends on is configured, then its preinsts run.
+
+    `settle` are commands that wait for what goes on in the background, last of all.
+    """
+    lines = [*_BEGIN]
+    if before:
+        lines += ["ldconfig", shlex.join(["dpkg", "--configure", *before])]
+    lines += [*map(_run_preinst, unpacking.preinsts), *_unpack(unpacking)]
+    return "\n".join([*lines, *(settle if before else ())]) + "\n"
+
+
 def configure_script(
-    preinsts: Sequence[Preinst],
-    configure: Sequence[str],
+    unpacking: Unpacking,
     *,
-    first: bool,
-    unpack: Sequence[str] = (),
+    early: Sequence[str] = (),
     covered: Sequence[str] = (),
     settle: Sequence[str] = (),
 ) -> str:
-    """Return the script: preinsts, then what dpkg itself must unpack, then `dpkg --configure`.
+    """Return the script that configures everything: preinsts, what dpkg itself must unpack, then the rest.
 
-    `first` is the base step, in which there is no passwd yet. `unpack` are paths of archives, as seen inside,
-    for packages whose files cannot simply be laid into a farm; `covered` those programs of theirs that a
-    stand-in takes the place of meanwhile (it lies in COVERS, under the same path). `settle` are commands that
-    wait for what goes on in the background, last of all.
+    `early` packages go first: in the base step there is no passwd yet. `covered` is what an earlier script
+    has covered, `settle` as in `unpack_script`.
     """
-    lines = ["set -e", "cd /", "umask 022"]
-    ordered = sorted(preinsts, key=lambda one: (one.package != "base-passwd", one.package))
-    lines += map(_run_preinst, ordered)
-    lines.append("ldconfig")
-    early = [package for package in _EARLY if package in configure]
-    if first and early:
+    ordered = sorted(unpacking.preinsts, key=lambda one: (one.package != "base-passwd", one.package))
+    lines = [*_BEGIN, *map(_run_preinst, ordered), "ldconfig"]
+    if early:
         lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
-    if unpack:
-        lines.append(shlex.join(["dpkg", "--force-depends", "--unpack", *unpack]))
-        lines += map(_cover, covered)
-    lines.append("dpkg --configure --pending")
-    lines.append("dpkg --triggers-only --pending")
-    lines += [shlex.join(["mv", "--", path + _ASIDE, path]) for path in covered]
-    lines += settle
-    return "\n".join(lines) + "\n"
+    lines += [*_unpack(unpacking), "dpkg --configure --pending", "dpkg --triggers-only --pending"]
+    lines += [shlex.join(["mv", "--", path + _ASIDE, path]) for path in (*covered, *unpacking.covered)]
+    return "\n".join([*lines, *settle]) + "\n"
+
+
+def _unpack(unpacking: Unpacking) -> list[str]:
+    if not unpacking.unpack:
+        return []
+    unpack = shlex.join(["dpkg", "--force-depends", "--unpack", *unpacking.unpack])
+    return [unpack, *map(_cover, unpacking.covered)]
 
 
 def _cover(path: str) -> str:

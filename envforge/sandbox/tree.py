@@ -197,6 +197,50 @@ class Tree:
         finally:
             os.close(descriptor)
 
+    def directory(self, path: Path) -> int:
+        """Return a descriptor (O_PATH) of the directory at `path`, no link on the way. Raises OSError."""
+        return self._beneath(path, os.O_PATH | os.O_DIRECTORY)
+
+    def make_whiteout(self, path: Path) -> None:
+        """Make a whiteout: overlay shows nothing there. Directories above are made as in `write`."""
+        above, name = os.path.split(os.fsencode(path))
+        directory = self._directory(above)
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=directory)
+        finally:
+            os.close(directory)
+
+    def link_file(self, path: Path, source: "Tree", source_path: Path) -> None:
+        """Make a hard link to a file or link of another tree. Raises OSError; no link is followed."""
+        above, name = os.path.split(os.fsencode(path))
+        source_above, source_name = os.path.split(os.fsencode(source_path))
+        directory = self._directory(above)
+        try:
+            there = source.directory(source_above)
+            try:
+                os.link(source_name, name, src_dir_fd=there, dst_dir_fd=directory, follow_symlinks=False)
+            finally:
+                os.close(there)
+        finally:
+            os.close(directory)
+
+    def drop_attribute(self, path: Path, name: bytes) -> None:
+        """Take an extended attribute from a directory."""
+        descriptor = self._beneath(path, os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.removexattr(f"/proc/self/fd/{descriptor}", name)
+        finally:
+            os.close(descriptor)
+
+    def remove_directory(self, path: Path) -> None:
+        """Remove an empty directory."""
+        above, name = os.path.split(os.fsencode(path))
+        directory = self._beneath(above, os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.rmdir(name, dir_fd=directory)
+        finally:
+            os.close(directory)
+
     def remove(self, path: Path) -> None:
         """Remove what is at `path`, a whole directory too; nothing happens where nothing is."""
         above, name = os.path.split(os.fsencode(path))

@@ -169,6 +169,12 @@ def find(data: bytes, path: bytes) -> Entry | None:
     return parse_entry(data[start : data.index(b"\n", end)])
 
 
+def index(data: bytes) -> dict[bytes, bytes]:
+    """Return each path's line of a listing, not parsed: for those who need few of many entries."""
+    lines = data.split(b"\n")[1:-1]
+    return {unescape(line.rpartition(b" ")[2]): line for line in lines}
+
+
 def digest(data: bytes) -> str:
     """Return the digest of a layer: the SHA-256 of its listing, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()

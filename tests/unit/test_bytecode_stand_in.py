@@ -24,7 +24,10 @@ def module(tmp_path):
     (farm / "usr/bin").mkdir(parents=True)
     (farm / "usr/bin/python3.11").touch()
     assert bytecode.lay_compiler(str(scaffold), str(farm)) == (
-        "/usr/bin/python3.11 -E -S /usr/lib/python3.11/py_compile.py --settle",
+        (
+            "[ ! -x /usr/bin/python3.11 ] ||"
+            " /usr/bin/python3.11 -E -S /usr/lib/python3.11/py_compile.py --settle"
+        ),
     )
     path = scaffold / "usr/lib/python3.11/py_compile.py"
     text = path.read_text()

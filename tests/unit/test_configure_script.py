@@ -14,7 +14,7 @@ def test_paths_of_packages_are_words_not_commands(tmp_path):
         os.makedirs(os.path.dirname(one))
         with open(one, "w", encoding="utf-8") as file:
             file.write(text)
-    text = script.configure_script([], [], first=False, unpack=["/tmp/a.deb"], covered=[path])
+    text = script.configure_script(script.Unpacking((), ["/tmp/a.deb"], [path]))
     lines = text.replace(script.COVERS, f"{tmp_path}/covers").splitlines()
     kept = [line for line in lines if line.startswith(("mv ", "cp "))]
     assert len(kept) == 3
@@ -27,6 +27,6 @@ def test_paths_of_packages_are_words_not_commands(tmp_path):
 
 def test_a_preinst_that_fails_is_told_as_dpkg_would():
     preinst = script.Preinst("dbus", "amd64", "/var/lib/dpkg/info/dbus.preinst")
-    text = script.configure_script([preinst], ["dbus"], first=False)
+    text = script.unpack_script(script.Unpacking([preinst]), ["debconf"])
     assert "envforge: preinst of dbus ..." in text
     assert "dpkg: error processing package dbus (preinst):\n its preinst ended with exit code" in text

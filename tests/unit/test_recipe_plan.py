@@ -36,8 +36,9 @@ def sha(name):
     return digest_of(name)
 
 
-def package(name, *, essential=False, depends="", asked=False, **about):
-    relations = (("Depends", depends),) if depends else ()
+def package(name, *, essential=False, depends="", pre_depends="", asked=False, **about):
+    fields = (("Depends", depends), ("Pre-Depends", pre_depends))
+    relations = tuple((field, value) for field, value in fields if value)
     locked = LockedPackage(
         name, "1", "amd64", "a", f"pool/{name}.deb", 1, sha(name), asked=asked, essential=essential,
         relations=relations,

@@ -1,0 +1,154 @@
+"""Scripts see what dpkg would show them, though all files lie in a farm from the start."""
+
+import shutil
+from pathlib import PurePosixPath
+
+import debs
+import pytest
+import web
+from small_archive import Archive
+from small_system import add_system, built, layer_entries, new_project, script, shown
+
+pytestmark = [
+    pytest.mark.userns,
+    pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
+]
+
+_LOOK = """\
+look() { for path in "$@"; do
+  if [ -e $path ]; then echo $path is there; else echo $path is not there; fi
+done; }
+mkdir -p /var/lib/seen
+"""
+
+
+def text(name, content="x\n", **attributes):
+    return debs.member(f"./{name}", content.encode(), **attributes)
+
+
+def tree(*members):
+    """Return members with the directories above them, as dpkg-deb packs them."""
+    known = {info.name for info, _ in members}
+    parents = {str(parent) for name in known for parent in PurePosixPath(name).parents} - {"."}
+    return [
+        *(debs.member(f"./{parent}") for parent in sorted(parents) if f"./{parent}" not in known),
+        *members,
+    ]
+
+
+def add_packages(archive: Archive) -> None:
+    archive.add(
+        "careful",
+        data=tree(
+            text("usr/share/careful/data"),
+            text("etc/careful/careful.conf"),
+            text("usr/share/common/careful"),
+        ),
+        pre_depends="tool",
+        members={
+            "conffiles": "/etc/careful/careful.conf\n",
+            "preinst": script(
+                _LOOK
+                + "look /usr/share/careful /usr/share/careful/data /usr/share/common/careful /etc/careful "
+                "/usr/share/tool/tool /var/lib/tool/configured >/var/lib/seen/preinst\n"
+                "rm -rf /usr/share/careful; mkdir -p /usr/share/common; echo mine >/usr/share/common/careful"
+            ),
+            "postinst": script(
+                _LOOK + "look /usr/share/careful/data /etc/careful/careful.conf >/var/lib/seen/postinst"
+            ),
+        },
+    )
+    archive.add(
+        "tool",
+        data=tree(text("usr/share/tool/tool"), text("usr/share/common/tool")),
+        members={
+            "preinst": script(_LOOK + "look /usr/share/tool/tool >/var/lib/seen/tool"),
+            "postinst": script("mkdir -p /var/lib/tool; touch /var/lib/tool/configured"),
+        },
+    )
+    archive.add(
+        "early",
+        data=tree(text("usr/share/early/x"), text("etc/parts/early", "#!/bin/sh\necho early\n", mode=0o755)),
+        members={
+            "conffiles": "/etc/parts/early\n",
+            "postinst": script(
+                _LOOK + "ls /etc/parts >/var/lib/seen/parts; run-parts /etc/parts >/var/lib/seen/ran"
+            ),
+        },
+    )
+    archive.add(
+        "late",
+        depends="early",
+        data=tree(
+            text("etc/parts/late", "#!/bin/sh\nexec /usr/share/late/made\n", mode=0o755),
+            debs.member("./etc/secret", mode=0o750),
+            text("etc/secret/kept", mode=0o640),
+            text("etc/secret/changed"),
+            text("etc/secret/removed"),
+        ),
+        members={
+            "conffiles": "/etc/parts/late\n/etc/secret/kept\n/etc/secret/changed\n/etc/secret/removed\n",
+            "postinst": script("echo changed >/etc/secret/changed; rm /etc/secret/removed"),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    archive = Archive(tmp_path_factory.mktemp("web"))
+    add_system(archive)
+    add_packages(archive)
+    archive.publish()
+    directory = tmp_path_factory.mktemp("built")
+    with web.serving(archive.path) as server:
+        line = new_project(directory, server.url, ["careful", "late"])
+        result = built(line)
+        yield line, result
+        line.succeed("store", "destroy", "--yes")
+
+
+def content(project, path):
+    return project[0].succeed("run", "--", "cat", path)
+
+
+def test_a_preinst_sees_none_of_its_own_files_and_its_pre_dependencies_configured(project):
+    assert content(project, "/var/lib/seen/preinst").splitlines() == [
+        "/usr/share/careful is not there",
+        "/usr/share/careful/data is not there",
+        "/usr/share/common/careful is not there",
+        "/etc/careful is not there",
+        "/usr/share/tool/tool is there",
+        "/var/lib/tool/configured is there",
+    ]
+    assert content(project, "/var/lib/seen/tool") == "/usr/share/tool/tool is not there\n"
+
+
+def test_what_a_preinst_did_to_the_place_of_its_files_does_not_show(project):
+    assert content(project, "/usr/share/careful/data") == "x\n"
+    assert content(project, "/usr/share/common/careful") == "x\n"
+    assert "is not there" not in content(project, "/var/lib/seen/postinst")
+
+
+def test_a_conffile_is_not_there_before_its_package_is_configured(project):
+    assert content(project, "/var/lib/seen/parts").splitlines() == ["early", "late.dpkg-new"]
+    assert content(project, "/var/lib/seen/ran") == "early\n"
+    assert content(project, "/etc/parts/late").startswith("#!/bin/sh\nexec")
+
+
+def test_only_changed_conffiles_are_in_the_layer(project):
+    rest = layer_entries(*project, "rest")
+    assert {path for path in rest if path.startswith(b"/etc/")} == {
+        b"/etc/secret",
+        b"/etc/secret/changed",
+        b"/etc/secret/removed",
+    }
+    assert rest[b"/etc/secret/removed"].type == "w"
+    entries = shown(*project)
+    assert (entries[b"/etc/secret"].mode, entries[b"/etc/secret/kept"].mode) == (0o750, 0o640)
+    assert not [path for path in entries if b"dpkg-new" in path]
+
+
+def test_dpkg_knows_the_conffiles(project):
+    said = content(project, "/var/lib/dpkg/status")
+    assert "newconffile" not in said
+    assert " /etc/parts/late " in said
