@@ -5,6 +5,7 @@ else that is not loaded anyway. It decides nothing: errno becomes advice in `adv
 """
 
 import os
+import sys
 from _ctypes import CFuncPtr, _SimpleCData, addressof, dlopen, dlsym, get_errno
 
 TYPE_CHECKING = False
@@ -68,7 +69,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 _MACHINE = os.uname().machine
 # clone(2) has another number per architecture; the calls from 424 upward have one for all (unistd.h).
-_NR_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}.get(_MACHINE, -1)
+NR_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+_NR_CLONE = NR_CLONE.get(_MACHINE, -1) if sys.maxsize > 2**32 else -1
 _NR_OPEN_TREE = 428
 _NR_MOVE_MOUNT = 429
 _NR_CLOSE_RANGE = 436
