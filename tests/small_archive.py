@@ -39,10 +39,24 @@ class Archive:
         self.path = path
         self.stanzas: dict[str, list[str]] = {}
 
-    def add(self, name, version="1.0", *, suite="bookworm", data=(), members=None, **fields) -> str:
+    def add(
+        self,
+        name,
+        version="1.0",
+        *,
+        suite="bookworm",
+        data=(),
+        members=None,
+        inside=None,
+        listed=None,
+        content=None,
+        **fields,
+    ) -> str:
         """Add a package to a suite; return the path of its .deb. Fields: `pre_depends="x"` and so on.
 
-        `members` are further control members, scripts for example: name and text.
+        `members` are further ones of the control archive. A hostile package is one thing in the index and
+        another in its archive: `inside` are fields as the .deb has them, `listed` as the index has them, and
+        `content` is a .deb of any bytes.
         """
         architecture = fields.pop("architecture", "all")
         control = {
@@ -54,15 +68,15 @@ class Archive:
             **{key.replace("_", "-").title(): value for key, value in fields.items()},
             "Description": f"{name} of the tests",
         }
-        text = "".join(f"{key}: {value}\n" for key, value in control.items())
         path = f"pool/{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-        content = _deb(text.encode(), data, members or {})
+        content = content or _deb(_paragraph({**control, **(inside or {})}), data, members or {})
         file = self.path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
-        stanza = f"{text}Filename: {path}\nSize: {len(content)}\nSHA256: {sha256}\n"
-        self.stanzas.setdefault(suite, []).append(stanza)
+        file_fields = {"Filename": path, "Size": len(content), "SHA256": sha256}
+        stanza = _paragraph({**control, **file_fields, **(listed or {})})
+        self.stanzas.setdefault(suite, []).append(stanza.decode(errors="surrogateescape"))
         return path
 
     def drop(self, name, *, suite="bookworm") -> None:
@@ -82,7 +96,7 @@ class Archive:
         shutil.rmtree(top, ignore_errors=True)
         directory = top / "main" / "binary-amd64"
         directory.mkdir(parents=True)
-        packages = "\n".join(self.stanzas.get(suite, [])).encode()
+        packages = "\n".join(self.stanzas.get(suite, [])).encode(errors="surrogateescape")
         forms = {"": packages, ".xz": lzma.compress(packages), ".gz": gzip.compress(packages, mtime=0)}
         lines = []
         for ending, content in forms.items():
@@ -111,9 +125,13 @@ class Archive:
         self.add("gpgv", suite=suite)
 
 
+def _paragraph(fields) -> bytes:
+    return "".join(f"{key}: {value}\n" for key, value in fields.items()).encode(errors="surrogateescape")
+
+
 def _deb(control, data, members):
     """A .deb whose bytes are the same whatever compressor is here: nothing in it is compressed."""
-    encoded = {name: text.encode() for name, text in members.items()}
+    encoded = {name: text if isinstance(text, bytes) else text.encode() for name, text in members.items()}
     return debs.ar(
         ("debian-binary", b"2.0\n"),
         ("control.tar", debs.control_tar(control, mode="w", **encoded)),
