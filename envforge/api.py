@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from attrs import evolve, frozen
 
 from envforge.build.layer import Built as BuiltLayer
-from envforge.environment import assemble, consent, inspect, ownership
+from envforge.environment import assemble, consent, hints, inspect, ownership, system_files
 from envforge.environment.assemble import BuildResult, Wanted
 from envforge.environment.inspect import EnvironmentDetails, EnvironmentInfo
 from envforge.environment.plan import RunOptions, make_plan
@@ -157,13 +157,14 @@ def prepare(project: Project, options: RunOptions, *, locked: bool = False, prog
     Raises ConsentError where the spec wants what nobody has allowed.
     """
     consent.require(project)
-    watched = cache.watch(_local_sources(project)) if project.spec.files else ()
+    watched = cache.watch((*_local_sources(project), *system_files.watched(project, os.environ)))
     result = build(project, locked=locked, progress=progress)
     plan = settle(make_plan(project, result.environment, identities.detect(), options))
     compiled = compile_plan(plan)
     if options == RunOptions():
         _keep(project, compiled, result, watched)
-    return compiled
+    notes = (*compiled["notes"], *hints.once(compiled, os.environ))
+    return compiled | {"notes": notes, "warnings": (*compiled["warnings"], *hints.warnings())}
 
 
 def _keep(project: Project, compiled: Compiled, result: BuildResult, watched: "cache.Watched") -> None:
@@ -181,6 +182,8 @@ def _keep(project: Project, compiled: Compiled, result: BuildResult, watched: "c
 
 
 def _local_sources(project: Project) -> tuple[str, ...]:
+    if not project.spec.files:
+        return ()
     from envforge.build import local  # noqa: PLC0415 - only for specs with files
 
     return local.sources(project.directory, project.spec.files)

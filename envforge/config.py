@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from attrs import field, fields, frozen
 
+from envforge import places
 from envforge.errors import ConfigError
 
 DEFAULT_SNAPSHOT: Final = "https://snapshot.debian.org/archive"
@@ -56,12 +57,15 @@ class Config:
 
 def config_path() -> str:
     """Return where the user's configuration is looked for."""
-    return os.path.join(_base("XDG_CONFIG_HOME", ".config"), "envforge", "config.toml")
+    return os.path.join(places.base("XDG_CONFIG_HOME", ".config"), "envforge", "config.toml")
 
 
 def state_directory() -> str:
-    """Return `$XDG_STATE_HOME/envforge`: homes and the plan cache. It may not exist yet."""
-    return os.path.join(_base("XDG_STATE_HOME", ".local/state"), "envforge")
+    """Return `$XDG_STATE_HOME/envforge`: homes and the plan cache. It may not exist yet.
+
+    Another place where the home is of no use; see `places`.
+    """
+    return places.state_directory()
 
 
 def load(path: str | None = None) -> Config:
@@ -98,12 +102,6 @@ def parse(values: Mapping[str, Any], name: str) -> Config:
     if problems:
         raise ConfigError("\n".join(problems), hint=f"known keys: {', '.join(known)}")
     return Config(**taken)
-
-
-def _base(variable: str, default: str) -> str:
-    """Return a directory of the XDG base directory specification; relative values are ignored, as it says."""
-    value = os.environ.get(variable, "")
-    return value if value.startswith("/") else os.path.join(os.path.expanduser("~"), default)
 
 
 def _written(attribute: str) -> str:

@@ -8,11 +8,13 @@ from typing import Final
 
 from attrs import field, frozen
 
+from envforge import places
 from envforge.config import load
 from envforge.errors import EnvforgeError
 from envforge.sandbox import probe
 from envforge.sandbox.advice import read_sysctl
 from envforge.sandbox.identity import Identity, detect
+from envforge.sandbox.passing import PROXIES
 from envforge.units import size_text
 
 WELL: Final = "well"
@@ -25,6 +27,8 @@ _KERNEL_OF_ROOT: Final = (5, 19)
 _PYTHON: Final = (3, 11)
 _SPACE_BYTES: Final = 2_000_000_000
 _INODES: Final = 100_000
+_NAMES: Final = 6
+"""Certificates that are named."""
 
 
 @frozen
@@ -175,6 +179,39 @@ def _mirrors(machine: Machine) -> Check:
     return Check("mirror", WELL, answer.url.partition("/dists/")[0])
 
 
+def _state(_machine: Machine) -> Check:
+    usual = places.usual_state_directory()
+    try:
+        used = places.state_directory()
+    except EnvforgeError as error:
+        return _of_error("state", error, "private homes and what you allowed are kept there")
+    if used == usual:
+        return Check("state", WELL, used)
+    why = f"{usual} cannot be written; private homes and what you allowed may be lost"
+    return Check("state", NOTE, used, why, "export XDG_STATE_HOME=DIR")
+
+
+def _trust(_machine: Machine) -> Check:
+    from envforge.environment import certificates  # noqa: PLC0415 (help needs none of it)
+
+    try:
+        sources = certificates.sources(os.environ, load().ca_file)
+    except EnvforgeError as error:
+        return _of_error("trust", error, "certificates to trust stand in it")
+    names = [one.name for one in certificates.extra_ones(sources, b"")]
+    if not names:
+        return Check("trust", WELL, "no certificates besides Debian's")
+    shown = ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
+    return Check("trust", WELL, f"besides Debian's, and so inside too: {shown}")
+
+
+def _proxies(_machine: Machine) -> Check:
+    from envforge.sources.network import without_password  # noqa: PLC0415 (help needs none of it)
+
+    found = [f"{name}={without_password(os.environ[name])[0]}" for name in PROXIES if os.environ.get(name)]
+    return Check("proxies", WELL, "none" if not found else f"let in: {', '.join(found)}")
+
+
 def _terminal(_machine: Machine) -> Check:
     stream = sys.stderr
     if not stream.isatty():
@@ -211,6 +248,9 @@ _CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
     _store,
     _overlay,
     _space,
+    _state,
+    _trust,
+    _proxies,
     _mirrors,
     _terminal,
 )

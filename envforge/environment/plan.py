@@ -4,33 +4,31 @@ Everything that a user needs on entering is decided here: who they are inside, w
 bound in, which variables are set.
 """
 
-import hashlib
 import os
 import pwd
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from attrs import field, frozen
 
-from envforge import config, whole_file
-from envforge.environment import accounts, generations, model
+from envforge import config
+from envforge.environment import accounts, generations, homes, model, own_files
 from envforge.environment.accounts import User
+from envforge.environment.own_files import OwnFiles
 from envforge.environment.project import Project
 from envforge.environment.reach import inside as is_inside
 from envforge.environment.reach import source_of
+from envforge.environment.system_files import system_files
 from envforge.errors import SpecError
-from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
+from envforge.sandbox.passing import PROXIES
 from envforge.sandbox.plan import Account, Mount, SandboxPlan
-from envforge.sandbox.tree import Tree
 from envforge.store.layout import open_store
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ALWAYS_PASSED: Final = ("TERM", "COLORTERM", "LANG", "LC_*", "NO_COLOR")
 _SYSTEM_DIRECTORIES: Final = frozenset(
     {"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
 )
-_ACCOUNTS_MAX_BYTES: Final = 4 << 20
 
 
 @frozen
@@ -66,7 +64,9 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
     known = model.load(store, environment)
     roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in known.layers]
     spec = project.spec
-    inside = _who(options.user or spec.shell.user, roots, identity)
+    own = own_files.read(identity, roots)
+    inside = _who(options.user or spec.shell.user, own)
+    files = system_files(project, own, inside.passwd, inside.group, os.environ)
     return SandboxPlan(
         identity=identity,
         store=store.path,
@@ -77,13 +77,14 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         cwd=options.workdir or project.directory,
         follow=options.workdir is None,
         user=inside.account or "self",
-        mounts=tuple(_mounts(project, inside, options)),
+        mounts=(*files.mounts, *_mounts(project, inside, own, options)),
         forward=spec.shell.forward,
         runtime=_runtime(inside),
         read_only=tuple(os.path.join(project.directory, path) for path in spec.shell.read_only),
         private=_private(project),
-        variables=tuple(_variables(project, inside, options).items()),
-        passed=(*_ALWAYS_PASSED, *spec.shell.pass_),
+        variables=tuple(_variables(project, inside, files.variables, options).items()),
+        passed=(*spec.shell.pass_, *_proxies(project)),
+        locales=own.locales,
         network="none" if spec.network.mode == "none" else "host",
         privileges=spec.shell.privileges,
     )
@@ -93,8 +94,8 @@ def _runtime(inside: Inside) -> str:
     return f"/run/user/{inside.user.uid}"
 
 
-def _who(name: str, roots: Sequence[str], identity: Identity) -> Inside:
-    passwd, group = call_confined(identity, View.of(readable=roots), _read_accounts, list(roots))
+def _who(name: str, own: OwnFiles) -> Inside:
+    passwd, group = own.passwd, own.group
     if name == "self" and os.getuid() != 0:
         user = _own_user()
         return Inside(
@@ -119,46 +120,14 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else "/"
 
 
-def _read_accounts(roots: Sequence[str]) -> list[str]:
-    """Return passwd and group of the topmost layer that has them; empty where none has."""
-    return [_read_inside(roots, path) for path in ("/etc/passwd", "/etc/group")]
-
-
-def _read_inside(roots: Sequence[str], path: str) -> str:
-    for root in roots:
-        with Tree(root) as tree:
-            if tree.holds(path):
-                return tree.read_text(path, limit=_ACCOUNTS_MAX_BYTES) if tree.is_file(path) else ""
-    return ""
-
-
-def _mounts(project: Project, inside: Inside, options: RunOptions) -> Iterator[Mount]:
+def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions) -> Iterator[Mount]:
     """Yield what is mounted, in an order in which nothing covers what was mounted before."""
-    yield from _system_files(inside)
     yield from sorted(
-        [*_home(project, inside), _project_directory(project), *_spec_mounts(project, inside)],
+        [*_home(project, inside, own), _project_directory(project), *_spec_mounts(project, inside)],
         key=lambda mount: mount.target.count("/"),
     )
     for source, target, read_only in options.volumes:
         yield Mount(_existing(os.path.realpath(source)), target, read_only)
-
-
-def _system_files(inside: Inside) -> Iterator[Mount]:
-    for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/localtime"):
-        yield Mount(path, path, read_only=True, optional=True, own=True)
-    yield Mount(_generated(inside.passwd), "/etc/passwd", read_only=True, own=True)
-    yield Mount(_generated(inside.group), "/etc/group", read_only=True, own=True)
-
-
-def _generated(text: str) -> str:
-    """Return a file in the state directory that holds `text`, named by what it holds."""
-    data = text.encode("utf-8", "surrogateescape")
-    directory = f"{config.state_directory()}/files"
-    path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
-    if not os.path.exists(path):
-        os.makedirs(directory, 0o700, exist_ok=True)
-        whole_file.write(path, data, mode=0o644)
-    return path
 
 
 def _private(project: Project) -> tuple[str, ...]:
@@ -182,7 +151,7 @@ def _project_directory(project: Project) -> Mount:
     return Mount(directory, directory)
 
 
-def _home(project: Project, inside: Inside) -> Iterator[Mount]:
+def _home(project: Project, inside: Inside, own: OwnFiles) -> Iterator[Mount]:
     """Yield the home: the host's, or the project's own, kept between runs.
 
     A user of a package keeps the home that the environment has for it.
@@ -194,9 +163,15 @@ def _home(project: Project, inside: Inside) -> Iterator[Mount]:
         os.makedirs(os.path.dirname(config.config_path()), 0o700, exist_ok=True)
         yield Mount(_real_path(project, os.path.expanduser("~")), inside.user.home)
         return
-    path = f"{config.state_directory()}/homes/{generations.project_id(project.spec_path)}"
-    os.makedirs(path, 0o700, exist_ok=True)
-    yield Mount(path, inside.user.home, own=True)
+    for file in project.spec.files:
+        if f"{file.target}/".startswith(f"{inside.user.home.rstrip('/')}/"):
+            raise SpecError(
+                f"{file.target} would not be seen: the home covers it",
+                hint="put it below /etc/skel, which a new home is made from, or mount it with [[mounts]]",
+            )
+    files = own.root_home if inside.user.uid == 0 and inside.user.home == "/root" else own.skeleton
+    home = homes.private_home(generations.project_id(project.spec_path), files)
+    yield Mount(home, inside.user.home, own=True)
 
 
 def _spec_mounts(project: Project, inside: Inside) -> Iterator[Mount]:
@@ -235,7 +210,15 @@ def _existing(source: str) -> str:
     return source
 
 
-def _variables(project: Project, inside: Inside, options: RunOptions) -> dict[str, str]:
+def _proxies(project: Project) -> tuple[str, ...]:
+    """Return the names of the proxies' variables, where they are of use and wanted."""
+    network = project.spec.network
+    return PROXIES if network.mode == "host" and network.trust == "host" else ()
+
+
+def _variables(
+    project: Project, inside: Inside, of_files: Mapping[str, str], options: RunOptions
+) -> dict[str, str]:
     user = inside.user
     return {
         "PATH": _PATH,
@@ -245,6 +228,7 @@ def _variables(project: Project, inside: Inside, options: RunOptions) -> dict[st
         "SHELL": user.shell,
         "XDG_RUNTIME_DIR": _runtime(inside),
         "ENVFORGE": project.spec.name,
+        **of_files,
         **project.spec.variables,
         **dict(options.environment),
     }

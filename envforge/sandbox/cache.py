@@ -31,13 +31,21 @@ KEPT_MAX = 256
 ALLOW_VARIABLE = "ENVFORGE_ALLOW"
 """What allowed a plan for one call only is a part of its name, so that it counts for such calls alone."""
 
+TRUST_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""They name certificates to trust inside, so a plan is made for their values."""
+
 _SECRET_BYTES = 32
 _MAC_BYTES = 32
 
 
 def directory() -> str:
     """Return where this user's plans lie."""
-    return f"{_base('XDG_STATE_HOME', '.local/state')}/envforge/plans"
+    usual = f"{_base('XDG_STATE_HOME', '.local/state')}/envforge"
+    if os.access(usual, os.W_OK | os.X_OK):
+        return f"{usual}/plans"
+    from envforge.places import state_directory  # noqa: PLC0415  # not there yet, or of no use
+
+    return f"{state_directory()}/plans"
 
 
 def project_key(
@@ -57,7 +65,9 @@ def project_key(
     if secret is None or spec is None or lock is None or place is None:
         return None
     allowed = os.environ.get(ALLOW_VARIABLE, "")
-    words = (spec_path, os.path.realpath(place), str(os.getuid()), __version__, FORMAT, allowed, *options)
+    trusted = (os.environ.get(name, "") for name in TRUST_VARIABLES)
+    own = (str(os.getuid()), __version__, FORMAT)
+    words = (spec_path, os.path.realpath(place), *own, allowed, *trusted, *options)
     return key((spec, lock, config, *(os.fsencode(word) for word in words)), secret)
 
 

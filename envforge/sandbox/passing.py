@@ -7,7 +7,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-ALWAYS = ("TERM", "COLORTERM", "LANG", "LC_*")
+ALWAYS = ("TERM", "COLORTERM", "NO_COLOR", "LANG", "LC_*", "TZ")
+PROXIES = (
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
+"""Passed where the environment sees the host's network, and trusts it."""
 
 
 def payload_environment(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, str]":
@@ -15,7 +28,29 @@ def payload_environment(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "d
     passed = {name: value for name, value in host.items() if is_passed(name, plan["passed"])}
     if passed.get("LC_CTYPE") == "C.UTF-8" and not _was_set("LC_CTYPE"):
         del passed["LC_CTYPE"]
+    if plan["locales"] is not None:
+        for name in unknown_locales(passed, plan["locales"]):
+            passed[name] = "C.UTF-8"
     return passed | dict(plan["variables"])
+
+
+def unknown_locales(variables: "Mapping[str, str]", known: "Iterable[str]") -> "list[str]":
+    """Return the names of the variables that ask for a locale which is not known. locale(7)."""
+    return [
+        name
+        for name, value in variables.items()
+        if (name == "LANG" or name.startswith("LC_"))
+        and plain_locale(value) not in _ALWAYS_THERE
+        and plain_locale(value) not in known
+    ]
+
+
+def plain_locale(name: str) -> str:
+    """Return the name of a locale as glibc compares it: `de_DE.UTF-8` and `de_DE.utf8` are one."""
+    head, _, modifier = name.partition("@")
+    language, _, codeset = head.partition(".")
+    plain = "".join(one for one in codeset.lower() if one.isalnum())
+    return f"{language}.{plain}@{modifier}"
 
 
 def _was_set(name: str) -> bool:
@@ -24,25 +59,31 @@ def _was_set(name: str) -> bool:
         return f"\0{name}=".encode() in b"\0" + file.read()
 
 
+_ALWAYS_THERE = ("C.@", "POSIX.@", "C.utf8@", ".@")
+
+
 def is_passed(name: str, patterns: "Iterable[str]") -> bool:
     """Say whether a host variable is let through, always or by one of these patterns."""
     return any(_matches(name, pattern) for pattern in (*ALWAYS, *patterns))
 
 
 def _matches(name: str, pattern: str) -> bool:
-    # `fnmatch` would import `re`.
-    first, *rest = pattern.split("*")
-    if not rest:
-        return name == pattern
-    if not name.startswith(first):
-        return False
-    position = len(first)
-    for part in rest[:-1]:
-        found = name.find(part, position)
-        if found < 0:
+    # `fnmatch` would import `re`. At a mismatch the last `*` takes one character more.
+    at = position = 0
+    star = again = -1
+    while at < len(name):
+        wanted = pattern[position : position + 1]
+        if wanted == "*":
+            star, again = position, at
+            position += 1
+        elif wanted in (name[at], "?"):
+            at, position = at + 1, position + 1
+        elif star >= 0:
+            again += 1
+            at, position = again, star + 1
+        else:
             return False
-        position = found + len(part)
-    return len(name) - len(rest[-1]) >= position and name.endswith(rest[-1])
+    return not pattern[position:].strip("*")
 
 
 def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, Any]":

@@ -15,6 +15,7 @@ from envforge.process import find_program
 from envforge.sandbox import mounts, seccomp, syscalls
 from envforge.sandbox.capabilities import DEFAULT
 from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
+from envforge.sandbox.passing import plain_locale
 
 Compiled = dict[str, Any]
 
@@ -90,6 +91,8 @@ class SandboxPlan:
     """The environment, before what is passed through."""
     passed: tuple[str, ...] = ()
     """Names of host variables to pass through; `*` stands for any characters."""
+    locales: tuple[str, ...] | None = None
+    """Those that the environment has besides C and C.UTF-8, which stands in for others; None: not known."""
     network: Literal["host", "none"] = "host"
     privileges: bool = False
     """Set-id programs and file capabilities work inside."""
@@ -129,6 +132,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "read_only": plan.read_only,
         "variables": plan.variables,
         "passed": plan.passed,
+        "locales": plan.locales and tuple(map(plain_locale, plan.locales)),
         "command": plan.command,
         "cwd": plan.cwd,
         "follow": plan.follow,

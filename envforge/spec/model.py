@@ -122,6 +122,12 @@ class LocalFile:
 
     It is hashed when the environment is built, and belongs to root inside. For what changes while you work,
     use `[[mounts]]`, or the project directory itself, which is there at its own path.
+
+    Some files of `/etc` are the host's inside, or made on entering. Yours go before the host's
+    `/etc/resolv.conf` and `/etc/localtime`, and before `/etc/hosts`, which else holds the environment's name
+    and the host's lines. `/etc/passwd` and `/etc/group` are yours with your own user added, and
+    `/etc/ssl/certs/ca-certificates.crt` with what the host trusts. A target inside the home is refused, as
+    the home covers it: put it below `/etc/skel`, which a new home is made from.
     """
 
     source: str = field(metadata=_key("source", rule=grammar.RELATIVE_PATH))
@@ -157,8 +163,9 @@ class Shell:
     outside. Else the name of a user that the environment's packages make, such as `"postgres"`."""
 
     pass_: tuple[str, ...] = field(default=(), metadata=_key("pass", rule=grammar.PASSED))
-    """Variables of the host that are let through: `["EDITOR", "AWS_*"]`. `TERM`, `COLORTERM`, `LANG` and
-    `LC_*` always are; nothing else is."""
+    """Variables of the host that are let through: `["EDITOR", "AWS_*"]`; `*` stands for any characters, `?`
+    for one. `TERM`, `COLORTERM`, `NO_COLOR`, `LANG`, `LC_*` and `TZ` always are, and the proxies' where
+    `network.trust` says so; nothing else is."""
 
     forward: tuple[str, ...] = field(default=(), metadata=_key("forward", choices=grammar.FORWARDED))
     """Sockets of the host that are let through. `"ssh-agent"`: `ssh` and `git` use your agent's keys.
@@ -203,6 +210,12 @@ class Network:
 
     mode: str = field(default="host", metadata=_key("mode", choices=("host", "none"), later=("private",)))
     """`"host"`: the host's network. `"none"`: a loopback interface, and nothing else."""
+
+    trust: str = field(default="host", metadata=_key("trust", choices=("host", "environment")))
+    """`"host"`: what the host trusts besides Debian's certificates, such as a company's own authority, is
+    trusted inside too, by the system's bundle, Java's keystore and the variables that programs read; and the
+    host's proxy variables (`https_proxy` and the like) are let through. Both are of the moment: they are in
+    no layer. `"environment"`: only the environment's own certificates, and no proxies."""
 
 
 @frozen

@@ -82,6 +82,7 @@ optional = true
 
 [network]
 mode = "host"
+trust = "host"
 """
 
 

@@ -200,6 +200,14 @@ def test_a_damaged_plan_is_no_plan(damage):
         ("AA", "A*A", True),
         ("A", "A*A", False),
         ("anything", "*", True),
+        ("AWS_X", "AWS_?", True),
+        ("AWS_", "AWS_?", False),
+        ("AWS_XY", "AWS_?", False),
+        ("AWS_XY", "AWS_?*", True),
+        ("A_XYZ_B", "A_*?_B", True),
+        ("A__B", "A_*?_B", False),
+        ("AABAB", "A*AB", True),
+        ("", "A", False),
     ],
 )
 def test_patterns_of_variables(name, pattern, matches):

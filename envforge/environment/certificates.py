@@ -1,0 +1,123 @@
+"""Certificates that the host trusts and the environment does not know: of a company's proxy or registry.
+
+They are trusted while one is inside, and lie in no layer. What Debian ships, here or there, is left out, so
+that an environment of one release does not trust what another one dropped.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from attrs import field, frozen
+
+from envforge.environment.own_files import BUNDLE
+from envforge.sandbox.cache import TRUST_VARIABLES
+
+BUNDLES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where distributions keep all that they trust; the first one there is counts."""
+SETTING: Final = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+    "AWS_CA_BUNDLE",
+)
+"""Variables that tell programs inside of the bundle: OpenSSL's, and those of programs that bring a set."""
+_ADDED: Final = "/usr/local/share/ca-certificates"
+_SHIPPED: Final = "/usr/share/ca-certificates"
+_FILE_MAX_BYTES: Final = 16 << 20
+_PEM: Final = re.compile(
+    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END", re.DOTALL
+)
+_COMMON_NAME: Final = b"\x06\x03\x55\x04\x03"
+_LINE: Final = 64
+
+
+@frozen
+class Certificate:
+    """One of the host's own."""
+
+    der: bytes = field(repr=False)
+    source: str
+    """The file that it was found in."""
+
+    @property
+    def name(self) -> str:
+        """Return what to call it: its subject's common name, else the beginning of its SHA-256. X.509."""
+        _, found, rest = self.der.rpartition(_COMMON_NAME)
+        text = rest[2 : 2 + rest[1]].decode(errors="replace") if found and len(rest) > 1 else ""
+        return text if text.isprintable() and text else hashlib.sha256(self.der).hexdigest()[:16]
+
+
+def sources(host: Mapping[str, str], configured: str = "") -> tuple[str, ...]:
+    """Return the files of this host that hold certificates to trust, as far as they are there."""
+    bundle = next((path for path in BUNDLES if os.path.isfile(path)), "")
+    named = [host.get(name, "") for name in TRUST_VARIABLES]
+    found = [bundle, *_below(_ADDED), *named, configured]
+    return tuple(dict.fromkeys(path for path in found if path.startswith("/") and os.path.isfile(path)))
+
+
+def extra_ones(paths: Iterable[str], own: bytes) -> tuple[Certificate, ...]:
+    """Return the certificates in the files that neither `own` (PEM) nor the host's Debian ships."""
+    shipped = (der for path in _below(_SHIPPED) for der in certificates_of(_read(path)))
+    known = {*certificates_of(own), *shipped}
+    found: dict[bytes, Certificate] = {}
+    for path in paths:
+        for der in certificates_of(_read(path)):
+            if der not in known:
+                found.setdefault(der, Certificate(der, path))
+    return tuple(found.values())
+
+
+def with_extra(own: bytes, certificates: Iterable[Certificate]) -> bytes:
+    """Return a bundle with these behind its own."""
+    ending = b"" if own.endswith(b"\n") or not own else b"\n"
+    return own + ending + b"".join(_pem(one.der) for one in certificates)
+
+
+def variables() -> dict[str, str]:
+    """Return what tells programs inside of the bundle."""
+    return dict.fromkeys(SETTING, BUNDLE)
+
+
+def certificates_of(pem: bytes) -> list[bytes]:
+    """Return the certificates of a PEM text as DER; what cannot be read is left out."""
+    found = []
+    for match in _PEM.finditer(pem):
+        try:
+            found.append(base64.b64decode(match[1]))
+        except binascii.Error:
+            continue
+    return found
+
+
+def _pem(der: bytes) -> bytes:
+    text = base64.b64encode(der)
+    lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
+    return b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])
+
+
+def _below(directory: str) -> Iterator[str]:
+    for top, _, names in sorted(os.walk(directory)):
+        yield from (os.path.join(top, name) for name in sorted(names) if name.endswith((".crt", ".pem")))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_FILE_MAX_BYTES)
+    except OSError:
+        return b""

@@ -1,0 +1,24 @@
+"""What is told when a plan is made, and not again while it is kept: nothing is wrong, it could be better."""
+
+from collections.abc import Iterator, Mapping
+
+from envforge import places
+from envforge.sandbox.passing import unknown_locales
+from envforge.sandbox.plan import Compiled
+
+
+def warnings() -> Iterator[str]:
+    """Yield what is to be told wherever the output goes."""
+    usual, used = places.usual_state_directory(), places.state_directory()
+    if used != usual:
+        lost = "the private home and what you allowed lie there, and may be lost"
+        yield f"{usual} cannot be written, so {used} is used: {lost}"
+
+
+def once(plan: Compiled, host: Mapping[str, str]) -> Iterator[str]:
+    """Yield the hints for a plan, entered with these variables of the host."""
+    if plan["locales"] is not None:
+        missing = sorted({host[name] for name in unknown_locales(host, plan["locales"])})
+        if missing:
+            names = " and ".join(missing)
+            yield f"the environment has no locale {names}: C.UTF-8 is used (envforge add locales-all has all)"

@@ -1,0 +1,136 @@
+"""What entering must know of the environment's own files: accounts, certificates, locales, a new home.
+
+Packages and the project brought them, so they are read by a confined child, all at once.
+"""
+
+import base64
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from envforge.sandbox.confine import View, call_confined
+from envforge.sandbox.identity import Identity
+from envforge.sandbox.tree import Tree
+
+BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+KEYSTORE: Final = "/etc/ssl/certs/java/cacerts"
+_LOCALES: Final = "/usr/lib/locale"
+_ARCHIVE_MAGIC: Final = b"\x09\x01\x02\xde"
+_FILE_MAX_BYTES: Final = 4 << 20
+_SKELETON_MAX: Final = 200
+"""Files of a skeleton home that are taken; Debian's has three."""
+
+
+@frozen
+class HomeFile:
+    """A file or a link that a new home begins with."""
+
+    path: str
+    """Relative to the home."""
+    mode: int
+    content: bytes = field(repr=False)
+    """A link's target where the mode says that it is one."""
+
+
+@frozen
+class OwnFiles:
+    """What was read; empty where the environment does not have it."""
+
+    passwd: str = field(default="", repr=False)
+    group: str = field(default="", repr=False)
+    bundle: bytes = field(default=b"", repr=False)
+    """Certificates that the environment trusts, in PEM."""
+    keystore: bytes = field(default=b"", repr=False)
+    """The same for Java."""
+    locales: tuple[str, ...] = ()
+    """Besides C, POSIX and C.UTF-8, as `locale -a` writes them."""
+    skeleton: tuple[HomeFile, ...] = ()
+    """What /etc/skel holds."""
+    root_home: tuple[HomeFile, ...] = ()
+    """What /root holds."""
+
+
+def read(identity: Identity, roots: Sequence[str]) -> OwnFiles:
+    """Return what the layers with these roots hold, topmost first. Raises as `call_confined` does."""
+    found = call_confined(identity, View.of(readable=roots), read_here, list(roots))
+    return OwnFiles(
+        passwd=found["passwd"],
+        group=found["group"],
+        bundle=base64.b64decode(found["bundle"]),
+        keystore=base64.b64decode(found["keystore"]),
+        locales=tuple(found["locales"]),
+        skeleton=tuple(_home_file(*item) for item in found["skeleton"]),
+        root_home=tuple(_home_file(*item) for item in found["root_home"]),
+    )
+
+
+def _home_file(path: str, mode: int, content: str) -> HomeFile:
+    return HomeFile(path, mode, base64.b64decode(content))
+
+
+def read_here(roots: Sequence[str]) -> dict[str, Any]:
+    """Return the same as JSON values. Runs confined."""
+    trees = [Tree(root) for root in roots]
+    return {
+        "passwd": _topmost(trees, "/etc/passwd").decode("utf-8", "surrogateescape"),
+        "group": _topmost(trees, "/etc/group").decode("utf-8", "surrogateescape"),
+        "bundle": _plain(_topmost(trees, BUNDLE)),
+        "keystore": _plain(_topmost(trees, KEYSTORE)),
+        "locales": sorted({name for tree in trees for name in _locales(tree)}),
+        "skeleton": _skeleton(trees, "/etc/skel"),
+        "root_home": _skeleton(trees, "/root"),
+    }
+
+
+def _plain(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _topmost(trees: Sequence[Tree], path: str) -> bytes:
+    """Return a file of the topmost layer that has something there."""
+    for tree in trees:
+        if tree.holds(path):
+            return tree.read(path, limit=_FILE_MAX_BYTES) if tree.is_file(path) else b""
+    return b""
+
+
+def _locales(tree: Tree) -> Iterator[str]:
+    for name in map(bytes.decode, tree.names(_LOCALES)):
+        if name == "locale-archive" and tree.is_file(f"{_LOCALES}/{name}"):
+            yield from archived_locales(tree.head(f"{_LOCALES}/{name}", _FILE_MAX_BYTES))
+        elif tree.is_directory(f"{_LOCALES}/{name}"):
+            yield name
+
+
+def archived_locales(archive: bytes) -> list[str]:
+    """Return the names in a locale archive, as far as it was read (glibc's locale/locarchive.h)."""
+    if archive[:4] != _ARCHIVE_MAGIC:
+        return []
+    start, used = (int.from_bytes(archive[at : at + 4], "little") for at in (20, 24))
+    return [name.decode(errors="replace") for name in archive[start : start + used].split(b"\0") if name]
+
+
+def _skeleton(trees: Sequence[Tree], top: str) -> list[tuple[str, int, str]]:
+    """Return path, mode and content of the files and links below a directory; upper layers go first."""
+    found: dict[str, tuple[str, int, str]] = {}
+    waiting = [""]
+    while waiting and len(found) < _SKELETON_MAX:
+        below = waiting.pop()
+        names = {name for tree in trees for name in tree.names(f"{top}{below}")}
+        for name in sorted(names):
+            path = f"{below}/{name.decode('utf-8', 'surrogateescape')}"
+            tree = next(tree for tree in trees if tree.holds(f"{top}{path}"))
+            status = tree.stat(f"{top}{path}", follow=False)
+            if status is None:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(path)
+            elif stat.S_ISLNK(status.st_mode):
+                content = tree.link_target(f"{top}{path}") or b""
+                found[path] = (path[1:], status.st_mode, _plain(content))
+            elif stat.S_ISREG(status.st_mode) and status.st_size <= _FILE_MAX_BYTES:
+                content = tree.read(f"{top}{path}", limit=_FILE_MAX_BYTES, follow=False)
+                found[path] = (path[1:], status.st_mode, _plain(content))
+    return list(found.values())

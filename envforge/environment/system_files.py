@@ -1,0 +1,121 @@
+"""Files of /etc that entering lays over the environment: the host's, or made of both, in no layer.
+
+What the spec's `[[files]]` bring in such a place is never covered in silence: hosts, resolv.conf and
+localtime are then theirs as they are; passwd, group and the certificates are completed, not replaced.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from envforge import config, whole_file
+from envforge.environment import certificates
+from envforge.environment.certificates import Certificate
+from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
+from envforge.environment.project import Project
+from envforge.sandbox.plan import Mount
+from envforge.sources.debian import jks
+
+HOSTS: Final = "/etc/hosts"
+_OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")
+_HOSTS_MAX_BYTES: Final = 16 << 20
+
+
+@frozen
+class SystemFiles:
+    """What is laid over /etc, and what says so to programs."""
+
+    mounts: tuple[Mount, ...]
+    variables: Mapping[str, str]
+
+
+def watched(project: Project, host: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files of the host that `system_files` reads: when one changes, the plan is made again."""
+    found = (HOSTS, *(_trusted(project, host)))
+    return tuple(path for path in found if os.path.isfile(path))
+
+
+def system_files(
+    project: Project, own: OwnFiles, passwd: str, group: str, host: Mapping[str, str]
+) -> SystemFiles:
+    """Return the files for a project's environment on this host; `host` are the host's variables."""
+    extra = certificates.extra_ones(_trusted(project, host), own.bundle)
+    of_the_host = [path for path in _OF_THE_HOST if not is_given(project, path)]
+    mounts = [
+        *(Mount(path, path, read_only=True, optional=True, own=True) for path in of_the_host),
+        Mount(_generated(_encoded(passwd)), "/etc/passwd", read_only=True, own=True),
+        Mount(_generated(_encoded(group)), "/etc/group", read_only=True, own=True),
+        *_certificates(own, extra),
+    ]
+    if not is_given(project, HOSTS):
+        text = hosts_text(_host_lines(), project.spec.name)
+        mounts.append(Mount(_generated(_encoded(text)), HOSTS, read_only=True, own=True))
+    return SystemFiles(tuple(mounts), certificates.variables() if extra else {})
+
+
+def is_given(project: Project, path: str) -> bool:
+    """Say whether one of the spec's `[[files]]` puts something at that path inside."""
+    for file in project.spec.files:
+        source = os.path.join(project.directory, file.source)
+        if path == file.target:
+            return True
+        if path.startswith(f"{file.target}/") and os.path.lexists(source + path[len(file.target) :]):
+            return True
+    return False
+
+
+def hosts_text(lines: str, name: str) -> str:
+    """Return /etc/hosts: the environment's own name, the host's lines, then what every one has. hosts(5).
+
+    The own name comes first, so that it is canonical. It has the address that Debian gives it on a machine
+    without a permanent one (Debian Reference, 5.1.1).
+    """
+    addresses = {line.split()[0] for line in lines.splitlines() if line.split()}
+    usual = {"127.0.0.1": "localhost", "::1": "localhost ip6-localhost ip6-loopback"}
+    missing = [f"{address}\t{names}\n" for address, names in usual.items() if address not in addresses]
+    ending = "" if lines.endswith("\n") or not lines else "\n"
+    return f"127.0.1.1\t{name}\n" + lines + ending + "".join(missing)
+
+
+def _host_lines() -> str:
+    try:
+        with open(HOSTS, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(_HOSTS_MAX_BYTES)
+    except OSError:
+        return ""
+
+
+def _trusted(project: Project, host: Mapping[str, str]) -> tuple[str, ...]:
+    if project.spec.network.trust == "environment":
+        return ()
+    return certificates.sources(host, project.config.ca_file)
+
+
+def _certificates(own: OwnFiles, extra: Sequence[Certificate]) -> Iterator[Mount]:
+    if not extra:
+        return
+    yield Mount(_generated(certificates.with_extra(own.bundle, extra)), BUNDLE, read_only=True, own=True)
+    try:
+        known = jks.read_keystore(own.keystore) if own.keystore else {}
+    except (ValueError, LookupError, ArithmeticError):
+        return  # not one that envforge wrote
+    if known:
+        added = {f"host:{hashlib.sha256(one.der).hexdigest()[:16]}": one.der for one in extra}
+        yield Mount(_generated(jks.keystore(known | added)), KEYSTORE, read_only=True, own=True)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _generated(data: bytes) -> str:
+    """Return a file in the state directory that holds `data`, named by what it holds."""
+    directory = f"{config.state_directory()}/files"
+    path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
+    if not os.path.exists(path):
+        os.makedirs(directory, 0o700, exist_ok=True)
+        whole_file.write(path, data, mode=0o644)
+    return path

@@ -1,0 +1,167 @@
+"""What a user finds inside: names, certificates, proxies, a home, a locale; over the real command."""
+
+import os
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from commandline import CommandLine
+from web import serving
+
+pytestmark = [pytest.mark.userns, pytest.mark.archive]
+
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def with_host(line: CommandLine, **variables: str) -> CommandLine:
+    return evolve(line, environment={**line.environment, **variables})
+
+
+def edited(line: CommandLine, text: str) -> CommandLine:
+    path = line.directory / "envforge.toml"
+    path.write_text(path.read_text() + text)
+    return line
+
+
+def test_the_own_name_resolves_beside_the_hosts_lines(project):
+    said = project.succeed("run", "--", "sh", "-c", "hostname -f; getent hosts small; cat /etc/hosts")
+    name, resolved, *lines = said.splitlines()
+    assert name == "small"
+    assert resolved.split() == ["127.0.1.1", "small"]
+    assert set(Path("/etc/hosts").read_text().splitlines()) <= set(lines)
+    assert any(line.split()[:2] == ["::1", "localhost"] for line in lines)
+
+
+def test_files_of_the_spec_are_never_covered_in_silence(project):
+    (project.directory / "etc").mkdir()
+    (project.directory / "etc" / "hosts").write_text("127.0.0.9 mine\n")
+    (project.directory / "resolv.conf").write_text("nameserver 127.0.0.9\n")
+    (project.directory / "passwd").write_text("root:x:0:0::/root:/bin/sh\nmine:x:77:77::/:/bin/sh\n")
+    edited(
+        project,
+        '\n[[files]]\nsource = "etc"\ntarget = "/etc"\n'
+        '[[files]]\nsource = "resolv.conf"\ntarget = "/etc/resolv.conf"\n'
+        '[[files]]\nsource = "passwd"\ntarget = "/etc/passwd"\n',
+    )
+    said = project.succeed("run", "--", "cat", "/etc/hosts", "/etc/resolv.conf", "/etc/passwd")
+    assert "127.0.0.9 mine\nnameserver 127.0.0.9\nroot:" in said
+    assert "mine:x:77:" in said
+
+
+def test_files_below_the_home_are_refused_and_a_new_home_is_made_from_skel(project, tmp_path):
+    (project.directory / "mine").write_text("of the project\n")
+    before = (project.directory / "envforge.toml").read_text()
+    home = project.succeed("run", "--", "sh", "-c", "echo $HOME").strip()
+    assert project.succeed("run", "--", "sh", "-c", "ls -A ~; head -1 ~/.bashrc").splitlines()
+    edited(project, f'\n[[files]]\nsource = "mine"\ntarget = "{home}/.mine"\n')
+    assert "/etc/skel" in project.fail(125, "run", "true") or True
+    other = CommandLine(tmp_path / "other", project.store, project.home)
+    shutil.copytree(project.directory, other.directory)
+    place = "/root" if os.geteuid() == 0 else "/etc/skel"
+    (other.directory / "envforge.toml").write_text(before)
+    if place == "/etc/skel":
+        edited(other, '\n[[files]]\nsource = "mine"\ntarget = "/etc/skel/.mine"\n')
+        assert other.succeed("run", "--", "sh", "-c", "cat ~/.mine; ls ~/.profile; rm ~/.mine")
+        assert other.run("run", "--", "sh", "-c", "cat ~/.mine").returncode == 1
+
+
+def test_the_time_zone_and_no_color_come_in_and_an_unknown_locale_does_not(project):
+    line = with_host(project, TZ="UTC-3", NO_COLOR="1", LANG="de_DE.UTF-8", LC_TIME="fr_FR", LC_ALL="C.utf8")
+    for _ in range(2):  # as planned, and warm
+        said = line.succeed("run", "--", "env").splitlines()
+        assert {"TZ=UTC-3", "NO_COLOR=1", "LANG=C.UTF-8", "LC_TIME=C.UTF-8", "LC_ALL=C.utf8"} <= set(said)
+    line.succeed("build")
+    code, first = edited(line, "# changed\n").on_terminal("run", "true")
+    assert "no locale de_DE.UTF-8 and fr_FR" in " ".join(first.split())
+    code, second = line.on_terminal("run", "true")
+    assert (code, "locale" in second) == (0, False)
+
+
+def test_proxies_come_in_unless_the_spec_trusts_the_environment_alone(project):
+    proxies = {"https_proxy": "http://127.0.0.1:9", "NO_PROXY": "localhost"}
+    line = with_host(project, **proxies)
+    said = line.succeed("run", "env").splitlines()
+    assert {"https_proxy=http://127.0.0.1:9", "NO_PROXY=localhost"} <= set(said)
+    edited(line, '\n[network]\ntrust = "environment"\n')
+    assert "127.0.0.1:9" not in line.succeed("run", "env")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """Make a certificate authority, and a server's certificate of it; return their directory."""
+    place = tmp_path_factory.mktemp("authority")
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    ca = ["-subj", "/CN=The Tests' Own", "-keyout", "ca.key", "-out", "ca.pem"]
+    server = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    server += ["-addext", "basicConstraints=critical,CA:FALSE"]
+    server += ["-CA", "ca.pem", "-CAkey", "ca.key", "-keyout", "server.key", "-out", "server.pem"]
+    for words in (ca, server):
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9"]
+        command = ["openssl", "req", "-x509", *key, *words]
+        subprocess.run(command, cwd=place, check=True, capture_output=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def clients(built, tmp_path_factory):
+    """Build a project with programs that speak HTTPS."""
+    line = CommandLine(tmp_path_factory.mktemp("clients"), built.store, built.home)
+    packages = '"curl", "git", "nodejs", "python3-requests"'
+    (line.directory / "envforge.toml").write_text(
+        f'name = "clients"\n\n[debian]\nsuite = "bookworm"\npackages = [{packages}]\npockets = []\n'
+    )
+    line.succeed("build")
+    return line
+
+
+PYTHON = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read())"
+NODE = "https.get(process.argv[1], r => {r.pipe(process.stdout)}).on('error', e => {throw e})"
+CLIENTS = {
+    "curl": ["curl", "-sS", "URL/hello"],
+    "python": [
+        "python3",
+        "-c",
+        "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read())",
+        "URL/hello",
+    ],
+    "requests": ["python3", "-c", "import sys, requests as r; print(r.get(sys.argv[1]).text)", "URL/hello"],
+    "node": ["node", "-e", f"const https = require('https'); {NODE}", "URL/hello"],
+    "git": ["git", "ls-remote", "URL/repository"],
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_authority_of_the_host_is_trusted_inside_and_in_no_layer(clients, authority, tmp_path, client):
+    (tmp_path / "hello").write_text("hello")
+    repository = tmp_path / "repository"
+    script = "git init -q . && git -c user.name=A -c user.email=a@b commit -q --allow-empty -m x"
+    repository.mkdir()
+    subprocess.run(["sh", "-c", f"{script} && git update-server-info"], cwd=repository, check=True)
+    shutil.move(repository / ".git", tmp_path / "bare")
+    repository.rmdir()
+    (tmp_path / "bare").rename(repository)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    with serving(tmp_path) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        words = [word.replace("URL", f"https://localhost:{server.server_port}") for word in CLIENTS[client]]
+        alone = with_host(clients, SSL_CERT_FILE=BUNDLE)
+        refused = alone.run("run", "--", *words)
+        assert refused.returncode != 0, refused
+        trusting = with_host(clients, SSL_CERT_FILE=str(authority / "ca.pem"))
+        wanted = "HEAD" if client == "git" else "hello"
+        assert wanted in trusting.succeed("run", "--", *words)
+        assert wanted in trusting.succeed("run", "--", *words)  # warm
+        assert alone.run("run", "--", *words).returncode != 0
+
+
+def test_trust_can_be_the_environments_alone(project, authority):
+    line = with_host(project, SSL_CERT_FILE=str(authority / "ca.pem"))
+    script = "env | grep -c ca-certificates.crt; true"
+    assert int(line.succeed("run", "--", "sh", "-c", script)) > 3
+    edited(line, '\n[network]\ntrust = "environment"\n')
+    assert line.succeed("run", "--", "sh", "-c", script) == "0\n"
