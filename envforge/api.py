@@ -163,7 +163,7 @@ def prepare(project: Project, options: RunOptions, *, locked: bool = False, prog
     compiled = compile_plan(plan)
     if options == RunOptions():
         _keep(project, compiled, result, watched)
-    notes = (*compiled["notes"], *hints.once(compiled, os.environ))
+    notes = (*compiled["notes"], *hints.once(compiled, project.directory, os.environ))
     return compiled | {"notes": notes, "warnings": (*compiled["warnings"], *hints.warnings())}
 
 

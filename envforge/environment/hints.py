@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from envforge import places
+from envforge.environment import git
 from envforge.sandbox.passing import unknown_locales
 from envforge.sandbox.plan import Compiled
 
@@ -15,8 +16,10 @@ def warnings() -> Iterator[str]:
         yield f"{usual} cannot be written, so {used} is used: {lost}"
 
 
-def once(plan: Compiled, host: Mapping[str, str]) -> Iterator[str]:
-    """Yield the hints for a plan, entered with these variables of the host."""
+def once(plan: Compiled, project: str, host: Mapping[str, str]) -> Iterator[str]:
+    """Yield the hints for the plan of a project's directory, entered with these variables of the host."""
+    if doubt := git.repository_of(project).doubt:
+        yield f"git will not work inside: {doubt}"
     if plan["locales"] is not None:
         missing = sorted({host[name] for name in unknown_locales(host, plan["locales"])})
         if missing:

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import field, frozen
 
 from envforge import config
-from envforge.environment import accounts, generations, homes, model, own_files
+from envforge.environment import accounts, generations, git, homes, model, own_files
 from envforge.environment.accounts import User
 from envforge.environment.own_files import OwnFiles
 from envforge.environment.project import Project
@@ -123,7 +123,12 @@ def _absolute(path: str) -> str:
 def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions) -> Iterator[Mount]:
     """Yield what is mounted, in an order in which nothing covers what was mounted before."""
     yield from sorted(
-        [*_home(project, inside, own), _project_directory(project), *_spec_mounts(project, inside)],
+        [
+            *_home(project, inside, own),
+            _project_directory(project),
+            *_repository(project),
+            *_spec_mounts(project, inside),
+        ],
         key=lambda mount: mount.target.count("/"),
     )
     for source, target, read_only in options.volumes:
@@ -149,6 +154,13 @@ def _project_directory(project: Project) -> Mount:
             hint="move the spec into a directory of its own",
         )
     return Mount(directory, directory)
+
+
+def _repository(project: Project) -> Iterator[Mount]:
+    """Yield the repository that a worktree or a submodule belongs to, at its own path."""
+    directory = git.repository_of(project.directory).directory
+    if directory and directory not in _SYSTEM_DIRECTORIES:
+        yield Mount(directory, directory)
 
 
 def _home(project: Project, inside: Inside, own: OwnFiles) -> Iterator[Mount]:

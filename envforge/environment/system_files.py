@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from envforge import config, whole_file
-from envforge.environment import certificates
+from envforge.environment import certificates, git
 from envforge.environment.certificates import Certificate
 from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.project import Project
@@ -33,8 +33,8 @@ class SystemFiles:
 
 
 def watched(project: Project, host: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the files of the host that `system_files` reads: when one changes, the plan is made again."""
-    found = (HOSTS, *(_trusted(project, host)))
+    """Return the files of the host that say what is mounted: when one changes, the plan is made again."""
+    found = (HOSTS, *_trusted(project, host), *git.repository_of(project.directory).files)
     return tuple(path for path in found if os.path.isfile(path))
 
 
@@ -71,10 +71,10 @@ def hosts_text(lines: str, name: str) -> str:
     """Return /etc/hosts: the environment's own name, the host's lines, then what every one has. hosts(5).
 
     The own name comes first, so that it is canonical. It has the address that Debian gives it on a machine
-    without a permanent one (Debian Reference, 5.1.1).
+    without a permanent one (Debian Reference, 5.1.1). A host whose `localhost` is not `::1` keeps it so.
     """
     addresses = {line.split()[0] for line in lines.splitlines() if line.split()}
-    usual = {"127.0.0.1": "localhost", "::1": "localhost ip6-localhost ip6-loopback"}
+    usual = {"127.0.0.1": "localhost", "::1": "ip6-localhost ip6-loopback"}
     missing = [f"{address}\t{names}\n" for address, names in usual.items() if address not in addresses]
     ending = "" if lines.endswith("\n") or not lines else "\n"
     return f"127.0.1.1\t{name}\n" + lines + ending + "".join(missing)

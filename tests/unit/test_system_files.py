@@ -13,7 +13,7 @@ from envforge.environment.own_files import HomeFile, archived_locales, read_here
 from envforge.environment.system_files import hosts_text
 from envforge.sandbox.passing import unknown_locales
 
-LOOPBACK = "::1\tlocalhost ip6-localhost ip6-loopback\n"
+LOOPBACK = "::1\tip6-localhost ip6-loopback\n"
 
 
 @pytest.mark.parametrize(
