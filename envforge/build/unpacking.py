@@ -9,9 +9,8 @@
 Neither gets into the layer. dpkg's archives.c (tarobject) and configure.c (deferred_configure_conffile).
 """
 
-import errno
 import os
-import shutil
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
@@ -55,7 +54,7 @@ def lay_conffiles(root: str, farm: Farm, configure: Iterable[Package], taken: Tr
                 there = farm.has(path, b"f") and farm.has(os.path.dirname(path), b"d")
                 if there and conffile.md5 and path not in waiting and not taken.holds(path):
                     tree.make_whiteout(path)
-                    _link(tree, path + NEW, source, path)
+                    _copy(tree, path + NEW, source, path, chown=farm.chown)
                     waiting[path] = None
     _match(root, farm)
     return tuple(waiting)
@@ -107,10 +106,12 @@ def _match(root: str, farm: Farm) -> None:
         match_below(directory, listing.parse_entry(line) if line else None, chown=farm.chown)
 
 
-def _link(tree: Tree, path: bytes, source: Tree, source_path: bytes) -> None:
-    try:
-        tree.link_file(path, source, source_path)
-    except OSError as error:
-        if error.errno != errno.EMLINK:
-            raise
-        shutil.copy2(os.fsencode(source.name) + source_path, os.fsencode(tree.name) + path)
+def _copy(tree: Tree, path: bytes, source: Tree, source_path: bytes, *, chown: bool) -> None:
+    """Copy a file with its mode, time and, where the disk holds it, its owner. A link would cross mounts."""
+    status = source.stat(source_path, follow=False)
+    assert status is not None
+    mode = stat.S_IMODE(status.st_mode)
+    tree.write(path, source.read(source_path, follow=False), mode=mode)
+    if chown and (status.st_uid, status.st_gid) != (0, 0):
+        tree.chown(path, status.st_uid, status.st_gid, mode)
+    tree.set_time(path, status.st_mtime_ns)

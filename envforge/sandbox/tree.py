@@ -197,10 +197,6 @@ class Tree:
         finally:
             os.close(descriptor)
 
-    def directory(self, path: Path) -> int:
-        """Return a descriptor (O_PATH) of the directory at `path`, no link on the way. Raises OSError."""
-        return self._beneath(path, os.O_PATH | os.O_DIRECTORY)
-
     def make_whiteout(self, path: Path) -> None:
         """Make a whiteout: overlay shows nothing there. Directories above are made as in `write`."""
         above, name = os.path.split(os.fsencode(path))
@@ -210,19 +206,15 @@ class Tree:
         finally:
             os.close(directory)
 
-    def link_file(self, path: Path, source: "Tree", source_path: Path) -> None:
-        """Make a hard link to a file or link of another tree. Raises OSError; no link is followed."""
-        above, name = os.path.split(os.fsencode(path))
-        source_above, source_name = os.path.split(os.fsencode(source_path))
-        directory = self._directory(above)
+    def chown(self, path: Path, uid: int, gid: int, mode: int) -> None:
+        """Give a file another owner, and its mode again, of which that takes set-id bits."""
+        descriptor = self._look(path, follow=False)
         try:
-            there = source.directory(source_above)
-            try:
-                os.link(source_name, name, src_dir_fd=there, dst_dir_fd=directory, follow_symlinks=False)
-            finally:
-                os.close(there)
+            place = f"/proc/self/fd/{descriptor}"
+            os.chown(place, uid, gid)
+            os.chmod(place, mode)
         finally:
-            os.close(directory)
+            os.close(descriptor)
 
     def drop_attribute(self, path: Path, name: bytes) -> None:
         """Take an extended attribute from a directory."""
