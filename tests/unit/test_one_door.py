@@ -1,0 +1,105 @@
+"""Only the modules named here open files by path; for each is said why no foreign link can lead it astray.
+
+Whatever else wants something of a package's tree, a farm, a layer or an upper directory goes through
+`sandbox.tree.Tree`. A module that starts to open paths by itself fails here until somebody has thought about it.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import envforge
+
+TOP = Path(envforge.__file__).parent
+LOOKED_AT = ("build", "recipe", "sources", "store")
+"""Whoever is handed a tree. Environments and the command line read of layers what a confined call tells them."""
+
+OWN = "names of our own in directories of our own"
+ALLOWED = {
+    "build/bytecode.py": "reads a file of the program itself",
+    "build/configure.py": "makes directories and the log in its empty place, before a script runs",
+    "build/decoder.py": f"the store's tools: {OWN}",
+    "build/farm.py": "makes a tree from listings in an empty directory, links without following, confined",
+    "build/keys.py": "the place that Tree.walk gives, good for just that file",
+    "build/local.py": "the target is an empty directory, links are resolved by the listings, confined",
+    "build/make.py": "makes its empty directory",
+    "build/normalize.py": "the place that Tree.walk gives",
+    "build/obtain.py": f"facts and trees by their SHA-256: {OWN}",
+    "build/parents.py": "directories that its caller has just made in an empty tree, confined",
+    "build/py_compile_stand_in.py": "runs inside, among the scripts",
+    "build/site.py": f"asks whether a directory of the store is a link: {OWN}",
+    "build/system.py": "fills an empty directory, confined",
+    "build/uncover.py": "lists the scaffold, which we made",
+    "build/workers.py": "a directory for each job",
+    "sources/connections.py": "file: addresses that the user's own configuration names",
+    "sources/debian/database.py": "fills an empty scaffold or layer; names are Policy's, confined",
+    "sources/debian/hostapt.py": "the host's own apt settings",
+    "sources/debian/packages.py": f"blobs and tables by their SHA-256: {OWN}",
+    "sources/debian/signature.py": "keys of the program and of the user's configuration",
+    "sources/debian/standins.py": "reads files of the program itself",
+    "sources/debian/tooltree.py": "an empty directory, confined",
+    "sources/debian/tree.py": "an empty directory whose every parent it has made itself, confined",
+    "sources/debian/unpack.py": "as tree.py, beside it",
+    "sources/debian/workspace.py": f"lists and wishes for apt: {OWN}",
+    "sources/debian/xz.py": "looks for a library among the store's tools, confined",
+    "sources/network.py": "certificates that the host's environment names",
+    "store/blobs.py": f"blobs by their SHA-256: {OWN}",
+    "store/durability.py": f"marks: {OWN}",
+    "store/layers.py": f"layers by their digest: {OWN}; what is staged is listed in its place",
+    "store/layout.py": OWN,
+    "store/locks.py": OWN,
+    "store/records.py": OWN,
+    "store/scan.py": "walks real directories only, opens nothing but regular files, no link followed, confined",
+    "store/staging.py": f"reserved directories: {OWN}; removing follows no link",
+}
+
+_FUNCTIONS = {
+    "os": {
+        "access", "chmod", "chown", "getxattr", "lchown", "link", "listdir", "listxattr", "lstat", "makedirs",
+        "mkdir", "mknod", "open", "readlink", "remove", "removexattr", "rename", "replace", "rmdir", "scandir",
+        "setxattr", "stat", "symlink", "truncate", "unlink", "utime", "walk",
+    },
+    "path": {"exists", "getsize", "isdir", "isfile", "islink", "lexists", "realpath", "getmtime"},
+    "shutil": {"copy", "copy2", "copyfile", "copytree", "move", "rmtree"},
+    "glob": {"glob", "iglob"},
+}  # fmt: skip
+
+
+def calls(source: str) -> Iterator[tuple[int, str]]:
+    """Yield line and name of every call that takes a path to the file system."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == "open":
+            yield node.lineno, "open"
+        elif isinstance(function, ast.Attribute):
+            owner = function.value
+            name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+            if function.attr in _FUNCTIONS.get(name, ()):
+                yield node.lineno, f"{name}.{function.attr}"
+
+
+def found() -> dict[str, list[tuple[int, str]]]:
+    """Return the modules that open paths, with where they do."""
+    modules = {}
+    for folder in LOOKED_AT:
+        for path in sorted((TOP / folder).rglob("*.py")):
+            uses = list(calls(path.read_text()))
+            if uses:
+                modules[str(path.relative_to(TOP))] = uses
+    return modules
+
+
+def test_no_other_module_opens_paths() -> None:
+    unknown = {module: uses for module, uses in found().items() if module not in ALLOWED}
+    assert not unknown, "go through sandbox.tree.Tree, or say in this test why no link can lead there"
+
+
+def test_the_table_names_only_what_is_there() -> None:
+    assert not sorted(ALLOWED.keys() - found().keys())
+
+
+def test_calls_are_found() -> None:
+    source = "import os\nopen('a')\nos.open('b', 0)\nos.path.isfile('c')\nos.getpid()\n"
+    assert [name for _, name in calls(source)] == ["open", "os.open", "path.isfile"]
