@@ -1,17 +1,24 @@
 """The jobs that make one layer each: farm, configured, database. Done by confined workers."""
 
+import errno
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
 from envforge.build import configure, system
 from envforge.build import farm as farms
 from envforge.build.layer import Made
 from envforge.build.site import Site
 from envforge.build.workers import Report
+from envforge.errors import BuildError
 from envforge.recipe.plan import Package, Step, farmed
 from envforge.sources.debian import relations
 from envforge.store import layers
+
+_ODD: Final = frozenset(
+    (errno.ELOOP, errno.EXDEV, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EFBIG)
+) | {errno.ENAMETOOLONG, errno.EEXIST}
 
 
 def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package]) -> dict[str, Any]:
@@ -38,7 +45,8 @@ def configured(
     below: Sequence[Made],
 ) -> dict[str, Any]:
     """Make the layer that configuring a step writes; the last of `below` is the farm of its packages."""
-    entries, notes = configure.run(site, place, step, packages, below)
+    with _foreign_tree():
+        entries, notes = configure.run(site, place, step, packages, below)
     return {**layers.stage(f"{place}/layer", entries), "notes": notes}
 
 
@@ -46,4 +54,21 @@ def database(
     _report: Report, place: str, site: Site, packages: Mapping[str, Package], below: Sequence[Made]
 ) -> dict[str, Any]:
     """Make the layer that speaks of all packages: dpkg's database and the linker's cache."""
-    return layers.stage(f"{place}/layer", system.run(site, place, packages, below))
+    with _foreign_tree():
+        entries = system.run(site, place, packages, below)
+    return layers.stage(f"{place}/layer", entries)
+
+
+@contextmanager
+def _foreign_tree() -> Iterator[None]:
+    """Tell a user what a package did where it has put something else than what is looked for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _ODD:
+            raise
+        what = os.fsdecode(error.filename or "a file")
+        raise BuildError(
+            f"a package has left something odd where a file is read or written: {what}: {error.strerror}",
+            hint="`envforge build --verbose` tells which packages were configured; leave it out of the spec",
+        ) from error

@@ -1,7 +1,7 @@
 """Only the modules named here open files by path; for each is said why no foreign link can lead it astray.
 
 Whatever else wants something of a package's tree, a farm, a layer or an upper directory goes through
-`sandbox.tree.Tree`. A module that starts to open paths by itself fails here until somebody has thought about it.
+`sandbox.tree.Tree`. A module that starts to open paths fails here until somebody has thought about it.
 """
 
 import ast
@@ -12,7 +12,7 @@ import envforge
 
 TOP = Path(envforge.__file__).parent
 LOOKED_AT = ("build", "recipe", "sources", "store")
-"""Whoever is handed a tree. Environments and the command line read of layers what a confined call tells them."""
+"""Whoever is handed a tree. All others know of layers what a confined call tells them."""
 
 OWN = "names of our own in directories of our own"
 ALLOWED = {
@@ -30,6 +30,7 @@ ALLOWED = {
     "build/site.py": f"asks whether a directory of the store is a link: {OWN}",
     "build/system.py": "fills an empty directory, confined",
     "build/uncover.py": "lists the scaffold, which we made",
+    "build/unpacking.py": "layers that it has just made itself; a second copy of a package's file, confined",
     "build/workers.py": "a directory for each job",
     "sources/connections.py": "file: addresses that the user's own configuration names",
     "sources/debian/database.py": "fills an empty scaffold or layer; names are Policy's, confined",
@@ -49,15 +50,15 @@ ALLOWED = {
     "store/layout.py": OWN,
     "store/locks.py": OWN,
     "store/records.py": OWN,
-    "store/scan.py": "walks real directories only, opens nothing but regular files, no link followed, confined",
+    "store/scan.py": "walks real directories, opens regular files only, follows no link, confined",
     "store/staging.py": f"reserved directories: {OWN}; removing follows no link",
 }
 
 _FUNCTIONS = {
     "os": {
         "access", "chmod", "chown", "getxattr", "lchown", "link", "listdir", "listxattr", "lstat", "makedirs",
-        "mkdir", "mknod", "open", "readlink", "remove", "removexattr", "rename", "replace", "rmdir", "scandir",
-        "setxattr", "stat", "symlink", "truncate", "unlink", "utime", "walk",
+        "mkdir", "mknod", "open", "readlink", "remove", "removexattr", "rename", "replace", "rmdir",
+        "scandir", "setxattr", "stat", "symlink", "truncate", "unlink", "utime", "walk",
     },
     "path": {"exists", "getsize", "isdir", "isfile", "islink", "lexists", "realpath", "getmtime"},
     "shutil": {"copy", "copy2", "copyfile", "copytree", "move", "rmtree"},
