@@ -21,7 +21,7 @@ from tests.sweep.popular import batches
 from tests.sweep.real import REAL
 from tests.sweep.reference import Base
 from tests.sweep.results import Results
-from tests.sweep.setups import FIRST, UNLIKE, workplace
+from tests.sweep.setups import FIRST, UNLIKE, Setup, workplace
 from tests.sweep.trial import Bench, Verdict
 
 _INSIDE = "ENVFORGE_SWEEP_INSIDE"
@@ -42,10 +42,13 @@ class Sweep:
         store_max = int(options.store_max * _GIBIBYTE)
         self._places = {
             setup: stack.enter_context(workplace(setup, options.directory, store_max))
-            for setup in (FIRST, *UNLIKE)
+            for setup in (FIRST, *self._unlike())
         }
         self._lock = Lock()
         self._stopped = False
+
+    def _unlike(self) -> tuple[Setup, ...]:
+        return tuple(setup for setup in UNLIKE if self.options.user in (None, setup.user))
 
     def groups(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield name and packages of each group that has no result yet."""
@@ -68,14 +71,14 @@ class Sweep:
     def _drawn(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         options = self.options
         known = archive.read(self.base.path)
-        drawn = archive.draw(known, options.seed, options.groups, options.size)
+        drawn = archive.draw(known, options.seed, options.groups, options.size, options.section)
         say(f"{options.suite}, seed {options.seed}: {len(known)} packages are known")
         for section, reason in archive.LEFT_OUT.items():
             say(f"left out: section {section} ({reason})")
         if drawn.too_large:
             say(f"left out, over {archive.MAX_MEBIBYTES} MiB: {' '.join(drawn.too_large)}")
         for number, group in enumerate(drawn.groups):
-            name = f"{options.suite}-{options.seed}-{options.size}-{number}"
+            name = "-".join(map(str, [options.suite, *options.section, options.seed, options.size, number]))
             if not options.only or number in options.only:
                 yield name, group
 
@@ -117,14 +120,15 @@ class Sweep:
     def slow(self) -> int:
         """Compare the sets whose scripts take long; 1 where apt is quicker."""
         place, options, well = self._places[FIRST], self.options, True
-        for name in slow.SLOW:
+        for name in options.slow or slow.SLOW:
             compared = slow.compare(self.base, place, options.directory, name, options.timeout)
             say(str(compared))
             well &= compared.well
         return 0 if well else 1
 
     def _try(self, number: int, name: str, packages: tuple[str, ...]) -> Verdict:
-        unlike = UNLIKE if self.options.sets else (UNLIKE[number % len(UNLIKE)],)
+        every = self._unlike()
+        unlike = every if self.options.sets else (every[number % len(every)],)
         bench = Bench(
             self.base,
             self._places[FIRST],
@@ -146,7 +150,7 @@ def main() -> int:
     os.makedirs(options.directory, exist_ok=True)
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         sweep = Sweep(options, stack)
-        if options.slow:
+        if options.slow is not None:
             return sweep.slow()
         groups = list(sweep.groups())
         with ThreadPoolExecutor(options.jobs) as pool:
@@ -215,11 +219,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--size", type=int, default=4, help="packages in a group")
+    parser.add_argument("--section", action="append", default=[], help="of these only: admin, mail, …")
     parser.add_argument("--only", type=int, action="append", help="numbers of groups")
     parser.add_argument("--packages", action="append", metavar="A,B,C", help="this group instead")
     parser.add_argument("--sets", choices=("real",), help="sets as people write them, in every set-up")
     parser.add_argument("--popular", action="store_true", help="the packages that Dockerfiles ask for most")
-    parser.add_argument("--slow", action="store_true", help="time sets with slow scripts beside apt")
+    parser.add_argument("--slow", nargs="*", choices=tuple(slow.SLOW), help="time sets beside apt, or all")
+    users = [setup.user for setup in UNLIKE]
+    parser.add_argument("--user", choices=users, help="whose builds are compared: by turns each, or one")
     parser.add_argument("--jobs", type=int, default=2, help="groups at once")
     parser.add_argument("--resume", metavar="DIR", help="results lie there; groups that have one are skipped")
     parser.add_argument("--directory", default="/var/tmp/envforge-sweep", help="where to work: on a disk")

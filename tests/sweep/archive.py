@@ -47,9 +47,12 @@ def read(base: str) -> dict[str, Candidate]:
     return found
 
 
-def draw(known: Mapping[str, Candidate], seed: int, count: int, size: int) -> Draw:
-    """Return `count` groups of `size` packages each. No package comes twice."""
-    names = sorted(one.name for one in known.values() if not one.present and one.section not in LEFT_OUT)
+def draw(
+    known: Mapping[str, Candidate], seed: int, count: int, size: int, sections: Sequence[str] = ()
+) -> Draw:
+    """Return `count` groups of `size` packages each, of some sections or all. No package comes twice."""
+    asked = {one.section for one in known.values() if not sections or one.section in sections} - {*LEFT_OUT}
+    names = sorted(one.name for one in known.values() if not one.present and one.section in asked)
     random.Random(seed).shuffle(names)
     providers = _providers(known)
     groups: list[tuple[str, ...]] = []

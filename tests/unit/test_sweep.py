@@ -7,7 +7,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from tests.sweep import archive, popular
+from tests.sweep import archive, left, popular, setups, trial
 
 _STANZA = "Package: {name}\nSection: {section}\nInstalled-Size: {size}\nPriority: {priority}\n{more}\n"
 
@@ -61,3 +61,38 @@ def test_the_list_of_what_dockerfiles_ask_for():
         "git",
         "zlib1g-dev",
     ]
+
+
+def test_groups_of_some_sections(base):
+    drawn = archive.draw(archive.read(base), 1, 20, 1, ["kernel", "debug", "none"])
+    assert drawn.groups == ()
+
+
+def test_a_lock_without_outputs_still_pins():
+    text = (
+        "[[architecture.amd64.package]]\nname = 'a'\n\n[architecture.amd64.outputs]\nlayers = [\n  'x',\n]\n"
+    )
+    rest = "\n[architecture.arm64]\n"
+    assert (
+        setups._OUTPUTS.sub("", text + rest)
+        == "[[architecture.amd64.package]]\nname = 'a'\n\n[architecture.arm64]\n"
+    )
+
+
+def test_listings_that_differ_are_named(tmp_path):
+    built = []
+    for name, mode in (("one", "0644"), ("other", "0600")):
+        layer = tmp_path / name / "layers/true" / name
+        layer.mkdir(parents=True)
+        (layer / "listing").write_text(f"envforge-listing 1\nf {mode} /a\nf 0644 /b\n")
+        built.append(setups.Built(name, (name,), str(tmp_path / name)))
+    assert list(trial.differing(*built)) == ["- f 0644 /a", "+ f 0600 /a"]
+
+
+def test_what_is_known_is_no_fault(monkeypatch):
+    entry = left.Left(trial.PATHS, ("known",), ("trixie",), "a reason")
+    monkeypatch.setattr(left, "LEFT", (entry,))
+    assert left.reasons("trixie", ["a", "known"], [trial.PATHS]) == ["a reason"]
+    assert left.reasons("bookworm", ["known"], [trial.PATHS]) == []
+    assert left.reasons("trixie", ["known"], [trial.PATHS, trial.DIGESTS]) == []
+    assert left.reasons("trixie", ["a"], [trial.PATHS]) == []
