@@ -1,6 +1,7 @@
 """A web server on loopback for a directory, with faults that a test asks for."""
 
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_args):
         pass
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: PLR0911 - a return for each fault
         path = self.path.removeprefix(self.server.url)
         self.server.asked[path] += 1
         self.server.headers.append(dict(self.headers))
@@ -66,6 +67,8 @@ class Handler(BaseHTTPRequestHandler):
         tag = f'"{len(data)}-{file.stat().st_mtime_ns}"'
         if self.server.validators and self.headers.get("If-None-Match") == tag:
             return self._answer(304, b"", ETag=tag)
+        if fault == "trickles":
+            return self._trickle(data)
         stops = fault == "stops" or (fault == "once stops" and self.server.asked[path] == 1)
         headers = {"ETag": tag} if self.server.validators else {}
         self._answer(200, data, stops=stops, **headers)
@@ -82,6 +85,15 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.wfile.write(data)
+
+    def _trickle(self, data):
+        """Give a few bytes now and then: never silent for long, and never done."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for start in range(0, len(data), 5):
+            self.wfile.write(data[start : start + 5])
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """The global options' values, and what follows from them for every command."""
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 from attrs import define
@@ -14,6 +15,9 @@ from envforge.progress import Progress, choose
 
 if TYPE_CHECKING:
     from envforge.api import Project
+
+
+_UNWINDING_MAX_S: Final = 5
 
 
 @contextmanager
@@ -34,6 +38,9 @@ def _unwinding() -> Iterator[None]:
 
 
 def _end(number: int, _frame: object) -> NoReturn:
+    """Unwind; but not for longer than a moment: a thread may wait for a name server or a connection."""
+    signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(128 + number))
+    signal.setitimer(signal.ITIMER_REAL, _UNWINDING_MAX_S)
     raise SystemExit(128 + number)
 
 

@@ -7,6 +7,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final
@@ -16,6 +17,8 @@ from envforge import __version__
 from envforge.sources.network import basic_credentials, proxy_for, without_password
 
 _REDIRECTS: Final = 6
+_LEAST_BYTES_PER_S: Final = 1024
+"""A mirror that gives less is left for the next one."""
 _AGENT: Final = f"envforge/{__version__}"
 _Where = tuple[str, str, int, str]
 """Scheme, host, port, and the proxy or nothing: what a kept connection can be used again for."""
@@ -34,10 +37,15 @@ class TransferError(Exception):
 class Body:
     """The bytes of one answer."""
 
-    def __init__(self, url: str, source: http.client.HTTPResponse | BinaryIO) -> None:
-        """Take bytes from `source`, which stays the caller's to close."""
+    def __init__(
+        self, url: str, source: http.client.HTTPResponse | BinaryIO, *, window_s: float = 30
+    ) -> None:
+        """Take bytes from `source`, the caller's to close. Its pace is looked at every `window_s`."""
         self.url = url
         self._source = source
+        self._window_s = window_s
+        self._since = time.monotonic()
+        self._came = 0
 
     @property
     def unchanged(self) -> bool:
@@ -56,10 +64,11 @@ class Body:
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` as far as bytes are there; return their count, 0 at the end.
 
-        Raises TransferError where the connection breaks, or ends before the length that was announced.
+        Raises TransferError where the connection breaks, ends before the length that was announced, or gives
+        so little that it would take for ever.
         """
         try:
-            count = self._source.readinto(buffer)  # type: ignore[union-attr] # BinaryIO of open() has it
+            count = self._read(buffer)
         except (OSError, http.client.HTTPException) as error:
             raise TransferError(
                 f"{self.url}: stopped in the middle: {_reason(error)}", passing=True
@@ -69,7 +78,26 @@ class Body:
             raise TransferError(
                 f"{self.url}: stopped in the middle, {missing} bytes before its end", passing=True
             )
-        return int(count)
+        self._keep_pace(count)
+        return count
+
+    def _read(self, buffer: memoryview) -> int:
+        """Take what there is: `readinto` would wait until the buffer is full, a byte a minute."""
+        if isinstance(self._source, http.client.HTTPResponse):
+            data = self._source.read1(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+        return int(self._source.readinto(buffer))  # type: ignore[attr-defined] # BinaryIO of open() has it
+
+    def _keep_pace(self, count: int) -> None:
+        self._came += count
+        passed = time.monotonic() - self._since
+        if passed < self._window_s:
+            return
+        if self._came < _LEAST_BYTES_PER_S * passed:
+            raise TransferError(f"{self.url}: too slow: {self._came} bytes in {passed:.0f} s")
+        self._since += passed
+        self._came = 0
 
 
 class Pool:
@@ -119,7 +147,7 @@ class Pool:
                 location = response.headers.get("Location")
                 if response.status not in {301, 302, 303, 307, 308} or not location:
                     _check_status(url, response)
-                    yield Body(url, response)
+                    yield Body(url, response, window_s=self._timeout_s)
                     return
                 _drain(response)
             target = _redirected(url, location)

@@ -124,6 +124,19 @@ def test_nobody_listens(fetcher, store):
             fetch(fetcher, store, f"http://127.0.0.1:{port}/file")
 
 
+def test_a_mirror_that_trickles_is_left_for_the_next_one(store, server):
+    """It is never silent for longer than the time limit, and would take minutes."""
+    (server.directory / "other").write_bytes(DATA)
+    server.faults["/file"] = "trickles"
+    with Fetcher(timeout_s=0.5) as fetcher:
+        with pytest.raises(NetworkError, match="too slow"):
+            fetch(fetcher, store, f"{server.url}/file")
+        with pytest.raises(NetworkError, match="too slow"):
+            fetcher.fetch_small([f"{server.url}/file"], limit=1 << 20)
+        fetch(fetcher, store, f"{server.url}/file", f"{server.url}/other")
+    assert not staged(store)
+
+
 def test_a_silent_mirror_is_given_up(store):
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
