@@ -45,8 +45,8 @@ class Config:
     ca_file: str = ""
     """Certificates to trust besides the system's, in PEM. Empty: the system's, or `SSL_CERT_FILE`."""
     check_valid_until: bool = True
-    """Whether an index that says it has expired is refused. It is not where the host's apt is told so either
-    (`Acquire::Check-Valid-Until`): for mirrors of an earlier day. Signatures are checked all the same."""
+    """Whether an index that says it has expired is refused; false is for mirrors of an earlier day. What the
+    host's apt is told of that does not count. Signatures are checked all the same."""
     snapshot: str = DEFAULT_SNAPSHOT
     """Where files are looked for that every mirror has dropped. Empty: nowhere."""
     mirrors: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)

@@ -23,6 +23,10 @@ _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Sink(Protocol):
     """Where a blob's bytes are written."""
 
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written so far."""
+
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes. Raises IntegrityError when more come than were promised."""
 
@@ -34,6 +38,10 @@ class _BlobSink:
         self._descriptor = descriptor
         self._name = name
         self._limit = size
+
+    @property
+    def sha256(self) -> str:
+        return self.hash.hexdigest()
 
     def write(self, data: bytes | memoryview) -> None:
         self.size += len(data)
@@ -51,28 +59,31 @@ def has(store: Store, sha256: str) -> bool:
 
 
 @contextmanager
-def writing(store: Store, sha256: str, *, size: int | None, name: str) -> Iterator[Sink]:
+def writing(
+    store: Store, sha256: str, *, size: int | None, name: str, limit: int | None = None
+) -> Iterator[Sink]:
     """Give a sink for a blob's bytes; on leaving, check size and SHA-256 and publish it.
 
-    Nothing is left where the body raises or the bytes are wrong. `name` is what messages call it.
+    Nothing is left where the body raises or the bytes are wrong. `name` is what messages call it. Where no
+    SHA-256 is promised (empty), it is kept under the one that it has. `limit` is for bytes of unknown size.
     Raises IntegrityError.
     """
     with staging(store, "blob") as directory:
         path = f"{directory}/data"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
-            sink = _BlobSink(descriptor, name, size)
+            sink = _BlobSink(descriptor, name, limit if size is None else size)
             yield sink
         finally:
             os.close(descriptor)
         if size is not None and sink.size != size:
             raise IntegrityError(f"{name}: {sink.size} bytes came, {size} were promised")
-        if sink.hash.hexdigest() != sha256:
+        if sha256 not in ("", sink.sha256):
             raise IntegrityError(
-                f"{name}: the SHA-256 is {sink.hash.hexdigest()}, it must be {sha256}",
+                f"{name}: the SHA-256 is {sink.sha256}, it must be {sha256}",
                 hint="the mirror serves other bytes; try again later or set another mirror",
             )
-        final = store.blob(sha256)
+        final = store.blob(sink.sha256)
         os.makedirs(os.path.dirname(final), exist_ok=True)
         os.rename(path, final)
 

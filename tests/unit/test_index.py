@@ -1,9 +1,12 @@
 """Indexes are believed only with a good signature and the right hashes, and never go back."""
 
+import gzip
 import hashlib
 import lzma
 import os
+import resource
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -148,8 +151,13 @@ def test_a_bad_detached_signature(access, archive):
 
 def test_an_expired_index(access, archive):
     archive.publish(Valid_Until="Thu, 01 Jan 2026 12:00:00 UTC")
-    with pytest.raises(SignatureError, match="expired on 2026-01-01 12:00"):
+    with pytest.raises(SignatureError, match="expired on 2026-01-01 12:00") as caught:
         refresh(access)
+    assert "check-valid-until" not in caught.value.hint
+    careless = evolve(access, mirrors=evolve(access.mirrors, host_checks=False))
+    with pytest.raises(SignatureError, match="expired on 2026-01-01 12:00") as caught:
+        refresh(careless)
+    assert "check-valid-until = false in config.toml" in caught.value.hint
     refresh(access, now=datetime(2026, 1, 1, 11, tzinfo=UTC))
     told = evolve(access, mirrors=evolve(access.mirrors, check_valid_until=False))
     refresh(told)
@@ -202,18 +210,64 @@ def test_packages_by_hash(access, archive, server):
     assert server.asked["/dists/bookworm/main/binary-amd64/Packages.xz"] == 0
 
 
-def test_packages_that_unpack_to_something_else(access, archive):
-    content = lzma.compress(b"Package: other\n")
-    (archive.path / "dists/bookworm/main/binary-amd64/Packages.xz").write_bytes(content)
+def publish_packed(archive, ending, content, plain=None):
+    """Publish an index of which only the packed file is there; `plain` is its SHA-256 and size unpacked."""
+    directory = "main/binary-amd64/Packages"
+    listed = [f" {hashlib.sha256(content).hexdigest()} {len(content)} {directory}{ending}\n"]
+    if plain:
+        listed.append(f" {plain[0]} {plain[1]} {directory}\n")
+    archive.publish(listed=listed)
+    (archive.path / f"dists/bookworm/{directory}{ending}").write_bytes(content)
+
+
+@pytest.mark.parametrize(("size", "match"), [(5, "more than the promised 5"), (15, "it must be"), (99, "99")])
+def test_packages_that_unpack_to_something_else(access, archive, size, match):
+    publish_packed(archive, ".xz", lzma.compress(b"Package: other\n"), ("0" * 64, size))
+    with pytest.raises(IntegrityError, match=match):
+        refresh(access)
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"), [(".gz", partial(gzip.compress, compresslevel=1)), (".xz", lzma.compress)]
+)
+@pytest.mark.parametrize("plain", [None, ("0" * 64, 1000)])
+def test_a_bomb_is_not_unpacked(access, archive, ending, pack, plain):
+    """256 MiB in less than one: refused early, with little in memory and nothing left on the disk."""
+    content = pack(bytes(256 << 20))
+    publish_packed(archive, ending, content, plain)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    written = resource.getrusage(resource.RUSAGE_SELF).ru_oublock
+    with pytest.raises(IntegrityError, match=f"Packages{ending}, unpacked: more than the promised"):
+        refresh(access)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    assert used.ru_maxrss - before < 100 << 10
+    assert (used.ru_oublock - written) * 512 < 40 << 20
+    assert os.listdir(f"{access.store.path}/staging") == []
+
+
+def test_an_index_of_impossible_size_is_not_fetched(access, archive, server):
     archive.publish(
         listed=[
-            f" {hashlib.sha256(content).hexdigest()} {len(content)} main/binary-amd64/Packages.xz\n",
-            f" {'0' * 64} 5 main/binary-amd64/Packages\n",
+            f" {'0' * 64} 9 main/binary-amd64/Packages.xz\n",
+            f" {'1' * 64} {1 << 40} main/binary-amd64/Packages\n",
         ]
     )
-    (archive.path / "dists/bookworm/main/binary-amd64/Packages.xz").write_bytes(content)
-    with pytest.raises(IntegrityError, match="unpacks to"):
+    with pytest.raises(IntegrityError, match="more than the 512"):
         refresh(access)
+    assert not any("Packages" in path for path in server.asked)
+
+
+def test_an_index_of_nothing_but_stanzas_or_names(monkeypatch):
+    monkeypatch.setattr(packages, "_STANZAS_MAX", 3)
+    monkeypatch.setattr(packages, "_NAMES_MAX", 3)
+    packages.make_table(b"Package: a\n\n" * 3)
+    with pytest.raises(IntegrityError, match="more than 3 stanzas"):
+        packages.make_table(b"Package: a\n\n" * 4)
+    with pytest.raises(IntegrityError, match="more than 3 packages"):
+        packages.make_table(b"Package: a\nProvides: b, c, d\n\nPackage: a\nProvides: e\n")
+    monkeypatch.setattr(packages, "_STANZA_MAX_BYTES", 20)
+    with pytest.raises(IntegrityError, match="a stanza of"):
+        packages.make_table(b"Package: a\nProvides: b, c, d\n\n")
 
 
 def test_a_component_that_is_not_there(access):

@@ -145,7 +145,9 @@ def test_apts_own_settings(apt):
     )
     assert hostapt.read_proxies(str(apt)) == {"http": "http://p:3128/", "https": "http://tls:2"}
     assert not hostapt.checks_dates(str(apt))
-    assert not discover(Config(), str(apt)).check_valid_until
+    assert discover(Config(), str(apt)).check_valid_until
+    assert not discover(Config(), str(apt)).host_checks
+    assert not discover(Config(check_valid_until=False), str(apt)).check_valid_until
 
 
 def test_a_direct_connection_is_no_proxy(apt):

@@ -229,6 +229,11 @@ def open_member(descriptor: int, member: Member) -> Reader:
     raise ArchiveError(f"its member {member.name!r} has an unknown compression")
 
 
+def open_whole(descriptor: int, ending: str) -> Reader:
+    """Return a reader of the decompressed bytes of a whole file, compressed as `ending` says."""
+    return open_member(descriptor, Member(f"file.tar{ending}", 0, os.fstat(descriptor).st_size))
+
+
 _STANDARD: Final[dict[str, Callable[[], _Decoder]]] = {
     ".xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY_MAX_BYTES),
     ".lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY_MAX_BYTES),

@@ -3,29 +3,29 @@
 InRelease (signed) -> SHA-256 of Packages.xz -> Packages, whose own SHA-256 it also says
 """
 
-import gzip
-import hashlib
-import lzma
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final
 
 from attrs import field, frozen
 
-from envforge.errors import IntegrityError
+from envforge.errors import ArchiveError, IntegrityError
 from envforge.sources.debian import release as releases
+from envforge.sources.debian.archive import open_whole
 from envforge.sources.debian.mirrors import Mirrors
 from envforge.sources.debian.packages import Package, PackageIndex, open_index
 from envforge.sources.debian.release import Access, Release, Source
 from envforge.store import blobs
 from envforge.store.layout import Store
 
-_FORMS: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
-    (".xz", lambda data: lzma.decompress(data, memlimit=256 << 20)),
-    (".gz", gzip.decompress),
-    ("", bytes),
-)
+_FORMS: Final = (".xz", ".gz", "")
+_INDEX_MAX_BYTES: Final = 512 << 20
+"""Ten times Debian's largest, packed or not."""
+_RATIO_MAX: Final = 32
+"""How many times as large as its file an index may be where Release does not say: xz packs it to a sixth."""
+_SMALL_BYTES: Final = 16 << 20
+_CHUNK_BYTES: Final = 1 << 20
 
 
 @frozen
@@ -113,17 +113,27 @@ def _fetch_packages(
     plain = release.file(f"{directory}Packages")
     if plain and blobs.has(access.store, plain[0]):
         return plain[0]
-    for ending, unpack in _FORMS:
+    for ending in _FORMS:
         listed = release.file(f"{directory}Packages{ending}")
         if listed is None:
             continue
         sha256, size = listed
+        _check_size(release, f"{directory}Packages{ending}", max(size, plain[1] if plain else 0))
         urls = _urls(access.mirrors, release, f"{directory}Packages{ending}", sha256)
         access.fetcher.fetch_blob(access.store, urls, sha256=sha256, size=size, progress=progress)
         if not ending:
             return sha256
-        return _keep_unpacked(access.store, unpack, sha256, plain[0] if plain else "", urls[0])
+        return _keep_unpacked(access.store, ending, listed, plain, urls[0])
     return ""
+
+
+def _check_size(release: Release, path: str, size: int) -> None:
+    if size > _INDEX_MAX_BYTES:
+        raise IntegrityError(
+            f"{release.base}/{release.source.directory}/{path}: Release gives it {size >> 20} MiB, more than "
+            f"the {_INDEX_MAX_BYTES >> 20} that any index has",
+            hint="ask who runs the archive",
+        )
 
 
 def _urls(mirrors: Mirrors, release: Release, path: str, sha256: str) -> list[str]:
@@ -136,13 +146,20 @@ def _urls(mirrors: Mirrors, release: Release, path: str, sha256: str) -> list[st
 
 
 def _keep_unpacked(
-    store: Store, unpack: Callable[[bytes], bytes], packed: str, expected: str, name: str
+    store: Store, ending: str, packed: tuple[str, int], plain: tuple[str, int] | None, name: str
 ) -> str:
+    """Unpack an index into the store, never more of it than Release says, and little of it in memory."""
+    sha256, size = plain or ("", None)
+    limit = min(_INDEX_MAX_BYTES, max(_SMALL_BYTES, packed[1] * _RATIO_MAX))
     try:
-        data = unpack(blobs.read(store, packed))
-    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
-        raise IntegrityError(f"{name}: cannot be unpacked: {error}") from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    if expected and sha256 != expected:
-        raise IntegrityError(f"{name}: unpacks to the SHA-256 {sha256}, it must be {expected}")
-    return blobs.put(store, data)
+        with (
+            blobs.opened(store, packed[0]) as descriptor,
+            blobs.writing(store, sha256, size=size, name=f"{name}, unpacked", limit=limit) as sink,
+            closing(open_whole(descriptor, ending)) as reader,
+        ):
+            buffer = memoryview(bytearray(_CHUNK_BYTES))
+            while count := reader.readinto(buffer):
+                sink.write(buffer[:count])
+    except ArchiveError as error:
+        raise IntegrityError(f"{name}: cannot be unpacked: {error.message}") from error
+    return sink.sha256

@@ -55,6 +55,8 @@ class Mirrors:
     """Address of the snapshot service, or nothing."""
     check_valid_until: bool = True
     """Whether an index that says it has expired is refused."""
+    host_checks: bool = True
+    """Whether the host's apt does so: said where an index is refused, and never followed."""
 
     def of(self, archive: str) -> tuple[str, ...]:
         """Return the addresses of an archive: `debian`, `debian-security` or its URI."""
@@ -65,8 +67,12 @@ def discover(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Mirr
     """Return the mirrors to use on this host."""
     host = _official(hostapt.read_sources(apt_directory))
     addresses = {name: (*host.get(name, ()), *DEFAULTS[name]) for name in DEFAULTS}
-    checks = config.check_valid_until and hostapt.checks_dates(apt_directory)
-    return Mirrors({**addresses, **config.mirrors}, config.snapshot, checks)
+    return Mirrors(
+        {**addresses, **config.mirrors},
+        config.snapshot,
+        config.check_valid_until,
+        host_checks=hostapt.checks_dates(apt_directory),
+    )
 
 
 def open_fetcher(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Fetcher:

@@ -15,7 +15,7 @@ import bisect
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -30,6 +30,10 @@ from envforge.store.staging import staging
 
 _HEADER: Final = b"envforge-table 1\n"
 _SIZE_MAX_DIGITS: Final = 12
+_STANZAS_MAX: Final = 1 << 20
+"""Fifteen times as many as Debian's largest has."""
+_NAMES_MAX: Final = 1 << 22
+_STANZA_MAX_BYTES: Final = 4 << 20
 _NAME: Final = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
 _PROVIDES: Final = re.compile(rb"^Provides:[ \t]*(.+)", re.MULTILINE)
 _BASE: Final = re.compile(rb"^(?:Essential:[ \t]*yes|Priority:[ \t]*required)[ \t]*$", re.MULTILINE)
@@ -174,9 +178,10 @@ def _relations(text: str) -> str:
 
 
 def make_table(data: _Buffer) -> bytes:
-    """Return the table of a Packages file."""
+    """Return the table of a Packages file. Raises IntegrityError for one that no archive has."""
     starts = _starts(data)
     ends = [*starts[1:], len(data)]
+    _check_bounds(starts, ends)
 
     def place(position: int) -> bytes:
         number = bisect.bisect_right(starts, position) - 1
@@ -186,6 +191,8 @@ def make_table(data: _Buffer) -> bytes:
     for match in _NAME.finditer(data):
         named.setdefault(b"=" + match[1], []).append(place(match.start()))
     for match in _PROVIDES.finditer(data):
+        if len(named) > _NAMES_MAX:
+            raise IntegrityError(f"the index names more than {_NAMES_MAX} packages")
         where = place(match.start())
         for name in {item.split()[0].partition(b":")[0] for item in match[1].split(b",") if item.strip()}:
             named.setdefault(b"~" + name, []).append(where)
@@ -193,6 +200,12 @@ def make_table(data: _Buffer) -> bytes:
     lines = [b"!base %s\n" % b" ".join(base)]
     lines += [b"%s %s\n" % (name, b" ".join(named[name])) for name in sorted(named)]
     return _HEADER + b"".join(lines)
+
+
+def _check_bounds(starts: Sequence[int], ends: Sequence[int]) -> None:
+    longest = max((end - start for start, end in zip(starts, ends, strict=False)), default=0)
+    if longest > _STANZA_MAX_BYTES:
+        raise IntegrityError(f"the index has a stanza of {longest >> 20} MiB")
 
 
 def _starts(data: _Buffer) -> list[int]:
@@ -205,6 +218,8 @@ def _starts(data: _Buffer) -> list[int]:
             following += 1
         if following < len(data):
             starts.append(following)
+            if len(starts) > _STANZAS_MAX:
+                raise IntegrityError(f"the index has more than {_STANZAS_MAX} stanzas")
         position = data.find(b"\n\n", following)
     return starts
 

@@ -28,6 +28,10 @@ from envforge.store import blobs, records
 from envforge.store.layout import Store
 
 _SIZE_MAX_BYTES: Final = 32 << 20
+_HOST_DOES_NOT: Final = (
+    "this host's apt takes expired indexes, envforge only where you say so: "
+    "check-valid-until = false in config.toml; what was mended since would be missing without a word"
+)
 _FIELD: Final = re.compile(rb"^([A-Za-z0-9-]+):[ \t]*(.*)$", re.MULTILINE)
 
 
@@ -105,7 +109,7 @@ def fetch(access: Access, source: Source, *, now: datetime) -> Release:
     for base in access.mirrors.of(source.archive):
         try:
             release = _fetch_from(access, base, source)
-            _check(release, now if access.mirrors.check_valid_until else None)
+            _check(release, now if access.mirrors.check_valid_until else None, access.mirrors)
         except (NetworkError, SignatureError) as error:
             failures.append(error)
         else:
@@ -167,10 +171,11 @@ def _remembered(store: Store, path: str) -> tuple[bytes, Mapping[str, str]]:
         return b"", {}
 
 
-def _check(release: Release, now: datetime | None) -> None:
+def _check(release: Release, now: datetime | None, mirrors: Mirrors) -> None:
     name = f"{release.base}/{release.source.directory}"
     if now is not None:
-        check_fresh(release.fields.get("Valid-Until", ""), name, now)
+        hint = "" if mirrors.host_checks else _HOST_DOES_NOT
+        check_fresh(release.fields.get("Valid-Until", ""), name, now, hint)
     _check_suite(release, name)
     date, not_before = release.date, release.source.not_before
     if not_before and date < datetime.fromisoformat(not_before).astimezone(UTC):

@@ -145,13 +145,14 @@ def parse_date(text: str, name: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def check_fresh(valid_until: str, name: str, now: datetime) -> None:
-    """Raise SignatureError where an index says itself that it is too old by now."""
+def check_fresh(valid_until: str, name: str, now: datetime, hint: str = "") -> None:
+    """Raise SignatureError, with this hint or a general one, where an index is too old by its own word."""
     end = parse_date(valid_until, name) if valid_until else now
     if end < now:
         raise SignatureError(
             f"{name}: expired on {end:%Y-%m-%d %H:%M} UTC, now is {now:%Y-%m-%d %H:%M}",
-            hint="the mirror is stale, or this machine's clock is wrong; set another mirror in config.toml",
+            hint=hint
+            or "the mirror is stale, or this machine's clock is wrong; set another mirror in config.toml",
         )
 
 
