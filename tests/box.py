@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -115,6 +116,10 @@ def make_store(store: str, held: str) -> None:
             file.write(f"{name} of the layer\n")
     shutil.copy(shutil.which("id") or "/usr/bin/id", f"{root}/opt/set-id")
     os.chmod(f"{root}/opt/set-id", 0o6755)
+    shutil.copy(shutil.which("id") or "/usr/bin/id", f"{root}/opt/capable")
+    os.setxattr(
+        f"{root}/opt/capable", "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
+    )
     if held != "flat":
         os.chown(root + OWNED[0], *OWNED[1:])
     for name in ("uppers", "trash", "environments"):

@@ -212,6 +212,15 @@ def _proxies(_machine: Machine) -> Check:
     return Check("proxies", WELL, "none" if not found else f"let in: {', '.join(found)}")
 
 
+def _ping(_machine: Machine) -> Check:
+    low, high = map(int, (read_sysctl("net.ipv4.ping_group_range") or "1 0").split())
+    if low <= os.getegid() <= high:
+        return Check("ping", WELL, "works inside")
+    why = "ping inside needs it, where the environment sees the host's network"
+    mend = "sudo sysctl -w net.ipv4.ping_group_range='0 2147483647'"
+    return Check("ping", NOTE, f"net.ipv4.ping_group_range is {low} {high}", why, mend)
+
+
 def _terminal(_machine: Machine) -> Check:
     stream = sys.stderr
     if not stream.isatty():
@@ -251,6 +260,7 @@ _CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
     _state,
     _trust,
     _proxies,
+    _ping,
     _mirrors,
     _terminal,
 )

@@ -107,7 +107,8 @@ class MappedChannel(Channel):
             os.mkdir(name)
             syscalls.move_mount(tree, name)
             os.close(tree)
-        mounts.mount_overlay(mounts.overlay_options(names, "changes/upper", "changes/work", volatile=True))
+        options = mounts.overlay_options(names, "changes/upper", "changes/work", volatile=True)
+        mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
 
 
 def _relay_if_needed() -> "ModuleType | None":

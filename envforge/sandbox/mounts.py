@@ -212,9 +212,27 @@ def _escape(name: str) -> str:
     return name
 
 
-def mount_overlay(options: bytes, *, read_only: bool = False) -> None:
-    """Mount the overlay on the scratch file system; names in `options` are relative to the cwd."""
-    syscalls.mount("envforge", f"{SCRATCH}/root", "overlay", MS_RDONLY if read_only else 0, options)
+def mount_overlay(options: bytes, *, read_only: bool = False, no_set_id: bool = False) -> None:
+    """Mount the overlay on the scratch file system; names in `options` are relative to the cwd.
+
+    Where programs gain nothing by it anyway, set-id bits and file capabilities are not to be seen: a program
+    that wants a capability which nobody can have is not executed at all, and `ping` is one.
+    """
+    flags = (MS_RDONLY if read_only else 0) | (MS_NOSUID if no_set_id else 0)
+    syscalls.mount("envforge", f"{SCRATCH}/root", "overlay", flags, options)
+
+
+def allow_ping(group: int) -> None:
+    """Let a group make ICMP sockets in this network namespace, as distributions do on the host. icmp(7)."""
+    try:
+        descriptor = os.open("/proc/sys/net/ipv4/ping_group_range", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # the caller's /proc stands here, or there is no IPv4
+    try:  # noqa: SIM105  # contextlib costs a millisecond
+        os.write(descriptor, f"{group} {group}".encode())
+    except OSError:
+        pass  # ping says what it lacks
+    os.close(descriptor)
 
 
 def enter_root() -> None:

@@ -186,7 +186,7 @@ class Channel:
         mounts.make_points(sources)
         place = f"{plan['uppers_relative']}/{upper.name}"
         options = mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work", volatile=True)
-        mounts.mount_overlay(options)
+        mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
 
 
 def _map(child: int, plan: "Plan") -> None:
@@ -292,6 +292,8 @@ def mount_all(
     if not mounts.mount_proc(proc) and os.isatty(2):
         say("/proc is partly covered here, as in a container: the processes outside are shown in its place")
     mounts.mount_system(system, own_network=own_network)
+    if own_network:
+        mounts.allow_ping(plan["ping_group"])
     mounts.restrict()
     mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
     mounts.mount_empty("/run")

@@ -154,6 +154,7 @@ def _ids(plan: SandboxPlan) -> Compiled:
         "owner": (uid_map[0][1], gid_map[0][1]) if _is_idmapped(plan) else None,
         "payload_owner": _payload_owner(plan, uid_map, gid_map),
         "credentials": _credentials(plan),
+        "ping_group": (_credentials(plan) or (0, gid_map[0][0]))[1],
         "tty_group": plan.identity.held != "flat",
     }
 

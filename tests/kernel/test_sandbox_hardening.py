@@ -202,3 +202,22 @@ def test_a_shell_may_nest_namespaces_but_see_no_more(plain_box):
     assert "permission denied" in nested.stderr
     refused = box.run("unshare", "-U", "true", nested_namespaces=False)
     assert refused.returncode != 0
+
+
+def test_programs_with_file_capabilities_run_without_them(box):
+    result = box.run("/opt/capable", "-u", python=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+PING = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as echo:
+    echo.settimeout(5)
+    echo.sendto(b"\\x08\\0\\0\\0\\0\\0\\0\\1hello", ("127.0.0.1", 0))
+    print(echo.recv(99)[8:].decode())
+"""
+
+
+@pytest.mark.parametrize("account", [None, ["root", 0, 0]])
+def test_ping_works_in_a_network_of_its_own(box, account):
+    assert box.python(PING, network="none", account=account) == "hello\n"
