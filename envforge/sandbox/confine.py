@@ -25,7 +25,7 @@ from attrs import frozen
 
 from envforge import errors
 from envforge.errors import SandboxError
-from envforge.sandbox import advice, init, mounts, syscalls
+from envforge.sandbox import advice, init, mounts, seccomp, syscalls
 from envforge.sandbox.capabilities import BUILD, FILES
 from envforge.sandbox.identity import Identity, Map
 from envforge.sandbox.plan import with_parents
@@ -151,6 +151,7 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
     called by a single-threaded process. Raises CapabilityError or SandboxError where it cannot be made.
     """
     mapped = _maps(identity, view)
+    seccomp.program(os.uname().machine, nested=False)  # now: a confined process cannot read its table
     ours, theirs = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
