@@ -58,7 +58,8 @@ _AF_VSOCK: Final = 40
 _PERSONALITIES: Final = (0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 """Linux, 32-bit Linux, each with an old release's number; and the question which one it is."""
 
-_TABLE: Final = Path(__file__).with_name("system_calls.txt")
+_TABLE: Final = Path(__file__).with_name("system_calls.txt").read_text(encoding="ascii")
+"""Read while the module is loaded: a confined worker, which makes filters too, has no path to the file."""
 
 
 class SystemCall(NamedTuple):
@@ -75,7 +76,7 @@ class SystemCall(NamedTuple):
 def system_calls() -> tuple[SystemCall, ...]:
     """Return the table, sorted by name."""
     found = []
-    for line in _TABLE.read_text(encoding="ascii").splitlines():
+    for line in _TABLE.splitlines():
         if not line.startswith("#"):
             name, *numbers, ours, docker = line.split()
             found.append(SystemCall(name, tuple(map(_number, numbers)), ours, docker))
