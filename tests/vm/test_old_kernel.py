@@ -112,9 +112,12 @@ def locked(tmp_path_factory) -> tuple[CommandLine, str]:
 
 
 @pytest.mark.archive
-@pytest.mark.parametrize("user", ["single", "ranges"])
-def test_plain_user_builds_and_enters_an_environment(machine, payload, locked, user):
-    """The same digest as root's here, from the fetched archives alone; then files are removed."""
+@pytest.mark.parametrize("user", ["single", "ranges", "root"])
+def test_each_kind_of_user_builds_and_enters_an_environment(machine, payload, locked, user):
+    """The same digest as root's here, from the fetched archives alone; then files are removed.
+
+    Root builds in a range of ids there too, over idmapped mounts.
+    """
     line, digest = locked
     store = str(line.store)
     files = {
@@ -133,7 +136,8 @@ test "$(stat -c %U mine)" = "$(id -un)" || exit 7
 {INSTALL} true || exit 3
 {_USERS}
 export USER={user} HOME=/home/{user} XDG_DATA_HOME=/home/{user}/data
-mkdir -p $XDG_DATA_HOME && cp -a store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
+mkdir -p $XDG_DATA_HOME
+cp -a store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
 chown -R {user}: $HOME && chmod 700 $XDG_DATA_HOME/envforge && cd $HOME/project
 runuser -u {user} -- sh -c {shlex.quote(commands)}
 """
