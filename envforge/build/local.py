@@ -108,8 +108,17 @@ def _stage(place: str, site: Site, files: Sequence[Placed], below: Sequence[Buil
     shown = merged([listing.load(_listing(site, layer)) for layer in below])
     for one in files:
         target = resolve(shown, os.fsencode(one.target))
-        make_parents(root, target, shown, chown=site.held != "flat")
-        _write(os.fsencode(root) + target, one)
+        try:
+            make_parents(root, target, shown, chown=site.held != "flat")
+            _write(os.fsencode(root) + target, one)
+        except OSError as error:
+            raise SpecError(
+                f"[[files]] target {one.target!r}: {os.fsdecode(target)} cannot be made: {error.strerror}",
+                hint="do two entries lead to the same place, or one through a file of another?",
+            ) from error
+        if one.type != "d" or target not in shown:
+            content = one.content if one.type == "l" else b""
+            shown[target] = Entry(target, one.type, one.mode, content=content)  # links may lead on
     _settle(root)
     owners = None if site.held != "flat" else _owners(shown)
     return layers.stage(f"{place}/layer", scan(root, owners))
