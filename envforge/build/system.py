@@ -2,21 +2,23 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
-from envforge.build import normalize, script
+from envforge.build import normalize, script, unpacking, whole
 from envforge.build.layer import Made
 from envforge.build.parents import match_below
 from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.recipe.plan import Package, automatic, epoch, order
 from envforge.sandbox.chroot import run_in_tree
-from envforge.sources.debian import database
+from envforge.sandbox.tree import Tree
+from envforge.sources.debian import changing, database
 from envforge.sources.debian.database import Installed
 from envforge.store import layers, listing
 from envforge.store.listing import Entry
 from envforge.store.scan import scan
 
+_FAULTS_SHOWN: Final = 10
 _NOT_KEPT: Final = ("/var/cache/ldconfig/aux-cache",)
 
 
@@ -32,6 +34,7 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
     installed = [_installed(site, packages[name], auto=name in auto) for name in order(packages)]
     changes = database.joined([database.changes_from_json(made.notes["database"]) for made in below[:-1]])
     database.write_database(root, installed, changes=changes, activated=())
+    _complete(site, root, packages, below, changes.files.get("diversions", ""))
     _match_directories(site, root, below)
     newest = epoch(packages.values())
     _run_ldconfig(directory, root, work, [made.layer.root for made in below], newest)
@@ -43,6 +46,54 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
 def _installed(site: Site, package: Package, *, auto: bool) -> Installed:
     tree = site.store.tree(site.held, package.locked.sha256)
     return Installed(package.facts, "installed", f"{tree}/control", auto=auto)
+
+
+def _complete(
+    site: Site, root: str, packages: Mapping[str, Package], below: Sequence[Made], diverted: str
+) -> None:
+    """Lay what the layers below lack of packages that they were not made over into the layer at `root`.
+
+    Raises BuildError where a file of another one is not there as it was shipped.
+    """
+    seen = {
+        sha256 for made in below[:-1] for sha256 in cast("list[str]", dict(made.recipe.inputs)["packages"])
+    }
+    shipped = [
+        _shipped(site, name, package, known=package.locked.sha256 in seen)
+        for name, package in packages.items()
+    ]
+    texts = [layers.read_listing(site.store, site.held, made.layer.digest) for made in below]
+    repair, faults = whole.check(shipped, whole.Shown(texts), whole.diversions(diverted))
+    if faults := [fault for fault in faults if not changing.is_known(fault.path, missing=fault.missing)]:
+        raise _not_whole(faults)
+    with Tree(root) as tree:
+        for path, (name, source) in sorted(repair.links.items()):
+            with Tree(f"{site.store.tree(site.held, packages[name].locked.sha256)}/root") as files:
+                tree.link_file(path, files, source)
+        for path in repair.hidden:
+            tree.make_whiteout(path)
+
+
+def _shipped(site: Site, name: str, package: Package, *, known: bool) -> whole.Shipped:
+    facts = package.facts
+    with open(f"{site.store.tree(site.held, facts.sha256)}/listing", "rb") as file:
+        lines = file.read().split(b"\n")[1:-1]
+    places = frozenset(unpacking.place(conffile) for conffile in facts.conffiles)
+    return whole.Shipped(name, lines, places, known)
+
+
+def _not_whole(faults: Sequence[whole.Fault]) -> BuildError:
+    lines = [
+        f"  {os.fsdecode(fault.path)} of {fault.package} {'is missing' if fault.missing else 'was changed'}"
+        for fault in faults[:_FAULTS_SHOWN]
+    ]
+    if len(faults) > _FAULTS_SHOWN:
+        lines.append(f"  … and {len(faults) - _FAULTS_SHOWN} more")
+    what = "\n".join(lines)
+    return BuildError(
+        f"configuring left {len(faults)} files of packages otherwise than they were shipped:\n{what}",
+        hint="please report it: the packages need care of their own",
+    )
 
 
 def _match_directories(site: Site, root: str, below: Sequence[Made]) -> None:

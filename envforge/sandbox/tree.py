@@ -197,6 +197,22 @@ class Tree:
         finally:
             os.close(descriptor)
 
+    def directory(self, path: Path) -> int:
+        """Return a descriptor (O_PATH) of the directory at `path`, no link on the way. Raises OSError."""
+        return self._beneath(path, os.O_PATH | os.O_DIRECTORY)
+
+    def link_file(self, path: Path, source: "Tree", source_path: Path) -> None:
+        """Make a hard link to a file or link of another tree, itself not followed; directories are made."""
+        above, name = os.path.split(os.fsencode(path))
+        source_above, source_name = os.path.split(os.fsencode(source_path))
+        directory = self._directory(above)
+        there = source.directory(source_above)
+        try:
+            os.link(source_name, name, src_dir_fd=there, dst_dir_fd=directory, follow_symlinks=False)
+        finally:
+            os.close(there)
+            os.close(directory)
+
     def make_whiteout(self, path: Path) -> None:
         """Make a whiteout: overlay shows nothing there. Directories above are made as in `write`."""
         above, name = os.path.split(os.fsencode(path))

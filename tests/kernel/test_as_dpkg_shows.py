@@ -152,3 +152,59 @@ def test_dpkg_knows_the_conffiles(project):
     said = content(project, "/var/lib/dpkg/status")
     assert "newconffile" not in said
     assert " /etc/parts/late " in said
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    archive = Archive(tmp_path_factory.mktemp("other-web"))
+    add_system(archive)
+    archive.add(
+        "diverter",
+        data=tree(text("usr/bin/config", "the diverter's\n")),
+        members={
+            "preinst": script(
+                "for name in config only; do\n  dpkg-divert --package diverter --add --rename"
+                " --divert /usr/bin/$name.plain /usr/bin/$name\ndone"
+            )
+        },
+    )
+    archive.add("plain", data=tree(text("usr/bin/config", "plain\n"), text("usr/bin/only", "plain\n")))
+    archive.add(
+        "remover",
+        data=tree(text("usr/share/removed/own")),
+        members={"postinst": script("rm -r /usr/share/removed")},
+    )
+    archive.add("victim", data=tree(text("usr/share/removed/inert")))
+    archive.add(
+        "opener",
+        data=tree(text("usr/share/opened/mine")),
+        members={
+            "preinst": script("dpkg-divert --package opener --add --divert /usr/share/x.plain /usr/share/x")
+        },
+    )
+    archive.add("beside", data=tree(text("usr/share/opened/theirs")))
+    archive.publish()
+    with web.serving(archive.path) as server:
+        yield server.url
+
+
+def test_a_diversion_moves_files_of_packages_that_need_no_configuring(url, tmp_path):
+    line = new_project(tmp_path, url, ["diverter", "plain"])
+    built(line)
+    run = ("run", "--", "sh", "-c")
+    assert line.succeed(*run, "cat /usr/bin/config /usr/bin/config.plain /usr/bin/only.plain") == (
+        "the diverter's\nplain\nplain\n"
+    )
+    assert line.succeed(*run, "ls /usr/bin/only 2>/dev/null || echo none") == "none\n"
+
+
+def test_a_file_that_goes_missing_fails_the_build(url, tmp_path):
+    line = new_project(tmp_path, url, ["remover"])
+    assert "/usr/share/removed/own of remover is missing" in line.fail(23, "build")
+
+
+def test_a_layer_hides_nothing_of_a_package_that_it_was_not_made_over(url, tmp_path):
+    line = new_project(tmp_path, url, ["opener", "beside"])
+    result = built(line)
+    assert not {"o", "w"} & {entry.type for entry in layer_entries(line, result, "rest").values()}
+    assert line.succeed("run", "--", "ls", "/usr/share/opened").split() == ["mine", "theirs"]
