@@ -16,7 +16,7 @@ from typing import Final, TypedDict
 
 from attrs import frozen
 
-from envforge.build import conffiles, failure, keys, normalize, script, unpacking, whiteouts
+from envforge.build import conffiles, failure, keys, normalize, script, secrets, unpacking, whiteouts
 from envforge.build.dpkg_output import Output
 from envforge.build.hearing import Hearing
 from envforge.build.layer import Made, Notes
@@ -31,7 +31,7 @@ from envforge.sandbox.console import Console
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
 from envforge.sandbox.tree import Tree
-from envforge.sources.debian import database, jks, quirks
+from envforge.sources.debian import database, jks
 from envforge.store import layers, listing
 from envforge.store.listing import Entry
 from envforge.store.merge import merged
@@ -68,7 +68,7 @@ def run(
     lowers = [made.layer.root for made in below]
     uncover(upper, f"{directory}/scaffold", lowers)
     jks.write_java_keystore(upper, lowers)
-    normalize.remove_paths(upper, quirks.removed(packages))
+    secrets.remove_machine_state(upper, packages)
     normalize.settle_times(upper, step.epoch)
     keys.refuse_made_keys(upper, _ships(packages), lambda: keys.published_keys(_key_files(site, packages)))
     entries = _settled(scan(upper, owners), scaffolding)

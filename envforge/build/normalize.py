@@ -12,12 +12,15 @@ from envforge.store.scan import OPAQUE
 _OVERLAY: Final = b"user.overlay."
 
 
-def remove_paths(root: str, patterns: Sequence[str]) -> None:
-    """Remove every path of the tree that one of the shell patterns (absolute inside) names."""
+def remove_paths(root: str, patterns: Sequence[str]) -> list[str]:
+    """Remove every path of the tree that one of the shell patterns (absolute inside) names; return them."""
+    gone = []
     with Tree(root) as tree:
         for pattern in patterns:
             for path in tree.matching(pattern):
                 tree.remove(path)
+                gone.append(path)
+    return gone
 
 
 def settle_times(root: str, epoch: int) -> None:

@@ -27,7 +27,9 @@ class Quirk:
     stand_ins: tuple[tuple[str, str], ...] = ()
     """Path and text of programs (and other files) that take the place of real ones."""
     removed: tuple[str, ...] = ()
-    """Shell patterns of paths."""
+    """Shell patterns of paths. What ucf remembers of them goes too."""
+    questions: tuple[str, ...] = ()
+    """Questions of debconf whose answers are secrets, though they are no passwords."""
 
 
 TABLE: Final = (
@@ -148,6 +150,47 @@ TABLE: Final = (
         "freeradius-config", "random parameters of a key exchange", removed=("/etc/freeradius/3.0/certs/dh",)
     ),
     Quirk("phpmyadmin", "a secret for cookies", removed=("/var/lib/phpmyadmin/blowfish_secret.inc.php",)),
+    Quirk(
+        "slapd",
+        "a directory with times and a password; `dpkg-reconfigure slapd` makes one",
+        removed=("/etc/ldap/slapd.d", "/var/lib/ldap/*"),
+    ),
+    Quirk(
+        "mailman3",
+        "a password of its REST interface; `dpkg-reconfigure mailman3` makes one",
+        removed=("/etc/mailman3/mailman.cfg",),
+    ),
+    Quirk(
+        "roundcube-core",
+        "a key of sessions, and a database's password; `dpkg-reconfigure roundcube-core` makes them",
+        removed=(
+            "/etc/roundcube/config.inc.php",
+            "/etc/roundcube/debian-db.php",
+            "/var/lib/dbconfig-common/*",
+        ),
+    ),
+    Quirk(
+        "dbconfig-common",
+        "passwords of databases; `dpkg-reconfigure` of the package that has one makes it",
+        removed=("/etc/dbconfig-common/*.conf",),
+    ),
+    Quirk(
+        "backuppc",
+        "a password of its web pages; `dpkg-reconfigure backuppc` makes one",
+        removed=("/etc/backuppc/htpasswd",),
+        questions=("backuppc/tmppass", "backuppc/configuration-note"),
+    ),
+    Quirk(
+        "crowdsec",
+        "the machine's account and password; `cscli machines add --auto` makes them",
+        stand_ins=(("/usr/bin/cscli", NOTHING),),
+        removed=(
+            "/etc/crowdsec/local_api_credentials.yaml",
+            "/etc/crowdsec/online_api_credentials.yaml",
+            "/etc/machine-id",
+            "/var/lib/crowdsec/data/crowdsec.db*",
+        ),
+    ),
     Quirk("postfix", "a database with the time in it; newaliases makes it", removed=("/etc/aliases.db",)),
     Quirk(
         "man-db",
@@ -185,6 +228,11 @@ def stand_ins(packages: Iterable[str]) -> dict[str, str]:
 def removed(packages: Iterable[str]) -> tuple[str, ...]:
     """Return the patterns of what is removed after configuring a set of packages."""
     return tuple(pattern for quirk in _of(packages) for pattern in quirk.removed)
+
+
+def questions(packages: Iterable[str]) -> frozenset[str]:
+    """Return the questions that debconf is to forget after configuring a set of packages."""
+    return frozenset(question for quirk in _of(packages) for question in quirk.questions)
 
 
 def _of(packages: Iterable[str]) -> list[Quirk]:

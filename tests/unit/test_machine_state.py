@@ -1,0 +1,62 @@
+"""Secrets that scripts made leave a layer with all that debconf and ucf remember of them."""
+
+from envforge.build.secrets import remove_machine_state
+from envforge.sources.debian import answers
+
+CONFIG = """\
+Name: backuppc/tmppass
+Template: backuppc/tmppass
+Value: x7Gh
+Owners: backuppc
+
+Name: backuppc/restart-webserver
+Template: backuppc/restart-webserver
+Value: true
+Owners: backuppc
+
+"""
+PASSWORDS = """\
+Name: slapd/internal/adminpw
+Template: slapd/internal/adminpw
+Value: {SSHA}secret
+Owners: slapd
+Flags: seen
+
+"""
+HASHES = "0123  /etc/mailman3/mailman.cfg\n4567  /etc/other.cfg\n"
+
+
+def write(root, path, text):
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+
+
+def test_everything_that_holds_a_secret_goes(tmp_path):
+    for path, text in (
+        (answers.QUESTIONS, CONFIG),
+        (answers.PASSWORDS, PASSWORDS),
+        (answers.CHECKSUMS, HASHES),
+        ("/etc/mailman3/mailman.cfg", "admin_pass: secret\n"),
+        ("/var/lib/ucf/cache/:etc:mailman3:mailman.cfg", "admin_pass: secret\n"),
+        ("/etc/backuppc/htpasswd", "backuppc:secret\n"),
+        ("/etc/other.cfg", "kept\n"),
+    ):
+        write(tmp_path, path, text)
+    remove_machine_state(str(tmp_path), ["mailman3", "backuppc", "slapd"])
+    left = {
+        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert left == {
+        "etc/other.cfg": "kept\n",
+        "var/cache/debconf/config.dat": CONFIG[CONFIG.index("Name: backuppc/restart") :],
+        "var/cache/debconf/passwords.dat": PASSWORDS.replace("Value: {SSHA}secret\n", ""),
+        "var/lib/ucf/hashfile": "4567  /etc/other.cfg\n",
+    }
+
+
+def test_nothing_is_written_where_there_is_nothing_to_forget(tmp_path):
+    write(tmp_path, answers.QUESTIONS, CONFIG)
+    before = (tmp_path / answers.QUESTIONS.lstrip("/")).stat().st_mtime_ns
+    remove_machine_state(str(tmp_path), ["hello"])
+    assert (tmp_path / answers.QUESTIONS.lstrip("/")).stat().st_mtime_ns == before
