@@ -10,6 +10,7 @@ sun.security.provider.JavaKeyStore:
 
 import base64
 import binascii
+import codecs
 import hashlib
 import os
 import re
@@ -26,6 +27,8 @@ PATH: Final = "/etc/ssl/certs/java/cacerts"
 _MAGIC: Final = 0xFEEDFEED
 _VERSION: Final = 2
 _TRUSTED_CERTIFICATE: Final = 2
+_UTF_16: Final = codecs.lookup("utf-16-be").encode
+"""Looked up while the module is loaded: a confined worker has no path to Python's codecs."""
 _WHITENER: Final = b"Mighty Aphrodite"
 _PASSWORD: Final = "changeit"  # noqa: S105  # public by design: it protects nothing but against typing errors
 _CERTIFICATES: Final = "/etc/ssl/certs"
@@ -40,7 +43,7 @@ def keystore(certificates: Mapping[str, bytes], password: str = _PASSWORD) -> by
     for alias, der in sorted(lowered.items()):
         head = struct.pack(">I", _TRUSTED_CERTIFICATE) + _text(alias) + struct.pack(">q", 0)
         body += head + _text("X.509") + struct.pack(">I", len(der)) + der
-    digest = hashlib.sha1(password.encode("utf-16-be") + _WHITENER + body, usedforsecurity=False)
+    digest = hashlib.sha1(_UTF_16(password)[0] + _WHITENER + body, usedforsecurity=False)
     return body + digest.digest()
 
 

@@ -1,0 +1,15 @@
+"""A confined worker has no path to Python's own files: what it needs is loaded with its modules."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("module", "needed"),
+    [("envforge.build.configure", "encodings.utf_16_be"), ("envforge.build.configure", "encodings.latin_1")],
+)
+def test_codecs_are_loaded_with_the_modules_that_use_them(module, needed):
+    code = f"import {module}, sys; sys.exit({needed!r} not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
