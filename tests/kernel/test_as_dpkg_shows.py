@@ -183,9 +183,44 @@ def url(tmp_path_factory):
         },
     )
     archive.add("beside", data=tree(text("usr/share/opened/theirs")))
+    for name, program, preinst in (
+        (
+            "postgresql-common",
+            "usr/bin/pg_createcluster",
+            script(
+                "dpkg-divert --package postgresql-common --rename"
+                " --add --divert /usr/bin/pg_config.libpq-dev /usr/bin/pg_config"
+            ),
+        ),
+        ("ssl-cert", "usr/sbin/make-ssl-cert", script("true")),
+    ):
+        archive.add(
+            name,
+            data=tree(
+                text(program, "#!/bin/sh\ntouch /var/lib/real-one-ran\n", mode=0o755),
+                text("usr/bin/pg_config"),
+            ),
+            members={
+                "preinst": preinst,
+                "postinst": script(f"/{program}\nchmod 750 /{program}\nchmod 755 /{program}"),
+            },
+        )
     archive.publish()
     with web.serving(archive.path) as server:
         yield server.url
+
+
+@pytest.mark.parametrize(
+    ("package", "program"),
+    [("postgresql-common", "/usr/bin/pg_createcluster"), ("ssl-cert", "/usr/sbin/make-ssl-cert")],
+)
+def test_a_program_of_machine_state_does_not_run_and_is_there_in_the_end(url, tmp_path, package, program):
+    """Be it in the farm or unpacked by dpkg itself, and though a script touches what stands in for it."""
+    line = new_project(tmp_path, url, [package])
+    entries = shown(line, built(line))
+    assert b"/var/lib/real-one-ran" not in entries
+    assert entries[program.encode()].mode == 0o755
+    assert "real-one-ran" in line.succeed("run", "--", "cat", program)
 
 
 def test_a_diversion_moves_files_of_packages_that_need_no_configuring(url, tmp_path):
