@@ -87,6 +87,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         locales=own.locales,
         network="none" if spec.network.mode == "none" else "host",
         privileges=spec.shell.privileges,
+        nested_namespaces=spec.shell.nested,
     )
 
 

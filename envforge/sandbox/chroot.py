@@ -117,8 +117,7 @@ class _Tree:
         mounts.mount_dev(devices, tty_group=False)
         mounts.mount_proc(proc)
         mounts.restrict()
-        mounts.mount_empty("/run")
-        mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the tree
+        mounts.mount_temporary()
         mounts.leave_host()
         for source in sources:
             self.step = f"a bind mount at {source.target}"

@@ -58,6 +58,14 @@ MASKED = (
 )
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
+# File systems in memory are bounded: together they hold less than the machine's memory, as their files count
+# as nobody's in particular; an inode costs the kernel about a kilobyte.
+TMP_BOUNDS = "size=50%,nr_inodes=500k"
+RUN_BOUNDS = "size=10%,nr_inodes=50k"
+SHM_BOUNDS = "size=25%,nr_inodes=50k"
+
+_CGROUPS = "/sys/fs/cgroup"
+_READ_ONLY = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 _PAGE = 4096
 
 
@@ -266,7 +274,8 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
         os.mkdir(f"/dev/{name}")
     pts = "newinstance,ptmxmode=0666,mode=0620" + (",gid=5" if tty_group else "")
     syscalls.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, pts)
-    syscalls.mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")  # noqa: S108
+    shm = f"mode=1777,{SHM_BOUNDS}"
+    syscalls.mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, shm)  # noqa: S108
     syscalls.mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.symlink("pts/ptmx", "/dev/ptmx")
     os.symlink("/proc/self/fd", "/dev/fd")
@@ -299,19 +308,52 @@ def mount_system(host_system: int, *, own_network: bool) -> None:
     """Mount /sys read-only: the one of this network namespace, or the host's, `host_system`."""
     if own_network:
         try:
-            syscalls.mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+            syscalls.mount("sysfs", "/sys", "sysfs", _READ_ONLY)
         except PermissionError:
             own_network = False
     if own_network:
         os.close(host_system)
     else:
         place(host_system, "/sys")
+    _show_own_cgroups()
 
 
-def mount_empty(target: str, *, mode: str = "755", read_only: bool = False) -> None:
+def _show_own_cgroups() -> None:
+    """Put the control groups of this cgroup namespace over the host's whole tree; nothing where they are v1.
+
+    Language runtimes read their limits there (cgroups(7), cgroup_namespaces(7)).
+    """
+    if os.access(f"{_CGROUPS}/cgroup.controllers", os.F_OK):
+        try:
+            syscalls.mount("cgroup2", _CGROUPS, "cgroup2", _READ_ONLY)
+        except OSError:
+            pass  # an outer container may forbid it
+        else:
+            return
+    cover(_CGROUPS, _CGROUPS)
+
+
+def mount_empty(target: str, *, mode: str = "755", bounds: str = "", read_only: bool = False) -> None:
     """Mount an empty file system in memory."""
     flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
-    syscalls.mount("tmpfs", target, "tmpfs", flags, f"mode={mode}")
+    syscalls.mount("tmpfs", target, "tmpfs", flags, f"mode={mode},{bounds}" if bounds else f"mode={mode}")
+
+
+def mount_temporary(*, nested: bool = False) -> None:
+    """Mount /tmp and /run.
+
+    For nested namespaces a second proc lies out of reach below /run: the kernel lets a new one be mounted in
+    them only where one is there of which nothing is covered (mount_too_revealing in fs/namespace.c).
+    """
+    mount_empty("/tmp", mode="1777", bounds=TMP_BOUNDS)  # noqa: S108  # inside the sandbox
+    if nested:
+        mount_empty("/run", bounds="size=4k")
+        os.mkdir("/run/proc")
+        try:  # noqa: SIM105  # contextlib costs a millisecond
+            syscalls.mount("proc", "/run/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        except PermissionError:
+            pass  # what is bound from outside is partly covered already
+    mount_empty("/run", bounds=RUN_BOUNDS)
 
 
 def make_runtime(plan: "dict[str, Any]") -> None:

@@ -25,7 +25,7 @@ _ELOOP = 40
 class Payload:
     """What to run: the command, its whole environment, where, and the caller's file mode mask."""
 
-    __slots__ = ("adopt", "command", "cwd", "environment", "umask")
+    __slots__ = ("adopt", "command", "cwd", "environment", "file_input", "umask")
 
     def __init__(self, command: "list[str]", environment: "dict[str, str]", cwd: str, umask: int) -> None:
         self.command = command
@@ -33,6 +33,8 @@ class Payload:
         self.cwd = cwd
         self.umask = umask
         self.adopt: Callable[[], None] | None = None
+        self.file_input = False
+        """Standard input is a file that can be read only."""
 
 
 def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> "tuple[int, int]":
@@ -118,6 +120,7 @@ def restrict(plan: "dict[str, Any]") -> None:
     syscalls.drop_bounding(plan["bounding"])
     if plan["no_new_privileges"]:
         syscalls.set_no_new_privileges()
+    syscalls.restrict_scopes(plan["scopes"])
     if plan["seccomp"]:
         syscalls.set_seccomp(plan["seccomp"])  # needs no_new_privs or CAP_SYS_ADMIN, so before the rest
     if plan["credentials"] is not None:

@@ -12,7 +12,7 @@ import os
 import sys
 from fcntl import LOCK_SH, flock
 
-from envforge.sandbox import init, masks, mounts, syscalls, targets, uppers
+from envforge.sandbox import init, masks, mounts, streams, syscalls, targets, uppers
 from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
@@ -102,6 +102,25 @@ def _delete(path: str) -> None:
 
 
 def _enter(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:
+    """Enter with the caller's streams, but for a file on stdin that has no name."""
+    try:
+        payload.file_input = streams.is_file_to_read()
+    except OSError as error:
+        raise RefusedError("a standard stream", error) from None
+    if not payload.file_input or streams.has_a_name():
+        return _enter_with_streams(plan, upper, held, payload)
+    payload.file_input = False
+    file = os.dup(0)
+    pouring = streams.pour()
+    try:
+        return _enter_with_streams(plan, upper, held, payload)
+    finally:
+        os.dup2(file, 0)
+        os.close(file)
+        init.wait(pouring)  # it ends where nobody can read any more
+
+
+def _enter_with_streams(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:
     """Clone C, let it in, wait for its end."""
     channel = _channel(plan)
     report_read, report_write = os.pipe()
@@ -272,6 +291,9 @@ def mount_all(
     `progress` says what is being done, for an error. The payload learns of a terminal that was made for it.
     """
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    if payload.file_input:
+        progress[0] = "standard input"
+        streams.protect_input()
     syscalls.sethostname(plan["hostname"])
     own_network = plan["network"] != "host"
     if own_network:
@@ -295,8 +317,7 @@ def mount_all(
     if own_network:
         mounts.allow_ping(plan["ping_group"])
     mounts.restrict()
-    mounts.mount_empty("/tmp", mode="1777")  # noqa: S108  # inside the sandbox
-    mounts.mount_empty("/run")
+    mounts.mount_temporary(nested=plan["namespaces"])
     if plan["runtime"]:
         progress[0] = plan["runtime"]
         mounts.make_runtime(plan)

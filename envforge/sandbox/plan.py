@@ -13,7 +13,7 @@ from attrs import field, frozen
 from envforge.errors import CapabilityError
 from envforge.process import find_program
 from envforge.sandbox import mounts, seccomp, syscalls
-from envforge.sandbox.capabilities import DEFAULT
+from envforge.sandbox.capabilities import DEFAULT, SETFCAP
 from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
 from envforge.sandbox.passing import plain_locale
 
@@ -96,8 +96,8 @@ class SandboxPlan:
     network: Literal["host", "none"] = "host"
     privileges: bool = False
     """Set-id programs and file capabilities work inside."""
-    nested_namespaces: bool = True
-    """The payload may make user namespaces of its own."""
+    nested_namespaces: bool = False
+    """The payload may make namespaces of its own, and mount proc in them."""
     idmapped: bool = True
     """Run by root: idmapped mounts work on the layers and the mounts. Else the full range is mapped."""
     notes: tuple[str, ...] = field(default=())
@@ -162,16 +162,33 @@ def _ids(plan: SandboxPlan) -> Compiled:
 def _privileges(plan: SandboxPlan) -> Compiled:
     """Return what the payload may do, and what is weaker here than it should be."""
     weak = _whole_range(plan)
-    program = seccomp.program(os.uname().machine, nested=plan.nested_namespaces and not weak)
+    namespaces = plan.nested_namespaces and not weak
+    program = seccomp.program(os.uname().machine, nested=namespaces)
+    # Root's own uid is 0 inside, and whoever maps that one into a nested namespace must have had this
+    # capability (verify_root_map in kernel/user_namespace.c).
+    own = (SETFCAP,) if namespaces and plan.identity.held == "true" else ()
     return {
-        "bounding": DEFAULT if plan.user != "self" or plan.privileges else (),
-        "capabilities": DEFAULT if isinstance(plan.user, Account) and plan.user.uid == 0 else (),
+        "bounding": DEFAULT if plan.user != "self" or plan.privileges else own,
+        "capabilities": _capabilities(plan.user, own),
         "no_new_privileges": not plan.privileges,
         "seccomp": program,
+        "namespaces": namespaces,
+        "scopes": _SIGNALS if "x11" in plan.forward else _SIGNALS | _ABSTRACT_SOCKETS,
         "warnings": (),
         "notes": (*plan.notes, *([_WEAK] if weak else []), *([] if program else [_NO_FILTER])),
     }
 
+
+def _capabilities(user: Literal["self"] | Account, own: tuple[int, ...]) -> tuple[int, ...]:
+    if user == "self":
+        return own
+    return DEFAULT if user.uid == 0 else ()
+
+
+# Scopes of Landlock (linux/landlock.h). libxcb tries an X server's abstract socket first, and where it may
+# not connect it does not try the other one.
+_ABSTRACT_SOCKETS: Final = 1
+_SIGNALS: Final = 2
 
 _WEAK: Final = (
     "idmapped mounts do not work here: the sandbox maps the host's own ids, and only capabilities, masks and "

@@ -183,6 +183,11 @@ class Shell:
     """Whether set-id programs such as `sudo`, and file capabilities such as those of `ping`, work inside.
     Needs another `user` than `"self"`, and a range of subordinate ids."""
 
+    nested: bool = field(default=False, metadata=_key("nested"))
+    """Whether programs may make namespaces of their own, as browsers, `bwrap` and `podman` do for theirs. It
+    opens more of the kernel to what runs inside, and whoever mounts a `/proc` of their own sees what is
+    covered in the first one."""
+
 
 @frozen
 class Mount:

@@ -72,6 +72,7 @@ user = "self"
 pass = ["EDITOR", "AWS_*"]
 forward = ["ssh-agent"]
 privileges = false
+nested = false
 read-only = [".git/hooks"]
 
 [[mounts]]                         # seen inside, besides the project directory

@@ -1,9 +1,13 @@
 """What a payload may not do, and what it may not see."""
 
+import errno
 import os
+import socket
 import subprocess
 
 import pytest
+
+from envforge.sandbox import syscalls
 
 pytestmark = pytest.mark.userns
 
@@ -193,17 +197,6 @@ def test_32_bit_programs_run_under_the_same_rules(box):
     assert told.split() == ["True", "-1", "-38", "-1", "-38"]
 
 
-def test_a_shell_may_nest_namespaces_but_see_no_more(plain_box):
-    box = plain_box
-    inside = "id -u; mount -t tmpfs t /tmp && echo mounted; umount /proc/sys; mount -t proc p /mnt"
-    nested = box.run("unshare", "-Urm", "sh", "-c", f"mkdir /mnt; {inside}")
-    assert nested.stdout == "0\nmounted\n"
-    assert nested.stderr.count("umount") == 1
-    assert "permission denied" in nested.stderr
-    refused = box.run("unshare", "-U", "true", nested_namespaces=False)
-    assert refused.returncode != 0
-
-
 def test_programs_with_file_capabilities_run_without_them(box):
     result = box.run("/opt/capable", "-u", python=True)
     assert (result.returncode, result.stderr) == (0, "")
@@ -221,3 +214,84 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as ec
 @pytest.mark.parametrize("account", [None, ["root", 0, 0]])
 def test_ping_works_in_a_network_of_its_own(box, account):
     assert box.python(PING, network="none", account=account) == "hello\n"
+
+
+def test_a_shell_may_nest_namespaces_where_that_is_asked_for(box):
+    script = (
+        "id -u; mount -t tmpfs t /tmp && echo mounted; umount /proc/sys; mount -t proc p /mnt && ls /mnt/1/fd"
+    )
+    nested = box.run("unshare", "-Urmpf", "sh", "-c", f"mkdir -p /mnt; {script}", nested_namespaces=True)
+    assert nested.stdout.split() == ["0", "mounted", "0", "1", "2", "3"]
+    assert "umount" in nested.stderr
+    for command in (["unshare", "-U", "true"], ["mount", "-t", "tmpfs", "t", "/tmp"]):
+        assert box.run(*command).returncode != 0
+    root = ["root", 0, 0, []]
+    assert box.run("unshare", "-m", "true", account=root).returncode != 0
+
+
+def test_memory_file_systems_are_bounded(box):
+    told = box.shell("stat -f -c '%n %b %S %c' /tmp /run /dev/shm").splitlines()
+    sizes = {name: int(blocks) * int(size) for name, blocks, size, _ in map(str.split, told)}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < sizes["/run"] < sizes["/dev/shm"] < sizes["/tmp"]
+    assert sum(sizes.values()) < memory * 0.9
+    assert all(0 < int(line.split()[3]) <= 512_000 for line in told)
+
+
+def test_nothing_of_the_hosts_control_groups_is_seen(box):
+    assert box.shell("cat /proc/self/cgroup | cut -d: -f3 | sort -u") == "/\n"
+    for network in ("host", "none"):
+        script = "ls -A /sys/fs/cgroup; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made; true"
+        found = box.shell(script, network=network).split()
+        unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+        assert "made" not in found
+        assert ("cgroup.procs" in found) == unified or network == "none"
+        assert unified or found == []
+
+
+CONNECT = r"""
+import socket, sys
+for name in (chr(0) + sys.argv[1], sys.argv[2]):
+    try:
+        socket.socket(socket.AF_UNIX).connect(name)
+        print("connected")
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+@pytest.mark.skipif(syscalls.landlock_version() < 6, reason="Landlock has no scopes here")
+def test_abstract_sockets_of_the_host_are_out_of_reach(box):
+    name = f"envforge-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as abstract, socket.socket(socket.AF_UNIX) as named:
+        abstract.bind(f"\0{name}")
+        abstract.listen()
+        box.shell("true")
+        named.bind(f"{box.home}/socket")
+        os.chmod(f"{box.home}/socket", 0o666)
+        named.listen()
+        options = {"mounts": [[f"{box.home}/socket", "/run/forwarded"]]}
+        told = box.python(CONNECT, name, "/run/forwarded", **options)
+        assert told.split() == [str(errno.EPERM), "connected"]
+        assert (
+            box.python(CONNECT, name, "/run/forwarded", forward=["x11"], **options).split()[0] == "connected"
+        )
+
+
+OWN_ABSTRACT = r"""
+import os, signal, socket, subprocess, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(chr(0) + sys.argv[1])
+listener.listen()
+code = "import socket, sys, time; socket.socket(socket.AF_UNIX).connect(chr(0) + sys.argv[1]);"
+code += "print('met', flush=True); time.sleep(60)"
+child = subprocess.Popen([sys.executable, "-c", code, sys.argv[1]], stdout=subprocess.PIPE, text=True)
+listener.accept()
+print(child.stdout.readline())
+child.send_signal(signal.SIGTERM)
+print(child.wait())
+"""
+
+
+def test_processes_inside_still_meet(box):
+    assert box.python(OWN_ABSTRACT, f"envforge-own-{os.getpid()}").split() == ["met", "-15"]

@@ -107,7 +107,16 @@ def test_without_idmapped_mounts_root_is_told_and_may_not_nest():
     assert not plan["idmapped"]
     assert plan["uid_map"] == "0 0 4294967295\n"
     assert len(plan["notes"]) == 1
-    assert plan["seccomp"] == compiled(TRUE, nested_namespaces=False)["seccomp"] != compiled(TRUE)["seccomp"]
+    nested = {"nested_namespaces": True}
+    plain = compiled(TRUE)
+    assert compiled(TRUE, idmapped=False, **nested)["seccomp"] == plain["seccomp"]
+    assert compiled(TRUE, **nested)["seccomp"] != plain["seccomp"]
+    assert [compiled(TRUE, **nested)["namespaces"], plain["namespaces"]] == [True, False]
+
+
+def test_a_forwarded_display_leaves_abstract_sockets_in_reach():
+    assert compiled()["scopes"] == 3
+    assert compiled(forward=("x11",))["scopes"] == 2
 
 
 def test_network_none_is_a_namespace_of_its_own():

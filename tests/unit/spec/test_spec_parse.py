@@ -42,6 +42,7 @@ user = "root"
 pass = ["EDITOR", "AWS_*"]
 forward = ["ssh-agent"]
 privileges = true
+nested = true
 
 [[mounts]]
 source = "~/.gitconfig"
@@ -97,6 +98,7 @@ def test_every_key_reaches_the_model():
             pass_=("EDITOR", "AWS_*"),
             forward=("ssh-agent",),
             privileges=True,
+            nested=True,
         ),
         mounts=(Mount(source="~/.gitconfig", target="~/.gitconfig", read_only=True, optional=True),),
         network=Network(mode="none"),
