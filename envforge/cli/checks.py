@@ -11,7 +11,7 @@ from attrs import field, frozen
 from envforge import places
 from envforge.config import load
 from envforge.errors import EnvforgeError
-from envforge.sandbox import probe
+from envforge.sandbox import probe, seccomp, settle, syscalls
 from envforge.sandbox.advice import read_sysctl
 from envforge.sandbox.identity import Identity, detect
 from envforge.sandbox.passing import PROXIES
@@ -27,6 +27,8 @@ _KERNEL_OF_ROOT: Final = (5, 19)
 _PYTHON: Final = (3, 11)
 _SPACE_BYTES: Final = 2_000_000_000
 _INODES: Final = 100_000
+_SCOPES: Final = 6
+"""The version of Landlock that has them."""
 _NAMES: Final = 6
 """Certificates that are named."""
 
@@ -245,7 +247,35 @@ def _seccomp(machine: Machine) -> Check:
     ):
         why = "with a single id, builds need its notifications"
         return Check("seccomp", PROBLEM, "has no user_notif", why, "use Linux 5.0 or later")
-    return Check("seccomp", WELL, "there")
+    machine_name = os.uname().machine
+    programs = seccomp.ARCHITECTURES.get(machine_name, ())
+    if not programs:
+        return Check("seccomp", NOTE, f"no filter for {machine_name}", "system calls are not restricted")
+    return Check("seccomp", WELL, f"an allow list for {' and '.join(programs)} programs")
+
+
+def _landlock(_machine: Machine) -> Check:
+    version = syscalls.landlock_version()
+    if version >= _SCOPES:
+        return Check("landlock", WELL, "the host's abstract sockets are out of reach")
+    found = f"version {version}, without scopes" if version else "not there"
+    why = "with the host's network, abstract sockets of yours (X11, D-Bus) are in reach inside"
+    return Check("landlock", NOTE, found, why, 'use Linux 6.12 or later, or [network] mode = "none"')
+
+
+def _cgroups(_machine: Machine) -> Check:
+    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    return Check("cgroups", WELL, "a sandbox sees its own" if unified else "hidden in sandboxes (v1)")
+
+
+def _idmapped(machine: Machine) -> Check:
+    identity, place = machine.identity, _existing(machine.store)
+    if isinstance(identity, EnvforgeError) or identity.held != "true":
+        return Check("idmapped", WELL, "not needed: run by a plain user")
+    if kernel_number(os.uname().release) >= _KERNEL_OF_ROOT and not settle.not_idmappable(identity, [place]):
+        return Check("idmapped", WELL, f"works in {place}: what root runs has ids of its own")
+    mend = "use Linux 5.19 or later and a store on ext4, xfs or btrfs, or a plain user"
+    return Check("idmapped", NOTE, f"does not work in {place}", "what root runs has the host's ids", mend)
 
 
 _CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
@@ -254,6 +284,9 @@ _CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
     _namespaces,
     _ids,
     _seccomp,
+    _landlock,
+    _cgroups,
+    _idmapped,
     _store,
     _overlay,
     _space,

@@ -102,22 +102,23 @@ def _delete(path: str) -> None:
 
 
 def _enter(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:
-    """Enter with the caller's streams, but for a file on stdin that has no name."""
+    """Enter with the caller's streams, but for a file on stdin, which the payload shall not write."""
     try:
-        payload.file_input = streams.is_file_to_read()
+        is_file = streams.is_file_to_read()
     except OSError as error:
         raise RefusedError("a standard stream", error) from None
-    if not payload.file_input or streams.has_a_name():
+    if not is_file:
         return _enter_with_streams(plan, upper, held, payload)
-    payload.file_input = False
     file = os.dup(0)
-    pouring = streams.pour()
+    pouring = streams.guard_input()
+    payload.file_input = pouring < 0
     try:
         return _enter_with_streams(plan, upper, held, payload)
     finally:
         os.dup2(file, 0)
         os.close(file)
-        init.wait(pouring)  # it ends where nobody can read any more
+        if pouring > 0:
+            init.wait(pouring)  # it ends where nobody can read any more
 
 
 def _enter_with_streams(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:

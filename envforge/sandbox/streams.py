@@ -32,7 +32,22 @@ def is_file_to_read() -> bool:
     return found
 
 
-def has_a_name() -> bool:
+def guard_input() -> int:
+    """In P: replace the file on stdin, or leave it to C, which may mount.
+
+    Returns the pid of a child that fills a pipe from it, 0 where there is none, -1 where it is left to C.
+    Root does it here, where no directory on the way is closed to it.
+    """
+    if os.geteuid() == 0:
+        try:
+            protect_input()
+        except OSError:
+            return _pour()
+        return 0
+    return -1 if _has_a_name() else _pour()
+
+
+def _has_a_name() -> bool:
     """Say whether stdin can be opened by its name: it may have been removed, or be somebody else's."""
     path = os.readlink(_STANDARD_INPUT)
     try:
@@ -42,7 +57,7 @@ def has_a_name() -> bool:
 
 
 def protect_input() -> None:
-    """In C, while the host's tree is the root: put the file on stdin behind a read-only mount.
+    """While the host's tree is the root: put the file on stdin behind a read-only mount.
 
     It is read on from where the caller has come to.
     """
@@ -58,7 +73,7 @@ def protect_input() -> None:
     os.close(tree)
 
 
-def pour() -> int:
+def _pour() -> int:
     """Put a pipe in stdin's place, which a child fills from the file; returns the child's pid.
 
     For a file that has no name, as a shell's here-document. The child ends where nobody can read any more.

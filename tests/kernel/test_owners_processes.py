@@ -36,6 +36,27 @@ def test_programs_that_hide_their_memory(flat_tree):
     ) == ["60:61 100644"]
 
 
+def test_the_first_process_is_closed(flat_tree):
+    assert flat_tree.lines("""
+got = []
+for name in ("fd", "root", "cwd"):
+    try:
+        got += os.listdir(f"/proc/1/{name}/")
+    except OSError:
+        pass
+for name in ("exe", "root", "fd/0"):
+    try:
+        got.append(os.readlink(f"/proc/1/{name}"))
+    except OSError:
+        pass
+got.append(open("/proc/1/cmdline").read().strip(chr(0)))
+got.append(open("/proc/1/comm").read().strip())
+if libc.ptrace(16, 1, 0, 0) == 0:
+    got.append("traced")
+print(*got)
+""") == ["envforge envforge"]
+
+
 def test_threads(flat_tree):
     assert flat_tree.lines("""
 wrong = [0]

@@ -100,3 +100,18 @@ def test_a_directory_is_no_stream(box):
     assert refused.returncode != 0
     assert refused.stdout == ""
     assert "directory" in refused.stderr
+
+
+@pytest.mark.root
+def test_root_reads_what_lies_in_another_users_directory(root_box):
+    root_box.shell("true")
+    private = f"{root_box.home}/private"
+    os.mkdir(private)
+    with open(f"{private}/given", "w", encoding="ascii") as file:
+        file.write(TEXT)
+    os.chown(private, 1001, 1001)
+    os.chmod(private, 0o700)
+    with open(f"{private}/given", encoding="ascii") as file:
+        assert run_with(root_box, file, "sh", "-c", WRITE).stdout == "line 99\n"
+    with open(f"{private}/given", encoding="ascii") as file:
+        assert file.read() == TEXT
