@@ -160,6 +160,29 @@ def iter_until(server: subprocess.Popen[str], word: str) -> Iterator[str]:
             return
 
 
+def test_browser_needs_nested_namespaces(top):
+    browser = line(top, "browser")
+    spec = browser.directory / "envforge.toml"
+    asking = spec.read_text()
+    browser.succeed("build")
+    spec.write_text(asking.replace("nested = true", "nested = false"))
+    try:
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        refused = browser.run("run", *user, "--", "chromium-headless-shell", "--dump-dom", "about:blank")
+    finally:
+        spec.write_text(asking)
+    assert refused.returncode != 0
+    assert "sandbox" in refused.stderr
+
+
+def test_browser_runs_a_script_in_a_sandbox_of_its_own(top):
+    browser = line(top, "browser")
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []  # a browser of user 0 wants no sandbox
+    for path in (browser.directory, top):
+        path.chmod(0o755)
+    assert browser.succeed("run", *user, "--", "./look.sh", "page.html") == "1 + 2 + … + 100 = 5050\n"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_two_builds_have_equal_digests(top, name):
     told = json.loads(line(top, name).succeed("verify", "--json"))
