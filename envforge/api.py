@@ -184,9 +184,9 @@ def _keep(project: Project, compiled: Compiled, result: BuildResult, watched: "c
 def _local_sources(project: Project) -> tuple[str, ...]:
     if not project.spec.files:
         return ()
-    from envforge.build import local  # noqa: PLC0415 - only for specs with files
+    from envforge.build import project_files  # noqa: PLC0415 - only for specs with files
 
-    return local.sources(project.directory, project.spec.files)
+    return project_files.sources(project.directory, project.spec.files)
 
 
 def enter(compiled: Compiled, command: Sequence[str], *, workdir: str | None = None) -> int:

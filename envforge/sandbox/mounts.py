@@ -132,9 +132,9 @@ def open_exactly(path: str) -> int:
 
 def open_beneath(directory: str, path: str) -> int:
     """Return a descriptor (O_PATH) of a path below a directory, by links that do not lead out of it."""
+    inner = os.path.relpath(path, directory)  # the kernel refuses one that begins with ..
     top = open_exactly(directory)
     try:
-        inner = path[len(directory.rstrip("/")) + 1 :] or "."
         resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
         return syscalls.open_resolved(inner, os.O_PATH, resolve, directory=top)
     except OSError as error:

@@ -1,0 +1,165 @@
+"""Reading what the spec's `[[files]]` name, from the project or from where the user has allowed it.
+
+A project is written from inside a sandbox: a source there is opened beneath the project's directory, so that
+a link leads nowhere else, and nothing but files and directories is opened at all. openat2(2).
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from envforge.errors import SpecError
+from envforge.sandbox import mounts, syscalls
+from envforge.spec.model import LocalFile
+
+CONTENT_MAX_BYTES: Final = 256 << 20
+"""Of all files together: they are held in memory. Mounts are the way for more."""
+
+_EXECUTABLE: Final = 0o755
+_PLAIN: Final = 0o644
+
+
+@frozen
+class Placed:
+    """One file, link or directory on its way into the environment."""
+
+    target: str
+    """Absolute inside."""
+    type: str
+    mode: int
+    content: bytes
+    """Of a file; the target of a link."""
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read_files(
+    directory: str, files: Sequence[LocalFile], places: Mapping[str, str] | None = None
+) -> tuple[Placed, ...]:
+    """Return what `[[files]]` name, directories whole, sorted by target.
+
+    `places` are the real paths of sources outside the project, as they were allowed. Raises SpecError for a
+    source that is missing, unreadable, leads out of the project, is neither file, directory nor link, or for
+    more than CONTENT_MAX_BYTES in all.
+    """
+    found: dict[str, Placed] = {}
+    total = 0
+    for file in files:
+        for placed in _read(directory, file, places or {}, CONTENT_MAX_BYTES - total):
+            found[placed.target] = placed
+            total += len(placed.content)
+    return tuple(found[target] for target in sorted(found))
+
+
+def sources(directory: str, files: Sequence[LocalFile]) -> tuple[str, ...]:
+    """Return every path that `read_files` looks at, to be watched; a directory's time tells of new names."""
+    found = []
+    for file in files:
+        source = os.path.join(directory, file.source)
+        found.append(source)
+        for above, names, others in os.walk(source):
+            found += (os.path.join(above, name) for name in (*names, *others))
+    return tuple(found)
+
+
+def _read(directory: str, file: LocalFile, places: Mapping[str, str], limit: int) -> Iterator[Placed]:
+    source = os.path.normpath(os.path.join(directory, file.source))
+    mode = int(file.mode, 8) if file.mode else None
+    try:
+        if source in places:
+            top = mounts.open_exactly(places[source])
+        else:
+            top = mounts.open_beneath(directory, source)
+        try:
+            yield from _placed(top, file, mode, limit)
+        finally:
+            os.close(top)
+    except OSError as error:
+        raise _explain(file, source, error) from error
+
+
+def _explain(file: LocalFile, source: str, error: OSError) -> SpecError:
+    if error.errno == errno.EXDEV:
+        return SpecError(
+            f"[[files]] source {file.source!r} is a link that leads out of the project",
+            hint=f"copy what it leads to beside the spec; it leads to {os.path.realpath(source)}",
+        )
+    return SpecError(
+        f"[[files]] source {file.source!r}: {error.strerror}",
+        hint=f"it is looked for at {error.filename or source}",
+    )
+
+
+def _placed(top: int, file: LocalFile, mode: int | None, limit: int) -> Iterator[Placed]:
+    """Yield what is at the descriptor and below it; nothing recurses, however deep it is."""
+    waiting = [""]
+    left = limit
+    while waiting:
+        below = waiting.pop()
+        place = _open(top, below)
+        try:
+            placed = _one(place, file, below, mode, left)
+            left -= len(placed.content)
+            if placed.type == "d":
+                waiting += (f"{below}/{name}".lstrip("/") for name in _names(place))
+        finally:
+            os.close(place)
+        yield placed
+
+
+def _open(top: int, below: str) -> int:
+    """Return a descriptor (O_PATH) of what is there itself; a directory on the way may not be a link now."""
+    if not below:
+        return os.dup(top)
+    above, name = os.path.split(below)
+    resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+    if not above:
+        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    directory = syscalls.open_resolved(above, os.O_PATH | os.O_DIRECTORY, resolve, directory=top)
+    try:
+        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _names(place: int) -> list[str]:
+    directory = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return sorted(os.listdir(directory))
+    finally:
+        os.close(directory)
+
+
+def _one(place: int, file: LocalFile, below: str, mode: int | None, left: int) -> Placed:
+    status = os.fstat(place)
+    target = f"{file.target.rstrip('/')}/{below}".rstrip("/")
+    if stat.S_ISDIR(status.st_mode):
+        return Placed(target, "d", _EXECUTABLE, b"")
+    if stat.S_ISLNK(status.st_mode):
+        return Placed(target, "l", 0o777, os.readlink(b"", dir_fd=place))
+    if not stat.S_ISREG(status.st_mode):
+        raise SpecError(
+            f"[[files]]: {os.path.join(file.source, below)} is neither a file, a directory nor a link",
+            hint="take it out of the spec",
+        )
+    usual = _EXECUTABLE if status.st_mode & stat.S_IXUSR else _PLAIN
+    return Placed(target, "f", usual if mode is None else mode, _content(place, file, left))
+
+
+def _content(place: int, file: LocalFile, left: int) -> bytes:
+    with open(os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC), "rb") as opened:
+        content = opened.read(left + 1)
+    if len(content) > left:
+        raise SpecError(
+            f"[[files]] source {file.source!r}: all files together have more than {CONTENT_MAX_BYTES} bytes",
+            hint="mount it instead: [[mounts]]",
+        )
+    return content

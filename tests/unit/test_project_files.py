@@ -1,0 +1,96 @@
+"""Reading `[[files]]` of a project that somebody inside could have prepared."""
+
+import os
+
+import pytest
+
+from envforge.build import project_files
+from envforge.build.project_files import read_files
+from envforge.errors import SpecError
+from envforge.spec.model import LocalFile
+
+
+@pytest.fixture
+def project(tmp_path):
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (directory / "plain").write_text("plain")
+    return directory
+
+
+def read(project, source, mode="", **options):
+    files = read_files(str(project), [LocalFile(source, "/t", mode)], **options)
+    return {one.target: (one.type, f"{one.mode:o}", one.content) for one in files}
+
+
+def test_files_links_and_directories(project):
+    (project / "d" / "e").mkdir(parents=True)
+    (project / "d" / "e" / "run").write_text("x")
+    (project / "d" / "e" / "run").chmod(0o700)
+    (project / "d" / "out").symlink_to("/etc/passwd")
+    assert read(project, "plain") == {"/t": ("f", "644", b"plain")}
+    assert read(project, "d") == {
+        "/t": ("d", "755", b""),
+        "/t/e": ("d", "755", b""),
+        "/t/e/run": ("f", "755", b"x"),
+        "/t/out": ("l", "777", b"/etc/passwd"),
+    }
+    assert read(project, "d/e/run", "0600") == {"/t": ("f", "600", b"x")}
+
+
+def test_a_link_is_followed_within_the_project_only(project, tmp_path):
+    (project / "link").symlink_to("plain")
+    assert read(project, "link")["/t"][2] == b"plain"
+    for number, target in enumerate(("../secret", str(tmp_path / "secret"), "/proc/self/root")):
+        name = f"out{number}"
+        (project / name).symlink_to(target)
+        with pytest.raises(SpecError, match=r"leads out of the project|Too many levels"):
+            read(project, name)
+    (project / "up").symlink_to("..")
+    with pytest.raises(SpecError, match="leads out"):
+        read(project, "up/secret")
+
+
+def test_what_is_outside_is_read_where_it_was_allowed_to_lead(project, tmp_path):
+    source = os.path.join(project, "..", "secret")
+    places = {os.path.normpath(source): str(tmp_path / "secret")}
+    assert read(project, "../secret", places=places)["/t"][2] == b"secret"
+    with pytest.raises(SpecError):
+        read(project, "../secret")
+    (tmp_path / "secret").unlink()
+    (tmp_path / "secret").symlink_to("/etc/passwd")
+    with pytest.raises(SpecError):
+        read(project, "../secret", places=places)
+
+
+def test_a_fifo_holds_nobody(project):
+    os.mkfifo(project / "fifo")
+    with pytest.raises(SpecError, match="neither a file"):
+        read(project, "fifo")
+
+
+def test_what_is_held_in_memory_is_bounded(project, monkeypatch):
+    monkeypatch.setattr(project_files, "CONTENT_MAX_BYTES", 8)
+    assert read(project, "plain")
+    with open(project / "large", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SpecError, match="all files together"):
+        read(project, "large")
+
+
+def test_a_tree_of_any_depth(project):
+    path = project / "deep"
+    path.mkdir()
+    above = os.open(path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=above)
+        below = os.open("d", os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = below
+    os.close(above)
+    assert len(read(project, "deep")) == 1501
+
+
+def test_what_is_missing_is_watched_too(project):
+    assert project_files.sources(str(project), [LocalFile("gone", "/t")]) == (f"{project}/gone",)
