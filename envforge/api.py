@@ -1,7 +1,7 @@
 """What the command line and the TUI may call: lock() build() enter() describe() …, and their values."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -18,6 +18,7 @@ from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
 from envforge.lock.request import request_of, stale_parts
 from envforge.progress import Progress
+from envforge.run_options import plan_words
 from envforge.sandbox import cache, entry
 from envforge.sandbox import identity as identities
 from envforge.sandbox.confine import View, call_confined
@@ -161,24 +162,31 @@ def prepare(project: Project, options: RunOptions, *, locked: bool = False, prog
     result = build(project, locked=locked, progress=progress)
     plan = settle(make_plan(project, result.environment, identities.detect(), options))
     compiled = compile_plan(plan)
-    if options == RunOptions():
-        _keep(project, compiled, result, watched)
+    _keep(project, options, compiled, result, watched)
     notes = (*compiled["notes"], *hints.once(compiled, project.directory, os.environ))
     return compiled | {"notes": notes, "warnings": (*compiled["warnings"], *hints.warnings())}
 
 
-def _keep(project: Project, compiled: Compiled, result: BuildResult, watched: "cache.Watched") -> None:
+def _keep(
+    project: Project,
+    options: RunOptions,
+    compiled: Compiled,
+    result: BuildResult,
+    watched: "cache.Watched",
+) -> None:
     """Keep the plan for the warm path, if spec and lock are still those that it was made from.
 
     The plan of an allowed reach only: an edited spec has another key, goes the long way, and asks.
     """
     cache.make_secret()
-    key = cache.project_key(project.spec_path, project.lock_path, project.store_path)
+    words = plan_words(options.volumes, options.user)
+    key = cache.project_key(project.spec_path, project.lock_path, project.store_path, words)
     part = assemble.architecture_part(lock_file.read(project.lock_path))
     same_lock = part.outputs is not None and part.outputs.environment == result.environment
     if key is not None and same_lock and spec_parse.load(project.spec_path) == project.spec:
         owners = ownership.check(project.found)
-        cache.store_plan(key, {**compiled, "owners": owners}, watched)
+        links = tuple((source, place) for source, place in project.places.items() if source != place)
+        cache.store_plan(key, {**compiled, "owners": owners, "links": links}, watched)
 
 
 def _local_sources(project: Project) -> tuple[str, ...]:
@@ -189,12 +197,18 @@ def _local_sources(project: Project) -> tuple[str, ...]:
     return project_files.sources(project.directory, project.spec.files)
 
 
-def enter(compiled: Compiled, command: Sequence[str], *, workdir: str | None = None) -> int:
+def enter(
+    compiled: Compiled,
+    command: Sequence[str],
+    *,
+    workdir: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> int:
     """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code.
 
-    Without `workdir` it starts where the caller stands, if that is mounted.
+    Without `workdir` it starts where the caller stands, if that is mounted. `variables` go before the spec's.
     """
-    return entry.enter(compiled, command, os.environ, cwd=workdir)
+    return entry.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
 
 
 def allow(project: Project) -> None:

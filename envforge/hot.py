@@ -1,8 +1,8 @@
 """The warm path: `run` and `shell` where the plan is ready, loading nothing that they do not need.
 
-Understands the plainest command lines only, and gives everything else, every doubt and every failure before
-the payload runs to the whole command line. It must import nothing but `os`, `sys` and the few modules of
-`sandbox/` that say so: `tests/unit/test_hot_imports.py` counts them.
+Understands whatever `run` and `shell` take, exactly as the whole command line does (a property test compares
+the two), and gives everything else, every doubt and every failure before the payload runs to that. It must
+import nothing but `os`, `sys` and the few modules that say so; `tests/kernel/test_hot_imports.py` counts.
 """
 
 import os
@@ -18,20 +18,55 @@ else:
     from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`
 
 _INTERRUPTED = 130
-_IGNORED = ("-i", "-t", "-it", "-ti", "--interactive", "--tty", "--rm")
+
+# What each option does: the attribute of a Request that takes its value; "" for a flag that changes nothing.
+_EVERYWHERE = {"--file": "file", "--store": "store", "--quiet": "", "--verbose": ""}
+_BEFORE = {**_EVERYWHERE, "-f": "file", "-q": ""}
+_OF = {
+    "shell": {**_EVERYWHERE, "--locked": ""},
+    "run": {
+        **_EVERYWHERE,
+        "-e": "variables",
+        "--env": "variables",
+        "--env-file": "files",
+        "-v": "volumes",
+        "--volume": "volumes",
+        "-w": "workdir",
+        "--workdir": "workdir",
+        "-u": "user",
+        "--user": "user",
+        "-i": "",
+        "--interactive": "",
+        "-t": "",
+        "--tty": "",
+        "--rm": "",
+        "--locked": "",
+    },
+}
 
 
 class Request:
     """A command line that the warm path understands."""
 
-    __slots__ = ("command", "file", "store", "variables", "workdir")
+    __slots__ = ("command", "file", "files", "store", "user", "variables", "volumes", "workdir")
 
     def __init__(self) -> None:
         self.command: list[str] = []
         self.file: str | None = None
         self.store: str | None = None
         self.variables: list[str] = []
+        self.files: list[str] = []
+        self.volumes: list[str] = []
         self.workdir: str | None = None
+        self.user: str | None = None
+
+    def take(self, attribute: str, value: str) -> bool:
+        """Keep an option's value; False for one that is empty, which is not for the warm path to judge."""
+        if attribute in ("variables", "files", "volumes"):
+            getattr(self, attribute).append(value)
+        else:
+            setattr(self, attribute, value)
+        return bool(value)
 
 
 def main() -> int:
@@ -54,23 +89,43 @@ def _warm(arguments: "list[str]") -> "int | None":
     found = request and find_spec(request.file)
     if request is None or not found:
         return None
+    options = _options(request)
+    if options is None:
+        return None
+    variables, words = options
     from envforge.sandbox import cache  # noqa: PLC0415  # only when there is something to look for
 
     spec_path = os.path.realpath(found)
-    name = cache.project_key(spec_path, trust.lock_of(spec_path), request.store)
+    name = cache.project_key(spec_path, trust.lock_of(spec_path), request.store, words)
     plan = cache.load_plan(name) if name else None
     if plan is None or plan["owners"] != trust.owners(found):
         return None  # the whole command line says what is wrong with the owners
-    return _enter(plan, request)
+    if any(os.path.realpath(source) != place for source, place in plan["links"]):
+        return None
+    return _enter(plan, request, variables)
 
 
-def _enter(plan: "dict[str, Any]", request: Request) -> "int | None":
+def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
+    """Return the variables that are set, and what of the options shapes the plan; None for a wrong option."""
+    if not (request.variables or request.files or request.volumes or request.user):
+        return {}, []
+    from envforge import run_options  # noqa: PLC0415  # few command lines have such options
+    from envforge.errors import UsageError  # noqa: PLC0415
+
+    try:
+        variables = dict(run_options.environment_of(request.files, request.variables))
+        volumes = [run_options.volume_of(text) for text in request.volumes]
+    except UsageError:
+        return None
+    return variables, run_options.plan_words(volumes, request.user)
+
+
+def _enter(plan: "dict[str, Any]", request: Request, variables: "dict[str, str]") -> "int | None":
     from envforge.sandbox import passing, perform  # noqa: PLC0415  # only with a plan
 
     host = os.environ
-    extra = dict(_variable(text) for text in request.variables if "=" in text or text in host)
     plan = passing.with_sockets(plan, host)
-    environment = passing.payload_environment(plan, host) | extra
+    environment = passing.payload_environment(plan, host) | variables
     cwd = request.workdir or passing.start_directory(plan)
     try:
         return perform.enter(plan, request.command or list(plan["command"]), environment, cwd)
@@ -78,49 +133,54 @@ def _enter(plan: "dict[str, Any]", request: Request) -> "int | None":
         return None  # built again, or refused once more with advice, by the whole command line
 
 
-def _variable(text: str) -> "tuple[str, str]":
-    name, equals, value = text.partition("=")
-    return name, value if equals else os.environ[name]
-
-
 def parse(arguments: "list[str]") -> "Request | None":
-    """Return what a plain `run` or `shell` asks for, None for any other command line."""
+    """Return what a `run` or `shell` asks for, None for any other command line."""
     request = Request()
-    rest = iter(arguments)
-    command = ""
-    for argument in rest:
-        if argument == "--":
-            if not command:
-                return None
-            request.command = list(rest)
-        elif argument in ("-f", "--file") and not command:
-            request.file = next(rest, "")
-        elif argument == "--store":
-            request.store = next(rest, "")
-        elif not argument.startswith("-"):
-            if command:
-                request.command = [argument, *rest]
-            elif argument in ("run", "shell"):
-                command = argument
-            else:
-                return None
-        elif command != "run" or not _take_option(request, argument, rest):
-            return None
-    complete = request.command or command == "shell"
-    return request if complete and request.store != "" and request.file != "" else None
+    rest = list(arguments)
+    if not _take_options(request, rest, _BEFORE) or not rest:
+        return None
+    command = rest.pop(0)
+    if command not in _OF or not _take_options(request, rest, _OF[command]):
+        return None
+    if rest[:1] == ["--"]:
+        del rest[0]
+    request.command = rest
+    is_whole = rest or command == "shell"
+    return request if is_whole and (request.workdir is None or request.workdir.startswith("/")) else None
 
 
-def _take_option(request: Request, option: str, rest: "Any") -> bool:
-    if option in _IGNORED:
-        return True
-    value = next(rest, "") if option in ("-e", "--env", "-w", "--workdir") else ""
-    if option in ("-e", "--env") and not value.startswith("=") and value:
-        request.variables.append(value)
-        return True
-    if option in ("-w", "--workdir") and value.startswith("/"):
-        request.workdir = value
-        return True
-    return False
+def _take_options(request: Request, rest: "list[str]", known: "dict[str, str]") -> bool:
+    """Take the options that `rest` begins with out of it, as click does; False where one is not known."""
+    while rest and rest[0].startswith("-") and rest[0] != "--":
+        option = rest.pop(0)
+        name, equals, value = option.partition("=")
+        if option.startswith("--"):
+            attribute = known.get(name)
+            if attribute is None or (equals and not attribute):
+                return False
+        else:
+            attribute, value = _take_letters(option[1:], known)
+            equals = value
+        if attribute is None:
+            return False
+        if attribute and not equals:
+            if not rest:
+                return False
+            value = rest.pop(0)
+        if attribute and not request.take(attribute, value):
+            return False
+    return True
+
+
+def _take_letters(letters: str, known: "dict[str, str]") -> "tuple[str | None, str]":
+    """Return the attribute that options of one letter end in, with what of its value stands behind it."""
+    for number, letter in enumerate(letters):
+        attribute = known.get(f"-{letter}")
+        if attribute is None:
+            return None, ""
+        if attribute:
+            return attribute, letters[number + 1 :]
+    return ("", "") if letters else (None, "")
 
 
 def find_spec(file: "str | None") -> "str | None":

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from envforge.cli.command import Command, allow_option
-from envforge.cli.run_options import environment_of, volume_of, workdir_of
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
+from envforge.run_options import environment_of, volume_of, workdir_of
 
 if TYPE_CHECKING:
     from envforge.api import RunOptions
@@ -55,8 +55,8 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
 @click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
 @click.option("-u", "--user", metavar="USER", help="self, root, or a user of the environment.")
-@click.option("-i", "--interactive", is_flag=True, help="Keep standard input open.")
-@click.option("-t", "--tty", is_flag=True, help="The command needs a terminal.")
+@click.option("-i", "--interactive", "_interactive", is_flag=True, help="Keep standard input open.")
+@click.option("-t", "--tty", "_tty", is_flag=True, help="The command needs a terminal.")
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
@@ -69,8 +69,8 @@ def run(  # noqa: PLR0917 (click passes them by name)
     volumes: tuple[str, ...],
     workdir: str | None,
     user: str | None,
-    interactive: bool,  # noqa: FBT001 (click passes options)
-    tty: bool,  # noqa: FBT001
+    _interactive: bool,  # noqa: FBT001 (click passes options)
+    _tty: bool,  # noqa: FBT001
     _remove: bool,  # noqa: FBT001
     locked: bool,  # noqa: FBT001
     command: tuple[str, ...],
@@ -87,21 +87,22 @@ def run(  # noqa: PLR0917 (click passes them by name)
     start = workdir_of(workdir)
     from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
 
-    options = RunOptions(
-        environment=environment,
-        volumes=mounted,
-        workdir=start,
-        user=user,
-        interactive=interactive,
-        tty=tty,
-    )
-    return _enter(settings, options, command, locked=locked)
+    options = RunOptions(volumes=mounted, user=user)
+    return _enter(settings, options, command, locked=locked, environment=environment, workdir=start)
 
 
-def _enter(settings: Settings, options: "RunOptions", command: tuple[str, ...], *, locked: bool) -> int:
+def _enter(
+    settings: Settings,
+    options: "RunOptions",
+    command: tuple[str, ...],
+    *,
+    locked: bool,
+    environment: tuple[tuple[str, str], ...] = (),
+    workdir: str | None = None,
+) -> int:
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
     with settings.progress() as progress:
         compiled = api.prepare(project, options, locked=locked, progress=progress)
-    return api.enter(compiled, command, workdir=options.workdir)
+    return api.enter(compiled, command, workdir=workdir, variables=dict(environment))

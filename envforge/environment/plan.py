@@ -33,15 +33,11 @@ _SYSTEM_DIRECTORIES: Final = frozenset(
 
 @frozen
 class RunOptions:
-    """What a command line changes of the spec's way of running."""
+    """What a command line changes of a plan; variables and the directory are said on entering."""
 
-    environment: tuple[tuple[str, str], ...] = ()
     volumes: tuple[tuple[str, str, bool], ...] = ()
     """Source, target, read-only."""
-    workdir: str | None = None
     user: str | None = None
-    interactive: bool = False
-    tty: bool = False
 
 
 @frozen
@@ -74,15 +70,14 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         lock_file=store.environment_lock(environment),
         hostname=spec.name,
         command=spec.shell.command,
-        cwd=options.workdir or project.directory,
-        follow=options.workdir is None,
+        cwd=project.directory,
         user=inside.account or "self",
         mounts=(*files.mounts, *_mounts(project, inside, own, options)),
         forward=spec.shell.forward,
         runtime=_runtime(inside),
         read_only=tuple(os.path.join(project.directory, path) for path in spec.shell.read_only),
         private=_private(project),
-        variables=tuple(_variables(project, inside, files.variables, options).items()),
+        variables=tuple(_variables(project, inside, files.variables).items()),
         passed=(*spec.shell.pass_, *_proxies(project)),
         locales=own.locales,
         network="none" if spec.network.mode == "none" else "host",
@@ -229,9 +224,7 @@ def _proxies(project: Project) -> tuple[str, ...]:
     return PROXIES if network.mode == "host" and network.trust == "host" else ()
 
 
-def _variables(
-    project: Project, inside: Inside, of_files: Mapping[str, str], options: RunOptions
-) -> dict[str, str]:
+def _variables(project: Project, inside: Inside, of_files: Mapping[str, str]) -> dict[str, str]:
     user = inside.user
     return {
         "PATH": _PATH,
@@ -243,5 +236,4 @@ def _variables(
         "ENVFORGE": project.spec.name,
         **of_files,
         **project.spec.variables,
-        **dict(options.environment),
     }

@@ -51,19 +51,29 @@ _MEND: Final = "restore it from version control, or remove it and run: envforge 
 def read(path: str) -> Lock:
     """Return the lock in a file. Raises FileNotFoundError, and LockError for one that cannot be used."""
     try:
-        with open(path, "rb") as file:
+        with open(_place(path), "rb") as file:
             data = file.read()
     except FileNotFoundError:
+        if os.path.islink(path):
+            raise LockError(f"{path} is a link that leads nowhere", hint=f"rm {path}") from None
         raise
     except OSError as error:
         raise LockError(f"{path}: {error.strerror}") from error
     return loads(data, path)
 
 
+def _place(path: str) -> str:
+    """Return where the lock really is. Code inside a sandbox can make a link of it: it may not lead away."""
+    real = os.path.realpath(path)
+    if os.path.dirname(real) != os.path.realpath(os.path.dirname(path)):
+        raise LockError(f"{path} is a link that leads to {real}, away from its spec", hint=f"rm {path}")
+    return real
+
+
 def write(path: str, lock: Lock) -> None:
     """Write the lock as a whole: nobody sees half of it, and it is on the disk when this returns."""
     try:
-        whole_file.write(os.path.realpath(path), dumps(lock), mode=whole_file.usual_mode())
+        whole_file.write(_place(path), dumps(lock), mode=whole_file.usual_mode())
     except OSError as error:
         raise LockError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -60,6 +60,7 @@ for name in ("envforge.toml", "envforge.lock"):
     open(f"{project}/{name}", "w").close()
 plan = compile_plan(box.plan_of(home, project, {}, detect()))
 cache.make_secret()
+plan["links"] = ()
 plan["owners"] = trust.owners(f"{project}/envforge.toml")
 cache.store_plan(cache.project_key(f"{project}/envforge.toml", f"{project}/envforge.lock", None), plan, ())
 """

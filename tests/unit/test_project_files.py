@@ -7,6 +7,7 @@ import pytest
 from envforge.build import project_files
 from envforge.build.project_files import read_files
 from envforge.errors import SpecError
+from envforge.sandbox.uppers import remove_tree
 from envforge.spec.model import LocalFile
 
 
@@ -90,6 +91,7 @@ def test_a_tree_of_any_depth(project):
         above = below
     os.close(above)
     assert len(read(project, "deep")) == 1501
+    remove_tree(str(path))  # too deep for pytest's own cleaning
 
 
 def test_what_is_missing_is_watched_too(project):

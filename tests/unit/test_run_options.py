@@ -1,7 +1,7 @@
 import pytest
 
-from envforge.cli.run_options import environment_of, volume_of, workdir_of
 from envforge.errors import UsageError
+from envforge.run_options import environment_of, volume_of, workdir_of
 
 
 def test_variables_take_values_or_the_hosts(tmp_path):

@@ -1,14 +1,23 @@
-"""What `run`'s options mean: Docker's texts for variables and volumes, as plain values."""
+"""What `run`'s options mean: Docker's texts for variables and volumes, as plain values.
+
+Shared with the warm path, which loads it where such options are used: it imports next to nothing.
+"""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
 
 from envforge.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Volume = tuple[str, str, bool]
+    """Source, target, read-only."""
+
 
 def environment_of(
-    files: Sequence[str], variables: Sequence[str], host: Mapping[str, str] = os.environ
-) -> tuple[tuple[str, str], ...]:
+    files: "Sequence[str]", variables: "Sequence[str]", host: "Mapping[str, str]" = os.environ
+) -> "tuple[tuple[str, str], ...]":
     """Return the variables of `--env-file` and `-e`, later ones over earlier ones.
 
     A name without a value takes the host's, and is left out where the host has none, as Docker does.
@@ -24,7 +33,7 @@ def environment_of(
     return tuple(found.items())
 
 
-def _lines(path: str) -> Sequence[str]:
+def _lines(path: str) -> "Sequence[str]":
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().splitlines()
@@ -34,7 +43,7 @@ def _lines(path: str) -> Sequence[str]:
         raise UsageError(f"--env-file {path} is not UTF-8 text", hint="write NAME=VALUE lines") from error
 
 
-def _variable(text: str, host: Mapping[str, str], where: str) -> Iterator[tuple[str, str]]:
+def _variable(text: str, host: "Mapping[str, str]", where: str) -> "Iterator[tuple[str, str]]":
     name, equals, value = text.partition("=")
     if not name or name != name.strip() or "\0" in text:
         raise UsageError(f"{where}: {text!r} is no variable", hint="write NAME=VALUE, or NAME for the host's")
@@ -44,7 +53,7 @@ def _variable(text: str, host: Mapping[str, str], where: str) -> Iterator[tuple[
         yield name, host[name]
 
 
-def volume_of(text: str) -> tuple[str, str, bool]:
+def volume_of(text: str) -> "Volume":
     """Return source, target and whether it is read-only, of Docker's `SOURCE:TARGET[:ro]`."""
     hint = "write -v SOURCE:TARGET or -v SOURCE:TARGET:ro, with a path as source"
     parts = text.split(":")
@@ -64,8 +73,16 @@ def volume_of(text: str) -> tuple[str, str, bool]:
     return source, os.path.normpath(target), access == "ro"
 
 
-def workdir_of(text: str | None) -> str | None:
+def workdir_of(text: "str | None") -> "str | None":
     """Return the directory to start in, as said. Raises UsageError where it is not absolute."""
     if text is not None and not text.startswith("/"):
         raise UsageError(f"-w {text!r}: the directory must be an absolute path", hint="begin it with /")
     return text
+
+
+def plan_words(volumes: "Iterable[Volume]", user: "str | None") -> "list[str]":
+    """Return what of the options shapes a plan, as words of its name; where sources lead is a part of it."""
+    words = ["user", user] if user else []
+    for source, target, read_only in volumes:
+        words += ["volume", source, os.path.realpath(source), target, "ro" if read_only else "rw"]
+    return words

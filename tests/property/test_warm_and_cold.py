@@ -1,0 +1,127 @@
+"""Warm and cold agree over command lines: what hot.py takes is what click takes, with the same meaning."""
+
+import os
+
+import click
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envforge import hot
+from envforge.cli import enter
+from envforge.cli.root import root
+from envforge.cli.settings import Settings
+from envforge.errors import EnvforgeError
+from envforge.run_options import plan_words
+
+PLACE = os.path.dirname(__file__)
+FILE = os.path.join(os.path.dirname(__file__), "test_warm_and_cold.env")
+VALUES = [
+    "A=1",
+    " A=1",
+    "=1",
+    "B",
+    "PATH",
+    "/",
+    "/tmp",
+    "tmp",
+    ".",
+    f"{PLACE}:/x",
+    f"{PLACE}:/x:ro",
+    ".:/x",
+    "x:/x",
+    "/nowhere:/x",
+    f"{PLACE}:x",
+    f"{PLACE}:/x:wo",
+    FILE,
+    "root",
+    "",
+    "-x",
+    "--",
+    "a.toml",
+]
+NAMES = [
+    *("-e", "--env", "--env-file", "-v", "--volume", "-w", "--workdir", "-u", "--user", "-i", "-t", "-it"),
+    *("-ti", "--interactive", "--tty", "--rm", "--locked", "-f", "--file", "--store", "-q", "--quiet"),
+    *(
+        "--verbose",
+        "-h",
+        "--help",
+        "--version",
+        "--json",
+        "--allow",
+        "--lock",
+        "-",
+        "-x",
+        "-ie",
+        "-tv",
+        "-iw",
+    ),
+]
+JOINED = st.builds(
+    "".join, st.tuples(st.sampled_from(NAMES), st.sampled_from(["=", ""]), st.sampled_from(VALUES))
+)
+WORDS = st.one_of(
+    st.sampled_from(NAMES),
+    st.sampled_from(VALUES),
+    JOINED,
+    st.sampled_from(["run", "shell", "true", "bake"]),
+)
+PAIRS = st.builds(lambda name, value: [name, value], st.sampled_from(NAMES), st.sampled_from(VALUES))
+LINES = st.one_of(
+    st.lists(WORDS, max_size=8),
+    st.builds(
+        lambda before, command, pairs, rest: [*before, command, *(w for pair in pairs for w in pair), *rest],
+        st.lists(WORDS, max_size=2),
+        st.sampled_from(["run", "shell"]),
+        st.lists(PAIRS, max_size=4),
+        st.lists(st.sampled_from(["true", "--", "-x", "ls", "run"]), max_size=3),
+    ),
+)
+
+
+def cold(words):
+    """Return what the whole command line makes of it, None where it does not enter."""
+    taken = []
+
+    def entered(settings, options, command, *, locked, environment=(), workdir=None):
+        del locked
+        taken.append((settings.file, settings.store, list(command), dict(environment), workdir, options))
+        return 0
+
+    before, enter._enter = enter._enter, entered
+    try:
+        with root.make_context("envforge", list(words), obj=Settings()) as context:
+            root.invoke(context)
+    except (click.ClickException, click.exceptions.Exit, EnvforgeError):
+        return None
+    finally:
+        enter._enter = before
+    if not taken:
+        return None
+    *plain, options = taken[0]
+    return (*plain, plan_words(options.volumes, options.user))
+
+
+def warm(words):
+    request = hot.parse(words)
+    options = request and hot._options(request)
+    if not options:
+        return None
+    return (request.file, request.store, request.command, options[0], request.workdir, options[1])
+
+
+@settings(max_examples=1500, deadline=None)
+@given(LINES)
+def test_what_the_warm_path_takes_means_the_same_to_the_whole_command_line(words):
+    understood = warm(words)
+    if understood is not None:
+        assert understood == cold(words)
+
+
+@settings(max_examples=500, deadline=None)
+@given(LINES)
+def test_what_the_whole_command_line_takes_is_nearly_always_warm(words):
+    understood = cold(words)
+    if understood is not None and not {"", "--allow"}.intersection(words) and "-" not in words:
+        joined_empty = any(word.endswith("=") for word in words)
+        assert joined_empty or words[0] == "--" or warm(words) == understood
