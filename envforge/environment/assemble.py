@@ -140,6 +140,7 @@ def _document(layer: Built) -> dict[str, Any]:
     return {name: value for name, value in asdict(layer).items() if name != "reused"}
 
 
+def _local_files(site: Site, project: Project, below: tuple[Built, ...]) -> Built:
     from envforge.build import local, project_files  # noqa: PLC0415 - only for specs with files
 
     files = project_files.read_files(project.directory, project.spec.files, project.places)
