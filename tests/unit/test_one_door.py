@@ -26,6 +26,7 @@ ALLOWED = {
     "build/normalize.py": "the place that Tree.walk gives",
     "build/obtain.py": f"facts and trees by their SHA-256: {OWN}",
     "build/parents.py": "directories that its caller has just made in an empty tree, confined",
+    "build/project_files.py": "the project, beneath its directory by openat2; regular files only",
     "build/py_compile_stand_in.py": "runs inside, among the scripts",
     "build/site.py": f"asks whether a directory of the store is a link: {OWN}",
     "build/system.py": "fills an empty directory, confined",
