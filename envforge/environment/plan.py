@@ -77,6 +77,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         runtime=_runtime(inside),
         read_only=tuple(os.path.join(project.directory, path) for path in spec.shell.read_only),
         private=_private(project),
+        foreign=_foreign(project),
         variables=tuple(_variables(project, inside, files.variables).items()),
         passed=(*spec.shell.pass_, *_proxies(project)),
         locales=own.locales,
@@ -129,6 +130,14 @@ def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions
     )
     for source, target, read_only in options.volumes:
         yield Mount(_existing(os.path.realpath(source)), target, read_only)
+
+
+def _foreign(project: Project) -> tuple[str, int, int] | None:
+    """Return the project directory and its owner where root enters that of somebody else."""
+    status = os.stat(project.directory)
+    if os.geteuid() != 0 or status.st_uid == 0:
+        return None
+    return project.directory, status.st_uid, status.st_gid
 
 
 def _private(project: Project) -> tuple[str, ...]:

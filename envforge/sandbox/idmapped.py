@@ -41,14 +41,15 @@ class MappedChannel(Channel):
             map_ids(str(child), plan["uid_map"], plan["gid_map"])
             namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
             trees = _open_layers(plan, upper, namespace)
-            present, paths, sources = _open_sources(plan, namespace)
+            theirs = _owners_namespace(plan)
+            present, paths, sources = _open_sources(plan, namespace, theirs)
             hidden = masks.find(paths, plan["private"])
             _give_pipes(plan["payload_owner"])
             _send(self.parent, present, [*trees, *sources])
             _send_values(self.parent, (paths, hidden))
         except OSError as error:
             raise RefusedError("idmapped mounts", error) from None
-        for descriptor in (*trees, *sources, namespace):
+        for descriptor in (*trees, *sources, namespace, *([] if theirs < 0 else [theirs])):
             os.close(descriptor)
 
     def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
@@ -127,7 +128,30 @@ def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int) -> "list[int
     return trees
 
 
-def _open_sources(plan: "Plan", namespace: int) -> "tuple[bytes, list[str | None], list[int]]":
+def _owners_namespace(plan: "Plan") -> int:
+    """Return a user namespace that maps just the owner of a foreign project; -1 where the project is root's.
+
+    Whatever is made there is the owner's on disk, and nothing can be given to anybody else.
+    """
+    if plan["foreign"] is None:
+        return -1
+    _, uid_map, gid_map = plan["foreign"]
+    end, held = os.pipe()
+    child = syscalls.clone(syscalls.CLONE_NEWUSER)
+    if child == 0:
+        os.close(held)
+        os.read(end, 1)
+        os._exit(0)
+    os.close(end)
+    try:
+        map_ids(str(child), uid_map, gid_map)
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(held)
+        os.waitpid(child, 0)
+
+
+def _open_sources(plan: "Plan", namespace: int, theirs: int) -> "tuple[bytes, list[str | None], list[int]]":
     """Return which sources are there (a byte each), and of those the real paths and the mounts."""
     trees = []
     paths: list[str | None] = []
@@ -141,14 +165,20 @@ def _open_sources(plan: "Plan", namespace: int) -> "tuple[bytes, list[str | None
             present.append(0)
             continue
         mounts.guard(tree, source, read_only=read_only)
+        ids = theirs if theirs >= 0 and _is_foreign(plan, path) else namespace
         try:  # noqa: SIM105  # contextlib costs a millisecond
-            _map(tree, namespace, source, recursive=True)
+            _map(tree, ids, source, recursive=True)
         except OSError:
             pass  # no idmapped mounts there: the payload sees its files as nobody's
         trees.append(tree)
         paths.append(path)
         present.append(1)
     return bytes(present), paths, trees
+
+
+def _is_foreign(plan: "Plan", path: "str | None") -> bool:
+    directory = plan["foreign"][0]
+    return path is not None and (path == directory or path.startswith(f"{directory}/"))
 
 
 def _open_mapped(path: str, namespace: int) -> int:

@@ -83,6 +83,8 @@ class SandboxPlan:
     """Sockets of the host that are let in, by the names that `forwarding` knows."""
     runtime: str = ""
     """The payload's own directory for sockets (XDG_RUNTIME_DIR), below /run; empty for none."""
+    foreign: tuple[str, int, int] | None = None
+    """The project of another user that root enters, and its owner, whose is what is made there."""
     read_only: tuple[str, ...] = ()
     """Real paths on the host that can only be read inside, under whatever mount."""
     private: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "relay": None,
         "ways": tuple(None if m.own else m.within for m in plan.mounts),
         "private": plan.private,
+        "foreign": _foreign(plan),
         "read_only": plan.read_only,
         "variables": plan.variables,
         "passed": plan.passed,
@@ -211,6 +214,20 @@ def _check_user(plan: SandboxPlan) -> None:
             "set-id programs and file capabilities need several ids, and there is a single one here",
             hint=range_command(own, ()),
         )
+
+
+def _foreign(plan: SandboxPlan) -> tuple[str, str, str] | None:
+    """Return the foreign directory, and the maps that make its owner, and nobody else, the payload's user."""
+    if plan.foreign is None:
+        return None
+    directory, uid, gid = plan.foreign
+    if _whole_range(plan):
+        raise CapabilityError(
+            f"root cannot enter {directory} of uid {uid} here: that takes idmapped mounts",
+            hint="run envforge as the user who owns the project",
+        )
+    inside_uid, inside_gid = _payload_owner(plan, *outer_maps(plan))
+    return directory, f"{uid} {inside_uid} 1\n", f"{gid} {inside_gid} 1\n"
 
 
 def _is_idmapped(plan: SandboxPlan) -> bool:

@@ -92,3 +92,42 @@ def test_a_layer_of_root_is_entered_with_the_full_map_where_it_must_be(root_box)
 @pytest.mark.root
 def test_pipes_of_root_can_be_opened_by_name(root_box):
     assert root_box.shell("echo hi >/dev/stdout; cat /dev/stdin", stdin="through") == "hi\nthrough"
+
+
+@pytest.mark.root
+def test_what_root_makes_in_the_project_of_another_user_is_theirs(root_box):
+    root_box.shell("true")
+    project, uid, gid = root_box.project, 12345, 12346
+    os.mkdir(f"{project}/theirs")
+    with open(f"{project}/of-root", "w", encoding="ascii") as file:
+        file.write("of root")
+    os.chmod(f"{project}/of-root", 0o600)
+    os.mkdir(f"{project}/data")
+    for name in ("", "/theirs", "/data"):
+        os.chown(project + name, uid, gid)
+    script = (
+        "mkdir -p d/e; cp /bin/busybox theirs/set-id; chmod 6755 theirs/set-id; echo x >/data/made;"
+        "stat -c %u:%g . theirs d/e; chown 5 d 2>&1; cat of-root 2>&1; (echo >of-root) 2>&1;"
+        "mknod n c 1 3 2>&1"
+    )
+    said = root_box.run(
+        "sh",
+        "-c",
+        script,
+        foreign=[project, uid, gid],
+        mounts=[[f"{project}/data", "/data", False, False, False, project]],
+    ).stdout
+    assert said.startswith("0:0\n0:0\n0:0\n")
+    assert len(said.splitlines()) == 7, said
+    for name in ("d", "d/e", "theirs/set-id", "data/made"):
+        status = os.stat(f"{project}/{name}")
+        assert (status.st_uid, status.st_gid) == (uid, gid), name
+    assert os.stat(f"{project}/of-root").st_size == len("of root")
+    assert not os.path.lexists(f"{project}/n")
+
+
+@pytest.mark.root
+def test_root_enters_no_project_of_another_user_without_idmapped_mounts(root_box):
+    said = root_box.run("true", foreign=[root_box.project, 12345, 12346], idmapped=False)
+    assert "idmapped" in said.stderr
+    assert "CapabilityError" in said.stderr
