@@ -224,7 +224,7 @@ def _foreign(plan: SandboxPlan) -> tuple[str, str, str] | None:
     if _whole_range(plan):
         raise CapabilityError(
             f"root cannot enter {directory} of uid {uid} here: that takes idmapped mounts",
-            hint="run envforge as the user who owns the project",
+            hint="enter it as the user who owns it: runuser -u USER -- COMMAND",
         )
     inside_uid, inside_gid = _payload_owner(plan, *outer_maps(plan))
     return directory, f"{uid} {inside_uid} 1\n", f"{gid} {inside_gid} 1\n"
