@@ -8,6 +8,7 @@ from envforge.build.layer import Built, ensure
 from envforge.build.parents import make_parents
 from envforge.build.project_files import Placed
 from envforge.build.site import Site, placing
+from envforge.errors import SpecError
 from envforge.recipe.model import recipe
 from envforge.store import layers, listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
