@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from attrs import evolve, frozen
 
 from envforge.build.layer import Built as BuiltLayer
-from envforge.environment import assemble, consent, hints, inspect, ownership, system_files
+from envforge.environment import assemble, consent, generations, hints, inspect, ownership, system_files
 from envforge.environment.assemble import BuildResult, Wanted
 from envforge.environment.inspect import EnvironmentDetails, EnvironmentInfo
 from envforge.environment.plan import RunOptions, make_plan
@@ -47,6 +47,7 @@ __all__ = [
     "destroy_store",
     "enter",
     "environments",
+    "keep_answer",
     "lock",
     "open_project",
     "prepare",
@@ -187,6 +188,28 @@ def _keep(
         owners = ownership.check(project.found)
         links = tuple((source, place) for source, place in project.places.items() if source != place)
         cache.store_plan(key, {**compiled, "owners": owners, "links": links}, watched)
+
+
+def keep_answer(project: Project, command: str, said: str, result: BuildResult | None = None) -> None:
+    """Keep what a command that had nothing to do has said, until anything that it depends on changes."""
+    if project.spec.files:
+        return  # every file would have to be looked at, which is most of the work
+    cache.make_secret()
+    key = cache.project_key(project.spec_path, project.lock_path, project.store_path, [command])
+    if key is None or spec_parse.load(project.spec_path) != project.spec:
+        return
+    needs: tuple[str, ...] = ()
+    watched: cache.Watched = ()
+    if result is not None:
+        store = open_store(project.store_path)
+        held = identities.detect().held
+        layers = (store.layer(held, layer.digest) for layer in result.layers)
+        needs = (*layers, store.environment(result.environment))
+        watched = cache.watch([generations.path(store, project.spec_path)])
+    owners = ownership.check(project.found)
+    links = tuple((source, place) for source, place in project.places.items() if source != place)
+    answer = {"owners": owners, "links": links, "needs": needs, "said": said}
+    cache.store_plan(key, answer, watched)
 
 
 def _local_sources(project: Project) -> tuple[str, ...]:

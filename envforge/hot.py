@@ -18,6 +18,7 @@ else:
     from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 # What each option does: the attribute of a Request that takes its value; "" for a flag that changes nothing.
 _EVERYWHERE = {"--file": "file", "--store": "store", "--quiet": "", "--verbose": ""}
@@ -42,6 +43,11 @@ _OF = {
         "--rm": "",
         "--locked": "",
     },
+}
+_BEFORE_ANSWERS = {"--file": "file", "-f": "file", "--store": "store"}
+_OF_ANSWERS = {
+    "build": {"--file": "file", "--store": "store", "--locked": ""},
+    "lock": {"--file": "file", "--store": "store", "--check": ""},
 }
 
 
@@ -86,13 +92,21 @@ def main() -> int:
 def _warm(arguments: "list[str]") -> "int | None":
     """Return the payload's exit code, None where this is not for the warm path."""
     request = parse(arguments)
-    found = request and find_spec(request.file)
-    if request is None or not found:
-        return None
+    if request is None:
+        return _say_what_is_known(arguments)
     options = _options(request)
     if options is None:
         return None
     variables, words = options
+    plan = _load(request, words)
+    return None if plan is None else _enter(plan, request, variables)
+
+
+def _load(request: Request, words: "list[str]") -> "dict[str, Any] | None":
+    """Return what is kept for the project under those words, None where anything has changed since."""
+    found = find_spec(request.file)
+    if not found:
+        return None
     from envforge.sandbox import cache  # noqa: PLC0415  # only when there is something to look for
 
     spec_path = os.path.realpath(found)
@@ -102,7 +116,26 @@ def _warm(arguments: "list[str]") -> "int | None":
         return None  # the whole command line says what is wrong with the owners
     if any(os.path.realpath(source) != place for source, place in plan["links"]):
         return None
-    return _enter(plan, request, variables)
+    return plan
+
+
+def _say_what_is_known(arguments: "list[str]") -> "int | None":
+    """Answer a `build` or a `lock` that has nothing to do, as the whole command line answered before."""
+    request = Request()
+    rest = list(arguments)
+    if not _take_options(request, rest, _BEFORE_ANSWERS) or rest[:1] not in (["build"], ["lock"]):
+        return None
+    command = rest.pop(0)
+    if not _take_options(request, rest, _OF_ANSWERS[command]) or rest:
+        return None
+    answer = _load(request, [command])
+    if answer is None or not all(os.path.exists(path) for path in answer["needs"]):
+        return None
+    try:
+        os.write(1, answer["said"].encode())
+    except BrokenPipeError:
+        return _BROKEN_PIPE
+    return 0
 
 
 def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":

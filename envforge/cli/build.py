@@ -51,6 +51,8 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
     project = settings.project()
     with settings.progress() as progress:
         result = api.build(project, locked=locked, frozen=frozen, progress=progress, **options)
+    if not frozen and all(layer.reused for layer in result.layers):
+        api.keep_answer(project, "build", f"{summary(result)}\n", result)
     if settings.json:
         print_json(as_json(result))
     elif not settings.quiet:

@@ -160,6 +160,8 @@ def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...],
             check=check,
             progress=progress,
         )
+    if not (result.changes or result.written or upgrade or names or dry_run):
+        api.keep_answer(project, "lock", "\n".join((*change_lines(result.lock, ()), "")))
     _show_changes(settings, result)
 
 

@@ -77,6 +77,11 @@ def projects(store: Store) -> Iterator[Project]:
         yield _parse(document)
 
 
+def path(store: Store, spec_path: str) -> str:
+    """Return where the generations of the project of that spec stand."""
+    return _path(store, project_id(spec_path))
+
+
 def _path(store: Store, identifier: str) -> str:
     return f"{store.path}/roots/{identifier}.json"
 
