@@ -11,7 +11,7 @@ from envforge.environment.assemble import BuildResult, Wanted
 from envforge.environment.inspect import EnvironmentDetails, EnvironmentInfo
 from envforge.environment.plan import RunOptions, make_plan
 from envforge.environment.project import Project, open_project
-from envforge.environment.verify import Difference, rebuild_apart
+from envforge.environment.verify import Difference, read_layers, rebuild_apart
 from envforge.errors import LockStaleError, StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.changes import Change, changes
@@ -43,6 +43,7 @@ __all__ = [
     "VerifyResult",
     "allow",
     "build",
+    "check",
     "describe",
     "destroy_store",
     "enter",
@@ -70,7 +71,7 @@ class LockResult:
 
 @frozen
 class VerifyResult:
-    """Whether a second build came out the same."""
+    """Whether the disk holds what the digests say, and a second build came out the same."""
 
     identical: bool
     environment: str
@@ -240,11 +241,24 @@ def allow(project: Project) -> None:
 
 
 def verify(project: Project, *, progress: Progress) -> VerifyResult:
-    """Build the environment, then once more apart, and compare."""
-    result = build(project, progress=progress)
+    """Build the environment, read it from the disk, then build it once more apart, and compare."""
+    return _verified(project, build(project, progress=progress), progress)
+
+
+def check(project: Project, *, strict: bool = False, progress: Progress) -> tuple[BuildResult, VerifyResult]:
+    """Build strictly from the lock, then read all of it from the disk; `strict` builds it again too."""
+    result = build(project, locked=True, progress=progress)
+    return result, _verified(project, result, progress, rebuilt=strict)
+
+
+def _verified(
+    project: Project, result: BuildResult, progress: Progress, *, rebuilt: bool = True
+) -> VerifyResult:
+    identity = identities.detect()
+    found = read_layers(project, identity, result.layers, progress)
     known = _read(project)
-    assert known is not None  # build wrote it
-    found = rebuild_apart(project, known, identities.detect(), result.layers, progress)
+    if rebuilt and known is not None:
+        found += rebuild_apart(project, known, identity, result.layers, progress)
     return VerifyResult(not found, result.environment, found)
 
 

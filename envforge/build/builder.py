@@ -113,6 +113,9 @@ def _let_go(crew: _Crew) -> None:
 
 
 def _known(site: Site, lock: ArchitectureLock) -> dict[str, Any]:
+    """Return the facts of packages whose trees need not be made: none where all is made anew."""
+    if site.anew:
+        return {}
     known = {
         plan.package_id(package, lock.architecture): obtain.known_facts(site.store, site.held, package)
         for package in lock.packages
@@ -157,7 +160,14 @@ def _take(crew: _Crew, done: Done) -> None:
                 crew.fetched.append(name)
             case ("unpacked", name):
                 place = f"/{done.name}"
-                facts = obtain.publish(site.store, site.held, work.packages[name], done.directory, place)
+                facts = obtain.publish(
+                    site.store,
+                    site.held,
+                    work.packages[name],
+                    done.directory,
+                    place,
+                    same=done.value is True,
+                )
                 _unpacked(crew, name, facts)
             case ("made", key):
                 recipe = crew.recipes[key]
@@ -205,7 +215,7 @@ def _hand_out_package(crew: _Crew, name: str) -> bool:
     descriptor = locks.try_hold(site.store, f"{site.held}-{package.sha256}")
     if descriptor is None:
         return False
-    facts = obtain.known_facts(site.store, site.held, package)
+    facts = None if site.anew else obtain.known_facts(site.store, site.held, package)
     if facts is not None:  # another build has unpacked it meanwhile
         os.close(descriptor)
         _unpacked(crew, name, facts)

@@ -3,12 +3,13 @@
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
-from envforge.errors import BuildError
+from envforge.errors import BuildError, IntegrityError
 from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.merge import resolve
@@ -128,6 +129,7 @@ def make_farm(chosen: Mapping[bytes, Owned], target: str, *, chown: bool) -> lis
             os.utime(root + path, (DIRECTORY_MTIME, DIRECTORY_MTIME), follow_symlinks=False)
         elif owned.entry.type != "d":
             _link(owned.tree.root + owned.source, root + path)
+            _check(root + path, owned.entry)
     for path in reversed(directories):
         os.utime(root + path, (DIRECTORY_MTIME, DIRECTORY_MTIME))
         os.chmod(root + path, chosen[path].entry.mode)
@@ -150,6 +152,22 @@ def _link(source: bytes, target: bytes) -> None:
         if error.errno != errno.EMLINK:
             raise
         _copy(source, target)
+
+
+def _check(path: bytes, entry: Entry) -> None:
+    """Raise IntegrityError where a file of a tree is seen to have been altered since it was unpacked.
+
+    Only what `lstat` says is compared, 2 us a file: reading every byte would cost as much as all the rest.
+    """
+    status = os.lstat(path)
+    kind = stat.S_IFLNK if entry.type == "l" else stat.S_IFREG
+    size = len(entry.content) if entry.type == "l" else entry.size
+    found = (status.st_mode, status.st_size, int(status.st_mtime))
+    if found != (kind | entry.mode, size, entry.mtime):
+        raise IntegrityError(
+            f"{os.fsdecode(entry.path)} was altered in the store after it was unpacked",
+            hint="envforge build --rebuild",
+        )
 
 
 def _copy(source: bytes, target: bytes) -> None:

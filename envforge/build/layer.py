@@ -9,7 +9,7 @@ from envforge.build.site import Site
 from envforge.digest import is_sha256
 from envforge.recipe.model import Recipe
 from envforge.sandbox.confine import View, call_confined
-from envforge.store import layers, locks, records
+from envforge.store import audit, layers, locks, records
 from envforge.store.layers import Layer
 from envforge.store.layout import Store
 from envforge.store.staging import give_up, reserve
@@ -74,7 +74,15 @@ def publish(site: Site, recipe: Recipe, directory: str, inside: str, value: Mapp
     size_bytes, files = int(value["size_bytes"]), int(value["files"])
     notes = dict(value.get("notes", {}))
     store = site.store
-    layer = layers.publish(store, site.held, directory, inside, size_bytes=size_bytes, files=files)
+    layer = layers.publish(
+        store,
+        site.held,
+        directory,
+        inside,
+        size_bytes=size_bytes,
+        files=files,
+        is_altered=(lambda digest: bool(altered(site, digest))) if site.anew else None,
+    )
     records.write(
         store,
         store.record(recipe.key),
@@ -88,6 +96,13 @@ def publish(site: Site, recipe: Recipe, directory: str, inside: str, value: Mapp
         },
     )
     return Made(recipe, layer, reused=False, notes=notes)
+
+
+def altered(site: Site, digest: str) -> list[list[str]]:
+    """Return path and cause of what was altered in a layer since it was published: all of it is read."""
+    path = site.store.layer(site.held, digest)
+    view = View.of(readable=[path])
+    return call_confined(site.identity, view, audit.altered, path, digest, site.held)
 
 
 def ensure(

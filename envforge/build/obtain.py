@@ -17,6 +17,7 @@ from envforge.sources.debian.unpack import unpack
 from envforge.sources.http import Fetcher
 from envforge.store import blobs, durability
 from envforge.store.layout import Store
+from envforge.store.scan import scan
 from envforge.store.staging import move_out, staging
 
 _FACTS_MAX_BYTES: Final = 256 << 20
@@ -58,8 +59,12 @@ def fetch(
     fetcher.fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=report)
 
 
-def unpack_tree(_report: Report, place: str, store: Store, held: str, package: LockedPackage) -> None:
-    """Unpack a fetched archive into `place/tree`, its facts into `place/facts`. Raises ArchiveError."""
+def unpack_tree(_report: Report, place: str, store: Store, held: str, package: LockedPackage) -> bool:
+    """Unpack a fetched archive into `place/tree`, its facts into `place/facts`.
+
+    Return whether the tree that is in the store already is the same: layers share its files. Raises
+    ArchiveError, IntegrityError.
+    """
     _choose_decoder(store)
     target = f"{place}/tree"
     os.mkdir(target, 0o755)
@@ -67,12 +72,27 @@ def unpack_tree(_report: Report, place: str, store: Store, held: str, package: L
     policy.check_same(facts, package)
     with open(f"{place}/facts", "wb") as file:
         file.write(facts_of_archive.to_json(facts))
+    return _is_same_tree(store.tree(held, package.sha256), target)
 
 
-def publish(store: Store, held: str, package: LockedPackage, directory: str, inside: str) -> Facts:
-    """Take over what `unpack_tree` made at `inside` of a worker's directory; return the facts.
+def _is_same_tree(old: str, new: str) -> bool:
+    if not os.path.isdir(f"{old}/root"):
+        return False
+    with open(f"{old}/listing", "rb") as first, open(f"{new}/listing", "rb") as second:
+        same = first.read() == second.read()
+    return same and all(
+        {entry.path: entry for entry in scan(f"{old}/{part}")}
+        == {entry.path: entry for entry in scan(f"{new}/{part}")}
+        for part in ("control", "root")
+    )
 
-    Raises ArchiveError where they are not those of the package that the lock names.
+
+def publish(
+    store: Store, held: str, package: LockedPackage, directory: str, inside: str, *, same: bool
+) -> Facts:
+    """Take over what `unpack_tree` made at `inside` of a worker's directory, and said; return the facts.
+
+    Raises IntegrityError where they are not those of the package that the lock names.
     """
     with Tree(directory) as tree:
         data = tree.read(f"{inside}/facts", limit=_FACTS_MAX_BYTES, follow=False)
@@ -84,9 +104,10 @@ def publish(store: Store, held: str, package: LockedPackage, directory: str, ins
         os.replace(f"{temporary}/facts", store.facts(package.sha256))
     final = store.tree(held, package.sha256)
     os.makedirs(os.path.dirname(final), exist_ok=True)
-    if os.path.lexists(final):
-        os.rename(final, store.new_trash())  # its facts were lost
-    move_out(directory, f"{inside}/tree", final)
+    if not same or not os.path.lexists(final):
+        if os.path.lexists(final):
+            os.rename(final, store.new_trash())  # was altered
+        move_out(directory, f"{inside}/tree", final)
     return facts
 
 

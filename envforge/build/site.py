@@ -31,8 +31,8 @@ class Site:
 
 
 def unpacking(store: Store) -> Callable[[str], View]:
-    """Return what unpackers see: archives, and a decoder."""
-    return lambda own: View.of(readable=_of(store, "blobs", "tools"), writable=[own])
+    """Return what unpackers see: archives, a decoder, and trees to compare with."""
+    return lambda own: View.of(readable=_of(store, "blobs", "tools", "trees"), writable=[own])
 
 
 def configuring(store: Store) -> Callable[[str], View]:

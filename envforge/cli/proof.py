@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @json_option
 @pass_settings
 def verify(settings: Settings) -> int:
-    """Build again, apart, and name every file that differs."""
+    """Read the environment from the disk and build it again, apart; name every file that differs."""
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
@@ -43,6 +43,11 @@ def verify(settings: Settings) -> int:
 
 def _differs(result: "VerifyResult") -> OutputError:
     lines = [f"  {item.layer}  {item.path}  {item.cause}" for item in result.differences]
+    if any(item.is_altered for item in result.differences):
+        return OutputError(
+            "\n".join([f"the store was altered after it was built: {len(lines)} paths", *lines]),
+            hint="`envforge build --rebuild` makes them anew from the archives; if it recurs, check the disk",
+        )
     return OutputError(
         "\n".join([f"two builds differ in {len(lines)} paths", *lines]),
         hint="please report the paths: a package writes something that is not the same twice",
@@ -63,21 +68,26 @@ def _verify_as_json(result: "VerifyResult") -> dict[str, Any]:
     cls=Command,
     examples="""
         envforge ci                     exit code 13: the lock is stale; 24: other digests; …
+        envforge ci --strict            build all of it again, too
     """,
 )
+@click.option("--strict", is_flag=True, help="Build again from the archives, apart, and compare.")
 @allow_option
 @pass_settings
-def ci(settings: Settings) -> None:
+def ci(settings: Settings, strict: bool) -> None:  # noqa: FBT001 (click passes options)
     """Build strictly from the lock, for machines.
 
-    The same as `build --locked --json`; nothing is ever asked.
+    `build --locked --json`, and all of the result is read from the disk; nothing is ever asked.
 
-    The lock must fit the spec, and what is built must have the digests that the lock records. Each cause of
-    failure has an exit code of its own, and the failure is printed as JSON.
+    The lock must fit the spec, what is built must have the digests that the lock records, and the files must
+    be what the digests say: a store that is kept between runs is not believed. Each cause of failure has an
+    exit code of its own, and the failure is printed as JSON.
     """
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
     with settings.progress() as progress:
-        result = api.build(project, locked=True, progress=progress)
+        result, verified = api.check(project, strict=strict, progress=progress)
+    if not verified.identical:
+        raise _differs(verified)
     print_json(as_json(result))

@@ -73,9 +73,9 @@ def assemble(
         time.monotonic() - started,
     )
     if wanted.check_outputs:
-        outputs.check_all(part.outputs, environment)
+        outputs.check_all(lock, environment)
     elif not wanted.accept:
-        outputs.check_unchanged(part.outputs, environment)
+        outputs.check_unchanged(lock, environment)
     model.save(store, environment)
     generations.note(store, project.spec_path, project.spec.name, environment.digest)
     return result, outputs.with_outputs(lock, environment)

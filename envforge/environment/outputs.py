@@ -12,37 +12,57 @@ from attrs import evolve
 
 from envforge.environment.model import Environment
 from envforge.errors import OutputError
-from envforge.lock.model import Lock, Outputs
+from envforge.lock.model import RECIPE_FORMAT, Lock, Outputs
 from envforge.sources.debian import architecture
 
 _LOCAL: Final = "files"
 
 
 def with_outputs(lock: Lock, environment: Environment) -> Lock:
-    """Return the lock with what was built here."""
+    """Return the lock with what was built here, by the recipes of this release.
+
+    What another release's recipes gave on other architectures is said no more.
+    """
     outputs = Outputs(environment.digest, tuple((layer.name, layer.digest) for layer in environment.layers))
     here = architecture.native()
+    same = lock.recipe_format == RECIPE_FORMAT
     return evolve(
         lock,
+        recipe_format=RECIPE_FORMAT,
         architectures=tuple(
-            evolve(part, outputs=outputs) if part.architecture == here else part
+            evolve(part, outputs=outputs if part.architecture == here else part.outputs if same else None)
             for part in lock.architectures
         ),
     )
 
 
-def check_unchanged(expected: Outputs | None, environment: Environment) -> None:
+def recorded(lock: Lock) -> Outputs | None:
+    """Return what the lock says that building gives here, if it says so of this release's recipes."""
+    here = architecture.native()
+    part = next((part for part in lock.architectures if part.architecture == here), None)
+    return part.outputs if part is not None and lock.recipe_format == RECIPE_FORMAT else None
+
+
+def check_unchanged(lock: Lock, environment: Environment) -> None:
     """Raise OutputError where layers that follow from the lock alone came out otherwise than it records."""
+    expected = recorded(lock)
     if expected is not None:
         built = {layer.name: layer.digest for layer in environment.layers if layer.name != _LOCAL}
-        recorded = {name: digest for name, digest in expected.layers if name != _LOCAL}
-        for name in (*recorded, *(name for name in built if name not in recorded)):
-            _compare(name, recorded.get(name), built.get(name))
+        said = {name: digest for name, digest in expected.layers if name != _LOCAL}
+        for name in (*said, *(name for name in built if name not in said)):
+            _compare(name, said.get(name), built.get(name))
 
 
-def check_all(expected: Outputs | None, environment: Environment) -> None:
+def check_all(lock: Lock, environment: Environment) -> None:
     """Raise OutputError where any layer, or the environment, came out otherwise than the lock records."""
+    expected = recorded(lock)
     if expected is None:
+        if lock.recipe_format != RECIPE_FORMAT:
+            raise OutputError(
+                f"the lock's digests are of the recipe format {lock.recipe_format}, this release builds by "
+                f"{RECIPE_FORMAT}",
+                hint="`envforge build` takes the new digests",
+            )
         return
     built = {layer.name: layer.digest for layer in environment.layers}
     for name, digest in expected.layers:

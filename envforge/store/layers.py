@@ -2,11 +2,12 @@
 
 import errno
 import os
+from collections.abc import Callable
 from typing import Final
 
 from attrs import frozen
 
-from envforge.errors import StoreError
+from envforge.errors import IntegrityError, StoreError
 from envforge.sandbox.tree import Tree
 from envforge.store import listing
 from envforge.store.layout import Store
@@ -39,14 +40,19 @@ def exists(store: Store, held: str, digest: str) -> bool:
 
 
 def read_listing(store: Store, held: str, digest: str) -> bytes:
-    """Return a layer's listing. Raises StoreError where the layer is not there."""
+    """Return a layer's listing. Raises StoreError where the layer is not there, IntegrityError if altered."""
     try:
         with open(f"{store.layer(held, digest)}/listing", "rb") as file:
-            return file.read()
+            text = file.read()
     except FileNotFoundError as error:
         raise StoreError(
             f"layer {digest[:12]} is not in the store {store.path}", hint="envforge build"
         ) from error
+    if listing.digest(text) != digest:
+        raise IntegrityError(
+            f"the listing of layer {digest[:12]} was altered", hint="envforge build --rebuild"
+        )
+    return text
 
 
 def stage(staged: str, entries: list[listing.Entry]) -> dict[str, int]:
@@ -59,11 +65,21 @@ def stage(staged: str, entries: list[listing.Entry]) -> dict[str, int]:
     }
 
 
-def publish(store: Store, held: str, directory: str, inside: str, *, size_bytes: int, files: int) -> Layer:
+def publish(
+    store: Store,
+    held: str,
+    directory: str,
+    inside: str,
+    *,
+    size_bytes: int,
+    files: int,
+    is_altered: Callable[[str], bool] | None = None,
+) -> Layer:
     """Move what a confined process staged, at `inside` of its directory, into the store; return the layer.
 
-    Its digest is computed here. Where the same layer is there already, it stays, and the other goes nowhere.
-    Raises StoreError where no layer was staged.
+    Its digest is computed here. Where the same layer is there already, it stays, and the other goes nowhere,
+    unless `is_altered` says of that digest that it is not what it was. Raises StoreError where no layer was
+    staged.
     """
     with Tree(directory) as tree:
         text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
@@ -77,4 +93,7 @@ def publish(store: Store, held: str, directory: str, inside: str, *, size_bytes:
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
+        if is_altered is not None and is_altered(digest):
+            os.rename(final, store.new_trash())
+            move_out(directory, inside, final)
     return Layer(digest, final, size_bytes, files)

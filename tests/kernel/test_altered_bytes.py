@@ -1,5 +1,7 @@
 """Bytes that were altered in the store: found before they are used, never written into a lock."""
 
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -73,3 +75,52 @@ def test_recorded_digests_of_the_same_packages_change_on_request_only(project):
     assert project.succeed("run", "--", "sh", "-c", "echo $A") == "1\n"
     assert lock.read_text() != good
     assert line in lock.read_text()
+
+
+def flip_a_byte(path: Path) -> None:
+    """Change one byte of a file, and nothing that `lstat` shows."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(before.st_size // 2)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_byte_that_was_altered_in_a_layer(fresh):
+    fresh.succeed("build", "--locked")
+    lock = (fresh.directory / "envforge.lock").read_bytes()
+    (path,) = [one for one in fresh.store.glob("layers/*/*/root/usr/bin/hello") if one.stat().st_nlink > 1][
+        :1
+    ]
+    flip_a_byte(path)
+    fresh.succeed("build")
+    for command in (["verify"], ["ci"]):
+        failed = fresh.run(*command)
+        assert failed.returncode == OutputError.exit_code, failed.stderr
+        assert "/usr/bin/hello" in failed.stderr + failed.stdout
+        assert "altered content" in failed.stderr + failed.stdout
+        assert "envforge build --rebuild" in failed.stderr + failed.stdout
+    told = json.loads(fresh.run("verify", "--json").stdout)
+    assert told["identical"] is False
+    assert {(item["path"], item["cause"]) for item in told["differences"]} == {
+        ("/usr/bin/hello", "altered content")
+    }
+    fresh.succeed("build", "--rebuild")
+    assert (fresh.directory / "envforge.lock").read_bytes() == lock
+    assert fresh.succeed("run", "--", "hello", "-g", "hi") == "hi\n"
+    fresh.succeed("verify")
+    fresh.succeed("ci")
+
+
+def test_rebuilding_what_is_intact_shares_its_files(fresh):
+    fresh.succeed("build", "--locked")
+    files = [
+        *fresh.store.glob("trees/*/*/root/usr/bin/hello"),
+        *fresh.store.glob("layers/*/*/root/usr/bin/hello"),
+    ]
+    before = {path: path.stat().st_ino for path in files}
+    assert len(set(before.values())) == 1
+    fresh.succeed("build", "--rebuild")
+    assert {path: path.stat().st_ino for path in files} == before

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from envforge.build import farm
-from envforge.errors import BuildError
+from envforge.errors import BuildError, IntegrityError
 from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.scan import scan
@@ -90,3 +90,21 @@ def test_links_whose_first_path_went_are_named_anew():
         b"",
         b"/b",
     ]
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda path: path.write_text("longer"),
+        lambda path: path.write_text(""),
+        lambda path: path.chmod(0o4755),
+        lambda path: os.utime(path, (1, 1)),
+        lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
+    ],
+)
+def test_what_was_altered_in_a_tree_gets_into_no_farm(tmp_path, alter):
+    one = tree(tmp_path, "one", {"usr/bin/a": "a", "etc/x": "y"})
+    alter(tmp_path / "one/root/usr/bin/a")
+    with pytest.raises(IntegrityError, match="/usr/bin/a was altered") as caught:
+        make(tmp_path, one)
+    assert "--rebuild" in caught.value.hint

@@ -6,7 +6,7 @@ from attrs import evolve
 from envforge.environment import outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.errors import OutputError
-from envforge.lock.model import ArchitectureLock, Lock, Outputs, Request
+from envforge.lock.model import RECIPE_FORMAT, ArchitectureLock, Lock, Outputs, Request
 from envforge.sources.debian import architecture
 
 
@@ -18,18 +18,16 @@ def environment(runtime="", **layers):
 BUILT = environment(files="1", database="2", base="3", farm="4")
 
 
-def recorded(built=BUILT):
-    lock = Lock(Request("bookworm", (), (), ()), (ArchitectureLock(architecture.native(), (), ()),))
-    found = outputs.with_outputs(lock, built).architectures[0].outputs
-    assert isinstance(found, Outputs)
-    return found
+EMPTY = Lock(Request("bookworm", (), (), ()), (ArchitectureLock(architecture.native(), (), ()),))
+RECORDED = outputs.with_outputs(EMPTY, BUILT)
 
 
 def test_the_same_digests():
-    outputs.check_unchanged(recorded(), BUILT)
-    outputs.check_all(recorded(), BUILT)
-    outputs.check_unchanged(None, BUILT)
-    outputs.check_all(None, BUILT)
+    outputs.check_unchanged(RECORDED, BUILT)
+    outputs.check_all(RECORDED, BUILT)
+    assert isinstance(RECORDED.architectures[0].outputs, Outputs)
+    outputs.check_unchanged(EMPTY, BUILT)
+    outputs.check_all(EMPTY, BUILT)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +41,10 @@ def test_the_same_digests():
 )
 def test_other_layers_for_the_same_packages(built):
     with pytest.raises(OutputError) as caught:
-        outputs.check_unchanged(recorded(), built)
+        outputs.check_unchanged(RECORDED, built)
     assert "envforge build --accept" in caught.value.hint
     with pytest.raises(OutputError):
-        outputs.check_all(recorded(), built)
+        outputs.check_all(RECORDED, built)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +56,25 @@ def test_other_layers_for_the_same_packages(built):
     ],
 )
 def test_the_users_own_edits_nag_nobody_but_ci(built):
-    outputs.check_unchanged(recorded(), built)
+    outputs.check_unchanged(RECORDED, built)
     with pytest.raises(OutputError) as caught:
-        outputs.check_all(recorded(), built)
+        outputs.check_all(RECORDED, built)
     assert "edited" in caught.value.hint
     assert "--accept" not in caught.value.hint
+
+
+def test_other_recipes_give_other_digests():
+    other = environment(files="1", database="f", base="f", farm="f")
+    old = evolve(
+        RECORDED,
+        recipe_format=1,
+        architectures=(*RECORDED.architectures, evolve(RECORDED.architectures[0], architecture="other")),
+    )
+    outputs.check_unchanged(old, other)
+    with pytest.raises(OutputError, match="recipe format 1") as caught:
+        outputs.check_all(old, other)
+    assert "`envforge build`" in caught.value.hint
+    here, elsewhere = outputs.with_outputs(old, other).architectures
+    assert here.outputs != RECORDED.architectures[0].outputs
+    assert elsewhere.outputs is None
+    assert outputs.with_outputs(old, other).recipe_format == RECIPE_FORMAT

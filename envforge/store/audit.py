@@ -1,0 +1,65 @@
+"""Read a layer from the disk and compare it with its listing: what was altered since it was published.
+
+Everything is read, for a file's time says nothing of who changed it. Runs where inside ids are what `lstat`
+says. A tree of a single id (`flat`) holds no owners, devices or attributes: there only types, sizes, contents
+and targets are compared. Hard links are not: a farm makes and breaks them.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+from envforge.sandbox.tree import Tree
+from envforge.store import listing
+from envforge.store.listing import Entry
+from envforge.store.scan import scan
+
+_LISTING_MAX_BYTES: Final = 1 << 30
+_NOWHERE: Final = frozenset(("w",))
+"""Whiteouts have neither owner nor time of their own."""
+
+
+def altered(directory: str, digest: str, held: str) -> list[list[str]]:
+    """Return path and cause of what differs in the layer at `directory` (`root/` and `listing`).
+
+    The cause is `missing`, `new`, `type`, `content`, `mode`, `owner`, `time` or `attributes`. The listing
+    itself is compared with the layer's digest first: where that differs, it is all that is told.
+    """
+    with Tree(directory) as tree:
+        text = tree.read("/listing", limit=_LISTING_MAX_BYTES, follow=False)
+    if listing.digest(text) != digest:
+        return [["/", "listing"]]
+    on_disk = {entry.path: entry for entry in scan(f"{directory}/root")}
+    return [[os.fsdecode(path), cause] for path, cause in differences(text, on_disk, flat=held == "flat")]
+
+
+def differences(text: bytes, on_disk: dict[bytes, Entry], *, flat: bool) -> Iterator[tuple[bytes, str]]:
+    """Yield path and cause of what differs between a listing and what lies on the disk. Pure."""
+    listed = {entry.path: entry for entry in listing.iterate(text)}
+    for path in sorted(listed.keys() | on_disk.keys()):
+        cause = _cause(listed.get(path), on_disk.get(path), flat=flat)
+        if cause:
+            yield path, cause
+
+
+def _cause(listed: Entry | None, found: Entry | None, *, flat: bool) -> str:
+    if listed is None:
+        return "new"
+    if found is None:
+        return "missing"
+    if flat and listed.device is not None:
+        return ""
+    if listed.type != found.type:
+        return "type"
+    compared: dict[str, tuple[Any, Any]] = {"content": (_content(listed), _content(found))}
+    if not flat and listed.type not in _NOWHERE:
+        compared["mode"] = (listed.mode, found.mode)
+        compared["owner"] = ((listed.uid, listed.gid), (found.uid, found.gid))
+        compared["attributes"] = (listed.xattrs, found.xattrs)
+    if listed.type not in _NOWHERE:
+        compared["time"] = (listed.mtime, found.mtime)
+    return next((name for name, (before, after) in compared.items() if before != after), "")
+
+
+def _content(entry: Entry) -> tuple[bytes, int | None]:
+    return entry.content, entry.size
