@@ -12,6 +12,8 @@ from pathlib import Path
 import debs
 from small_archive import Archive, host_files
 
+VARIABLE = "ENVFORGE_ATTACK_ARCHIVE"
+"""Names the directory of an archive that is made already."""
 PYTHON = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
 """Where it lies inside; only a Python that is the system's has a directory that can be packaged."""
 _LIBRARY = f"/usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -49,6 +51,14 @@ def add_system(archive: Archive) -> None:
     for name in ("debian-archive-keyring", "gpgv"):
         archive.add(name)
     archive.add("attacker", architecture="amd64", data=_python())
+
+
+def opened(directory: Path) -> Archive:
+    """Return an archive that was made and published elsewhere."""
+    archive = Archive(directory)
+    text = (directory / "dists/bookworm/main/binary-amd64/Packages").read_text()
+    archive.stanzas["bookworm"] = [f"{stanza.strip()}\n" for stanza in text.split("\n\n") if stanza.strip()]
+    return archive
 
 
 def _base_files() -> list:
