@@ -53,6 +53,12 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"/etc/aliases\.db", _GONE, "a database with the time in it; newaliases makes it"),
     Allowed(r"/var/cache/man/.*", _GONE, "the index of all manuals; mandb makes it"),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),
+    Allowed(r"/var/lib/sgml-base/supercatalog\.old", _BYTES, "a backup that nothing reads"),
+    Allowed(
+        r"/var/cache/swcatalog/cache/.*\.xb",
+        _BYTES,
+        "names what it was made from by the times of directories, which are the format's constant",
+    ),
     Allowed(r"/usr/lib/mono/aot-cache(/.*)?", _GONE, "machine code for the processor that builds"),
     Allowed(
         r"/var/lib/ucf/(hashfile|registry)\.\d+",

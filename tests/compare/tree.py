@@ -51,7 +51,8 @@ def read_tree(root: str) -> dict[str, Node]:
         path = pending.pop()
         real = root + path
         status = os.lstat(real)
-        mtime = int(status.st_mtime) if path in archived and not stat.S_ISDIR(status.st_mode) else None
+        kept = path in archived and not stat.S_ISDIR(status.st_mode) and not _is_alternative(real, status)
+        mtime = int(status.st_mtime) if kept else None
         nodes[path] = Node(
             _TYPES[stat.S_IFMT(status.st_mode)],
             stat.S_IMODE(status.st_mode),
@@ -64,6 +65,11 @@ def read_tree(root: str) -> dict[str, Node]:
         if stat.S_ISDIR(status.st_mode) and status.st_dev == device:
             pending += [os.path.join(path, name) for name in os.listdir(real)]
     return nodes
+
+
+def _is_alternative(real: str, status: os.stat_result) -> bool:
+    """Say whether update-alternatives made that link: an archive may bring the same one."""
+    return stat.S_ISLNK(status.st_mode) and os.readlink(real).startswith("/etc/alternatives/")
 
 
 def _content(path: str, real: str, status: os.stat_result) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -27,6 +28,7 @@ from tests.sweep.trial import Bench, Verdict
 _INSIDE = "ENVFORGE_SWEEP_INSIDE"
 _GIBIBYTE = 1 << 30
 _STOPPED = 130
+_GRACE_S = 10
 _NARROWED_MAX_S = 300
 """Groups that took longer are not taken apart."""
 
@@ -100,17 +102,20 @@ class Sweep:
         with self._lock:
             if self._stopped:
                 return verdict  # of programs that were ended
-            self.results.keep(name, as_dict(verdict))
+            if trial.MOVED not in verdict.kinds:
+                self.results.keep(name, as_dict(verdict))  # else it is tried again, with another base
             show(name, verdict, as_json=self.options.json)
         return verdict
 
     def stop(self) -> None:
         """End the programs that run; what came of their groups is not kept."""
         self._stopped = True
-        for path in glob.glob("/proc/self/task/*/children"):
-            with open(path, encoding="ascii") as file:
-                for child in file.read().split():
-                    os.kill(int(child), signal.SIGTERM)
+        for kind in (signal.SIGTERM, signal.SIGKILL):  # unshare waits for its child whatever it is told
+            for path in glob.glob("/proc/self/task/*/children"):
+                with open(path, encoding="ascii") as file, suppress(ProcessLookupError):
+                    for child in file.read().split():
+                        os.kill(int(child), kind)
+            time.sleep(_GRACE_S)
 
     def _taken_apart(self, verdict: Verdict) -> bool:
         """Say whether the single packages are to be tried: packages that exclude each other too."""

@@ -34,6 +34,7 @@ exec chroot . env -i PATH=$path HOME=/root LC_ALL=C.UTF-8 TERM=dumb \
 """
 _NAMESPACES = ("--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child")
 _UNSAFE = ("-o", "Dpkg::Options::=--force-unsafe-io", "-o", "APT::Sandbox::User=root")
+_UPDATE_S = 300
 _POLICY = "usr/sbin/policy-rc.d"
 
 
@@ -50,13 +51,13 @@ class Base:
         self.programs = f"{directory}/programs"
 
     def make(self) -> None:
-        """Make it, if it is not there."""
+        """Make it, if it is not there or the archive has moved since."""
         os.makedirs(self.programs, exist_ok=True)
         for name, text in (("nothing", "#!/bin/sh\nexit 0\n"), ("resolv.conf", "# no name server\n")):
             with open(f"{self.programs}/{name}", "w", encoding="ascii") as file:
                 file.write(text)
             os.chmod(f"{self.programs}/{name}", 0o755)
-        if os.path.exists(self.path):
+        if os.path.exists(self.path) and not self._has_moved():
             return
         half = f"{self.path}.new"
         shutil.rmtree(half, ignore_errors=True)
@@ -69,7 +70,21 @@ class Base:
             raise AptFailedError(result.stderr[-3000:].strip())
         with open(f"{half}/etc/hostname", "w", encoding="ascii") as file:
             file.write("localhost\n")
+        shutil.rmtree(self.path, ignore_errors=True)
         os.rename(half, self.path)
+
+    def _has_moved(self) -> bool:
+        """Say whether apt gets other indexes by now."""
+        directory = f"{self.path}.update"
+        shutil.rmtree(directory, ignore_errors=True)
+        installed = Installed(self, directory)
+        try:
+            installed.run(["apt-get", "-q", "update"], _UPDATE_S)
+            return any(
+                name.endswith("_Packages") for name in os.listdir(f"{directory}/upper/var/lib/apt/lists")
+            )
+        finally:
+            installed.close()
 
 
 class Installed:

@@ -1,6 +1,7 @@
 """One group: built twice in unlike set-ups, installed by apt, all three compared."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -15,7 +16,7 @@ from tests.sweep.reference import AptFailedError, Base, Installed
 from tests.sweep.setups import BuildFailedError, Built, Workplace
 
 WELL, APT_FAILS, UNINSTALLABLE = "well", "apt fails too", "only apt fails"
-KNOWN = "known"
+KNOWN, MOVED = "known", "the archive has moved meanwhile"
 NOT_BUILT, PATHS, DIGESTS = "not built", "unexplained paths", "unequal digests"
 FAULTS = (NOT_BUILT, PATHS, DIGESTS)
 
@@ -95,6 +96,10 @@ def _judge_trees(bench: Bench, theirs: Installed, ours: Built | None, failure: s
         verdict.details += failure.splitlines()
         return
     with mounted(ours, f"{bench.directory}/ours") as tree:
+        if versions(tree) != versions(theirs.path):
+            verdict.kinds.append(MOVED)
+            verdict.details += sorted(map(" ".join, versions(tree) ^ versions(theirs.path)))
+            return
         other = read_tree(theirs.path)
         unexplained, _ = split(compare(read_tree(tree), other))
     verdict.paths = len(other)
@@ -117,6 +122,13 @@ def _judge_digest(
         if other.environment != ours.environment:
             verdict.kinds.append(DIGESTS)
             verdict.details += [f"{said}: {line}" for line in differing(ours, other)]
+
+
+def versions(tree: str) -> set[tuple[str, str]]:
+    """Return name and version of all that is installed in a tree."""
+    with open(f"{tree}/var/lib/dpkg/status", encoding="utf-8") as file:
+        text = file.read()
+    return set(re.findall(r"^Package: (.*)$(?s:.*?)^Version: (.*)$", text, re.MULTILINE))
 
 
 def differing(one: Built, other: Built) -> Iterator[str]:
