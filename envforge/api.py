@@ -52,11 +52,13 @@ __all__ = [
     "lock",
     "open_project",
     "prepare",
+    "users",
     "verify",
 ]
 
 environments = inspect.environments
 describe = inspect.describe
+users = inspect.users
 
 
 @frozen

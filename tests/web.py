@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked[path] += 1
         self.server.headers.append(dict(self.headers))
         fault = self.server.faults.get(path, "")
-        file = self.server.directory / path.lstrip("/")
+        file = self.server.directory / path.partition("?")[0].lstrip("/")
         if fault.startswith("to "):
             return self._answer(302, b"", Location=fault.removeprefix("to "))
         if fault.isdigit():

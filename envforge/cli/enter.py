@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envforge.cli import completions
 from envforge.cli.command import Command, allow_option
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
@@ -54,7 +55,13 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 )
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
 @click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
-@click.option("-u", "--user", metavar="USER", help="self, root, or a user of the environment.")
+@click.option(
+    "-u",
+    "--user",
+    metavar="USER",
+    shell_complete=completions.users,
+    help="self, root, or a user of the environment.",
+)
 @click.option("-i", "--interactive", "_interactive", is_flag=True, help="Keep standard input open.")
 @click.option("-t", "--tty", "_tty", is_flag=True, help="The command needs a terminal.")
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")

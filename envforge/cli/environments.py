@@ -1,5 +1,6 @@
 """`ls` and `show`: which environments there are, and what one is."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from envforge.cli.build import layer_as_json
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text, timestamp
 from envforge.cli.settings import Settings, pass_settings
+from envforge.trust import SPEC_NAME
 from envforge.units import size_text
 
 if TYPE_CHECKING:
@@ -37,17 +39,24 @@ def ls(settings: Settings) -> None:
         rows = [
             (
                 info.name,
-                short(info.environment),
+                short(info.environment).removeprefix("sha256:"),
                 time_text(info.last_used),
                 size_text(info.size_bytes),
                 size_text(info.unique_bytes),
-                info.spec,
+                _project_of(info.spec),
             )
             for info in found
         ]
-        print_table(("NAME", "ENVIRONMENT", "LAST USED", "SIZE", "ITS OWN", "SPEC"), rows)
+        print_table(("NAME", "ENVIRONMENT", "LAST USED", "SIZE", "ITS OWN", "PROJECT"), rows)
     elif not settings.quiet:
         click.echo("no environments yet: `envforge build` makes one", err=True)
+
+
+def _project_of(spec: str) -> str:
+    """Return a spec's path as short as it can be said: its directory, where it has the usual name."""
+    home = os.path.expanduser("~")
+    path = spec.removesuffix(f"/{SPEC_NAME}")
+    return f"~{path[len(home) :]}" if f"{path}/".startswith(f"{home}/") else path
 
 
 def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:

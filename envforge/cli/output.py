@@ -2,12 +2,17 @@
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import click
 
+_FIRST: Final = 16
+_LAST: Final = 8
+"""As wide as a first column stays while there is a choice, and as narrow as either column gets."""
 _CODES: Final = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
 
 
@@ -27,12 +32,34 @@ def print_json(value: Any) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns, each as wide as its widest value; the last one is not padded."""
+    """Print columns, each as wide as its widest value; the last one is not padded.
+
+    On a terminal, values of the first column and paths in the last one give way until a line fits.
+    """
     lines = [tuple(header), *map(tuple, rows)]
+    if sys.stdout.isatty():
+        lines = fitted(lines, shutil.get_terminal_size().columns)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
+
+
+def fitted(lines: Sequence[Sequence[str]], columns: int) -> list[tuple[str, ...]]:
+    """Return lines whose first and last values are cut, so that none is wider than `columns` if it can be."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    between = sum(widths[1:-1]) + 2 * (len(widths) - 1)
+    last = max(min(widths[-1], columns - between - min(widths[0], _FIRST)), _LAST)
+    first = max(columns - between - last, _LAST)
+    return [(_cut_end(line[0], first), *line[1:-1], _cut_start(line[-1], last)) for line in lines]
+
+
+def _cut_end(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"
+
+
+def _cut_start(text: str, room: int) -> str:
+    return text if len(text) <= room else f"…{text[1 - room :]}"
 
 
 def prefixed(digest: str) -> str:

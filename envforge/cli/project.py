@@ -8,6 +8,7 @@ import click
 from attrs import evolve
 
 from envforge import whole_file
+from envforge.cli import completions
 from envforge.cli.command import Command, allow_option, json_option
 from envforge.cli.output import print_json
 from envforge.cli.settings import Settings, pass_settings
@@ -75,7 +76,9 @@ def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  
         envforge remove curl
     """,
 )
-@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE…")
+@click.argument(
+    "packages", nargs=-1, required=True, metavar="PACKAGE…", shell_complete=completions.asked_packages
+)
 @click.option("--no-lock", is_flag=True, help="Edit the spec only; the next command locks.")
 @allow_option
 @pass_settings

@@ -7,12 +7,13 @@ from typing import Final
 from attrs import frozen
 
 from envforge.build.layer import Built
-from envforge.environment import generations, model
+from envforge.environment import accounts, generations, model, own_files
 from envforge.environment.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import ArchitectureLock, LockedPackage
 from envforge.lock.request import request_of, stale_parts
+from envforge.sandbox import identity as identities
 from envforge.sources.debian import architecture
 from envforge.store import records
 from envforge.store.layout import Store, open_store
@@ -125,6 +126,16 @@ def describe(project: Project) -> EnvironmentDetails:
         layers=_layers(project, environment) if environment else (),
         packages=part.packages if part else (),
     )
+
+
+def users(project: Project) -> tuple[str, ...]:
+    """Return the names of the users in a project's environment; none where it is not built."""
+    environment = _current(project)
+    if environment is None:
+        return ()
+    store, identity = open_store(project.store_path), identities.detect()
+    roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in environment.layers]
+    return tuple(user.name for user in accounts.users(own_files.read(identity, roots).passwd))
 
 
 def _part(parts: tuple[ArchitectureLock, ...]) -> ArchitectureLock | None:

@@ -44,6 +44,7 @@ class OwnFiles:
     """Certificates that the environment trusts, in PEM."""
     keystore: bytes = field(default=b"", repr=False)
     """The same for Java."""
+    has_apt: bool = False
     locales: tuple[str, ...] = ()
     """Besides C, POSIX and C.UTF-8, as `locale -a` writes them."""
     skeleton: tuple[HomeFile, ...] = ()
@@ -60,6 +61,7 @@ def read(identity: Identity, roots: Sequence[str]) -> OwnFiles:
         group=found["group"],
         bundle=base64.b64decode(found["bundle"]),
         keystore=base64.b64decode(found["keystore"]),
+        has_apt=found["has_apt"],
         locales=tuple(found["locales"]),
         skeleton=tuple(_home_file(*item) for item in found["skeleton"]),
         root_home=tuple(_home_file(*item) for item in found["root_home"]),
@@ -78,6 +80,7 @@ def read_here(roots: Sequence[str]) -> dict[str, Any]:
         "group": _topmost(trees, "/etc/group").decode("utf-8", "surrogateescape"),
         "bundle": _plain(_topmost(trees, BUNDLE)),
         "keystore": _plain(_topmost(trees, KEYSTORE)),
+        "has_apt": any(tree.is_file("/usr/bin/apt-get") for tree in trees),
         "locales": sorted({name for tree in trees for name in _locales(tree)}),
         "skeleton": _skeleton(trees, "/etc/skel"),
         "root_home": _skeleton(trees, "/root"),

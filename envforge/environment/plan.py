@@ -18,7 +18,7 @@ from envforge.environment.own_files import OwnFiles
 from envforge.environment.project import Project
 from envforge.environment.reach import inside as is_inside
 from envforge.environment.reach import source_of
-from envforge.environment.system_files import system_files
+from envforge.environment.system_files import Accounts, system_files
 from envforge.errors import SpecError
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.passing import PROXIES
@@ -62,7 +62,8 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
     spec = project.spec
     own = own_files.read(identity, roots)
     inside = _who(options.user or spec.shell.user, own)
-    files = system_files(project, own, inside.passwd, inside.group, os.environ)
+    accounts_inside = Accounts(inside.passwd, inside.group, is_root=_is_root(inside))
+    files = system_files(project, own, accounts_inside, os.environ)
     return SandboxPlan(
         identity=identity,
         store=store.path,
@@ -85,6 +86,10 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         privileges=spec.shell.privileges,
         nested_namespaces=spec.shell.nested,
     )
+
+
+def _is_root(inside: Inside) -> bool:
+    return inside.account is not None and inside.account.uid == 0
 
 
 def _runtime(inside: Inside) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from envforge import config, whole_file
-from envforge.environment import certificates, git
+from envforge.environment import apt, certificates, git
 from envforge.environment.certificates import Certificate
 from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.project import Project
@@ -22,6 +22,15 @@ from envforge.sources.debian import jks
 HOSTS: Final = "/etc/hosts"
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")
 _HOSTS_MAX_BYTES: Final = 16 << 20
+
+
+@frozen
+class Accounts:
+    """Who is known inside, and whether one is root there."""
+
+    passwd: str
+    group: str
+    is_root: bool = False
 
 
 @frozen
@@ -38,18 +47,20 @@ def watched(project: Project, host: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(path for path in found if os.path.isfile(path))
 
 
-def system_files(
-    project: Project, own: OwnFiles, passwd: str, group: str, host: Mapping[str, str]
-) -> SystemFiles:
+def system_files(project: Project, own: OwnFiles, accounts: Accounts, host: Mapping[str, str]) -> SystemFiles:
     """Return the files for a project's environment on this host; `host` are the host's variables."""
     extra = certificates.extra_ones(_trusted(project, host), own.bundle)
     of_the_host = [path for path in _OF_THE_HOST if not is_given(project, path)]
     mounts = [
         *(Mount(path, path, read_only=True, optional=True, own=True) for path in of_the_host),
-        Mount(_generated(_encoded(passwd)), "/etc/passwd", read_only=True, own=True),
-        Mount(_generated(_encoded(group)), "/etc/group", read_only=True, own=True),
+        Mount(_generated(_encoded(accounts.passwd)), "/etc/passwd", read_only=True, own=True),
+        Mount(_generated(_encoded(accounts.group)), "/etc/group", read_only=True, own=True),
         *_certificates(own, extra),
     ]
+    if own.has_apt:
+        found = apt.files(project, is_root=accounts.is_root)
+        given = [one for one in found if not is_given(project, one.path)]
+        mounts += [_laid(one.content, one.path, mode=one.mode) for one in given]
     if not is_given(project, HOSTS):
         text = hosts_text(_host_lines(), project.spec.name)
         mounts.append(Mount(_generated(_encoded(text)), HOSTS, read_only=True, own=True))
@@ -107,15 +118,19 @@ def _certificates(own: OwnFiles, extra: Sequence[Certificate]) -> Iterator[Mount
         yield Mount(_generated(jks.keystore(known | added)), KEYSTORE, read_only=True, own=True)
 
 
+def _laid(data: bytes, path: str, *, mode: int = 0o644) -> Mount:
+    return Mount(_generated(data, mode=mode), path, read_only=True, own=True)
+
+
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _generated(data: bytes) -> str:
+def _generated(data: bytes, *, mode: int = 0o644) -> str:
     """Return a file in the state directory that holds `data`, named by what it holds."""
     directory = f"{config.state_directory()}/files"
     path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
     if not os.path.exists(path):
         os.makedirs(directory, 0o700, exist_ok=True)
-        whole_file.write(path, data, mode=0o644)
+        whole_file.write(path, data, mode=mode)
     return path

@@ -87,12 +87,39 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, Any]":
-    """Return the plan with the host's sockets that it asks for: they move at each login."""
+    """Return the plan with what is of the moment: the caller's own name for the place, the host's sockets."""
+    plan = _with_own_name(plan, host.get("PWD", ""))
     if not plan["forward"]:
         return plan
     from envforge.sandbox import forwarding  # noqa: PLC0415  # few specs forward anything
 
     return forwarding.forwarded(plan, host)
+
+
+def _with_own_name(plan: "dict[str, Any]", named: str) -> "dict[str, Any]":
+    """Return the plan with a link inside where one led the caller to the project: `pwd` says the same there.
+
+    Sockets move at each login, and a caller from place to place. POSIX: PWD of sh.
+    """
+    try:
+        here = os.getcwd()
+        if not plan["follow"] or named == here or not os.path.samefile(named, "."):
+            return plan
+    except OSError:
+        return plan
+    source = next((one[0] for one in plan["mounts"] if one[0] == one[1] and _is_below(here, one[0])), "")
+    below = here[len(source) :]
+    link = named.removesuffix(below)
+    home = dict(plan["variables"]).get("HOME")
+    covered = any(_is_below(link, one[1]) for one in plan["mounts"] if one[1] != home)
+    plain = named == f"{link}{below}" == os.path.normpath(named)
+    if not source or covered or not plain or os.path.realpath(link) != source:
+        return plan
+    return plan | {"links": ((link, source),), "variables": (*plan["variables"], ("PWD", named))}
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
 def start_directory(plan: "dict[str, Any]") -> str:

@@ -324,6 +324,8 @@ def mount_all(
         mounts.make_runtime(plan)
     mounts.leave_host()
     _attach(plan, sources, channel.masks, progress)
+    for path, text in plan["links"]:
+        targets.make_link(path, text)
     return True
 
 

@@ -128,6 +128,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "runtime": plan.runtime,
         "runtime_directories": (),
         "runtime_files": (),
+        "links": (),
         "relay": None,
         "ways": tuple(None if m.own else m.within for m in plan.mounts),
         "private": plan.private,

@@ -74,6 +74,23 @@ def make_target(target: str, *, directory: bool) -> int:
         os.close(above)
 
 
+def make_link(path: str, text: str) -> None:
+    """Make a symbolic link inside, with the directories above it; what is there already stays."""
+    above, name = os.path.split(path)
+    try:
+        try:
+            directory = open_inside(above, os.O_DIRECTORY)
+        except FileNotFoundError:
+            directory = make_target(above, directory=True)
+    except OSError:
+        return
+    try:  # noqa: SIM105  # contextlib costs a millisecond
+        os.symlink(text, name, dir_fd=directory)
+    except OSError:
+        pass  # something is there: the caller's own name for the place is not kept, no more
+    os.close(directory)
+
+
 def mask(tree: int, path: str, device: int, inode: int) -> None:
     """Cover a directory below an attached mount with an empty read-only one.
 

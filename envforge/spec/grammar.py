@@ -79,6 +79,10 @@ def _suite_advice(value: str) -> str:
     base, _, pocket = value.partition("-")
     if pocket in ("updates", "security", "proposed-updates", "backports"):
         return f"write suite = {quoted(base)}, and pockets = [{quoted(pocket)}, …] where you need to"
+    if (number := value.partition(".")[0]) in _NUMBERED_SUITES:
+        return f"Debian {number} is {quoted(_NUMBERED_SUITES[number])}"
+    if value.lower() in UBUNTU_SUITES:
+        return 'it is Ubuntu\'s; Debian\'s are "trixie" (13), "bookworm" (12) and others'
     if value in MOVING_SUITES:
         return (
             f"{quoted(value)} moves from release to release; name one, such as {quoted(MOVING_SUITES[value])}"
@@ -171,6 +175,8 @@ MOVING_SUITES: Final = {
     "oldstable": "bookworm",
     "oldoldstable": "bullseye",
 }
+_NUMBERED_SUITES: Final = {"11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky"}
+UBUNTU_SUITES: Final = ("bionic", "focal", "jammy", "noble", "oracular", "plucky", "questing")
 KNOWN_SUITES: Final = ("bullseye", "bookworm", "trixie", "forky", "sid")
 """Not the only ones that are taken: for recognising misspelt ones."""
 KNOWN_POCKETS: Final = ("updates", "security", "backports", "proposed-updates")
@@ -180,7 +186,7 @@ FORWARDED: Final = ("ssh-agent", "gpg-agent", "wayland", "x11")
 FINGERPRINT: Final = r"[0-9A-F]{40}|[0-9A-F]{64}"
 
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\u0000-\u001f\u007f]+"
-_MOVING = "|".join(MOVING_SUITES)
+_MOVING = "|".join((*MOVING_SUITES, *UBUNTU_SUITES))
 
 NAME: Final = Rule(
     r"[a-z0-9][a-z0-9-]{0,62}",

@@ -184,3 +184,37 @@ def test_git_works_in_a_worktree(clients, tmp_path):
     code, said = line.on_terminal("run", "--", "git", "log")
     assert code != 0
     assert "git will not work inside" in said
+
+
+def test_apt_tells_of_add_and_installs_for_the_moment(project):
+    script = "apt-get update; apt-get install -y --no-install-recommends sl >&2; ls /usr/games"
+    told = project.run("run", "--", "sh", "-c", "apt-get install sl")
+    assert told.returncode != 0
+    assert "envforge add" in told.stderr
+    said = project.run("run", "-u", "root", "--", "sh", "-c", script)
+    assert "sl" in said.stdout.split(), said.stderr
+    assert project.run("run", "--", "test", "-e", "/usr/games/sl").returncode == 1
+
+
+def test_a_project_behind_a_link_keeps_its_name(project, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(project.directory)
+    (project.directory / "sub").mkdir()
+    named = evolve(project, directory=link / "sub")
+    for _ in range(2):
+        script = ["sh", "-c", "pwd; pwd -P; ls -d .."]
+        line = with_host(named, PWD=f"{link}/sub")
+        assert line.succeed("run", "--", *script) == f"{link}/sub\n{project.directory}/sub\n..\n"
+        wrong = with_host(named, PWD=str(tmp_path))
+        assert wrong.succeed("run", "--", *script) == f"{project.directory}/sub\n" * 2 + "..\n"
+    at_home = project.home / "at-home"
+    at_home.symlink_to(project.directory)
+    line = with_host(evolve(project, directory=at_home), PWD=str(at_home))
+    assert line.succeed("run", "--", "sh", "-c", "pwd").strip() in {str(at_home), str(project.directory)}
+
+
+def test_the_list_fits_a_terminal_of_80_columns(project):
+    code, shown = project.on_terminal("ls", columns=80)
+    assert code == 0
+    assert "small" in shown
+    assert max(map(len, shown.splitlines())) <= 80

@@ -8,10 +8,11 @@ import subprocess
 
 import pytest
 
-from envforge.environment import certificates, homes
+from envforge.environment import apt, certificates, homes
 from envforge.environment.own_files import HomeFile, archived_locales, read_here
 from envforge.environment.system_files import hosts_text
 from envforge.sandbox.passing import unknown_locales
+from envforge.spec.model import Debian
 
 LOOPBACK = "::1\tip6-localhost ip6-loopback\n"
 
@@ -131,3 +132,24 @@ def test_a_new_home_holds_what_the_skeleton_does_and_nothing_gets_out_of_it(tmp_
     os.unlink(f"{home}/.profile")
     assert homes.private_home("project", files) == home
     assert not os.path.exists(f"{home}/.profile")  # the user's own from now on
+
+
+def test_apts_sources_are_the_specs_archives():
+    debian = Debian("trixie", components=("main", "contrib"))
+    addresses = {
+        "debian": ("file:///mirror", "http://a.example/debian"),
+        "debian-security": ("http://b.example",),
+    }
+    assert apt.sources_text(debian, addresses).splitlines() == [
+        "Types: deb",
+        "URIs: http://a.example/debian",
+        "Suites: trixie trixie-updates",
+        "Components: main contrib",
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg",
+        "",
+        "Types: deb",
+        "URIs: http://b.example",
+        "Suites: trixie-security",
+        "Components: main contrib",
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg",
+    ]

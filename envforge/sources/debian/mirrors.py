@@ -19,9 +19,20 @@ from envforge.sources.network import host_proxies, trusted_file
 MAIN: Final = "debian"
 SECURITY: Final = "debian-security"
 DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
-    MAIN: ("http://ftp.debian.org/debian",),
-    SECURITY: ("https://ftp.halifax.rwth-aachen.de/debian-security",),
+    MAIN: (
+        "http://ftp.debian.org/debian",
+        "https://mirrors.kernel.org/debian",
+        "https://mirrors.ocf.berkeley.edu/debian",
+        "https://ftp.halifax.rwth-aachen.de/debian",
+    ),
+    SECURITY: (
+        "https://ftp.halifax.rwth-aachen.de/debian-security",
+        "https://mirrors.ocf.berkeley.edu/debian-security",
+        "https://mirror.csclub.uwaterloo.ca/debian-security",
+    ),
 }
+"""Tried in turn, where the user and the host's apt name none. Of several owners, so that one can be away;
+whoever serves the files, Debian has signed them."""
 _DEBIAN_PATH: Final = re.compile(r"/debian(?:/\d{8}T\d{6}Z)?")
 _SECURITY_PATH: Final = re.compile(r"/debian-security(?:/\d{8}T\d{6}Z)?|//security\.[^/]*")
 _OFFICIAL_KEYS: Final = "debian-archive-"

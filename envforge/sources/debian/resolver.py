@@ -15,6 +15,7 @@ from attrs import field, frozen
 from envforge.errors import ResolveError
 from envforge.sources.debian import workspace
 from envforge.sources.debian.index import SuiteIndex
+from envforge.sources.debian.meant import component_of, meant
 from envforge.sources.debian.packages import Package
 from envforge.sources.debian.workspace import Workspace
 
@@ -27,7 +28,9 @@ _REMOVED: Final = re.compile(r"^The following packages will be REMOVED:\n((?:  .
 _MERGED: Final = "usr-is-merged"
 """Says that /usr is merged, as it is here from the beginning. Else `usrmerge` comes along, to do it."""
 _UNMET: Final = "The following packages have unmet dependencies:\n"
+_NO_VERSION: Final = re.compile(r"^E: Version '(.+?)' for '(.+?)' was not found", re.MULTILINE)
 _NAMES_MAX: Final = 3
+_VERSIONS_MAX: Final = 6
 
 
 @frozen
@@ -87,7 +90,7 @@ def resolve(space: Workspace, wish: Wish) -> Answer:
     }
     code, said = workspace.run(space, files, ["apt-get", "-q", "--print-uris", "install", *wish.packages])
     if code != 0:
-        raise _failure(said)
+        raise _failure(said, space.suites)
     chosen = tuple(_chosen(space.suites, match) for match in _FETCH.finditer(said))
     removed = _REMOVED.search(said)
     names = removed[1].split() if removed else []
@@ -119,7 +122,7 @@ def check_known(suites: Sequence[SuiteIndex], names: Collection[str]) -> None:
         there = {name for suite in suites for file in suite.files for name in file.index.names()}
         searched = ", ".join(suite.source.name for suite in suites)
         raise ResolveError(
-            "\n".join(f"no package is called {name}{_nearest(name, there)}" for name in unknown),
+            "\n".join(f"no package is called {name}{_advice(name, there, suites)}" for name in unknown),
             hint=f"looked in {searched}; see `components` and `pockets` in the spec",
         )
 
@@ -137,6 +140,15 @@ def providers(suites: Iterable[SuiteIndex], name: str) -> frozenset[str]:
 
 def _has(suite: SuiteIndex, name: str) -> bool:
     return any(file.index.find(name) or file.index.providers(name) for file in suite.files)
+
+
+def _advice(name: str, there: Collection[str], suites: Iterable[SuiteIndex]) -> str:
+    if found := meant(name, there):
+        return f"; do you mean {found}?"
+    components = {file.component for suite in suites for file in suite.files}
+    if part := component_of(name, components):
+        return f'; it is in {part}: write components = ["main", "{part}"]'
+    return _nearest(name, there)
 
 
 def _nearest(name: str, there: Iterable[str]) -> str:
@@ -200,13 +212,25 @@ def _recommends_settings(recommends: bool) -> str:  # noqa: FBT001 - the one thi
     return f'APT::Install-Recommends "{value}";\nAPT::AutoRemove::RecommendsImportant "{value}";\n'
 
 
-def _failure(said: str) -> ResolveError:
+def _failure(said: str, suites: Iterable[SuiteIndex]) -> ResolveError:
+    if missing := _NO_VERSION.findall(said):
+        return ResolveError(
+            "\n".join(_versions_there(name, version, suites) for version, name in missing),
+            hint="write one of these behind the =, where a * stands for anything, or no version",
+        )
     what = "cannot be installed together" if _UNMET in said else "cannot be chosen"
     reasons = list(explain(said)) or said.splitlines()[-5:]
     return ResolveError(
         f"the packages {what}:\n" + "\n".join(f"  {reason}" for reason in reasons),
         hint="loosen a version in `packages`, or leave one of them away",
     )
+
+
+def _versions_there(name: str, version: str, suites: Iterable[SuiteIndex]) -> str:
+    found = dict.fromkeys(package.version for suite in suites for package in suite.find(name))
+    more = f" and {len(found) - _VERSIONS_MAX} more" if len(found) > _VERSIONS_MAX else ""
+    there = ", ".join(list(found)[:_VERSIONS_MAX]) or "none"
+    return f"there is no {name} {version}; versions there are: {there}{more}"
 
 
 def explain(said: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from envforge.spec.detect.directory import ALL_SUITES, FETCHES, Directory, Finding
+from envforge.spec.detect.native_libraries import CMAKE
 from envforge.spec.grammar import PACKAGE
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -31,6 +32,16 @@ def build_files(directory: Directory) -> Iterator[Finding]:
         present = [name for name in names if directory.has(name)]
         if present:
             yield Finding(present[0], packages)
+
+
+def cmake(directory: Directory) -> Iterator[Finding]:
+    """Find the libraries that a CMake project looks for."""
+    if not directory.has("CMakeLists.txt"):
+        return
+    names = re.findall(r"^\s*find_package\s*\(\s*(\w[\w-]*)", directory.text("CMakeLists.txt"), re.MULTILINE)
+    packages = dict.fromkeys(package for name in names for package in CMAKE.get(name, ()))
+    if packages:
+        yield Finding("CMakeLists.txt", tuple(packages))
 
 
 def native(directory: Directory) -> Iterator[Finding]:
@@ -81,7 +92,7 @@ def compose(directory: Directory) -> Iterator[Finding]:
 
 
 def dockerfile(directory: Directory) -> Iterator[Finding]:
-    """Find what an image is based on and installs; the names are not checked."""
+    """Find what an image is based on and installs. Ubuntu's names are left to the reader."""
     for name in ("Dockerfile", "Containerfile"):
         text = re.sub(r"\\\r?\n(?:\s*#.*\r?\n)*", " ", directory.text(name))
         installs = re.findall(r"\bapt(?:-get)?\s[^&|;\n]*?\binstall\s([^&|;\n]*)", text)
@@ -89,8 +100,11 @@ def dockerfile(directory: Directory) -> Iterator[Finding]:
         bases = set(re.findall(r"^FROM\s.*?\b(bookworm|trixie)\b", text, re.MULTILINE | re.IGNORECASE))
         suites = tuple(suite for suite in ALL_SUITES if suite in bases) or ALL_SUITES
         packages = tuple(word for word in words if not PACKAGE.problem(word))
-        if packages or bases:
-            yield Finding(name, (), packages, (), suites, f"Debian {suites[0]}" if bases else "")
+        if not packages and not bases:
+            continue
+        foreign = re.search(r"^FROM\s.*?\b(?:ubuntu|linuxmint)\b", text, re.MULTILINE | re.IGNORECASE)
+        sure, maybe = ((), packages) if foreign else (packages, ())
+        yield Finding(name, sure, maybe, (), suites, f"Debian {suites[0]}" if bases else "")
 
 
 def version_control(directory: Directory) -> Iterator[Finding]:

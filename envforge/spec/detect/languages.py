@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from envforge.spec.detect.directory import FETCHES, Directory, Finding, at, json_of, list_of, text_at, toml_of
+from envforge.spec.detect.native_libraries import GEMS, PHP_EXTENSIONS
 from envforge.spec.detect.pypi_names import debian_package
 from envforge.spec.detect.releases import suites_for
 
@@ -97,19 +98,40 @@ def rust(directory: Directory) -> Iterator[Finding]:
 
 
 def ruby(directory: Directory) -> Iterator[Finding]:
-    """Find a bundle of gems."""
-    if directory.has("Gemfile"):
-        yield Finding("Gemfile", ("ruby", "ruby-dev", "bundler", "build-essential", FETCHES))
+    """Find a bundle of gems, and what the usual ones are built with."""
+    if not directory.has("Gemfile"):
+        return
+    gemfile, locked = directory.text("Gemfile"), directory.text("Gemfile.lock")
+    names = re.findall(r"^\s*gem\s*\(?\s*[\"']([\w-]+)[\"']", gemfile, re.MULTILINE)
+    names += re.findall(r"^    ([\w-]+) \(", locked, re.MULTILINE)
+    libraries = dict.fromkeys(library for name in names for library in GEMS.get(name, ()))
+    asked = _ruby_version(gemfile, directory.text(".ruby-version"))
+    packages = ("ruby", "ruby-dev", "bundler", "build-essential", FETCHES, *libraries)
+    suites = suites_for("ruby", asked)
+    yield Finding("Gemfile", packages, (), (), suites, f"ruby {asked}" if asked else "")
+
+
+def _ruby_version(gemfile: str, version_file: str) -> str:
+    """Return the range that is asked for; of a single release, which Debian mends itself, the series."""
+    if said := re.search(r"^\s*ruby\s*\(?\s*((?:[\"'][^\"']+[\"']\s*,?\s*)+)", gemfile, re.MULTILINE):
+        asked = " ".join(re.findall(r"[\"']([^\"']+)[\"']", said[1])).replace("~>", "~=")
+    else:
+        asked = version_file.strip().removeprefix("ruby-")[:60]
+    exact = re.fullmatch(r"(\d+\.\d+)(?:\.\d+)?(?:-?p\d+)?", asked)
+    return exact[1] if exact else asked
 
 
 def php(directory: Directory) -> Iterator[Finding]:
-    """Find a Composer project."""
-    if directory.has("composer.json"):
-        asked = text_at(json_of(directory.text("composer.json")), "require", "php")
-        suites = suites_for("php", asked)
-        yield Finding(
-            "composer.json", ("php-cli", "composer", FETCHES), (), (), suites, f"php {asked}" if asked else ""
-        )
+    """Find a Composer project, and the extensions that are packages of their own."""
+    if not directory.has("composer.json"):
+        return
+    project = json_of(directory.text("composer.json"))
+    asked = text_at(project, "require", "php") or text_at(project, "config", "platform", "php")
+    needs = [name for key in ("require", "require-dev") for name in (at(project, key) or {})]
+    extensions = dict.fromkeys(PHP_EXTENSIONS[name] for name in needs if name in PHP_EXTENSIONS)
+    suites = suites_for("php", asked)
+    packages = ("php-cli", "composer", FETCHES, *extensions)
+    yield Finding("composer.json", packages, (), (), suites, f"php {asked}" if asked else "")
 
 
 def java(directory: Directory) -> Iterator[Finding]:

@@ -46,6 +46,7 @@ _DETECTORS: Final[tuple[Callable[[Directory], Iterator[Finding]], ...]] = (
     languages.php,
     languages.java,
     builds.build_files,
+    builds.cmake,
     builds.native,
     builds.compose,
     builds.dockerfile,

@@ -10,6 +10,7 @@ LANGUAGES: Final = {
         "go": (1, 24, 4),
         "rust": (1, 85, 0),
         "php": (8, 4, 0),
+        "ruby": (3, 3, 8),
         "java": (21, 0, 0),
     },
     "bookworm": {
@@ -18,6 +19,7 @@ LANGUAGES: Final = {
         "go": (1, 19, 8),
         "rust": (1, 63, 0),
         "php": (8, 2, 0),
+        "ruby": (3, 1, 2),
         "java": (17, 0, 0),
     },
 }

@@ -19,6 +19,11 @@ def proposed(directory: Path, files: dict[str, str]) -> Spec:
     return parse(propose(str(directory)).encode(), "envforge.toml")
 
 
+GEMS = {"Gemfile": 'gem "pg", "~> 1.5"\ngem("puma")\n', "Gemfile.lock": "GEM\n  specs:\n    ffi (1.16)\n"}
+COMPOSER = '{"require": {"ext-intl": "*", "ext-json": "*"}, "require-dev": {"ext-dom": "*"}}'
+CMAKE = "find_package(ZLIB REQUIRED)\n  find_package( OpenSSL )\nfind_package(Threads)\n"
+
+
 @pytest.mark.parametrize(
     ("files", "packages"),
     [
@@ -46,6 +51,19 @@ def proposed(directory: Path, files: dict[str, str]) -> Spec:
         ({"Cargo.toml": '[package]\nname = "x"\n'}, {"cargo", "gcc", "ca-certificates"}),
         ({"Gemfile": ""}, {"ruby", "ruby-dev", "bundler", "build-essential", "ca-certificates"}),
         ({"composer.json": "{}"}, {"php-cli", "composer", "ca-certificates"}),
+        (
+            GEMS,
+            {"ruby", "ruby-dev", "bundler", "build-essential", "ca-certificates"}
+            | {"libpq-dev", "libssl-dev", "libffi-dev"},
+        ),
+        (
+            {"composer.json": COMPOSER},
+            {"php-cli", "composer", "ca-certificates", "php-intl", "php-xml"},
+        ),
+        (
+            {"CMakeLists.txt": CMAKE},
+            {"build-essential", "cmake", "zlib1g-dev", "libssl-dev"},
+        ),
         ({"pom.xml": "<project/>"}, {"default-jdk-headless", "maven", "ca-certificates"}),
         ({"build.gradle": "", "gradlew": ""}, {"default-jdk-headless", "ca-certificates"}),
         ({"Main.java": ""}, {"default-jdk-headless"}),
@@ -77,16 +95,21 @@ def test_packages(tmp_path, files: dict[str, str], packages: set[str]):
         ({"pom.xml": "<maven.compiler.release>21</maven.compiler.release>"}, "trixie"),
         ({"Dockerfile": "FROM debian:bookworm-slim\n"}, "bookworm"),
         ({"composer.json": '{"require": {"php": "~8.2.0"}}'}, "bookworm"),
+        ({"composer.json": '{"config": {"platform": {"php": "8.4"}}}'}, "trixie"),
+        ({"Gemfile": 'ruby "3.1.7"\n'}, "bookworm"),
+        ({"Gemfile": "ruby '>= 3.0', '< 3.2'\n"}, "bookworm"),
+        ({"Gemfile": 'ruby "~> 3.3.0"\n'}, "trixie"),
+        ({"Gemfile": 'ruby file: ".ruby-version"\n', ".ruby-version": "ruby-3.1.2\n"}, "bookworm"),
     ],
 )
 def test_the_suite_has_what_is_asked_for(tmp_path, files: dict[str, str], suite: str):
     assert proposed(tmp_path, files).debian.suite == suite
 
 
-def test_what_a_dockerfile_installs_is_left_to_the_reader(tmp_path):
-    (tmp_path / "Dockerfile").write_text(
-        "RUN apt-get update && apt-get install -y \\\n  # x\n  libpq-dev $X curl=1 \\\n && y\n"
-    )
+def test_what_a_dockerfile_installs_is_taken_but_for_ubuntus_names(tmp_path):
+    installs = "RUN apt-get update && apt-get install -y \\\n  # x\n  libpq-dev $X curl=1 \\\n && y\n"
+    assert proposed(tmp_path, {"Dockerfile": installs}).debian.packages == ("libpq-dev", "curl")
+    (tmp_path / "Dockerfile").write_text(f"FROM ubuntu:24.04\n{installs}")
     text = propose(str(tmp_path))
     assert '  # "libpq-dev",\n  # "curl",\n' in text
     assert parse(text.encode(), "f").debian.packages == ()

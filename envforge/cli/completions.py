@@ -1,0 +1,33 @@
+"""What a shell completes of a project: its packages, the users of its environment. Silent where it cannot."""
+
+from collections.abc import Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+from envforge.cli.settings import Settings
+from envforge.errors import EnvforgeError
+
+
+def asked_packages(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the packages that the spec asks for, without their versions."""
+    try:
+        packages = context.ensure_object(Settings).project().spec.debian.packages
+    except EnvforgeError:
+        return []
+    return _beginning(begun, (name.partition("=")[0] for name in packages))
+
+
+def users(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return `self`, `root` and the users of the environment, once it is built."""
+    from envforge import api  # noqa: PLC0415 (help needs none of it)
+
+    try:
+        found = api.users(context.ensure_object(Settings).project())
+    except (EnvforgeError, OSError):
+        found = ("root",)
+    return _beginning(begun, ("self", *found))
+
+
+def _beginning(begun: str, names: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(begun)]

@@ -1,0 +1,70 @@
+"""apt inside an environment: it may change what it likes, until one leaves.
+
+Whoever calls it is told of `envforge add`. A root inside finds the archives of the spec in its sources, with
+the addresses that this machine fetches from: none of it is in a layer.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import field, frozen
+
+from envforge.environment.project import Project
+from envforge.spec.model import Debian
+
+_ADVISED: Final = ("/usr/local/sbin/apt", "/usr/local/sbin/apt-get")
+_SOURCES: Final = "/etc/apt/sources.list.d/envforge.sources"
+_KEYS: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_ADVICE: Final = b"""\
+#!/bin/sh
+# Laid here by envforge on entering; the real one is in /usr/bin.
+for word; do
+  case $word in
+    update | install | upgrade | full-upgrade | dist-upgrade | remove | purge | autoremove)
+      echo "envforge: what apt does here is gone on leaving; outside, 'envforge add PACKAGE' is for good" >&2
+      break ;;
+  esac
+done
+exec "/usr/bin/${0##*/}" -o APT::Sandbox::User=root "$@"
+"""
+
+
+@frozen
+class AptFile:
+    """A file to lay inside."""
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+
+
+def files(project: Project, *, is_root: bool) -> Iterator[AptFile]:
+    """Yield what is laid into an environment that has apt."""
+    for path in _ADVISED:
+        yield AptFile(path, _ADVICE, 0o755)
+    if is_root:
+        from envforge.sources.debian import mirrors  # noqa: PLC0415  # loads OpenSSL
+
+        known = mirrors.discover(project.config)
+        addresses = {name: known.of(name) for name in (mirrors.MAIN, mirrors.SECURITY)}
+        yield AptFile(_SOURCES, sources_text(project.spec.debian, addresses).encode())
+
+
+def sources_text(debian: Debian, addresses: "dict[str, tuple[str, ...]]") -> str:
+    """Return Debian's own archives of a spec as apt writes them (sources.list(5), deb822).
+
+    Further archives are left out: their keys are the project's. An address of a directory is not seen inside.
+    """
+    suites = {"debian": [debian.suite], "debian-security": []}
+    for pocket in debian.pockets:
+        archive = "debian-security" if pocket == "security" else "debian"
+        suites[archive].append(f"{debian.suite}-{pocket}")
+    paragraphs = []
+    for archive, names in suites.items():
+        address = next((one for one in addresses[archive] if one.startswith("http")), "")
+        if names and address:
+            paragraphs.append(
+                f"Types: deb\nURIs: {address}\nSuites: {' '.join(names)}\n"
+                f"Components: {' '.join(debian.components)}\nSigned-By: {_KEYS}\n"
+            )
+    return "\n".join(paragraphs)
