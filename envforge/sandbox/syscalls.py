@@ -215,9 +215,21 @@ def mount_setattr(
     _call(_NR_MOUNT_SETATTR, tree, b"", flags, words, len(words), path=path)
 
 
+_TRIES = 1000
+
+
 def open_resolved(path: "str | bytes", flags: int, resolve: int, *, directory: int = AT_FDCWD) -> int:
-    """Open a file with rules for the links on its way (openat2(2))."""
+    """Open a file with rules for the links on its way (openat2(2)).
+
+    Asked again where somebody renamed or mounted anything meanwhile: the kernel cannot say then where `..`
+    leads, and answers EAGAIN.
+    """
     how = b"".join(word.to_bytes(8, "little") for word in (flags | os.O_CLOEXEC, 0, resolve))
+    for _ in range(_TRIES):
+        try:
+            return _call(_NR_OPENAT2, directory, os.fsencode(path), how, len(how), path=path)
+        except BlockingIOError:
+            continue
     return _call(_NR_OPENAT2, directory, os.fsencode(path), how, len(how), path=path)
 
 
