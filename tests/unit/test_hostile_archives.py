@@ -12,6 +12,8 @@ import pytest
 from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlink, tar
 
 from envforge.errors import ArchiveError, StoreFullError
+from envforge.sources.debian import tar as tar_module
+from envforge.sources.debian import unpack as unpack_module
 from envforge.sources.debian.unpack import _explained, extract_plain, unpack
 
 WAYS = {"unpack": partial(unpack, held="flat"), "plain": extract_plain}
@@ -358,3 +360,20 @@ def test_conffiles_that_leave_the_tree(refuse, path):
 def test_control_members_that_are_no_names(refuse, name):
     control = tar(member("./"), member("./control", CONTROL), member(f"./{name}", b"x"), mode="w:xz")
     refuse(deb(*GOOD, control=control), "control archive has the member")
+
+
+def test_an_archive_that_unpacks_to_far_more_than_itself(refuse, monkeypatch):
+    """8 MiB of zeros in a few kB."""
+    monkeypatch.setattr(unpack_module, "_UNPACKED_BYTES", 4 << 20)
+    refuse(deb(*GOOD, member("./usr/large", bytes(8 << 20))), "unpacks to more than 4 MiB")
+
+
+def test_a_control_archive_that_is_a_bomb(refuse, monkeypatch):
+    monkeypatch.setattr(unpack_module, "_CONTROL_MAX_BYTES", 1 << 20)
+    control = control_tar(postinst=bytes(3 << 20))
+    refuse(deb(*GOOD, control=control), "control archive is larger than 1 MiB")
+
+
+def test_an_archive_of_nothing_but_members(refuse, monkeypatch):
+    monkeypatch.setattr(tar_module, "_MEMBERS_MAX", 50)
+    refuse(deb(*GOOD, *(member(f"./usr/{number}", b"") for number in range(60))), "more than 50 members")

@@ -21,6 +21,8 @@ WHOLE_BYTES: Final = 256 << 10
 
 _FILE_MAX_BYTES: Final = 1 << 34
 _TOTAL_MAX_BYTES: Final = 1 << 36
+_MEMBERS_MAX: Final = 1 << 20
+"""Several times as many as any package of Debian has."""
 _EXTENSION_MAX_BYTES: Final = 1 << 20
 _TIME_MAX: Final = 1 << 33
 _ID_MAX: Final = (1 << 32) - 2
@@ -61,7 +63,10 @@ class Member:
 class TarReader:
     """Iterates over the members of a tar; `content` gives the bytes of the one just yielded."""
 
-    def __init__(self, source: Reader) -> None:
+    def __init__(self, source: Reader, *, limit_bytes: int = _TOTAL_MAX_BYTES) -> None:
+        """Read from `source`, no more than `limit_bytes` of it."""
+        self._limit = limit_bytes
+        self._members = 0
         self.buffer = bytearray(BUFFER_BYTES)
         """Where contents lie; `whole` says where in it."""
         self._view = memoryview(self.buffer)
@@ -82,6 +87,9 @@ class TarReader:
             if header == _ZEROS:
                 self._drain()
                 return
+            self._members += 1
+            if self._members > _MEMBERS_MAX:
+                raise ArchiveError(f"it has more than {_MEMBERS_MAX} members")
             yield self._member(header, {})
 
     def content(self) -> Iterator[memoryview]:
@@ -174,8 +182,8 @@ class TarReader:
         count = self._source.readinto(self._view[left:])
         self._end += count
         self._total += count
-        if self._total > _TOTAL_MAX_BYTES:
-            raise ArchiveError(f"it unpacks to more than {_TOTAL_MAX_BYTES >> 30} GiB")
+        if self._total > self._limit:
+            raise ArchiveError(f"it unpacks to more than {self._limit >> 20} MiB")
         return count
 
     def _drain(self) -> None:
