@@ -260,8 +260,8 @@ def _key_files(site: Site, packages: Mapping[str, Package]) -> list[tuple[str, s
 
 
 def _check_configured(upper: str, output: Output) -> None:
-    with open(f"{upper}/var/lib/dpkg/status", encoding="utf-8", errors="surrogateescape") as file:
-        left = database.unconfigured(file.read())
+    with Tree(upper) as tree:
+        left = database.unconfigured(tree.read_text("/var/lib/dpkg/status"))
     if left:
         lines = "".join(f"\n  {line}" for line in output.step.lines)
         raise BuildError(f"not configured in the end: {', '.join(left)}{lines}")
