@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from attrs import evolve
 
+from envforge.errors import BuildError
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 
 _TYPES: Final = {
@@ -57,12 +58,20 @@ def scan(root: str, overrides: Mapping[bytes, Override] | None = None) -> list[E
     """Return the entries of the tree at `root`, its root included, in no particular order.
 
     Overlay's own marks become the types `w` and `o`; its other attributes are left out. `overrides` holds the
-    true owners by absolute inside path; with it every other path is 0:0.
+    true owners by absolute inside path; with it every other path is 0:0. Raises BuildError for a file that is
+    larger than the disk: it has holes, and reading it would take for ever.
     """
     top = os.fsencode(root)
+    disk = os.statvfs(root)
+    largest = disk.f_blocks * disk.f_frsize
     groups: dict[tuple[int, int], bytes] = {}
     entries: list[tuple[Entry, tuple[int, int] | None]] = []
     for path, full, status in _walk(top):
+        if stat.S_ISREG(status.st_mode) and status.st_size > largest:
+            raise BuildError(
+                f"{os.fsdecode(path)} has {status.st_size} bytes, more than the whole disk",
+                hint="a package has made it; leave that out of the spec",
+            )
         entry = _entry(path, full, status)
         if status.st_nlink > 1 and entry.type != "d":
             entries.append((entry, (status.st_dev, status.st_ino)))
