@@ -39,6 +39,8 @@ def environment(epoch: int) -> dict[str, str]:
         "DEBCONF_NONINTERACTIVE_SEEN": "true",
         "DEBCONF_NOWARNINGS": "yes",
         "PYTHONHASHSEED": "0",
+        "PERL_HASH_SEED": "0",
+        "PERL_PERTURB_KEYS": "0",
         "SOURCE_DATE_EPOCH": str(epoch),
         "DPKG_COLORS": "never",
         "APT_LISTCHANGES_FRONTEND": "none",

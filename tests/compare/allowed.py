@@ -59,6 +59,11 @@ ALLOWED: tuple[Allowed, ...] = (
         _BYTES,
         "names what it was made from by the times of directories, which are the format's constant",
     ),
+    Allowed(
+        r"/var/lib/texmf/(ls-R|web2c/(.*/)?[^/]*\.(fmt|base|log))",
+        _BYTES,
+        "TeX's formats hold the time at which they were made, and its list of files is in no order",
+    ),
     Allowed(r"/usr/lib/mono/aot-cache(/.*)?", _GONE, "machine code for the processor that builds"),
     Allowed(
         r"/var/lib/ucf/(hashfile|registry)\.\d+",

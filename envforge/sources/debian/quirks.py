@@ -216,8 +216,9 @@ TABLE: Final = (
 )
 """By package, as Debian 12 and 13 have them."""
 
-VARIABLES: Final = {"CACERT_UPDATES": "disabled"}
-"""Environment variables of the scripts: ca-certificates-java does not start Java."""
+VARIABLES: Final = {"CACERT_UPDATES": "disabled", "FORCE_SOURCE_DATE": "1"}
+"""Environment variables of the scripts: ca-certificates-java does not start Java; in TeX, whose formats hold
+the time at which they were made, it is that of SOURCE_DATE_EPOCH."""
 
 
 def stand_ins(packages: Iterable[str]) -> dict[str, str]:
