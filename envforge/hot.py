@@ -143,12 +143,11 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
     if not (request.variables or request.files or request.volumes or request.user):
         return {}, []
     from envforge import run_options  # noqa: PLC0415  # few command lines have such options
-    from envforge.errors import UsageError  # noqa: PLC0415
 
     try:
         variables = dict(run_options.environment_of(request.files, request.variables))
         volumes = [run_options.volume_of(text) for text in request.volumes]
-    except UsageError:
+    except run_options.OptionError:
         return None
     return variables, run_options.plan_words(volumes, request.user)
 

@@ -5,14 +5,21 @@ Shared with the warm path, which loads it where such options are used: it import
 
 import os
 
-from envforge.errors import UsageError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     Volume = tuple[str, str, bool]
     """Source, target, read-only."""
+
+
+class OptionError(ValueError):
+    """An option's value that means nothing. No EnvforgeError: the warm path may not load what those do."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 def environment_of(
@@ -38,15 +45,17 @@ def _lines(path: str) -> "Sequence[str]":
         with open(path, encoding="utf-8") as file:
             return file.read().splitlines()
     except OSError as error:
-        raise UsageError(f"--env-file {path}: {error.strerror}", hint="check the name") from error
+        raise OptionError(f"--env-file {path}: {error.strerror}", hint="check the name") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--env-file {path} is not UTF-8 text", hint="write NAME=VALUE lines") from error
+        raise OptionError(f"--env-file {path} is not UTF-8 text", hint="write NAME=VALUE lines") from error
 
 
 def _variable(text: str, host: "Mapping[str, str]", where: str) -> "Iterator[tuple[str, str]]":
     name, equals, value = text.partition("=")
     if not name or name != name.strip() or "\0" in text:
-        raise UsageError(f"{where}: {text!r} is no variable", hint="write NAME=VALUE, or NAME for the host's")
+        raise OptionError(
+            f"{where}: {text!r} is no variable", hint="write NAME=VALUE, or NAME for the host's"
+        )
     if equals:
         yield name, value
     elif name in host:
@@ -59,24 +68,24 @@ def volume_of(text: str) -> "Volume":
     parts = text.split(":")
     access = parts.pop() if len(parts) == 3 and parts[2] in {"ro", "rw"} else "rw"
     if len(parts) != 2 or not all(parts):
-        raise UsageError(f"-v {text!r} is no volume", hint=hint)
+        raise OptionError(f"-v {text!r} is no volume", hint=hint)
     source, target = parts
     if "/" not in source and source not in {".", ".."}:
-        raise UsageError(
+        raise OptionError(
             f"-v {text!r}: named volumes are not there yet", hint=f"for a directory: ./{source}:{target}"
         )
     if not target.startswith("/"):
-        raise UsageError(f"-v {text!r}: the target must be an absolute path", hint=hint)
+        raise OptionError(f"-v {text!r}: the target must be an absolute path", hint=hint)
     source = os.path.abspath(source)
     if not os.path.exists(source):
-        raise UsageError(f"-v {text!r}: {source} does not exist", hint="make it, or name another")
+        raise OptionError(f"-v {text!r}: {source} does not exist", hint="make it, or name another")
     return source, os.path.normpath(target), access == "ro"
 
 
 def workdir_of(text: "str | None") -> "str | None":
-    """Return the directory to start in, as said. Raises UsageError where it is not absolute."""
+    """Return the directory to start in, as said. Raises OptionError where it is not absolute."""
     if text is not None and not text.startswith("/"):
-        raise UsageError(f"-w {text!r}: the directory must be an absolute path", hint="begin it with /")
+        raise OptionError(f"-w {text!r}: the directory must be an absolute path", hint="begin it with /")
     return text
 
 

@@ -8,7 +8,7 @@ from envforge.cli import completions
 from envforge.cli.command import Command, allow_option
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
-from envforge.run_options import environment_of, volume_of, workdir_of
+from envforge.run_options import OptionError, environment_of, volume_of, workdir_of
 
 if TYPE_CHECKING:
     from envforge.api import RunOptions
@@ -89,9 +89,12 @@ def run(  # noqa: PLR0917 (click passes them by name)
     """
     if not command:
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
-    environment = environment_of(files, variables)
-    mounted = tuple(volume_of(text) for text in volumes)
-    start = workdir_of(workdir)
+    try:
+        environment = environment_of(files, variables)
+        mounted = tuple(volume_of(text) for text in volumes)
+        start = workdir_of(workdir)
+    except OptionError as error:
+        raise UsageError(error.message, hint=error.hint) from error
     from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     options = RunOptions(volumes=mounted, user=user)

@@ -42,7 +42,7 @@ def show(code):
     end(code)
 end, os._exit = os._exit, lambda code: show(code) if os.getpid() == own else end(code)
 own = os.getpid()
-sys.argv[1:] = ["run", "--", "echo", "inside"]
+sys.argv[1:] = ["run", *sys.argv[1:], "--", "echo", "inside"]
 hot.main()
 """
 
@@ -70,9 +70,10 @@ def test_the_warm_path_loads_next_to_nothing(box, request):
     box.shell("true")
     tests = str(request.config.rootpath / "tests")
     subprocess.run(box.words([sys.executable, "-c", KEEP, tests, box.home]), check=True)
-    words = box.words([sys.executable, "-c", SCRIPT])
-    said = subprocess.run(
-        words, cwd=box.project, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    assert said[0] == "inside"
-    assert set(said[1].split()) <= ALLOWED
+    for options, further in (((), set()), (("-e", "A=1", "-w", "/"), {"envforge.run_options"})):
+        words = box.words([sys.executable, "-c", SCRIPT, *options])
+        said = subprocess.run(
+            words, cwd=box.project, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        assert said[0] == "inside"
+        assert set(said[1].split()) <= ALLOWED | further

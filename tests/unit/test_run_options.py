@@ -1,7 +1,6 @@
 import pytest
 
-from envforge.errors import UsageError
-from envforge.run_options import environment_of, volume_of, workdir_of
+from envforge.run_options import OptionError, environment_of, volume_of, workdir_of
 
 
 def test_variables_take_values_or_the_hosts(tmp_path):
@@ -13,19 +12,19 @@ def test_variables_take_values_or_the_hosts(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "=x", " A=1", "A =1"])
 def test_what_is_no_variable_is_refused(text):
-    with pytest.raises(UsageError):
+    with pytest.raises(OptionError):
         environment_of([], [text], {})
 
 
 def test_a_bad_line_of_a_file_is_named(tmp_path):
     file = tmp_path / "env"
     file.write_text("A=1\n=2\n")
-    with pytest.raises(UsageError, match=r"env:2"):
+    with pytest.raises(OptionError, match=r"env:2"):
         environment_of([str(file)], [], {})
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(OptionError, match="No such file"):
         environment_of([str(tmp_path / "none")], [], {})
     file.write_bytes(b"A=\xff\n")
-    with pytest.raises(UsageError, match="UTF-8"):
+    with pytest.raises(OptionError, match="UTF-8"):
         environment_of([str(file)], [], {})
 
 
@@ -43,12 +42,12 @@ def test_volumes_are_dockers(tmp_path, monkeypatch):
     ["", "/etc", "data:/in", "./data:in", "/etc:/x:z", "/etc:/x:ro:rw", ":/x", "/etc:", "/none/such:/x"],
 )
 def test_what_is_no_volume_is_refused(text):
-    with pytest.raises(UsageError):
+    with pytest.raises(OptionError):
         volume_of(text)
 
 
 def test_a_working_directory_is_absolute():
     assert workdir_of(None) is None
     assert workdir_of("/srv") == "/srv"
-    with pytest.raises(UsageError):
+    with pytest.raises(OptionError):
         workdir_of("srv")
