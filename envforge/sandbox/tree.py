@@ -91,10 +91,10 @@ class Tree:
     def read(self, path: Path, *, limit: int = _TEXT_MAX_BYTES, follow: bool = True) -> bytes:
         """Return a regular file's bytes, at most `limit`. Raises NotRegularError, OSError."""
         with open(self.open(path, follow=follow), "rb") as file:
-            data = file.read(limit + 1)
-        if len(data) > limit:
-            raise NotRegularError(errno.EFBIG, f"larger than {limit} bytes", self._shown(path))
-        return data
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise NotRegularError(errno.EFBIG, f"larger than {limit} bytes", self._shown(path))
+            return file.read(size)  # Python takes as much memory as it is asked for, before it reads
 
     def read_text(self, path: Path, *, limit: int = _TEXT_MAX_BYTES) -> str:
         """Return a file's text; bytes that are not UTF-8 become surrogates. Raises like `read`."""
