@@ -37,14 +37,17 @@ class Progress(Protocol):
     def advance(self, *, bytes: int = 0, items: int = 0, label: str = "") -> None:  # noqa: A002 (reads well at the caller's)
         """Add to what the stage has done; `label` names what was just done or is being done."""
 
+    def doing(self, label: str) -> None:
+        """Name what is being done at the moment."""
+
+    def detail(self, text: str) -> None:
+        """Tell a line of what a program prints, for those who want every step."""
+
     def message(self, text: str) -> None:
         """Say something that stays on the screen."""
 
     def done(self) -> None:
         """End the work. Saying it twice is harmless."""
-
-    def adopt(self) -> None:
-        """Let this forked copy speak in its parent's place, which is waiting for it."""
 
 
 @define
@@ -123,13 +126,16 @@ class NullProgress:
     def advance(self, *, bytes: int = 0, items: int = 0, label: str = "") -> None:  # noqa: A002
         """Say nothing."""
 
+    def doing(self, label: str) -> None:
+        """Say nothing."""
+
+    def detail(self, text: str) -> None:
+        """Say nothing."""
+
     def message(self, text: str) -> None:
         """Say nothing."""
 
     def done(self) -> None:
-        """Say nothing."""
-
-    def adopt(self) -> None:
         """Say nothing."""
 
 
@@ -142,11 +148,6 @@ class _Metered:
         self._owner = os.getpid()
         self._meter: Meter | None = None
         self._shown_s = 0.0
-
-    def adopt(self) -> None:
-        """Speak from this process, with a lock of its own."""
-        self._owner = os.getpid()
-        self._lock = threading.Lock()
 
     @contextmanager
     def _speaking(self) -> Iterator[bool]:
@@ -172,6 +173,16 @@ class _Metered:
                 self._meter.items += items
                 self._meter.label = label or self._meter.label
                 self._show(self._meter, label)
+
+    def doing(self, label: str) -> None:
+        """Show what is being done, in the place of what was done before it."""
+        with self._speaking() as speaking:
+            if speaking and self._meter is not None:
+                self._meter.label = label
+                self._show(self._meter, "")
+
+    def detail(self, text: str) -> None:
+        """Say nothing: only who wants every step is told."""
 
     def message(self, text: str) -> None:
         """Print a line that stays."""
@@ -210,6 +221,12 @@ class PlainProgress(_Metered):
     def __init__(self, stream: TextIO, *, every_label: bool = False) -> None:
         super().__init__(stream)
         self._every_label = every_label
+
+    def detail(self, text: str) -> None:
+        """Print the line if every step is to be told."""
+        with self._speaking() as speaking:
+            if speaking and self._every_label:
+                self._print(f"  {text}")
 
     def _begin(self, meter: Meter) -> None:
         self._shown_s = meter.started_s

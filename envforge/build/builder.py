@@ -19,9 +19,11 @@ from attrs import define, field
 
 from envforge.build import decoder, layer, make, obtain, site
 from envforge.build.layer import Built, Made
+from envforge.build.script_log import ScriptLog
 from envforge.build.site import Site
 from envforge.build.work import Task, Work, begin
 from envforge.build.workers import Cell, Done, Workers, ready
+from envforge.errors import EnvforgeError
 from envforge.lock.model import ArchitectureLock
 from envforge.progress import Progress
 from envforge.recipe import plan
@@ -41,6 +43,7 @@ class _Crew:
     site: Site
     work: Work
     progress: Progress
+    log: ScriptLog
     fetchers: Workers
     unpackers: Workers
     makers: dict[Any, Workers]
@@ -69,20 +72,29 @@ def build_debian(site: Site, lock: ArchitectureLock, progress: Progress) -> tupl
     """Return the environment's Debian layers from top to bottom, made as far as they are missing."""
     work = begin(lock, _known(site, lock))
     with ExitStack() as stack:
-        crew = _crew(site, work, progress, stack)
+        log = stack.enter_context(ScriptLog(site.project, progress))
+        crew = _crew(site, work, log, stack)
         stack.callback(_let_go, crew)
         _begin(crew, lock)
         _hand_out(crew)
         while crew.is_busy:
             said = ready(*crew.pools, timeout_ms=_AGAIN_MS if crew.blocked else None)
-            for pool in crew.pools:
-                for done in pool.finished(said):
-                    _take(crew, done)
+            _hear(crew, said)
             _hand_out(crew)
         return tuple(made.built for made in work.layers())
 
 
-def _crew(place: Site, work: Work, progress: Progress, stack: ExitStack) -> _Crew:
+def _hear(crew: _Crew, said: set[int]) -> None:
+    """Take what workers have to say. Where scripts fail the error names their log."""
+    for pool in crew.pools:
+        try:
+            for done in pool.finished(said):
+                _take(crew, done)
+        except EnvforgeError as error:
+            raise crew.log.named(error) if pool is crew.makers[make.configured] else error from None
+
+
+def _crew(place: Site, work: Work, log: ScriptLog, stack: ExitStack) -> _Crew:
     store = place.store
     cores = place.config.workers or os.cpu_count() or 1
 
@@ -91,17 +103,18 @@ def _crew(place: Site, work: Work, progress: Progress, stack: ExitStack) -> _Cre
         return stack.enter_context(Workers(count, cell, report))
 
     def came(count: int) -> None:
-        progress.advance(bytes=count)
+        log.progress.advance(bytes=count)
 
     return _Crew(
         place,
         work,
-        progress,
+        log.progress,
+        log,
         pool(min(place.config.connections, _FETCHERS_MAX), report=came),
         pool(cores, site.unpacking(store)),
         {
             make.farm: pool(2, site.linking(store)),
-            make.configured: pool(1, site.configuring(store)),
+            make.configured: pool(1, site.configuring(store), report=log.take),
             make.database: pool(1, site.linking(store, runs_programs=True)),
         },
     )

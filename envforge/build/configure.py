@@ -37,6 +37,7 @@ from envforge.store.listing import Entry
 from envforge.store.merge import merged
 from envforge.store.scan import scan
 
+Report = Callable[[str], None]
 _LEAST_BYTES: Final = 1 << 20
 
 
@@ -53,16 +54,24 @@ class _Run(TypedDict):
 
 
 def run(
-    site: Site, directory: str, step: Step, packages: Mapping[str, Package], below: Sequence[Made]
+    site: Site,
+    directory: str,
+    step: Step,
+    packages: Mapping[str, Package],
+    below: Sequence[Made],
+    *,
+    report: Report = lambda _text: None,
 ) -> tuple[list[Entry], Notes]:
     """Configure the step's packages over `below` (top to bottom); the tree comes to `directory/layer/root`.
 
+    `report` is told what the scripts print, bytes that are no text escaped (`surrogateescape`).
     Raises BuildError where a package cannot be configured, with the end of what its script printed, and where
     a private key was made; StoreFullError where the disk is full.
     """
     upper = f"{directory}/layer/root"
     os.makedirs(upper, 0o755)
-    scaffolding = _scaffold(site, directory, step, packages, below)
+    scaffolding = _scaffold(site, directory, step, packages, below, report=report)
+    report(f"envforge: {step.recipe.name}, {len(step.configure)} packages\n")
     owners = _run_scripts(scaffolding)
     changes = database.changed_database(upper)
     lowers = [made.layer.root for made in below]
@@ -84,6 +93,11 @@ class _Scaffolding:
     step: Step
     below: Sequence[Made]
     scaffold: Scaffold
+    report: Report
+    """Told what the scripts print."""
+
+    def heard(self, data: bytes) -> None:
+        self.report(data.decode("utf-8", "surrogateescape"))
 
     @property
     def upper(self) -> str:
@@ -101,12 +115,18 @@ class _Scaffolding:
 
 
 def _scaffold(
-    site: Site, directory: str, step: Step, packages: Mapping[str, Package], below: Sequence[Made]
+    site: Site,
+    directory: str,
+    step: Step,
+    packages: Mapping[str, Package],
+    below: Sequence[Made],
+    *,
+    report: Report,
 ) -> _Scaffolding:
     for name in ("scaffold", "waiting"):
         os.mkdir(f"{directory}/{name}", 0o755)
     scaffold = write_scaffold(site, directory, step, packages, below)
-    return _Scaffolding(site, directory, step, below, scaffold)
+    return _Scaffolding(site, directory, step, below, scaffold, report)
 
 
 def _run_scripts(place: _Scaffolding) -> dict[bytes, Owner] | None:
@@ -177,7 +197,7 @@ def _run(
     work = tempfile.mkdtemp(prefix="work", dir=directory)
     lowers = [made.layer.root for made in place.below]
     between = [*([hidden] if hidden else []), *([] if place.first else [f"{directory}/waiting"])]
-    hearing = Hearing(site.config.script_timeout_s)
+    hearing = Hearing(site.config.script_timeout_s, place.heard)
     with hearing.console as console:
         common = _Run(
             lowers=[f"{directory}/scaffold", *lowers[:-1], *between, lowers[-1]],

@@ -36,8 +36,8 @@ def _tree(site: Site, name: str, package: Package) -> farms.Tree:
     return farms.Tree(name, site.store.tree(site.held, package.locked.sha256), replaced)
 
 
-def configured(
-    _report: Report,
+def configured(  # noqa: PLR0917 - a job takes its arguments by their places
+    report: Report,
     place: str,
     site: Site,
     step: Step,
@@ -46,7 +46,7 @@ def configured(
 ) -> dict[str, Any]:
     """Make the layer that configuring a step writes; the last of `below` is the farm of its packages."""
     with _foreign_tree():
-        entries, notes = configure.run(site, place, step, packages, below)
+        entries, notes = configure.run(site, place, step, packages, below, report=report)
     return {**layers.stage(f"{place}/layer", entries), "notes": notes}
 
 

@@ -23,6 +23,8 @@ class Site:
     config: Config
     anew: bool = False
     """Make every layer even where it is in the store, to compare."""
+    project: str = ""
+    """The project's name, for logs."""
 
     @property
     def held(self) -> str:

@@ -57,7 +57,7 @@ def assemble(
     started = time.monotonic()
     store = open_store(project.store_path)
     part = architecture_part(lock)
-    site = Site(store, identity, project.config, anew=wanted.anew)
+    site = Site(store, identity, project.config, anew=wanted.anew, project=project.spec.name)
     made = _debian(site, part, progress)
     if project.spec.files:
         made = (_local_files(site, project, made), *made)

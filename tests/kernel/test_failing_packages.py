@@ -1,7 +1,9 @@
 """Packages whose scripts fail, hang or talk without end: what the user is told, and what is left behind."""
 
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import pytest
 import web
 from attrs import define
 from capabilities import PROBES
+from commandline import CommandLine
 from small_archive import Archive, public_key
 from small_system import add_system
 from users import RANGES, SINGLE, TestUser, lend, stands_in
@@ -177,3 +180,44 @@ def _words(pid: str) -> list[str]:
             return file.read().split("\0")[:-1]
     except OSError:
         return []
+
+
+def test_the_whole_output_is_kept_and_its_place_is_told(case):
+    case.package("talkative", "i=0; while [ $i -lt 10000 ]; do echo line $i; i=$((i+1)); done; exit 1")
+    case.want("talkative")
+    told = case.fail("build")
+    [path] = re.findall(r"^ *the whole output: (.*)$", told, re.MULTILINE)
+    assert Path(path).parent == case.state / "logs"
+    lines = Path(path).read_text().splitlines()
+    assert [line for line in lines if line.startswith("line ")] == [
+        f"line {number}" for number in range(10000)
+    ]
+    status = os.stat(path)
+    assert (status.st_uid, status.st_mode & 0o777) == (case.user.uid, 0o600)
+
+
+def test_the_output_is_told_while_scripts_run(case):
+    case.package(
+        "waiting", "echo asks; while [ ! -e /tmp/never ] && [ $((i += 1)) -lt 30 ]; do sleep 0.1; done"
+    )
+    case.want("waiting")
+    words = case.user.command(["envforge", "--verbose", "build"])
+    with subprocess.Popen(words, cwd=case.project, stderr=subprocess.PIPE, text=True) as building:
+        for line in building.stderr:
+            if line == "  asks\n":
+                heard_s = time.monotonic()
+        ended_s = time.monotonic()
+    assert building.returncode == 0
+    assert ended_s - heard_s > 2
+    assert "asks" not in case.run("build", "--rebuild").stderr
+
+
+def test_a_terminal_names_the_package_that_is_being_set_up(case):
+    if case.user.uid:
+        pytest.skip("one kind of user suffices")
+    case.package("lengthy", "sleep 2")
+    case.want("lengthy")
+    line = CommandLine(case.project, case.store, Path(case.user.home))
+    code, shown = line.on_terminal("build")
+    assert code == 0
+    assert "setting up lengthy" in shown
