@@ -135,6 +135,7 @@ def build(
     rebuild: bool = False,
     accept: bool = False,
     workers: int | None = None,
+    shell_on_failure: bool = False,
     progress: Progress,
 ) -> BuildResult:
     """Build the project's environment as far as it is missing, locking first where that is needed.
@@ -148,7 +149,7 @@ def build(
     consent.require_lock(project, known)
     if workers:
         project = evolve(project, config=evolve(project.config, workers=workers))
-    wanted = Wanted(anew=rebuild, check_outputs=locked, accept=accept)
+    wanted = Wanted(anew=rebuild, check_outputs=locked, enter_failed=shell_on_failure, accept=accept)
     with locks.in_use(open_store(project.store_path)):
         result, outcome = assemble.assemble(project, known, identities.detect(), wanted, progress)
     if outcome != known and not locked and not frozen:

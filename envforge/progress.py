@@ -316,10 +316,10 @@ def _columns(stream: TextIO) -> int:
         return _COLUMNS
 
 
-def choose(stream: TextIO, *, quiet: bool = False, verbose: bool = False) -> Progress:
+def choose(stream: TextIO, *, quiet: bool = False, verbose: bool = False, live: bool = True) -> Progress:
     """Return the progress that fits: silent, plain lines with every label, a live line, or plain lines."""
     if quiet:
         return NullProgress()
-    if verbose or not stream.isatty() or os.environ.get("TERM") == "dumb":
+    if verbose or not live or not stream.isatty() or os.environ.get("TERM") == "dumb":
         return PlainProgress(stream, every_label=verbose)
     return LiveProgress(stream)

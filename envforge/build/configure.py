@@ -16,7 +16,17 @@ from typing import Final, TypedDict
 
 from attrs import frozen
 
-from envforge.build import conffiles, failure, keys, normalize, script, secrets, unpacking, whiteouts
+from envforge.build import (
+    conffiles,
+    failure,
+    half_built,
+    keys,
+    normalize,
+    script,
+    secrets,
+    unpacking,
+    whiteouts,
+)
 from envforge.build.dpkg_output import Output
 from envforge.build.hearing import Hearing
 from envforge.build.layer import Made, Notes
@@ -79,7 +89,9 @@ def run(
     jks.write_java_keystore(upper, lowers)
     secrets.remove_machine_state(upper, packages)
     normalize.settle_times(upper, step.epoch)
-    keys.refuse_made_keys(upper, _ships(packages), lambda: keys.published_keys(_key_files(site, packages)))
+    keys.refuse_made_keys(
+        upper, keys.ships(packages), lambda: keys.published_keys(keys.key_files(site, packages))
+    )
     entries = _settled(scan(upper, owners), scaffolding)
     return entries, {"database": database.changes_to_json(changes)}
 
@@ -216,7 +228,18 @@ def _run(
     hearing.output.end()
     if code:
         ended = failure.Ended(code, hearing.overdue_s, full=_is_full(directory))
-        raise failure.explain(hearing.output, ended, len(place.step.configure))
+        error = failure.explain(hearing.output, ended, len(place.step.configure))
+        if site.enter_failed:
+            half_built.enter(
+                error,
+                directory=directory,
+                upper=place.upper,
+                lowers=common["lowers"],
+                binds=common["binds"],
+                environment=common["environment"],
+                owners=None if owners is None else _owners_now(place, owners),
+            )
+        raise error
     if last:
         _check_configured(place.upper, hearing.output)
     return owners
@@ -260,23 +283,6 @@ def _true_owner(entry: Entry) -> Owner:
     acls = tuple((name, value) for name, value in entry.xattrs if name.startswith(b"system.posix_acl_"))
     device_type = entry.type if entry.device else None
     return Owner(entry.uid, entry.gid, type=device_type, device=entry.device, xattrs=acls)
-
-
-def _ships(packages: Mapping[str, Package]) -> Callable[[str], bool]:
-    """Return what says whether one of the packages has a path."""
-    return lambda path: any(
-        path in package.facts.files or path.removeprefix("/usr") in package.facts.files
-        for package in packages.values()
-    )
-
-
-def _key_files(site: Site, packages: Mapping[str, Package]) -> list[tuple[str, str]]:
-    """Return the files of the packages that hold private keys: root of the tree, path in it."""
-    return [
-        (f"{site.store.tree(site.held, package.locked.sha256)}/root", path)
-        for package in packages.values()
-        for path in package.facts.private_keys
-    ]
 
 
 def _check_configured(upper: str, output: Output) -> None:

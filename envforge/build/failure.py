@@ -20,6 +20,7 @@ _REASON: Final = re.compile(
 )
 _PARTICIPLES: Final = {"unpacking": "unpacked"}
 _TOO_LONG: Final = "does it wait for an answer or for a service? `script-timeout` in config.toml is the limit"
+_LOOK: Final = "`envforge build --shell-on-failure` enters the half-built tree"
 _CAUSES: Final = (
     (
         re.compile(
@@ -93,7 +94,7 @@ def _why(failure: Failure) -> str:
 def _hint(lines: Iterable[str]) -> str:
     """Return what helps against the first cause that the lines tell of."""
     text = "\n".join(lines)
-    return next((hint for cause, hint in _CAUSES if cause.search(text)), "")
+    return next((hint for cause, hint in _CAUSES if cause.search(text)), _LOOK)
 
 
 def _indented(lines: Iterable[str]) -> str:

@@ -7,10 +7,12 @@ was made here.
 import os
 import re
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+from envforge.build.site import Site
 from envforge.errors import BuildError
+from envforge.recipe.plan import Package
 from envforge.sandbox.tree import Tree
 from envforge.sources.debian import pem
 
@@ -54,3 +56,20 @@ def published_keys(files: Collection[tuple[str, str]]) -> frozenset[bytes]:
         with Tree(root) as tree:
             keys |= pem.private_keys(tree.head(path, _KEY_MAX_BYTES))
     return frozenset(keys)
+
+
+def ships(packages: Mapping[str, Package]) -> Callable[[str], bool]:
+    """Return what says whether one of the packages has a path."""
+    return lambda path: any(
+        path in package.facts.files or path.removeprefix("/usr") in package.facts.files
+        for package in packages.values()
+    )
+
+
+def key_files(site: Site, packages: Mapping[str, Package]) -> list[tuple[str, str]]:
+    """Return the files of the packages that hold private keys: root of the tree, path in it."""
+    return [
+        (f"{site.store.tree(site.held, package.locked.sha256)}/root", path)
+        for package in packages.values()
+        for path in package.facts.private_keys
+    ]

@@ -25,6 +25,8 @@ class Site:
     """Make every layer even where it is in the store, to compare."""
     project: str = ""
     """The project's name, for logs."""
+    enter_failed: bool = False
+    """Run a shell on the terminal where packages could not be configured."""
 
     @property
     def held(self) -> str:

@@ -1,6 +1,13 @@
 """`build`: the environment, made."""
 
-from typing import TYPE_CHECKING, Any
+import os
+import signal
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import F_GETFL, fcntl
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -9,6 +16,9 @@ from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.units import duration_text, size_text
+
+_TERMINAL: Final = 2
+"""Standard error: what workers keep."""
 
 if TYPE_CHECKING:
     from envforge.api import BuildResult, BuiltLayer
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
         envforge build --locked         fail where lock or digests are not as written
         envforge build --rebuild        build every layer again
         envforge build --accept         take other digests than the lock's for the same packages
+        envforge build --shell-on-failure   look around where a package could not be configured
         envforge build --json
     """,
 )
@@ -30,6 +41,11 @@ if TYPE_CHECKING:
 @click.option("--frozen", is_flag=True, help="Build what the lock says; do not look whether it is stale.")
 @click.option("--rebuild", is_flag=True, help="Build every layer again, even those in the store.")
 @click.option("--accept", is_flag=True, help="Write other digests for the same packages into the lock.")
+@click.option(
+    "--shell-on-failure",
+    is_flag=True,
+    help="Where a package cannot be configured, enter the half-built tree.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="How many packages to unpack at once.")
 @allow_option
 @json_option
@@ -49,7 +65,8 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
     from envforge import api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    with settings.progress() as progress:
+    enters = options["shell_on_failure"]
+    with _terminal_kept(enters), settings.progress(live=not enters) as progress:
         result = api.build(project, locked=locked, frozen=frozen, progress=progress, **options)
     if not frozen and all(layer.reused for layer in result.layers):
         api.keep_answer(project, "build", f"{summary(result)}\n", result)
@@ -57,6 +74,26 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
         print_json(as_json(result))
     elif not settings.quiet:
         click.echo(summary(result))
+
+
+@contextmanager
+def _terminal_kept(is_wanted: bool) -> Iterator[None]:  # noqa: FBT001 (one option)
+    """Give the terminal back as it was: a shell on it makes it its own. Raises UsageError without one."""
+    if not is_wanted:
+        yield
+        return
+    if not (sys.stdin.isatty() and os.isatty(_TERMINAL) and fcntl(_TERMINAL, F_GETFL) & os.O_RDWR):
+        raise UsageError(
+            "--shell-on-failure needs a terminal", hint="leave it out; the failure names its log"
+        )
+    attributes, group = termios.tcgetattr(_TERMINAL), os.tcgetpgrp(_TERMINAL)
+    try:
+        yield
+    finally:
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # others may be in the foreground now
+        os.tcsetpgrp(_TERMINAL, group)
+        termios.tcsetattr(_TERMINAL, termios.TCSADRAIN, attributes)
+        signal.signal(signal.SIGTTOU, before)
 
 
 def as_json(result: "BuildResult") -> dict[str, Any]:

@@ -72,9 +72,12 @@ class Settings:
         return self.store or load().store or default_path()
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
-        """Give a progress that is over, and off the screen, when the block is left."""
-        progress = choose(sys.stderr, quiet=self.quiet, verbose=self.verbose)
+    def progress(self, *, live: bool = True) -> Iterator[Progress]:
+        """Give a progress that is over, and off the screen, when the block is left.
+
+        Without `live` it prints lines, on a terminal too.
+        """
+        progress = choose(sys.stderr, quiet=self.quiet, verbose=self.verbose, live=live)
         with _unwinding():
             try:
                 yield progress

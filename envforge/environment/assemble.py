@@ -42,6 +42,8 @@ class Wanted:
     """Make every layer again."""
     check_outputs: bool = False
     """Fail where the lock's outputs are other digests."""
+    enter_failed: bool = False
+    """Run a shell on the terminal where packages could not be configured."""
     accept: bool = False
     """Take other digests than the lock's for the same packages."""
 
@@ -57,7 +59,14 @@ def assemble(
     started = time.monotonic()
     store = open_store(project.store_path)
     part = architecture_part(lock)
-    site = Site(store, identity, project.config, anew=wanted.anew, project=project.spec.name)
+    site = Site(
+        store,
+        identity,
+        project.config,
+        anew=wanted.anew,
+        project=project.spec.name,
+        enter_failed=wanted.enter_failed,
+    )
     made = _debian(site, part, progress)
     if project.spec.files:
         made = (_local_files(site, project, made), *made)

@@ -1,6 +1,7 @@
 """Packages whose scripts fail, hang or talk without end: what the user is told, and what is left behind."""
 
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -221,3 +222,44 @@ def test_a_terminal_names_the_package_that_is_being_set_up(case):
     code, shown = line.on_terminal("build")
     assert code == 0
     assert "setting up lengthy" in shown
+
+
+def test_a_shell_opens_in_the_half_built_tree(case):
+    case.package("stuck", "echo xyzzy >/etc/made; chown 0:0 /etc/made; exit 5")
+    case.want("stuck")
+    typed = (
+        "cat /etc/made; dpkg -s stuck | grep Status; echo $((6 * 7)) >/etc/answer; cat /etc/answer\nexit\n"
+    )
+    words = case.user.command(["env", "TERM=xterm", "envforge", "build", "--shell-on-failure"])
+    code, shown = on_terminal(words, str(case.project), typed)
+    assert code == FAILED, shown
+    assert "stuck could not be configured: its postinst ended with exit code 5" in shown
+    for line in ("xyzzy", "Status: install ok half-configured", "42"):
+        assert f"\n{line}\r\n" in shown, shown
+    assert os.listdir(case.store / "staging") == []
+
+
+def test_a_shell_in_the_half_built_tree_needs_a_terminal(case):
+    case.want("stuck")
+    result = case.run("build", "--shell-on-failure")
+    assert result.returncode == 2
+    assert "needs a terminal" in result.stderr
+
+
+def on_terminal(words, directory, typed):
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(directory)
+        os.execvp(words[0], words)
+    shown, end_s = b"", time.monotonic() + 120
+    try:
+        while b"half-built:" not in shown and time.monotonic() < end_s:
+            shown += os.read(master, 1 << 16)
+        os.write(master, typed.encode())
+        while piece := os.read(master, 1 << 16):
+            shown += piece
+    except OSError:
+        pass  # Linux answers EIO at the end of a terminal
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
