@@ -4,6 +4,9 @@ Three things differ (bytecode.py says why): bytecode is checked by time, a call 
 background unless as many do as there are processors, and the bytecode of this module is that of the real one.
 
     python3 py_compile.py --settle    waits for all in the background, fails where one did
+
+A failure is told then, with the package whose script asked and what the compiler printed. A call that ended
+early for what an earlier one did would break the pipe that names its files, and blame the wrong package.
 """
 
 import contextlib
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
 
 _REAL = f"/usr/libexec/envforge/real{__file__}"
 _SLOTS = "/run/envforge-bytecode"
-"""A file each for as many as may be in the background, locked by them, empty once they came to a good end."""
+"""A file each for as many as may be in the background, locked by them, empty once they came to a good end.
+
+Else it says which package asked, and what was printed.
+"""
 
 _real: "dict[str, Any]" = {"__name__": "py_compile", "__file__": __file__}
 with open(_REAL, encoding="utf-8") as _file:
@@ -52,9 +58,17 @@ def _is_free(slot: int) -> bool:
     return True
 
 
-def _check(slot: int) -> None:
-    if os.fstat(slot).st_size:
-        sys.exit("compiling to bytecode failed in the background")
+def _has_failed(slot: int) -> bool:
+    return os.fstat(slot).st_size > 0
+
+
+def _explain(slot: int) -> None:
+    """Say as dpkg would which package could not be configured, after what the compiler printed."""
+    package, _, said = os.pread(slot, 1 << 20, 0).decode(errors="replace").partition("\n")
+    sys.stderr.write(
+        f"envforge: bytecode of {package} ...\n{said.rstrip() or 'the compiler was ended'}\n"
+        f"dpkg: error processing package {package} (bytecode):\n its modules could not be compiled\n"
+    )
 
 
 def _leave_processor() -> None:
@@ -66,23 +80,34 @@ def _leave_processor() -> None:
 
 
 def _settle() -> None:
-    for slot in _slots():
+    slots = _slots()
+    for slot in slots:
         fcntl.flock(slot, fcntl.LOCK_EX)
-        _check(slot)
+    failed = list(filter(_has_failed, slots))
+    for slot in failed:
+        _explain(slot)
+    if failed:
+        sys.exit(1)
     if os.path.exists(importlib.util.cache_from_source(__file__)):
         _compile(__file__, doraise=True)
 
 
 def _main() -> None:
-    slot = next(filter(_is_free, _slots()), None)
+    slot = next((slot for slot in filter(_is_free, _slots()) if not _has_failed(slot)), None)
     if slot is None:
         sys.exit(_real["main"]())
-    _check(slot)
-    os.write(slot, b"unfinished")
+    package = os.environ.get("DPKG_MAINTSCRIPT_PACKAGE", "a package").encode()
+    os.write(slot, package + b"\n")
     if os.fork():
         os._exit(0)
     _leave_processor()
-    _real["main"]()
+    said = os.dup(2)
+    os.dup2(slot, 1)
+    os.dup2(slot, 2)
+    if code := _real["main"]():
+        sys.exit(code)
+    sys.stdout.flush()
+    os.write(said, os.pread(slot, 1 << 20, len(package) + 1))  # warnings
     os.ftruncate(slot, 0)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envforge.build import bytecode
+from envforge.build import bytecode, dpkg_output
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def module(tmp_path):
     return path
 
 
-def call(module, *arguments, stdin=""):
+def call(module, *arguments, stdin="", package="one"):
     return subprocess.run(
         [sys.executable, "-E", "-S", str(module), *map(str, arguments)],
-        env={"SOURCE_DATE_EPOCH": "1"},
+        env={"SOURCE_DATE_EPOCH": "1", "DPKG_MAINTSCRIPT_PACKAGE": package},
         input=stdin,
         capture_output=True,
         text=True,
@@ -94,10 +94,35 @@ def test_it_returns_before_it_has_compiled(module, tmp_path):
 def test_settling_fails_where_something_could_not_be_compiled(module, tmp_path):
     source = tmp_path / "broken.py"
     source.write_text("def\n")
-    assert call(module, source).returncode == 0
+    assert call(module, source, package="python3-broken").returncode == 0
     settled = call(module, "--settle")
     assert settled.returncode == 1
-    assert "background" in settled.stderr
+    output = dpkg_output.read(settled.stderr.encode())
+    assert output.failure.package == "python3-broken"
+    assert any("SyntaxError" in line for line in output.failure.lines)
+
+
+def test_a_failure_breaks_no_pipe_of_a_later_package(module, tmp_path):
+    """Debian's py3compile writes names into a pipe; who reads it may not be gone before the end."""
+    (tmp_path / "broken.py").write_text("def\n")
+    names = "".join(f"{tmp_path}/{number}.py\n" for number in range(20_000))
+    for number in range(20_000 // 1000):
+        (tmp_path / f"{number}.py").write_text("")
+    for _ in range((os.cpu_count() or 1) + 1):
+        call(module, tmp_path / "broken.py", package="python3-broken")
+    words = [sys.executable, "-E", "-S", str(module), "-"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as later:
+        later.stdin.write(names)
+        later.stdin.close()
+        later.stderr.read()
+    assert call(module, "--settle").returncode == 1
+
+
+def test_warnings_of_the_compiler_are_printed(module, tmp_path):
+    source = tmp_path / "warns.py"
+    source.write_text("assert (1, 'always')\n")
+    call(module, source)
+    assert call(module, "--settle").returncode == 0
 
 
 def test_a_python_without_its_interpreter_is_left_alone(tmp_path):
