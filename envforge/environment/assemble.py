@@ -16,7 +16,7 @@ from envforge.progress import Progress
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
 from envforge.sources.debian import architecture
-from envforge.store import layers, records
+from envforge.store import layers, locks, records
 from envforge.store.durability import reaching_disk
 from envforge.store.layout import open_store
 from envforge.store.staging import clear_debris, has_debris
@@ -117,6 +117,7 @@ def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Buil
     from envforge.build import builder, obtain  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
 
     clear(site)
+    locks.sweep(site.store)
     try:
         with reaching_disk(site.store):
             return builder.build_debian(site, part, progress)

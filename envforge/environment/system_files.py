@@ -6,7 +6,9 @@ localtime are then theirs as they are; passwd, group and the certificates are co
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -16,11 +18,14 @@ from envforge.environment import apt, certificates, git
 from envforge.environment.certificates import Certificate
 from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.project import Project
+from envforge.sandbox import cache
 from envforge.sandbox.plan import Mount
 from envforge.sources.debian import jks
 
 HOSTS: Final = "/etc/hosts"
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")
+_YOUNG_S: Final = 24 * 3600
+"""A younger file may be one that a plan is just being made for."""
 _HOSTS_MAX_BYTES: Final = 16 << 20
 
 
@@ -132,5 +137,22 @@ def _generated(data: bytes, *, mode: int = 0o644) -> str:
     path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
     if not os.path.exists(path):
         os.makedirs(directory, 0o700, exist_ok=True)
+        sweep(directory)
         whole_file.write(path, data, mode=mode)
     return path
+
+
+def sweep(directory: str) -> None:
+    """Remove generated files of earlier days that no kept plan mounts."""
+    plans = []
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(cache.directory()):
+            with suppress(OSError), open(entry.path, "rb") as file:
+                plans.append(file.read())
+    known = b"".join(plans)
+    before_s = time.time() - _YOUNG_S
+    for entry in os.scandir(directory):
+        with suppress(FileNotFoundError):  # another one sweeps as well
+            is_old = entry.stat(follow_symlinks=False).st_mtime < before_s
+            if is_old and os.fsencode(entry.name) not in known:
+                os.unlink(entry.path)

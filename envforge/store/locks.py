@@ -5,38 +5,87 @@ The store's own lock is shared by whoever works in it, and held alone by whoever
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from envforge.errors import StoreError
 from envforge.store.layout import Store, open_store
 
+UNUSED_S: Final = 30 * 24 * 3600
+
 
 def try_hold(store: Store, name: str) -> int | None:
     """Return a descriptor that holds the lock `name` until it is closed, None while somebody else does."""
-    descriptor = os.open(f"{store.path}/locks/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    path = f"{store.path}/locks/{name}"
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if _is_at(descriptor, path):
+            os.utime(descriptor)  # it is in use: no sweep takes it
+            return descriptor
         os.close(descriptor)
-        return None
-    return descriptor
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Say whether the open file is still the one of that name: a sweep may have been quicker."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
+    """Remove the locks that nobody has taken for that long."""
+    before_s = time.time() - unused_s
+    for entry in os.scandir(f"{store.path}/locks"):
+        try:
+            if entry.stat(follow_symlinks=False).st_mtime >= before_s:
+                continue
+            descriptor = os.open(entry.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue  # another one sweeps as well
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, entry.path):
+                os.unlink(entry.path)
+        except BlockingIOError:
+            pass  # in use after all
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
 def holding(store: Store, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the lock `name` (a key, a digest) exclusively; wait for it, calling `waiting` once if need be."""
-    descriptor = os.open(f"{store.path}/locks/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = try_hold(store, name)
+    if descriptor is None and waiting is not None:
+        waiting()
+    while descriptor is None:
+        descriptor = _wait_for(f"{store.path}/locks/{name}")
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting is not None:
-                waiting()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait_for(path: str) -> int | None:
+    """Return a descriptor that holds the lock, None where its file went meanwhile."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if _is_at(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 @contextmanager
@@ -55,10 +104,11 @@ def _shared(store: Store) -> int:
         descriptor = _open_own(store)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if os.path.samestat(os.fstat(descriptor), os.stat(f"{store.path}/lock")):
-                return descriptor
-        except FileNotFoundError:
-            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if _is_at(descriptor, f"{store.path}/lock"):
+            return descriptor
         os.close(descriptor)  # of a store that is gone
 
 

@@ -12,7 +12,9 @@ Addresses, suites and components are given made-up names: apt knows nothing of t
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -22,6 +24,7 @@ from envforge.sandbox.chroot import run_in_tree
 from envforge.sandbox.identity import detect
 from envforge.sandbox.worker import call_in_namespace
 from envforge.sources.debian.index import SuiteIndex
+from envforge.store import locks
 from envforge.store.durability import reaching_disk
 from envforge.store.layout import Store
 from envforge.store.staging import staging
@@ -100,7 +103,20 @@ def ensure(store: Store, tools: str, suites: Sequence[SuiteIndex], architecture:
             _fill(made, releases)
             run(made, {}, ["apt-cache", "gencaches"], writable=True)
             _publish(made.lists, final.lists)
+        sweep(store)
+    for path in (tools, final.lists):
+        os.utime(path)
     return final
+
+
+def sweep(store: Store, *, unused_s: float = locks.UNUSED_S) -> None:
+    """Put tools and lists into the trash that nobody has resolved with for that long."""
+    before_s = time.time() - unused_s
+    for entry in os.scandir(f"{store.path}/tools"):
+        with suppress(FileNotFoundError):  # another one sweeps as well
+            is_old = entry.stat(follow_symlinks=False).st_mtime < before_s
+            if is_old and entry.name.startswith(("apt-", "lists-")):
+                os.rename(entry.path, store.new_trash())
 
 
 def _is_whole(workspace: Workspace) -> bool:
