@@ -28,6 +28,7 @@ ALLOWED = {
     "build/parents.py": "directories that its caller has just made in an empty tree, confined",
     "build/project_files.py": "the project, beneath its directory by openat2; regular files only",
     "build/py_compile_stand_in.py": "runs inside, among the scripts",
+    "build/script_log.py": "the user's own state directory, in the process that decides",
     "build/site.py": f"asks whether a directory of the store is a link: {OWN}",
     "build/system.py": "fills an empty directory, confined",
     "build/uncover.py": "lists the scaffold, which we made",
