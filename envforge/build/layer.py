@@ -10,6 +10,7 @@ from envforge.digest import is_sha256
 from envforge.recipe.model import Recipe
 from envforge.sandbox.confine import View, call_confined
 from envforge.store import audit, layers, locks, records
+from envforge.store.durability import reaching_disk
 from envforge.store.layers import Layer
 from envforge.store.layout import Store
 from envforge.store.staging import give_up, reserve
@@ -121,7 +122,10 @@ def ensure(
         return made
     with locks.holding(site.store, lock_name(site, recipe)):
         made = None if site.anew else find(site.store, site.held, recipe)
-        return made or _make(site, recipe, view, job, *arguments)
+        if made is not None:
+            return made
+        with reaching_disk(site.store):
+            return _make(site, recipe, view, job, *arguments)
 
 
 def _make(

@@ -17,7 +17,7 @@ from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
 from envforge.sources.debian import architecture
 from envforge.store import layers, locks, records
-from envforge.store.durability import reaching_disk
+from envforge.store.durability import reaching_disk, recover
 from envforge.store.layout import open_store
 from envforge.store.staging import clear_debris, has_debris
 
@@ -58,6 +58,7 @@ def assemble(
     """
     started = time.monotonic()
     store = open_store(project.store_path)
+    recover(store)
     part = architecture_part(lock)
     site = Site(
         store,

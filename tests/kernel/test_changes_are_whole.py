@@ -107,3 +107,23 @@ def test_what_locking_made_before_the_machine_stopped_is_not_trusted(line):
     assert again.keys() == made.keys()
     assert not set(again.values()) & set(made.values())
     assert not mark.exists()
+
+
+def test_a_layer_of_own_files_from_before_the_machine_stopped_is_made_again(line):
+    (line.directory / "motd").write_text("hello\n")
+    with open(line.directory / "envforge.toml", "a") as spec:
+        spec.write('[[files]]\nsource = "motd"\ntarget = "/etc/motd"\n')
+    line.succeed("build")
+    assert os.listdir(line.store / "unsynced") == []
+    [path] = line.store.glob("layers/*/*/root/etc/motd")
+    mark = line.store / "unsynced" / f"{'0' * 32}-1"
+    mark.touch()
+    time.sleep(0.05)
+    layer = path.parents[2]
+    os.rename(layer, f"{layer}.aside")  # published after the mark was made
+    os.rename(f"{layer}.aside", layer)
+    os.truncate(path, 0)
+    line.succeed("build")
+    [path] = line.store.glob("layers/*/*/root/etc/motd")
+    assert path.read_text() == "hello\n"
+    assert not mark.exists()
