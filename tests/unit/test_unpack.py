@@ -69,6 +69,30 @@ def test_files_links_and_modes(tmp_path):
     assert entries[b"/usr/bin/large"].content == hashlib.sha256(bytes(range(256)) * 9000).hexdigest().encode()
 
 
+BELOW_A_GROUP = (
+    member("./etc/"),
+    member("./etc/chat/", mode=0o2750, gid=30),
+    member("./etc/chat/script", b"x"),
+    member("./etc/chat/below/"),
+    symlink("./etc/chat/link", "script"),
+)
+
+
+def test_below_a_set_group_directory_nothing_inherits_from_it(tmp_path):
+    root = unpacked(tmp_path, deb(*BELOW_A_GROUP))[0] / "root/etc/chat"
+    assert stat.S_IMODE(root.stat().st_mode) == 0o2750
+    assert stat.S_IMODE((root / "below").stat().st_mode) == 0o755
+
+
+@pytest.mark.root
+def test_below_a_directory_of_another_group_files_have_their_own(tmp_path):
+    root = unpacked(tmp_path, deb(*BELOW_A_GROUP), held="true")[0] / "root/etc/chat"
+    assert root.stat().st_gid == 30
+    assert {path.name: path.lstat().st_gid for path in root.iterdir()} == dict.fromkeys(
+        ("script", "below", "link"), os.getegid()
+    )
+
+
 def test_a_group_of_hard_links_names_its_first_path(tmp_path):
     _, _, entries = unpacked(tmp_path, deb(*FILES))
     assert entries[b"/usr/bin/another"].link == b""

@@ -6,6 +6,7 @@ parent is not a directory made here is refused, and the kernel never has a link 
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from typing import Final
 
@@ -48,6 +49,7 @@ class Tree:
         self._mask = 0o777 if plain else 0o7777
         self._entries: dict[bytes, Entry] = {b"": Entry(b"/", "d")}
         self._directories = {b""}
+        self._set_group: dict[bytes, int] = {}
         self._links: dict[bytes, list[bytes]] = {}
         self._original: dict[bytes, bytes] = {}
         self._late_bits = _umask() | 0o7000
@@ -82,7 +84,12 @@ class Tree:
                 raise ArchiveError(f"it contains {shown(shipped)}, a {member.kind} device; no package may")
 
     def finish(self) -> None:
-        """Give every directory the format's constant mtime."""
+        """Give every directory the format's constant mtime, and its set-group-id bit.
+
+        With that bit from the start, what is made below would get its group, whatever the archive says.
+        """
+        for path, mode in self._set_group.items():
+            os.chmod(self._prefix + path, mode)
         time = (DIRECTORY_MTIME * _NANOSECONDS,) * 2
         for path in self._directories:
             os.utime(self._prefix + path, ns=time)
@@ -161,13 +168,17 @@ class Tree:
             self._make_parent(path)
             if path in self._entries:
                 raise ArchiveError(f"it contains {shown(path)} as a directory and as something else")
-            self._make_directory(path, mode)
+            self._make_directory(path, mode & ~stat.S_ISGID)
         full = self._prefix + path
         owned = self._owners and (member.uid or member.gid)
         if owned:
             os.chown(full, member.uid, member.gid, follow_symlinks=False)
         if owned or path in self._entries:
-            os.chmod(full, mode & self._mask)
+            os.chmod(full, mode & self._mask & ~stat.S_ISGID)
+        if mode & self._mask & stat.S_ISGID:
+            self._set_group[path] = mode
+        else:
+            self._set_group.pop(path, None)
         self._entries[path] = Entry(b"/" + path, "d", member.mode, member.uid, member.gid)
 
     def _file(self, path: bytes, shipped: bytes, member: Member, reader: TarReader) -> None:
