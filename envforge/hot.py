@@ -220,6 +220,7 @@ def find_spec(file: "str | None") -> "str | None":
     if file is not None:
         return os.path.abspath(file)
     try:
-        return trust.find(os.getcwd())
+        found = trust.find(os.getcwd())
+        return None if found is None or trust.leads_away(found) else found
     except FileNotFoundError:
         return None

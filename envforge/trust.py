@@ -43,6 +43,12 @@ def find(start: str) -> "str | None":
     return candidate
 
 
+def leads_away(found: str) -> bool:
+    """Say whether a spec is a link to another directory: code inside may have laid it."""
+    real = os.path.realpath(found)
+    return os.path.dirname(real) != os.path.realpath(os.path.dirname(found))
+
+
 def _is_same(one: str, other: str) -> bool:
     try:
         return one == other or os.path.samefile(one, other)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 
@@ -11,7 +12,7 @@ from envforge import config, trust
 from envforge.config import Config
 from envforge.environment import ownership
 from envforge.environment.reach import Reach, reach_of
-from envforge.errors import UsageError
+from envforge.errors import SpecError, UsageError
 from envforge.spec import parse as spec_parse
 from envforge.spec.model import Spec
 from envforge.store.layout import default_path
@@ -55,7 +56,7 @@ def open_project(file: str | None, store: str | None) -> Project:
     Raises OwnerError where others could have written it, SpecError with every mistake of the
     spec, ConfigError.
     """
-    found = os.path.abspath(file) if file is not None else spec_parse.find(os.getcwd())
+    found = os.path.abspath(file) if file is not None else _found()
     owners = ownership.check(found)
     path = os.path.realpath(found)
     spec = spec_parse.load(path)
@@ -69,6 +70,17 @@ def open_project(file: str | None, store: str | None) -> Project:
     owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
     location = store_location(store, settings)
     return Project(path, spec, location, settings, found, owner, reach, places)
+
+
+def _found() -> str:
+    found = spec_parse.find(os.getcwd())
+    if trust.leads_away(found):
+        real = os.path.realpath(found)
+        raise SpecError(
+            f"{found} is a link to {real}, the spec of another directory",
+            hint=f"name the one that you mean: envforge --file {shlex.quote(real)}",
+        )
+    return found
 
 
 def _key_digest(path: str) -> str:

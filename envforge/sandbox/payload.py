@@ -88,7 +88,7 @@ def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> 
         os.umask(payload.umask)
         if change_directory(payload.cwd):
             init.restore(mask)
-            code = execute(payload.command, payload.environment)
+            code = execute(payload.command, payload.environment, plan["last_filter"])
     except OSError as error:
         say(f"cannot give up privileges: {error}")
     except BaseException:  # noqa: BLE001  # a bug: it may not unwind into the parent's frames, but it is shown
@@ -131,10 +131,10 @@ def restrict(plan: "dict[str, Any]") -> None:
     syscalls.set_capabilities(plan["capabilities"])
 
 
-def execute(command: "list[str]", environment: "dict[str, str]") -> int:
+def execute(command: "list[str]", environment: "dict[str, str]", last_filter: bytes = b"") -> int:
     """Replace this process; returns the exit code to end with where that is not possible.
 
-    Finds a bare name on the PATH of `environment`, as execvpe does.
+    Finds a bare name on the PATH of `environment`, as execvpe does. `last_filter` comes last.
     """
     name = command[0]
     candidates = [name]
@@ -145,6 +145,8 @@ def execute(command: "list[str]", environment: "dict[str, str]") -> int:
     for candidate in candidates:
         try:
             refuse_magic_links(candidate)
+            if last_filter:
+                syscalls.set_seccomp(last_filter)
             os.execve(candidate, command, environment)  # noqa: S606  # no shell is wanted
         except (FileNotFoundError, NotADirectoryError):
             continue

@@ -167,7 +167,8 @@ def _privileges(plan: SandboxPlan) -> Compiled:
     """Return what the payload may do, and what is weaker here than it should be."""
     weak = _whole_range(plan)
     namespaces = plan.nested_namespaces and not weak
-    program = seccomp.program(os.uname().machine, nested=namespaces)
+    set_id = plan.foreign is None  # what root makes in another user's project is never set-id
+    program = seccomp.program(os.uname().machine, nested=namespaces, set_id=set_id)
     # Root's own uid is 0 inside, and whoever maps that one into a nested namespace must have had this
     # capability (verify_root_map in kernel/user_namespace.c).
     own = (SETFCAP,) if namespaces and plan.identity.held == "true" else ()
@@ -176,6 +177,7 @@ def _privileges(plan: SandboxPlan) -> Compiled:
         "capabilities": _capabilities(plan.user, own),
         "no_new_privileges": not plan.privileges,
         "seccomp": program,
+        "last_filter": b"" if set_id or not program else seccomp.WITHOUT_OPENAT2,
         "namespaces": namespaces,
         "scopes": _SIGNALS if "x11" in plan.forward else _SIGNALS | _ABSTRACT_SOCKETS,
         "warnings": (),

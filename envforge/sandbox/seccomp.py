@@ -88,17 +88,18 @@ def _number(text: str) -> int | None:
 
 
 @cache
-def program(machine: str, *, nested: bool) -> bytes:
+def program(machine: str, *, nested: bool, set_id: bool = True) -> bytes:
     """Return the filter for that machine (`uname -m`), empty where there is no table for it.
 
-    `nested` lets the payload make namespaces of its own, as browsers and bwrap do.
+    `nested` lets the payload make namespaces of its own, as browsers and bwrap do. Without `set_id` no file
+    can be given a set-id bit: it would lie there for everybody outside.
     """
     architectures = ARCHITECTURES.get(machine, ())
     if not architectures:
         return b""
     steps = [_step(_LOAD, _ARCHITECTURE)]
     for architecture in architectures:
-        block = [_step(_LOAD, _NUMBER), *_bisect(_ranges(architecture, nested=nested))]
+        block = [_step(_LOAD, _NUMBER), *_bisect(_ranges(architecture, nested=nested, set_id=set_id))]
         steps += [_step(_JUMP_EQUAL, _AUDIT[architecture], then=1), _step(_JUMP, len(block)), *block]
     steps.append(_step(_RETURN, _ENOSYS))
     return b"".join(steps)
@@ -108,13 +109,13 @@ _Range = tuple[int, list[bytes]]
 """From which number on, up to the next range, which instructions decide."""
 
 
-def _ranges(architecture: str, *, nested: bool) -> list[_Range]:
+def _ranges(architecture: str, *, nested: bool, set_id: bool) -> list[_Range]:
     column = list(_AUDIT).index(architecture)
     decided: dict[int, list[bytes]] = {}
     for call in system_calls():
         number = call.numbers[column]
         if number is not None:
-            decided[number] = _decide(call, nested=nested)
+            decided[number] = _decide(call, nested=nested, set_id=set_id)
     unknown = [_step(_RETURN, _ENOSYS)]
     ranges: list[_Range] = [(0, decided.get(0, unknown))]
     for number in sorted({*decided, *(one + 1 for one in decided)} - {0}):
@@ -124,8 +125,10 @@ def _ranges(architecture: str, *, nested: bool) -> list[_Range]:
     return ranges
 
 
-def _decide(call: SystemCall, *, nested: bool) -> list[bytes]:
+def _decide(call: SystemCall, *, nested: bool, set_id: bool) -> list[bytes]:
     """Return the instructions that end the filter for this call."""
+    if not set_id and call.name in _MODES:
+        return _without_set_id(*_MODES[call.name])
     if call.ours == "allow" or (nested and (call.ours == "namespaces" or call.name == "clone")):
         return [_step(_RETURN, _ALLOW)]
     if call.ours == "check":
@@ -161,6 +164,42 @@ def _check(argument: int, test: int, values: Iterable[int], found: int, otherwis
         steps += [_step(test, value, otherwise=1), _step(_RETURN, found)]
     return [*steps, _step(_RETURN, otherwise)]
 
+
+def _without_set_id(mode: int, flags: int | None) -> list[bytes]:
+    """Refuse a set-id bit in the argument `mode`; with `flags` it counts where these make a file."""
+    refuse = _check(mode, _JUMP_ANY_BIT, [_SET_ID], _EPERM, _ALLOW)
+    if flags is None:
+        return refuse
+    made = [_step(_LOAD, _ARGUMENTS + 8 * flags), _step(_JUMP_ANY_BIT, _MAKES_FILE, then=1)]
+    return [*made, _step(_RETURN, _ALLOW), *refuse]
+
+
+WITHOUT_OPENAT2: Final = b"".join(
+    (
+        _step(_LOAD, _NUMBER),
+        _step(_JUMP_EQUAL, 437, otherwise=1),
+        _step(_RETURN, _ENOSYS),
+        _step(_RETURN, _ALLOW),
+    )
+)
+"""A second filter, right before the program of a payload without `set_id`: the mode of openat2, which has
+this number everywhere, lies in memory, and the steps before need the call."""
+
+_SET_ID: Final = 0o6000
+_MAKES_FILE: Final = 0x40 | 0x400000
+"""O_CREAT and the own bit of O_TMPFILE (asm-generic/fcntl.h); alike on all architectures of the table."""
+_MODES: Final[dict[str, tuple[int, int | None]]] = {
+    "chmod": (1, None),
+    "creat": (1, None),
+    "fchmod": (1, None),
+    "fchmodat": (2, None),
+    "fchmodat2": (2, None),
+    "mknod": (1, None),
+    "mknodat": (2, None),
+    "open": (2, 1),
+    "openat": (3, 2),
+}
+"""Which argument is a mode, and which are the flags that say whether it counts."""
 
 _CHECKS: Final = {
     "clone": _check(0, _JUMP_ANY_BIT, [_NEW_NAMESPACES], _EPERM, _ALLOW),

@@ -55,7 +55,10 @@ class _BlobSink:
 
 def has(store: Store, sha256: str) -> bool:
     """Return whether the blob is in the store."""
-    return os.path.exists(store.blob(sha256))
+    try:
+        return stat.S_ISREG(os.lstat(store.blob(sha256)).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -3,9 +3,6 @@
 from fnmatch import fnmatchcase
 
 OPEN: dict[str, str] = {
-    "test_attack_projects.py::test_spec_that_is_a_link(*)": "`add` edits what the link leads to",
-    "test_attack_users.py::test_root_leaves_only_the_owners_plain_files(root*)": "H4: set-id bits stay",
-    "test_attack_bytes.py::test_replaced_blob_is_not_used(*-a link)": "ends in a traceback",
     "test_attack_bombs.py::test_mirror_without_end(*-drip_of_a_head)": "1.8: a head that never ends",
 }
 """Pattern of a test's id, from its file's name on -> the point that it shows."""

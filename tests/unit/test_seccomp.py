@@ -21,12 +21,12 @@ COLUMNS = list(AUDIT)
 CASES = [(machine, one) for machine, several in ARCHITECTURES.items() for one in several]
 
 
-def answer(machine, architecture, number, *arguments, nested=False):
+def answer(machine, architecture, number, *arguments, nested=False, set_id=True):
     """Return what the filter says to a call."""
     data = [number & 0xFFFFFFFF, AUDIT.get(architecture, 0), 0, 0]
     for argument in (*arguments, *[0] * (6 - len(arguments))):
         data += [argument & 0xFFFFFFFF, argument >> 32]
-    steps = list(iter_unpack("<HBBI", seccomp.program(machine, nested=nested)))
+    steps = list(iter_unpack("<HBBI", seccomp.program(machine, nested=nested, set_id=set_id)))
     position = loaded = 0
     while True:
         operation, then, otherwise, value = steps[position]
@@ -133,3 +133,27 @@ def test_every_machine_that_can_make_namespaces_has_a_filter():
 @given(number=st.integers(0, 0xFFFFFFFF))
 def test_a_number_is_found_in_few_steps(number):
     assert answer("x86_64", "x86_64", number) in {ALLOW, EPERM, ENOSYS}
+
+
+MODES = [
+    ("chmod", (0, 0o4755)), ("fchmod", (3, 0o2755)), ("fchmodat", (0, 0, 0o6755)),
+    ("mknodat", (0, 0, 0o104755)), ("openat", (0, 0, 0x41, 0o4755)), ("openat", (0, 0, 0x410002, 0o2700)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("machine", "architecture"), CASES)
+@pytest.mark.parametrize(("name", "arguments"), MODES)
+def test_no_set_id_bit_where_none_may_be(machine, architecture, name, arguments):
+    number = number_of(name, architecture)
+    if number is None:
+        return  # newer architectures have the calls with `at` alone
+    plain = (*arguments[:-1], arguments[-1] & ~0o6000)
+    assert answer(machine, architecture, number, *arguments) == ALLOW
+    assert answer(machine, architecture, number, *arguments, set_id=False) == EPERM
+    assert answer(machine, architecture, number, *plain, set_id=False) == ALLOW
+    assert number_of("openat2", architecture) == 437  # which the last filter knows
+
+
+def test_a_mode_counts_only_where_a_file_is_made():
+    number = number_of("openat", "x86_64")
+    assert answer("x86_64", "x86_64", number, 0, 0, 0, 0xFFFF, set_id=False) == ALLOW
