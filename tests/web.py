@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_args):
         pass
 
-    def do_GET(self):  # noqa: PLR0911 - a return for each fault
+    def do_GET(self):  # noqa: C901, PLR0911 - a return for each fault
         path = self.path.removeprefix(self.server.url)
         self.server.asked[path] += 1
         self.server.headers.append(dict(self.headers))
@@ -69,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(304, b"", ETag=tag)
         if fault == "trickles":
             return self._trickle(data)
+        if fault == "has no end of head":
+            return self._drip_head()
         stops = fault == "stops" or (fault == "once stops" and self.server.asked[path] == 1)
         headers = {"ETag": tag} if self.server.validators else {}
         self._answer(200, data, stops=stops, **headers)
@@ -85,6 +87,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.wfile.write(data)
+
+    def _drip_head(self):
+        """Say one thing after the other about a file that never begins."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(200):
+            self.wfile.write(b"x")
+            time.sleep(0.1)
 
     def _trickle(self, data):
         """Give a few bytes now and then: never silent for long, and never done."""

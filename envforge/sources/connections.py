@@ -182,7 +182,7 @@ class Pool:
                     connection.connect()
                 self._check_open(url)
                 connection.request("GET", target, headers=self._headers(where, headers))
-                return connection, connection.getresponse()
+                return connection, self._response(url, connection)
             except TransferError:
                 self._give_back(where, connection, keep=False)
                 raise
@@ -190,6 +190,26 @@ class Pool:
                 self._give_back(where, connection, keep=False)
                 if not kept:
                     raise TransferError(f"{url}: {_reason(error)}", passing=not _is_final(error)) from error
+
+    def _response(self, url: str, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        """Return the answer, if its head is there in twice the time limit: it may come byte by byte."""
+        late = threading.Event()
+
+        def interrupt() -> None:
+            late.set()
+            _interrupt(connection)
+
+        timer = threading.Timer(2 * self._timeout_s, interrupt)
+        timer.start()
+        try:
+            response = connection.getresponse()
+        finally:
+            timer.cancel()
+            timer.join()  # no thread is left where a process is to be cloned
+        if late.is_set():  # a head that breaks off counts as one
+            response.close()
+            raise TransferError(f"{url}: no answer in time")
+        return response
 
     def _headers(self, where: _Where, headers: Mapping[str, str]) -> dict[str, str]:
         sent = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}

@@ -54,7 +54,7 @@ class _BlobSink:
 
 
 def has(store: Store, sha256: str) -> bool:
-    """Return whether the blob is in the store."""
+    """Return whether the blob is in the store. What is no file is none: fetching puts one in its place."""
     try:
         return stat.S_ISREG(os.lstat(store.blob(sha256)).st_mode)
     except FileNotFoundError:

@@ -3,7 +3,6 @@
 from fnmatch import fnmatchcase
 
 OPEN: dict[str, str] = {
-    "test_attack_bombs.py::test_mirror_without_end(*-drip_of_a_head)": "1.8: a head that never ends",
 }
 """Pattern of a test's id, from its file's name on -> the point that it shows."""
 

@@ -362,10 +362,17 @@ def test_control_members_that_are_no_names(refuse, name):
     refuse(deb(*GOOD, control=control), "control archive has the member")
 
 
-def test_an_archive_that_unpacks_to_far_more_than_itself(refuse, monkeypatch):
+@pytest.mark.parametrize(
+    ("said", "allowed"), [("", "_UNSIZED_BYTES"), ("10", "_SLACK_BYTES"), ("99999999", "_UNPACKED_BYTES")]
+)
+def test_an_archive_that_unpacks_to_far_more_than_it_says_or_is(refuse, monkeypatch, said, allowed):
     """8 MiB of zeros in a few kB."""
-    monkeypatch.setattr(unpack_module, "_UNPACKED_BYTES", 4 << 20)
-    refuse(deb(*GOOD, member("./usr/large", bytes(8 << 20))), "unpacks to more than 4 MiB")
+    monkeypatch.setattr(unpack_module, allowed, 4 << 20)
+    control = CONTROL + f"Installed-Size: {said}\n".encode() if said else CONTROL
+    refuse(
+        deb(*GOOD, member("./usr/large", bytes(8 << 20)), control=control_tar(control)),
+        "unpacks to more than 4 MiB",
+    )
 
 
 def test_a_control_archive_that_is_a_bomb(refuse, monkeypatch):

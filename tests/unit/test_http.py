@@ -137,6 +137,16 @@ def test_a_mirror_that_trickles_is_left_for_the_next_one(store, server):
     assert not staged(store)
 
 
+def test_a_head_that_never_ends_is_not_waited_for(store, server):
+    (server.directory / "other").write_bytes(DATA)
+    server.faults["/file"] = "has no end of head"
+    with Fetcher(timeout_s=0.5) as fetcher:
+        with pytest.raises(NetworkError, match="no answer in time"):
+            fetch(fetcher, store, f"{server.url}/file")
+        fetch(fetcher, store, f"{server.url}/file", f"{server.url}/other")
+    assert server.asked["/other"] == 1
+
+
 def test_a_silent_mirror_is_given_up(store):
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,

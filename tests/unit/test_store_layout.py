@@ -189,6 +189,7 @@ def test_a_blob_that_is_no_file_is_not_opened(tmp_path):
     with pytest.raises(IntegrityError, match="no file"):
         blobs.read(store, sha256)
     os.symlink("/etc/passwd", store.blob(sha256))
+    assert not blobs.has(store, sha256)
     with pytest.raises(IntegrityError, match="no file"):
         blobs.read(store, sha256)
     assert not os.path.lexists(store.blob(sha256))

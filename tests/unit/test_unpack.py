@@ -343,7 +343,8 @@ def test_memory_does_not_grow_with_the_archive(tmp_path, ending):
     else:
         data = subprocess.run([*program, "-c", plain], capture_output=True, check=True).stdout
     plain.unlink()
-    (tmp_path / "a.deb").write_bytes(deb(data=data, ending=ending))
+    control = control_tar(CONTROL + b"Installed-Size: 307200\n")
+    (tmp_path / "a.deb").write_bytes(deb(data=data, ending=ending, control=control))
     (tmp_path / "target").mkdir()
     script = (
         "import resource, sys; from envforge.sources.debian.unpack import unpack\n"

@@ -27,9 +27,12 @@ _CONTROL_MAX_BYTES: Final = 64 << 20
 _UNPACKED_BYTES: Final = 1 << 30
 _RATIO_MAX: Final = 128
 """An archive may unpack to 1 GiB, or to so many times its size. Of Debian's, those that unpack to more than
-that have at most 60 times (piglit), and smaller ones up to 570 (test data). What an archive says of itself in
-Installed-Size bounds nothing: whoever makes a bomb writes that too."""
+that have at most 60 times (piglit), and smaller ones up to 570 (test data)."""
+_SLACK_BYTES: Final = 64 << 20
+_UNSIZED_BYTES: Final = 256 << 20
+"""Without Installed-Size, which Debian's packages of more than 3 MB all have."""
 _UNPACKED_MAX_BYTES: Final = 1 << 36
+_SIZE_MAX_DIGITS: Final = 12
 _NAME_ERRORS: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EMLINK)
 _FULL_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -56,7 +59,7 @@ def unpack(archive: str, target: str, held: str, *, sha256: str) -> facts.Facts:
         wanted = frozenset(os.fsencode(path) for path, _ in conffiles) if "md5sums" in control else None
         tree = Tree(os.fsencode(f"{target}/root"), owners=held != "flat", checksums=wanted)
         with closing(open_member(descriptor, layout.data)) as reader:
-            tree.fill(TarReader(reader, limit_bytes=_limit(descriptor)))
+            tree.fill(TarReader(reader, limit_bytes=_limit(descriptor, control["control"].data)))
         tree.finish()
         _complete_control(control, tree)
         _write_control(f"{target}/control", control)
@@ -74,13 +77,21 @@ def extract_plain(archive: str, target: str, *, sha256: str) -> facts.Facts:
         control = read_control(descriptor, layout)
         tree = Tree(os.fsencode(target), owners=False, checksums=frozenset(), plain=True)
         with closing(open_member(descriptor, layout.data)) as reader:
-            tree.fill(TarReader(reader, limit_bytes=_limit(descriptor)))
+            tree.fill(TarReader(reader, limit_bytes=_limit(descriptor, control["control"].data)))
         return _facts(sha256, control, [], tree)
 
 
-def _limit(descriptor: int) -> int:
-    """Return how many bytes an archive may unpack to."""
-    return min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
+def _limit(descriptor: int, control: bytes) -> int:
+    """Return how many bytes an archive may unpack to: twice its Installed-Size (in KiB), and some.
+
+    Whoever makes a bomb may say much there too, so its own size is a bound besides.
+    """
+    most = min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
+    fields = facts.parse_paragraph(control.decode("utf-8", "surrogateescape"))
+    said = next((value for name, value in fields.items() if name.lower() == "installed-size"), "")
+    if said.isascii() and said.isdigit() and len(said) <= _SIZE_MAX_DIGITS:
+        return min(most, 2 * int(said) * 1024 + _SLACK_BYTES)
+    return min(most, _UNSIZED_BYTES)
 
 
 def read_control(descriptor: int, layout: Layout) -> dict[str, ControlMember]:
@@ -167,7 +178,7 @@ def _opened(archive: str, sha256: str) -> Iterator[tuple[int, Layout]]:
 
     Nothing of it is parsed before it is hashed: 0.6 ms a MB, and the disk's cache has it then.
     """
-    descriptor = os.open(archive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(archive, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         blobs.check(descriptor, sha256, archive)
         yield descriptor, read_layout(descriptor)
