@@ -7,97 +7,19 @@ import http.client
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from envforge import __version__
+from envforge.sources.body import Body, TransferError, reason
 from envforge.sources.network import basic_credentials, proxy_for, without_password
 
 _REDIRECTS: Final = 6
-_LEAST_BYTES_PER_S: Final = 1024
-"""A mirror that gives less is left for the next one."""
 _AGENT: Final = f"envforge/{__version__}"
 _Where = tuple[str, str, int, str]
 """Scheme, host, port, and the proxy or nothing: what a kept connection can be used again for."""
-
-
-class TransferError(Exception):
-    """An address did not give its file."""
-
-    def __init__(self, message: str, *, passing: bool = False, missing: bool = False) -> None:
-        """Say whether trying again may help, and whether the mirror says that it has no such file."""
-        super().__init__(message)
-        self.passing = passing
-        self.missing = missing
-
-
-class Body:
-    """The bytes of one answer."""
-
-    def __init__(
-        self, url: str, source: http.client.HTTPResponse | BinaryIO, *, window_s: float = 30
-    ) -> None:
-        """Take bytes from `source`, the caller's to close. Its pace is looked at every `window_s`."""
-        self.url = url
-        self._source = source
-        self._window_s = window_s
-        self._since = time.monotonic()
-        self._came = 0
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the answer was 304: what the condition named is still current."""
-        return (
-            isinstance(self._source, http.client.HTTPResponse)
-            and self._source.status == http.HTTPStatus.NOT_MODIFIED
-        )
-
-    def header(self, name: str) -> str:
-        """Return a header of the answer, empty where it has none."""
-        if isinstance(self._source, http.client.HTTPResponse):
-            return self._source.headers.get(name) or ""
-        return ""
-
-    def read_into(self, buffer: memoryview) -> int:
-        """Fill `buffer` as far as bytes are there; return their count, 0 at the end.
-
-        Raises TransferError where the connection breaks, ends before the length that was announced, or gives
-        so little that it would take for ever.
-        """
-        try:
-            count = self._read(buffer)
-        except (OSError, http.client.HTTPException) as error:
-            raise TransferError(
-                f"{self.url}: stopped in the middle: {_reason(error)}", passing=True
-            ) from error
-        missing = getattr(self._source, "length", None)
-        if not count and missing:
-            raise TransferError(
-                f"{self.url}: stopped in the middle, {missing} bytes before its end", passing=True
-            )
-        self._keep_pace(count)
-        return count
-
-    def _read(self, buffer: memoryview) -> int:
-        """Take what there is: `readinto` would wait until the buffer is full, a byte a minute."""
-        if isinstance(self._source, http.client.HTTPResponse):
-            data = self._source.read1(len(buffer))
-            buffer[: len(data)] = data
-            return len(data)
-        return int(self._source.readinto(buffer))  # type: ignore[attr-defined] # BinaryIO of open() has it
-
-    def _keep_pace(self, count: int) -> None:
-        self._came += count
-        passed = time.monotonic() - self._since
-        if passed < self._window_s:
-            return
-        if self._came < _LEAST_BYTES_PER_S * passed:
-            raise TransferError(f"{self.url}: too slow: {self._came} bytes in {passed:.0f} s")
-        self._since += passed
-        self._came = 0
 
 
 class Pool:
@@ -189,7 +111,7 @@ class Pool:
             except (OSError, http.client.HTTPException) as error:
                 self._give_back(where, connection, keep=False)
                 if not kept:
-                    raise TransferError(f"{url}: {_reason(error)}", passing=not _is_final(error)) from error
+                    raise TransferError(f"{url}: {reason(error)}", passing=not _is_final(error)) from error
 
     def _response(self, url: str, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
         """Return the answer, if its head is there in twice the time limit: it may come byte by byte."""
@@ -332,11 +254,3 @@ def _open_file(url: str, parts: SplitResult) -> Iterator[BinaryIO]:
 
 def _is_final(error: Exception) -> bool:
     return isinstance(error, ssl.SSLCertVerificationError | http.client.InvalidURL)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

@@ -12,7 +12,8 @@ from typing import Final, Self, TypeVar
 from attrs import frozen
 
 from envforge.errors import EnvforgeError, IntegrityError, NetworkError
-from envforge.sources.connections import Pool, TransferError
+from envforge.sources.body import TransferError
+from envforge.sources.connections import Pool
 from envforge.store import blobs
 from envforge.store.layout import Store
 

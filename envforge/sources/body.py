@@ -1,0 +1,93 @@
+"""The bytes of one answer of a mirror, as they come: broken off, too slow, or whole."""
+
+import http.client
+import time
+from typing import BinaryIO, Final
+
+_LEAST_BYTES_PER_S: Final = 1024
+"""A mirror that gives less is left for the next one."""
+
+
+class TransferError(Exception):
+    """An address did not give its file."""
+
+    def __init__(self, message: str, *, passing: bool = False, missing: bool = False) -> None:
+        """Say whether trying again may help, and whether the mirror says that it has no such file."""
+        super().__init__(message)
+        self.passing = passing
+        self.missing = missing
+
+
+class Body:
+    """The bytes of one answer."""
+
+    def __init__(
+        self, url: str, source: http.client.HTTPResponse | BinaryIO, *, window_s: float = 30
+    ) -> None:
+        """Take bytes from `source`, the caller's to close. Its pace is looked at every `window_s`."""
+        self.url = url
+        self._source = source
+        self._window_s = window_s
+        self._since = time.monotonic()
+        self._came = 0
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the answer was 304: what the condition named is still current."""
+        return (
+            isinstance(self._source, http.client.HTTPResponse)
+            and self._source.status == http.HTTPStatus.NOT_MODIFIED
+        )
+
+    def header(self, name: str) -> str:
+        """Return a header of the answer, empty where it has none."""
+        if isinstance(self._source, http.client.HTTPResponse):
+            return self._source.headers.get(name) or ""
+        return ""
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` as far as bytes are there; return their count, 0 at the end.
+
+        Raises TransferError where the connection breaks, ends before the length that was announced, or gives
+        so little that it would take for ever.
+        """
+        try:
+            count = self._read(buffer)
+        except (OSError, http.client.HTTPException) as error:
+            raise TransferError(
+                f"{self.url}: stopped in the middle: {reason(error)}", passing=True
+            ) from error
+        missing = getattr(self._source, "length", None)
+        if not count and missing:
+            raise TransferError(
+                f"{self.url}: stopped in the middle, {missing} bytes before its end", passing=True
+            )
+        self._keep_pace(count)
+        return count
+
+    def _read(self, buffer: memoryview) -> int:
+        """Take what there is: `readinto` would wait until the buffer is full, a byte a minute."""
+        if isinstance(self._source, http.client.HTTPResponse):
+            data = self._source.read1(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+        return int(self._source.readinto(buffer))  # type: ignore[attr-defined] # BinaryIO of open() has it
+
+    def _keep_pace(self, count: int) -> None:
+        self._came += count
+        passed = time.monotonic() - self._since
+        if passed < self._window_s:
+            return
+        if self._came < _LEAST_BYTES_PER_S * passed:
+            raise TransferError(f"{self.url}: too slow: {self._came} bytes in {passed:.0f} s")
+        self._since += passed
+        self._came = 0
+
+
+def reason(error: Exception) -> str:
+    """Return what a failure of a connection is called in messages."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
