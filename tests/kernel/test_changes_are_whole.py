@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import web
 from commandline import CommandLine
-from processes import wait_until
+from processes import running, wait_until
 from small_archive import Archive
 from small_system import add_system, new_project
 
@@ -25,7 +25,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     made = Archive(tmp_path_factory.mktemp("archive"))
     add_system(made)
     made.add("one")
-    made.add("slow", members={"postinst": "#!/bin/sh\nsleep 3\n"})
+    made.add("slow", members={"postinst": "#!/bin/sh\nsleep 3.0625\n"})
     made.publish()
     return made
 
@@ -65,7 +65,7 @@ def test_a_store_is_not_destroyed_while_it_is_built_in(line):
         line.words("build"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: any(name.startswith("rest") for name in os.listdir(line.store / "staging")))
+        wait_until(lambda: running("sleep", "3.0625"))
         assert "build" in line.fail(19, "store", "destroy", "--yes")
     finally:
         assert building.wait(60) == 0
