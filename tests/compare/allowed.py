@@ -61,8 +61,9 @@ ALLOWED: tuple[Allowed, ...] = (
     ),
     Allowed(
         r"/var/lib/texmf/(ls-R|web2c/(.*/)?[^/]*\.(fmt|base|log))",
-        _BYTES,
-        "TeX's formats hold the time at which they were made, and its list of files is in no order",
+        ("missing", "content"),
+        "TeX's formats hold the time at which they were made (mktexfmt makes some at first use), and "
+        "its list of files is in no order",
     ),
     Allowed(r"/usr/lib/mono/aot-cache(/.*)?", _GONE, "machine code for the processor that builds"),
     Allowed(

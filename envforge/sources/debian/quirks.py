@@ -198,6 +198,17 @@ TABLE: Final = (
         stand_ins=(("/usr/bin/mandb", NOTHING),),
     ),
     Quirk(
+        "texlive-binaries",
+        "formats that keep the minute (TeX), or an order that follows from it (LuaTeX): mktexfmt makes them "
+        "at first use; and logs with dates",
+        removed=(
+            "/var/lib/texmf/web2c/lua*/*.fmt",
+            "/var/lib/texmf/web2c/tex/tex.fmt",
+            "/var/lib/texmf/web2c/*.log",
+            "/var/lib/texmf/web2c/*/*.log",
+        ),
+    ),
+    Quirk(
         "mono-runtime",
         "machine code for the processor that builds, never the same twice; mono compiles when it runs too",
         stand_ins=(
