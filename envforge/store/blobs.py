@@ -54,10 +54,10 @@ class _BlobSink:
 
 
 def has(store: Store, sha256: str) -> bool:
-    """Return whether the blob is in the store. What is no file is none: fetching puts one in its place."""
+    """Return whether the blob is in the store: a link in its place is none, and is fetched over."""
     try:
         return stat.S_ISREG(os.lstat(store.blob(sha256)).st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from canary import GaveWayError
 
 pytestmark = pytest.mark.userns
 
@@ -137,13 +138,16 @@ def test_lock_that_is_a_link(victim):
     victim.attack("build")
 
 
-def test_spec_that_is_a_link(victim):
-    """`add` edits the spec, not the file that somebody laid a link to."""
+def test_spec_that_is_a_link_to_another_project(victim):
+    """It means that project, as if one stood there: what laid the link is not seen inside."""
     theirs = victim.canary.add("other/envforge.toml", victim.spec.read_bytes())
-    victim.spec.unlink()
-    victim.spec.symlink_to(theirs)
-    victim.attack("add", "attacker")
-    victim.attack("run", "--", "sh", "-c", "echo written >>written; ls")
+    victim.canary.add("other/envforge.lock", b"")
+    (theirs.parent / "envforge.lock").unlink()
+    victim.write(victim.project / "evil", "hostile\n")
+    victim.succeed("run", "--", "sh", "-c", f"ln -sf {theirs} envforge.toml")
+    shown = victim.run("run", "--", "sh", "-c", f"cat {victim.project}/evil; ls {victim.project}")
+    if "hostile" in shown.stdout or "evil" in shown.stdout:
+        raise GaveWayError("both projects are seen at once")
 
 
 PRIVATE = (".local/share/envforge", ".local/state/envforge", ".config/envforge", ".local/state", ".local")
@@ -178,8 +182,6 @@ def test_project_that_holds_its_store(victim):
 
 
 def _nothing_of_envforge(output):
-    from canary import GaveWayError
-
     if output.strip():
         raise GaveWayError(f"seen inside: {output[:500]}")
 
@@ -212,7 +214,5 @@ def test_messages_do_not_drive_the_terminal(victim):
     told = victim.attack()
     victim.package(postinst=f"printf '{escape}'; echo; exit 1")
     more = victim.attack()
-    from canary import GaveWayError
-
     if "\x1b" in told.stderr + more.stderr:
         raise GaveWayError("an escape sequence reaches the terminal")
