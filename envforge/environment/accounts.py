@@ -8,6 +8,9 @@ from attrs import frozen
 from envforge.errors import NotFoundError
 
 _PASSWD_FIELDS: Final = 7
+_ID_DIGITS_MAX: Final = 10
+_NO_HOME: Final = "/nonexistent"
+"""For an account whose line names none: a mount needs a place of its own."""
 _GROUP_FIELDS: Final = 4
 
 
@@ -28,14 +31,19 @@ class User:
         return f"{self.name}:x:{self.uid}:{self.gid}:{self.gecos}:{self.home}:{self.shell}\n"
 
 
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _ID_DIGITS_MAX
+
+
 def users(passwd: str) -> tuple[User, ...]:
     """Return the users of a passwd file; lines that cannot be read are passed over."""
     found = []
     for line in passwd.splitlines():
         fields = line.split(":")
-        if len(fields) == _PASSWD_FIELDS and fields[2].isdecimal() and fields[3].isdecimal():
+        if len(fields) == _PASSWD_FIELDS and _is_id(fields[2]) and _is_id(fields[3]):
             name, _, uid, gid, gecos, home, shell = fields
-            found.append(User(name, int(uid), int(gid), home, shell, gecos))
+            place = home if home.startswith("/") else _NO_HOME
+            found.append(User(name, int(uid), int(gid), place, shell, gecos))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from envforge.errors import SandboxError
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.tree import Tree
@@ -21,6 +22,8 @@ _ARCHIVE_MAGIC: Final = b"\x09\x01\x02\xde"
 _FILE_MAX_BYTES: Final = 4 << 20
 _SKELETON_MAX: Final = 200
 """Files of a skeleton home that are taken; Debian's has three."""
+_SKELETON_MAX_BYTES: Final = 4 << 20
+"""Of all of them together."""
 
 
 @frozen
@@ -54,8 +57,17 @@ class OwnFiles:
 
 
 def read(identity: Identity, roots: Sequence[str]) -> OwnFiles:
-    """Return what the layers with these roots hold, topmost first. Raises as `call_confined` does."""
-    found = call_confined(identity, View.of(readable=roots), read_here, list(roots))
+    """Return what the layers with these roots hold, topmost first.
+
+    Raises as `call_confined` does, SandboxError for files that cannot be those of any environment.
+    """
+    try:
+        found = call_confined(identity, View.of(readable=roots), read_here, list(roots))
+    except OSError as error:
+        raise SandboxError(
+            f"the environment's accounts or certificates cannot be read: {error.filename}: {error.strerror}",
+            hint="a package has left them so; take it out of the spec",
+        ) from error
     return OwnFiles(
         passwd=found["passwd"],
         group=found["group"],
@@ -100,7 +112,7 @@ def _topmost(trees: Sequence[Tree], path: str) -> bytes:
 
 
 def _locales(tree: Tree) -> Iterator[str]:
-    for name in map(bytes.decode, tree.names(_LOCALES)):
+    for name in map(bytes.decode, filter(bytes.isascii, tree.names(_LOCALES))):
         if name == "locale-archive" and tree.is_file(f"{_LOCALES}/{name}"):
             yield from archived_locales(tree.head(f"{_LOCALES}/{name}", _FILE_MAX_BYTES))
         elif tree.is_directory(f"{_LOCALES}/{name}"):
@@ -119,6 +131,7 @@ def _skeleton(trees: Sequence[Tree], top: str) -> list[tuple[str, int, str]]:
     """Return path, mode and content of the files and links below a directory; upper layers go first."""
     found: dict[str, tuple[str, int, str]] = {}
     waiting = [""]
+    room = _SKELETON_MAX_BYTES
     while waiting and len(found) < _SKELETON_MAX:
         below = waiting.pop()
         names = {name for tree in trees for name in tree.names(f"{top}{below}")}
@@ -133,7 +146,8 @@ def _skeleton(trees: Sequence[Tree], top: str) -> list[tuple[str, int, str]]:
             elif stat.S_ISLNK(status.st_mode):
                 content = tree.link_target(f"{top}{path}") or b""
                 found[path] = (path[1:], status.st_mode, _plain(content))
-            elif stat.S_ISREG(status.st_mode) and status.st_size <= _FILE_MAX_BYTES:
+            elif stat.S_ISREG(status.st_mode) and status.st_size <= room:
+                room -= status.st_size
                 content = tree.read(f"{top}{path}", limit=_FILE_MAX_BYTES, follow=False)
                 found[path] = (path[1:], status.st_mode, _plain(content))
     return list(found.values())

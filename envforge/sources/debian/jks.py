@@ -52,6 +52,13 @@ def read_keystore(data: bytes) -> dict[str, bytes]:
 
     Raises ValueError for what is no such keystore. The password is not checked.
     """
+    try:
+        return _read_keystore(data)
+    except struct.error as error:
+        raise ValueError("the keystore is cut short") from error
+
+
+def _read_keystore(data: bytes) -> dict[str, bytes]:
     magic, version, count = struct.unpack_from(">III", data)
     if (magic, version) != (_MAGIC, _VERSION):
         raise ValueError("not a JKS keystore of version 2")
