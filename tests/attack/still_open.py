@@ -2,8 +2,7 @@
 
 from fnmatch import fnmatchcase
 
-OPEN: dict[str, str] = {
-}
+OPEN: dict[str, str] = {}
 """Pattern of a test's id, from its file's name on -> the point that it shows."""
 
 
