@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from commandline import CommandLine
@@ -48,11 +48,13 @@ def test_a_mirror_that_never_answers(line, waits_for):
 
 def _wait_for_socket(pid):
     end = time.monotonic() + 60
-    while not any("socket:" in os.readlink(f"/proc/{pid}/fd/{name}") for name in _descriptors(pid)):
+    while not any(target.startswith("socket:") for target in _descriptors(pid)):
         assert time.monotonic() < end
         time.sleep(0.05)
     time.sleep(0.3)
 
 
 def _descriptors(pid):
-    return [name for name in os.listdir(f"/proc/{pid}/fd") if os.path.lexists(f"/proc/{pid}/fd/{name}")]
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
