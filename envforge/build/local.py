@@ -36,7 +36,7 @@ def _stage(place: str, site: Site, files: Sequence[Placed], below: Sequence[Buil
         target = resolve(shown, os.fsencode(one.target))
         try:
             make_parents(root, target, shown, chown=site.held != "flat")
-            _write(os.fsencode(root) + target, one)
+            _write(os.fsencode(root) + target, one, chown=site.held != "flat")
         except OSError as error:
             raise SpecError(
                 f"[[files]] target {one.target!r}: {os.fsdecode(target)} cannot be made: {error.strerror}",
@@ -58,15 +58,21 @@ def _owners(shown: dict[bytes, Entry]) -> dict[bytes, Entry]:
     return {path: entry for path, entry in shown.items() if entry.type == "d" and (entry.uid or entry.gid)}
 
 
-def _write(path: bytes, one: Placed) -> None:
+def _write(path: bytes, one: Placed, *, chown: bool) -> None:
+    """Make one of them, root's, though its directory may have the set-group-id bit."""
     if one.type == "d":
-        if not os.path.isdir(path):
-            os.mkdir(path, 0o755)
+        if os.path.isdir(path):
+            return
+        os.mkdir(path, 0o755)
+        os.chmod(path, 0o755)  # noqa: S103 - as every directory of a package
     elif one.type == "l":
         os.symlink(one.content, path)
     else:
         with open(path, "xb") as file:
             file.write(one.content)
+    if chown:
+        os.chown(path, 0, 0, follow_symlinks=False)
+    if one.type == "f":
         os.chmod(path, one.mode)
 
 

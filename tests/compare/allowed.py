@@ -50,6 +50,23 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(
         r"/etc/apt/apt\.conf\.d/02autoremove-postgresql", _BYTES, "names the releases that have a cluster"
     ),
+    Allowed(
+        r"/var/lib/texmf/web2c/(lua[^/]*/[^/]*\.fmt|tex/tex\.fmt|(.*/)?[^/]*\.log)",
+        _GONE,
+        "formats that are never the same twice, made at first use by mktexfmt; logs with dates",
+    ),
+    Allowed(
+        r"/etc/ldap/slapd\.d(/.*)?|/var/lib/ldap/.*|/etc/mailman3/mailman\.cfg|/etc/backuppc/htpasswd"
+        r"|/etc/roundcube/(config\.inc|debian-db)\.php|/etc/dbconfig-common/[^/]*\.conf|/var/lib/dbconfig-common/.*"
+        r"|/etc/crowdsec/(local|online)_api_credentials\.yaml|/var/lib/crowdsec/data/crowdsec\.db.*",
+        _GONE,
+        "passwords and what they protect: dpkg-reconfigure makes them, or `cscli machines add --auto`",
+    ),
+    Allowed(
+        r"/var/cache/debconf/passwords\.dat|/var/lib/ucf/hashfile|/var/lib/ucf/cache/:etc:(mailman3|roundcube|dbconfig-common):.*",
+        ("content", "missing"),
+        "nothing of such passwords stays",
+    ),
     Allowed(r"/etc/aliases\.db", _GONE, "a database with the time in it; newaliases makes it"),
     Allowed(r"/var/cache/man/.*", _GONE, "the index of all manuals; mandb makes it"),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),

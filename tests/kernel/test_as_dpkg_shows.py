@@ -205,9 +205,37 @@ def url(tmp_path_factory):
                 "postinst": script(f"/{program}\nchmod 750 /{program}\nchmod 755 /{program}"),
             },
         )
+    group = {"mode": 0o2775, "uid": 0, "gid": 50}
+    archive.add(
+        "grouped",
+        data=tree(
+            debs.member("./etc/grouped", **group),
+            text("etc/grouped/a.conf"),
+            debs.member("./srv/grouped", **group),
+        ),
+        members={"conffiles": "/etc/grouped/a.conf\n", "postinst": script("true")},
+    )
     archive.publish()
     with web.serving(archive.path) as server:
         yield server.url
+
+
+def test_nothing_gets_the_group_of_a_set_group_id_directory(url, tmp_path):
+    """Neither a conffile that dpkg places there nor a file of the project's own."""
+    line = new_project(tmp_path, url, ["grouped"])
+    (line.directory / "own").mkdir()
+    (line.directory / "own/file").write_text("x\n")
+    with (line.directory / "envforge.toml").open("a") as spec:
+        spec.write('\n[[files]]\nsource = "own"\ntarget = "/srv/grouped/own"\n')
+    entries = shown(line, built(line))
+    modes = {
+        path: (one.mode, one.uid, one.gid)
+        for path, one in entries.items()
+        if b"grouped" in path and path != b"/"
+    }
+    assert modes[b"/etc/grouped"] == modes[b"/srv/grouped"] == (0o2775, 0, 50)
+    assert modes[b"/etc/grouped/a.conf"] == modes[b"/srv/grouped/own/file"] == (0o644, 0, 0)
+    assert modes[b"/srv/grouped/own"] == (0o755, 0, 0)
 
 
 @pytest.mark.parametrize(
