@@ -21,7 +21,7 @@ SAYS = {
     "no home": _ROOT_AT.format(""),
     "a locale that is no text": "mkdir -p /usr/lib/locale/$(printf '\\377')",
     "locales beyond measure": "mkdir -p /usr/lib/locale; truncate -s 99M /usr/lib/locale/locale-archive",
-    "a skeleton beyond measure": "mkdir /etc/skel; cd $_; for n in $(seq 90); do truncate -s 4M $n; done",
+    "a skeleton beyond measure": "mkdir /etc/skel; for n in $(seq 90); do truncate -s 4M /etc/skel/$n; done",
     "a skeleton with links": "mkdir -p /etc/skel/a; cd /etc/skel; ln -s CANARY a/b; ln -s CANARY .ssh",
     "a keystore cut short": _KEYSTORE.format(_MAGIC + "\\0\\0\\0\\5"),
     "a keystore of many": _KEYSTORE.format(_MAGIC + "\\377\\377\\377\\377\\0\\0\\0\\2\\377\\377"),
