@@ -39,6 +39,7 @@ class ScriptLog:
     _descriptor: int = field(default=-1, init=False)
     _written: int = field(default=0, init=False)
     _end: deque[bytes] = field(factory=deque, init=False)
+    _end_bytes: int = field(default=0, init=False)
     _left_out: int = field(default=0, init=False)
     _is_kept: bool = field(default=True, init=False)
 
@@ -89,8 +90,11 @@ class ScriptLog:
             self.progress.message(f"the output of scripts is not kept: {error}")
             return
         self._end.append(data)
-        while sum(map(len, self._end)) > _END_BYTES:
-            self._left_out += len(self._end.popleft())
+        self._end_bytes += len(data)
+        while self._end_bytes > _END_BYTES:
+            size = len(self._end.popleft())
+            self._end_bytes -= size
+            self._left_out += size
 
     def _open(self) -> None:
         directory = f"{config.state_directory()}/logs"
