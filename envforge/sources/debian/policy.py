@@ -54,7 +54,9 @@ FIELD: Final = Rule("field name", r"[!\"$-,.-9;-~][!-9;-~]*")
 """Policy 5.1: no colon, and neither `#` nor `-` in front."""
 USER: Final = Rule("name of a user or group", r"[A-Za-z_][A-Za-z0-9_.-]*\$?", 32)
 """adduser's NAME_REGEX with what Debian's own names need: capitals (Debian-exim) and dots."""
-PATH: Final = Rule("path of a package", r"/(?=.*[^/])(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f]+", _PATH_MAX_BYTES)
+PATH: Final = Rule(
+    "path of a package", r"/(?=.*[^/])(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f]+", _PATH_MAX_BYTES
+)
 """Absolute inside, with no `.` and `..`: conffiles and diversions. Spaces are rare, and right."""
 _FILE_TRIGGER: Final = Rule("trigger", r"/(?!(?:.*/)?\.\.?(?:/|$))[!-~]*", _PATH_MAX_BYTES)
 _NAMED_TRIGGER: Final = Rule("trigger", r"[a-z0-9][a-z0-9+.-]*")
