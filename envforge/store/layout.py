@@ -144,7 +144,7 @@ def _check_format(path: str) -> None:
         with open(name, encoding="ascii", errors="replace") as file:
             header = file.read(100)
     except FileNotFoundError:
-        if any(entry.name != "lock" for entry in os.scandir(path) if entry.name not in DIRECTORIES):
+        if not all(map(_is_ours, os.listdir(path))):
             raise StoreError(
                 f"{path} is a directory with other things in it, not a store",
                 hint="name an empty or a new directory with --store",
@@ -156,6 +156,11 @@ def _check_format(path: str) -> None:
             f"the store {path} has the format {header.strip()!r}, this release reads {_HEADER.strip()!r}",
             hint="use the release that made it, or another --store",
         )
+
+
+def _is_ours(name: str) -> bool:
+    """Say whether a store has that name, complete or as another process makes it just now."""
+    return name in {*DIRECTORIES, "lock", "format"} or name.startswith(".format.")
 
 
 def _explain(path: str, error: OSError) -> StoreError:

@@ -193,3 +193,23 @@ def test_a_blob_that_is_no_file_is_not_opened(tmp_path):
     with pytest.raises(IntegrityError, match="no file"):
         blobs.read(store, sha256)
     assert not os.path.lexists(store.blob(sha256))
+
+
+def test_many_open_a_new_store_at_once(tmp_path):
+    """Who finds another one at work on the file of the format does not take it for a directory of others."""
+    for number in range(40):
+        path, ready, pids = str(tmp_path / f"store{number}"), os.pipe(), []
+        for _ in range(8):
+            pid = os.fork()
+            if pid == 0:
+                os.close(ready[1])
+                os.read(ready[0], 1)  # until all begin
+                try:
+                    open_store(path)
+                finally:
+                    os._exit(0 if sys.exc_info()[0] is None else 1)
+            pids.append(pid)
+        os.close(ready[1])
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        os.close(ready[0])
+        assert codes == [0] * 8
