@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls, targets
 from envforge.sandbox.capabilities import DEFAULT, KILL, SYS_ADMIN
+from envforge.sandbox.clone import clone
 from envforge.sandbox.console import Console
 from envforge.sandbox.plan import topmost_once, with_parents
 
@@ -47,7 +48,7 @@ def run_in_tree(
 ) -> int:
     """Run `command` over `lowers` (topmost first); returns its exit code as a shell sees it.
 
-    To be called by a single-threaded process that is uid 0 in namespace A (`call_in_namespace`). Without
+    To be called by a process that is uid 0 in namespace A (`call_in_namespace`). Without
     `upper` the tree is read-only. /dev, /proc, /tmp and /run are of its own and never written to the upper
     directory. `stdin` is /dev/null and `output` the caller's own where None. `confine` is called in the
     command's process, before its program, with CAP_SYS_ADMIN, which the program does not have. `supervise`
@@ -57,7 +58,7 @@ def run_in_tree(
     """
     report_read, report_write = os.pipe()
     seccomp.program(os.uname().machine, nested=False)  # now: its table is out of reach once the root changes
-    child = syscalls.clone(_NAMESPACES)
+    child = clone(_NAMESPACES)
     if child == 0:
         os.close(report_read)
         plan = _Tree(lowers, upper, work, binds, volatile=volatile, hostname=hostname)

@@ -25,6 +25,7 @@ from attrs import frozen
 from envforge import errors
 from envforge.errors import SandboxError
 from envforge.sandbox import advice, confined, init, seccomp, syscalls
+from envforge.sandbox.clone import clone
 from envforge.sandbox.identity import Identity, Map
 from envforge.sandbox.settle import OVER_IDMAPPED, kernel_release, not_idmappable
 from envforge.sandbox.view import BUILD, FILES, View
@@ -102,8 +103,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Sequence[int] = ()) -> int:
     """Start a confined child that runs `body` and ends; return its pid once it is confined.
 
-    `keep` are the descriptors that it keeps, besides the standard streams. It dies with this process. To be
-    called by a single-threaded process. Raises CapabilityError or SandboxError where it cannot be made.
+    `keep` are the descriptors that it keeps, besides the standard streams. It dies with this process (with
+    the thread that started it). Raises CapabilityError or SandboxError where it cannot be made.
     """
     mapped = _maps(identity, view)
     seccomp.program(os.uname().machine, nested=False)  # now: a confined process cannot read its table
@@ -126,7 +127,7 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
 
 def _clone() -> int:
     try:
-        return syscalls.clone(_NAMESPACES)
+        return clone(_NAMESPACES)
     except OSError as error:
         raise advice.no_user_namespace(error) from error
 

@@ -11,6 +11,7 @@ from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socket
 from errno import ECONNRESET
 
 from envforge.sandbox import init, masks, mounts, syscalls, uppers
+from envforge.sandbox.clone import clone
 from envforge.sandbox.payload import map_ids
 from envforge.sandbox.perform import Channel, RefusedError
 
@@ -137,7 +138,7 @@ def _owners_namespace(plan: "Plan") -> int:
         return -1
     _, uid_map, gid_map = plan["foreign"]
     end, held = os.pipe()
-    child = syscalls.clone(syscalls.CLONE_NEWUSER)
+    child = clone(syscalls.CLONE_NEWUSER)
     if child == 0:
         os.close(held)
         os.read(end, 1)

@@ -13,6 +13,7 @@ import sys
 from fcntl import LOCK_SH, flock
 
 from envforge.sandbox import init, masks, mounts, streams, syscalls, targets, uppers
+from envforge.sandbox.clone import clone
 from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
@@ -128,7 +129,7 @@ def _enter_with_streams(plan: "Plan", upper: uppers.Upper, held: int, payload: P
     mask = init.block()
     try:
         try:
-            child = syscalls.clone(plan["flags"])
+            child = clone(plan["flags"])
         except OSError as error:
             raise RefusedError("a user namespace", error) from None
         if child == 0:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CLONE_FILES = 0x00000400
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -136,8 +137,8 @@ def _call(number: int, *arguments: "int | bytes | None", path: "str | bytes" = "
 def clone(flags: int) -> int:
     """Make a process as fork does, in the new namespaces that `flags` name (clone(2)).
 
-    Returns 0 in the child, its pid in the parent. Only for a process with a single thread: Python's own
-    at-fork work is left out. Ends with SIGCHLD.
+    Returns 0 in the child, its pid in the parent. Only for a process with a single thread, for the at-fork
+    work of Python and of the C library is left out: `clone.py` sees to that. Ends with SIGCHLD.
     """
     if _NR_CLONE < 0:
         raise OSError(38, f"clone is not known on {_MACHINE}")

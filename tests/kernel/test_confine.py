@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -128,6 +129,25 @@ def test_an_answer_is_json_or_none(place: Path) -> None:
         call_confined(detect(), view(place), divide, 0)
     with pytest.raises(SandboxError, match="without an answer"):
         call_confined(detect(), view(place), die)
+
+
+def test_threads_that_come_and_go_hold_nothing_up(place: Path) -> None:
+    """A lock that some thread of the caller holds as the child is made is held in the child for ever."""
+    done = threading.Event()
+
+    def bustle() -> None:
+        while not done.is_set():
+            for thread in [threading.Thread(target=bytes, args=(100_000,)) for _ in range(4)]:
+                thread.start()
+
+    bustling = threading.Thread(target=bustle)
+    bustling.start()
+    try:
+        for number in range(1, 60):
+            assert call_confined(detect(), view(place), divide, number) == 1 / number
+    finally:
+        done.set()
+        bustling.join()
 
 
 def divide(number: int) -> float:

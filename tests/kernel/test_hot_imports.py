@@ -16,6 +16,7 @@ ALLOWED = {
     "envforge.hot",
     "envforge.sandbox",
     "envforge.sandbox.cache",
+    "envforge.sandbox.clone",
     "envforge.sandbox.idmapped",
     "envforge.sandbox.init",
     "envforge.sandbox.masks",
