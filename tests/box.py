@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import evolve, field, frozen
 
 from envforge.errors import EnvforgeError
-from envforge.sandbox import perform, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import perform
 from envforge.sandbox.entry import enter
 from envforge.sandbox.identity import Identity, detect
 from envforge.sandbox.plan import Account, Mount, SandboxPlan

@@ -10,7 +10,7 @@ whole: one process compiles its files in their order, since what an interpreter 
 import os
 from typing import Final
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 
 _REAL: Final = "/usr/libexec/envforge/real"
 _MODULES: Final = "/usr/lib/python3*/py_compile.py"

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from envforge.build.unpacking import NEW
 from envforge.build.whiteouts import whiteout
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 
 _NANOSECONDS: Final = 1_000_000_000

@@ -34,13 +34,13 @@ from envforge.build.scaffold import Scaffold, open_farm, write_scaffold
 from envforge.build.site import Site
 from envforge.build.uncover import uncover
 from envforge.errors import BuildError
+from envforge.kernel.tree import Tree
 from envforge.recipe.plan import Package, Step
 from envforge.recipe.waves import waves
 from envforge.sandbox.chroot import Bind, run_in_tree
 from envforge.sandbox.console import Console
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
-from envforge.sandbox.tree import Tree
 from envforge.sources.debian import database, jks
 from envforge.store import layers, listing
 from envforge.store.listing import Entry

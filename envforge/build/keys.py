@@ -12,8 +12,8 @@ from typing import Final
 
 from envforge.build.site import Site
 from envforge.errors import BuildError
+from envforge.kernel.tree import Tree
 from envforge.recipe.plan import Package
-from envforge.sandbox.tree import Tree
 from envforge.sources.debian import pem
 
 _KEY_MAX_BYTES: Final = 64 << 10

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Sequence
 from typing import Final
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.store.listing import DIRECTORY_MTIME
 from envforge.store.scan import OPAQUE
 

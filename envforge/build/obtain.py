@@ -8,8 +8,8 @@ from typing import Final
 from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import IntegrityError, StoreError
+from envforge.kernel.tree import Tree
 from envforge.lock.model import LockedArchive, LockedPackage
-from envforge.sandbox.tree import Tree
 from envforge.sources.debian import facts as facts_of_archive
 from envforge.sources.debian import mirrors, policy, xz
 from envforge.sources.debian.facts import Facts

@@ -14,7 +14,8 @@ from typing import Final
 from attrs import frozen
 
 from envforge.errors import SpecError
-from envforge.sandbox import mounts, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import mounts
 from envforge.spec.model import LocalFile
 
 CONTENT_MAX_BYTES: Final = 256 << 20

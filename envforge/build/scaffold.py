@@ -9,9 +9,9 @@ from envforge.build import bytecode, unpacking
 from envforge.build.layer import Made
 from envforge.build.script import COVERS, Preinst, Unpacking
 from envforge.build.site import Site
+from envforge.kernel.tree import Tree
 from envforge.recipe.plan import Package, Step, order
 from envforge.sandbox.chroot import Bind
-from envforge.sandbox.tree import Tree
 from envforge.sources.debian import database, quicker, quirks, users
 from envforge.sources.debian.database import Installed
 from envforge.sources.debian.facts import Conffile

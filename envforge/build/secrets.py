@@ -4,7 +4,7 @@ import stat
 from collections.abc import Callable, Collection
 
 from envforge.build import normalize
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.sources.debian import answers, quirks
 
 

@@ -9,9 +9,9 @@ from envforge.build.layer import Made
 from envforge.build.parents import match_below
 from envforge.build.site import Site
 from envforge.errors import BuildError
+from envforge.kernel.tree import Tree
 from envforge.recipe.plan import Package, automatic, epoch, order
 from envforge.sandbox.chroot import run_in_tree
-from envforge.sandbox.tree import Tree
 from envforge.sources.debian import changing, database
 from envforge.sources.debian.database import Installed
 from envforge.store import layers, listing

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from envforge.errors import BuildError
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 
 _OWN_LAYER: Final = ("/var/lib/dpkg", "/var/lib/apt")
 """The database, which scripts do change and which is read from the upper directory."""

@@ -17,8 +17,8 @@ from typing import Final
 from attrs import frozen
 
 from envforge.build.parents import match_below
+from envforge.kernel.tree import Tree
 from envforge.recipe.plan import Package
-from envforge.sandbox.tree import Tree
 from envforge.sources.debian.facts import Conffile
 from envforge.sources.debian.names import merged
 from envforge.store import listing

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.scan import OPAQUE
 

@@ -22,7 +22,8 @@ from typing import Any, Final, Self
 from attrs import define, field, frozen
 
 from envforge.errors import BuildError
-from envforge.sandbox import confine, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import confine
 from envforge.sandbox.confine import View
 from envforge.sandbox.identity import Identity
 from envforge.store import staging

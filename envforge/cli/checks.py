@@ -11,7 +11,8 @@ from attrs import field, frozen
 from envforge import places
 from envforge.config import load
 from envforge.errors import EnvforgeError
-from envforge.sandbox import probe, seccomp, settle, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import probe, seccomp, settle
 from envforge.sandbox.advice import read_sysctl
 from envforge.sandbox.identity import Identity, detect
 from envforge.sandbox.passing import PROXIES

@@ -8,7 +8,7 @@ from typing import Final
 
 from envforge import config
 from envforge.environment.own_files import HomeFile
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 
 _NOT_A_NAME: Final = frozenset({"", ".", ".."})
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from envforge.errors import SandboxError
+from envforge.kernel.tree import Tree
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
-from envforge.sandbox.tree import Tree
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 KEYSTORE: Final = "/etc/ssl/certs/java/cacerts"

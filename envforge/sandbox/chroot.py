@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from envforge.sandbox import advice, init, mounts, payload, seccomp, syscalls, targets
+from envforge.kernel import syscalls
+from envforge.sandbox import advice, init, mounts, payload, seccomp, targets
 from envforge.sandbox.capabilities import DEFAULT, KILL, SYS_ADMIN
 from envforge.sandbox.clone import clone
 from envforge.sandbox.console import Console

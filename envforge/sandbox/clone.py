@@ -2,7 +2,7 @@
 
 import os
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 
 _LINKS_OF_ONE_THREAD = 3
 

@@ -24,7 +24,8 @@ from attrs import frozen
 
 from envforge import errors
 from envforge.errors import SandboxError
-from envforge.sandbox import advice, confined, init, seccomp, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import advice, confined, init, seccomp
 from envforge.sandbox.clone import clone
 from envforge.sandbox.identity import Identity, Map
 from envforge.sandbox.settle import OVER_IDMAPPED, kernel_release, not_idmappable

@@ -10,7 +10,8 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn
 
-from envforge.sandbox import mounts, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import mounts
 from envforge.sandbox.plan import with_parents
 from envforge.sandbox.view import FILES, Shown, View
 

@@ -3,9 +3,9 @@
 import os
 
 from envforge.errors import EnvforgeError
+from envforge.kernel.removal import remove_tree
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import detect
-from envforge.sandbox.uppers import remove_tree
 
 
 def delete(path: str) -> None:

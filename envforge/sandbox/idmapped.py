@@ -10,7 +10,8 @@ import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
 from errno import ECONNRESET
 
-from envforge.sandbox import init, masks, mounts, syscalls, uppers
+from envforge.kernel import syscalls
+from envforge.sandbox import init, masks, mounts, uppers
 from envforge.sandbox.clone import clone
 from envforge.sandbox.payload import map_ids
 from envforge.sandbox.perform import Channel, RefusedError

@@ -9,8 +9,8 @@ Loaded on the warm path: it imports nothing but `os` and `syscalls`.
 
 import os
 
-from envforge.sandbox import syscalls
-from envforge.sandbox.syscalls import (
+from envforge.kernel import syscalls
+from envforge.kernel.syscalls import (
     AT_EMPTY_PATH,
     AT_RECURSIVE,
     MNT_DETACH,

@@ -7,7 +7,8 @@ Nothing may be imported late here, nor anywhere that C and D run: the root chang
 import os
 import sys
 
-from envforge.sandbox import init, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import init
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

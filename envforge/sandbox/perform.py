@@ -12,7 +12,8 @@ import os
 import sys
 from fcntl import LOCK_SH, flock
 
-from envforge.sandbox import init, masks, mounts, streams, syscalls, targets, uppers
+from envforge.kernel import syscalls
+from envforge.sandbox import init, masks, mounts, streams, targets, uppers
 from envforge.sandbox.clone import clone
 from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 

@@ -11,8 +11,9 @@ from typing import Any, Final, Literal
 from attrs import field, frozen
 
 from envforge.errors import CapabilityError
+from envforge.kernel import syscalls
 from envforge.process import find_program
-from envforge.sandbox import mounts, seccomp, syscalls
+from envforge.sandbox import mounts, seccomp
 from envforge.sandbox.capabilities import DEFAULT, SETFCAP
 from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
 from envforge.sandbox.passing import plain_locale

@@ -5,7 +5,8 @@ import shutil
 import tempfile
 
 from envforge.errors import EnvforgeError
-from envforge.sandbox import advice, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import advice
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.worker import call_in_namespace
 

@@ -10,7 +10,7 @@ import termios
 from fcntl import ioctl
 from select import POLLIN, poll
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import evolve
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.plan import SandboxPlan
 from envforge.sandbox.worker import namespace_descriptor

@@ -8,7 +8,7 @@ import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
 from select import POLLIN, poll
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import os
 from errno import EISDIR, ENOENT
 from fcntl import F_GETFL, fcntl
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 
 _STANDARD_INPUT = "/proc/self/fd/0"
 _PIECE = 1 << 16

@@ -7,13 +7,14 @@ The host's tree is left before. No link leads anywhere but into the new tree: sy
 import os
 from errno import EINVAL, ELOOP, ENOENT, ESTALE
 
-from envforge.sandbox import mounts, syscalls
-from envforge.sandbox.syscalls import (
+from envforge.kernel import syscalls
+from envforge.kernel.syscalls import (
     RESOLVE_BENEATH,
     RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
 )
+from envforge.sandbox import mounts
 
 _LEADS_NOWHERE = (ENOENT, ELOOP)  # ELOOP: a link to itself, or a magic one
 

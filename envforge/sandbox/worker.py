@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import NoReturn, ParamSpec, TypeVar, cast
 
 from envforge.errors import CapabilityError, EnvforgeError, SandboxError
+from envforge.kernel import syscalls
 from envforge.process import find_program, run
-from envforge.sandbox import advice, syscalls
+from envforge.sandbox import advice
 from envforge.sandbox.identity import Identity, Map
 from envforge.sandbox.surroundings import forget_caller
 

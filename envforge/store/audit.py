@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.store import listing
 from envforge.store.listing import Entry
 from envforge.store.scan import scan

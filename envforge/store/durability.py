@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 from envforge.store.layout import Store
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"

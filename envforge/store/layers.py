@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from envforge.errors import IntegrityError, StoreError
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.store import listing
 from envforge.store.layout import Store
 from envforge.store.staging import move_out

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from envforge.sandbox import uppers
-from envforge.sandbox.tree import Tree
+from envforge.kernel import removal
+from envforge.kernel.tree import Tree
 from envforge.store.layout import Store
 
 
@@ -115,7 +115,7 @@ def remove_tree(path: str) -> None:
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):
-            uppers.remove_tree(path)
+            removal.remove_tree(path)
         else:
             os.unlink(path)
     except FileNotFoundError:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.userns
 
 DELAYED = """
 import sys, time
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 for name in ("set_dumpable", "set_capabilities", "drop_bounding", "set_no_new_privileges", "set_seccomp"):
     def late(*arguments, real=getattr(syscalls, name)):
         time.sleep(0.2)

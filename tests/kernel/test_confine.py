@@ -94,7 +94,7 @@ def test_what_is_readable_is_not_writable(place: Path) -> None:
 
 
 def remount(place: str) -> str:
-    from envforge.sandbox import syscalls
+    from envforge.kernel import syscalls
 
     syscalls.mount("none", place, flags=syscalls.MS_REMOUNT | syscalls.MS_BIND)
     return "remounted"

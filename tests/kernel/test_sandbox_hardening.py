@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 
 pytestmark = pytest.mark.userns
 

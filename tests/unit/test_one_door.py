@@ -1,7 +1,7 @@
 """Only the modules named here open files by path; for each is said why no foreign link can lead it astray.
 
 Whatever else wants something of a package's tree, a farm, a layer or an upper directory goes through
-`sandbox.tree.Tree`. A module that starts to open paths fails here until somebody has thought about it.
+`kernel.tree.Tree`. A module that starts to open paths fails here until somebody has thought about it.
 """
 
 import ast
@@ -96,7 +96,7 @@ def found() -> dict[str, list[tuple[int, str]]]:
 
 def test_no_other_module_opens_paths() -> None:
     unknown = {module: uses for module, uses in found().items() if module not in ALLOWED}
-    assert not unknown, "go through sandbox.tree.Tree, or say in this test why no link can lead there"
+    assert not unknown, "go through kernel.tree.Tree, or say in this test why no link can lead there"
 
 
 def test_the_table_names_only_what_is_there() -> None:

@@ -7,7 +7,7 @@ import pytest
 from envforge.build import project_files
 from envforge.build.project_files import read_files
 from envforge.errors import SpecError
-from envforge.sandbox.uppers import remove_tree
+from envforge.kernel.removal import remove_tree
 from envforge.spec.model import LocalFile
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envforge.errors import CapabilityError
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 from envforge.sandbox.capabilities import DEFAULT
 from envforge.sandbox.identity import Identity
 from envforge.sandbox.plan import Account, Mount, SandboxPlan, compile_plan, swapped

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from envforge.kernel.removal import remove_tree
 from envforge.sandbox import uppers
 
 
@@ -95,19 +96,19 @@ def test_any_tree_can_be_removed(tmp_path):
         directory = below
     os.close(os.open("file", os.O_CREAT, dir_fd=directory))
     os.close(directory)
-    uppers.remove_tree(str(top))
+    remove_tree(str(top))
     assert not top.exists()
     assert tmp_path.exists()
-    uppers.remove_tree(str(top))
+    remove_tree(str(top))
 
 
 def test_two_may_remove_the_same_tree(tmp_path):
     for number in range(300):
         (tmp_path / "top" / str(number % 10) / str(number)).mkdir(parents=True)
-    threads = [threading.Thread(target=uppers.remove_tree, args=(f"{tmp_path}/top",)) for _ in range(2)]
+    threads = [threading.Thread(target=remove_tree, args=(f"{tmp_path}/top",)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    uppers.remove_tree(f"{tmp_path}/top")
+    remove_tree(f"{tmp_path}/top")
     assert not (tmp_path / "top").exists()

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 
 RENAMES = """
 import os, sys

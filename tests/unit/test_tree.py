@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envforge.sandbox.tree import NotRegularError, Tree
+from envforge.kernel.tree import NotRegularError, Tree
 
 REFUSALS = (errno.ELOOP, errno.EXDEV, errno.ENOENT, errno.ENOTDIR)
 

@@ -21,7 +21,8 @@ from typing import NoReturn
 from attrs import define, field
 
 from envforge.errors import EnvforgeError, SandboxError
-from envforge.sandbox import chroot, init, syscalls
+from envforge.kernel import syscalls
+from envforge.sandbox import chroot, init
 from envforge.sandbox.console import Console
 from envforge.sandbox.owners import filter as seccomp_filter
 from envforge.sandbox.owners import kernel

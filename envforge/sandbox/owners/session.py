@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from attrs import define
 
 from envforge.errors import CapabilityError
-from envforge.sandbox import syscalls
+from envforge.kernel import syscalls
 from envforge.sandbox.owners import kernel, notify, posix_acl
 from envforge.sandbox.owners.attributes import Attributes, Owned
 from envforge.sandbox.owners.kernel import AT_FDCWD, AT_SYMLINK_NOFOLLOW

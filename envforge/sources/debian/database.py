@@ -24,7 +24,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from envforge.errors import StoreError
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.sources.debian.facts import Facts
 from envforge.sources.debian.status import Status, status_paragraph
 

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from envforge.errors import BuildError
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 
 PATH: Final = "/etc/ssl/certs/java/cacerts"
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.sources.debian.standins import lay_program
 
 

@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 
 _REAL_PROGRAMS: Final = "/usr/libexec/envforge"
 _PERL: Final = f"{os.path.dirname(__file__)}/perl"

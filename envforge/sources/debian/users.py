@@ -12,7 +12,7 @@ same numbers while they are configured, by files laid over the tree (`lay_number
 import re
 from typing import Final
 
-from envforge.sandbox.tree import Tree
+from envforge.kernel.tree import Tree
 from envforge.sources.debian.standins import OURS, lay_program
 
 _HASHED_FIRST: Final = 400

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from envforge.sandbox import syscalls, uppers
+from envforge.kernel import syscalls
+from envforge.kernel.removal import remove_tree
 
 _READING: Final = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _WRITING: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
@@ -260,7 +261,7 @@ class Tree:
             raise
         try:
             if not _unlink(name, directory):
-                uppers.remove_tree(f"/proc/self/fd/{directory}/{os.fsdecode(name)}")
+                remove_tree(f"/proc/self/fd/{directory}/{os.fsdecode(name)}")
         finally:
             os.close(directory)
 
