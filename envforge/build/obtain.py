@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
+from envforge import whole_file
 from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import IntegrityError, StoreError
@@ -99,9 +100,8 @@ def publish(
     facts = facts_of_archive.from_json(data)
     policy.check_same(facts, package)
     with staging(store, "facts") as temporary:
-        with open(f"{temporary}/facts", "wb") as file:
-            file.write(data)
-        os.replace(f"{temporary}/facts", store.facts(package.sha256))
+        place = f"{temporary}/facts"
+        whole_file.write(store.facts(package.sha256), data, mode=0o644, temporary=place, durable=False)
     final = store.tree(held, package.sha256)
     os.makedirs(os.path.dirname(final), exist_ok=True)
     if not same or not os.path.lexists(final):

@@ -200,8 +200,7 @@ def _replace(path: str, text: str) -> None:
     """Put `text` in the place of the file at once, keeping its mode; a symbolic link stays one."""
     target = os.path.realpath(path)
     try:
-        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else whole_file.usual_mode()
-        whole_file.write(target, text.encode(), mode=mode)
+        whole_file.write(target, text.encode(), mode=None)
     except OSError as error:
         raise SpecError(
             f"{path} cannot be written: {error.strerror}", hint="it is left as it was; check who owns it"

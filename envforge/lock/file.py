@@ -73,7 +73,7 @@ def _place(path: str) -> str:
 def write(path: str, lock: Lock) -> None:
     """Write the lock as a whole: nobody sees half of it, and it is on the disk when this returns."""
     try:
-        whole_file.write(_place(path), dumps(lock), mode=whole_file.usual_mode())
+        whole_file.write(_place(path), dumps(lock), mode=None)
     except OSError as error:
         raise LockError(f"{path} cannot be written: {error.strerror}") from error
 

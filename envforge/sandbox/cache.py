@@ -133,19 +133,15 @@ def make_secret() -> bytes:
     """Return the key of the MACs, made where there is none; whoever makes it first wins."""
     if found := _secret():
         return found
+    from contextlib import suppress  # noqa: PLC0415  # the warm path writes nothing
+
+    from envforge import whole_file  # noqa: PLC0415  # likewise
+
     path = _secret_path()
     _make_private(os.path.dirname(path))
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
-        file.write(os.urandom(_SECRET_BYTES))
-    try:
-        if os.path.lexists(path):  # one that others could read, or a torn one
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)
-            os.unlink(temporary)
-    except FileExistsError:
-        os.unlink(temporary)
+    there = os.path.lexists(path)  # one that others could read, or a torn one
+    with suppress(FileExistsError):  # another process was quicker
+        whole_file.write(path, os.urandom(_SECRET_BYTES), replace=there)
     found = _secret()
     if found is None:
         raise OSError(1, "not a file of one's own", path)
@@ -170,14 +166,13 @@ def watch(paths: "Iterable[str]") -> "Watched":
 
 def store_plan(name: str, plan: "dict[str, Any]", watched: "Watched") -> None:
     """Keep a compiled plan under its name, with the files that must not have changed when it is used."""
+    from envforge import whole_file  # noqa: PLC0415  # the warm path writes nothing
+
     secret = make_secret()
     place = directory()
     _make_private(place)
     data = marshal.dumps((plan, watched))
-    temporary = f"{place}/.{name}.{os.getpid()}"
-    with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        file.write(_mac(name, data, secret) + data)
-    os.replace(temporary, f"{place}/{name}")
+    whole_file.write(f"{place}/{name}", _mac(name, data, secret) + data, durable=False)
     _sweep(place)
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from envforge import whole_file
 from envforge.sandbox.seccomp import SystemCall, system_calls
 
 START: Final = "<!-- system calls: made by `python -m envforge.sandbox.seccomp_page` -->\n"
@@ -65,8 +66,7 @@ def _main() -> None:
     path = os.path.join(top, _PAGE)
     with open(path, encoding="utf-8") as file:
         page = file.read()
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(updated(page))
+    whole_file.write(path, updated(page).encode(), mode=None)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any, Final, get_args, get_origin
 
 from attrs import NOTHING, Attribute, AttrsInstance, fields, has
 
+from envforge import whole_file
 from envforge.spec import model
 from envforge.spec.grammar import Rule
 from envforge.spec.model import LATER_TABLES, Key, Spec, default_of, key_of, tables
@@ -108,10 +109,9 @@ def schema() -> dict[str, Any]:
 
 def write(directory: str) -> None:
     """Write both into the directory, `specs` of a source tree."""
-    with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
-        file.write(reference())
-    with open(os.path.join(directory, SCHEMA_NAME), "w", encoding="utf-8") as file:
-        file.write(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    whole_file.write(os.path.join(directory, "README.md"), reference().encode(), mode=None)
+    whole_file.write(os.path.join(directory, SCHEMA_NAME), text.encode(), mode=None)
 
 
 def _top(header: str) -> str:

@@ -4,10 +4,18 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import envforge
 from envforge import whole_file
+
+
+def test_no_other_module_puts_a_file_in_place_of_another():
+    top = Path(envforge.__file__).parent
+    found = [str(path.relative_to(top)) for path in top.rglob("*.py") if "os.replace(" in path.read_text()]
+    assert found == ["whole_file.py"]
 
 
 def test_a_file_takes_the_place_of_another_with_its_mode(tmp_path):
@@ -26,6 +34,29 @@ def test_the_mode_is_not_the_umasks_affair(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+
+def test_without_a_mode_a_file_keeps_its_own_and_a_new_one_gets_the_umasks(tmp_path):
+    path = tmp_path / "file"
+    before = os.umask(0o027)
+    try:
+        whole_file.write(str(path), b"", mode=None)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        path.chmod(0o604)
+        whole_file.write(str(path), b"new", mode=None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    assert path.read_bytes() == b"new"
+
+
+def test_what_may_not_replace_leaves_the_file_that_is_there(tmp_path):
+    path = tmp_path / "file"
+    whole_file.write(str(path), b"first", replace=False)
+    with pytest.raises(FileExistsError):
+        whole_file.write(str(path), b"second", replace=False)
+    assert path.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_failed_replacement_leaves_no_temporary_file(tmp_path):
