@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve, frozen
 
+from envforge import machine as architecture
 from envforge.build.layer import Built as BuiltLayer
 from envforge.environment import assemble, consent, generations, hints, inspect, ownership, system_files
 from envforge.environment.assemble import BuildResult, Wanted
@@ -24,7 +25,6 @@ from envforge.sandbox import identity as identities
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.settle import settle
-from envforge.sources.debian import architecture
 from envforge.spec import parse as spec_parse
 from envforge.store import durability, locks
 from envforge.store.layout import open_store
@@ -219,7 +219,7 @@ def keep_answer(project: Project, command: str, said: str, result: BuildResult |
 def _local_sources(project: Project) -> tuple[str, ...]:
     if not project.spec.files:
         return ()
-    from envforge.build import project_files  # noqa: PLC0415 - only for specs with files
+    from envforge.sources.files import read as project_files  # noqa: PLC0415 - only for specs with files
 
     return project_files.sources(project.directory, project.spec.files)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.digest import is_sha256
-from envforge.recipe.model import Recipe
 from envforge.sandbox.confine import View, call_confined
 from envforge.store import audit, layers, locks, records
 from envforge.store.durability import reaching_disk

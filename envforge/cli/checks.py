@@ -167,7 +167,7 @@ def _existing(path: str) -> str:
 
 
 def _mirrors(machine: Machine) -> Check:
-    from envforge.sources.debian import mirrors  # noqa: PLC0415 (loads OpenSSL)
+    from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415 (loads OpenSSL)
 
     why = "without a mirror nothing new can be locked or fetched; what is in the store works"
     try:
@@ -209,7 +209,7 @@ def _trust(_machine: Machine) -> Check:
 
 
 def _proxies(_machine: Machine) -> Check:
-    from envforge.sources.network import without_password  # noqa: PLC0415 (help needs none of it)
+    from envforge.transfer.network import without_password  # noqa: PLC0415 (help needs none of it)
 
     found = [f"{name}={without_password(os.environ[name])[0]}" for name in PROXIES if os.environ.get(name)]
     return Check("proxies", WELL, "none" if not found else f"let in: {', '.join(found)}")

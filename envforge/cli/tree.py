@@ -14,7 +14,7 @@ from envforge.units import size_text
 
 if TYPE_CHECKING:
     from envforge.api import EnvironmentDetails
-    from envforge.lock.model import LockedPackage
+    from envforge.sources.debian.model import LockedPackage
 
 
 @frozen
@@ -65,7 +65,7 @@ def needs_of(packages: Sequence["LockedPackage"]) -> dict[str, tuple[str, ...]]:
 
     Of alternatives and of providers, the first that the lock holds is meant.
     """
-    from envforge.sources.debian.relations import parse, providers  # noqa: PLC0415 (help needs none of it)
+    from envforge.sources.debian.dpkg.relations import parse, providers  # noqa: PLC0415 (help needs none of it)
 
     relations = {package.name: dict(package.relations) for package in packages}
     given = providers(relations.items())

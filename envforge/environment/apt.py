@@ -43,7 +43,7 @@ def files(project: Project, *, is_root: bool) -> Iterator[AptFile]:
     for path in _ADVISED:
         yield AptFile(path, _ADVICE, 0o755)
     if is_root:
-        from envforge.sources.debian import mirrors  # noqa: PLC0415  # loads OpenSSL
+        from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415  # loads OpenSSL
 
         known = mirrors.discover(project.config)
         addresses = {name: known.of(name) for name in (mirrors.MAIN, mirrors.SECURITY)}

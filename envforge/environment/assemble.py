@@ -5,17 +5,18 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from envforge import machine as architecture
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.environment import generations, model, outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.environment.project import Project
 from envforge.errors import IntegrityError, LockStaleError
-from envforge.lock.model import ArchitectureLock, Lock
+from envforge.lock.model import Lock
 from envforge.progress import Progress
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
-from envforge.sources.debian import architecture
+from envforge.sources.debian.model import ArchitectureLock
 from envforge.store import layers, locks, records
 from envforge.store.durability import reaching_disk, recover
 from envforge.store.layout import open_store
@@ -115,7 +116,8 @@ def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Bui
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
-    from envforge.build import builder, obtain  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
+    from envforge.sources.debian import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
+    from envforge.sources.debian.layers import obtain  # noqa: PLC0415
 
     clear(site)
     locks.sweep(site.store)
@@ -152,7 +154,8 @@ def _document(layer: Built) -> dict[str, Any]:
 
 
 def _local_files(site: Site, project: Project, below: tuple[Built, ...]) -> Built:
-    from envforge.build import local, project_files  # noqa: PLC0415 - only for specs with files
+    from envforge.sources.files import layer as local  # noqa: PLC0415 - only for specs with files
+    from envforge.sources.files import read as project_files  # noqa: PLC0415
 
     files = project_files.read_files(project.directory, project.spec.files, project.places)
     return local.make_layer(site, files, below)

@@ -6,15 +6,15 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge import machine as architecture
 from envforge.build.layer import Built
 from envforge.environment import accounts, generations, model, own_files
 from envforge.environment.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
-from envforge.lock.model import ArchitectureLock, LockedPackage
 from envforge.lock.request import request_of, stale_parts
 from envforge.sandbox import identity as identities
-from envforge.sources.debian import architecture
+from envforge.sources.debian.model import ArchitectureLock, LockedPackage
 from envforge.store import records
 from envforge.store.layout import Store, open_store
 

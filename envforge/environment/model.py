@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from envforge.build.recipe import FORMAT as RECIPE_FORMAT
 from envforge.digest import Canonical, digest_of
 from envforge.errors import NotFoundError, StoreError
-from envforge.lock.model import ArchitectureLock
-from envforge.recipe.model import FORMAT as RECIPE_FORMAT
+from envforge.sources.debian.model import ArchitectureLock
 from envforge.spec.model import Spec, written
 from envforge.store import records
 from envforge.store.layout import Store

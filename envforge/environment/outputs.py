@@ -10,10 +10,11 @@ from typing import Final
 
 from attrs import evolve
 
+from envforge import machine as architecture
 from envforge.environment.model import Environment
 from envforge.errors import OutputError
-from envforge.lock.model import RECIPE_FORMAT, Lock, Outputs
-from envforge.sources.debian import architecture
+from envforge.lock.model import RECIPE_FORMAT, Lock
+from envforge.sources.debian.model import Outputs
 
 _LOCAL: Final = "files"
 

@@ -20,7 +20,7 @@ from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.project import Project
 from envforge.sandbox import cache
 from envforge.sandbox.plan import Mount
-from envforge.sources.debian import jks
+from envforge.sources.debian.configure import jks
 
 HOSTS: Final = "/etc/hosts"
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")

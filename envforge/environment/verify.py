@@ -13,9 +13,10 @@ from envforge.build.layer import Built, altered
 from envforge.build.site import Site
 from envforge.environment.assemble import architecture_part, clear
 from envforge.environment.project import Project
-from envforge.lock.model import ArchitectureLock, Lock
+from envforge.lock.model import Lock
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
+from envforge.sources.debian.model import ArchitectureLock
 from envforge.store import layers, listing
 from envforge.store.layout import Store, open_store
 from envforge.store.listing import Entry
@@ -100,7 +101,7 @@ def rebuild_apart(
 def _compare(
     site: Site, part: ArchitectureLock, built: tuple[Built, ...], progress: Progress
 ) -> tuple[Difference, ...]:
-    from envforge.build import builder  # noqa: PLC0415 - only this command builds here
+    from envforge.sources.debian import builder  # noqa: PLC0415 - only this command builds here
 
     digests = {layer.name: layer.digest for layer in built}
     found: list[Difference] = []

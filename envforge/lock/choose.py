@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import evolve, frozen
 
 from envforge.errors import ResolveError
-from envforge.lock.model import LockedArchive, LockedPackage, Request
-from envforge.sources.debian import relations, resolver
-from envforge.sources.debian.index import SuiteIndex
-from envforge.sources.debian.packages import Package
-from envforge.sources.debian.resolver import Answer, Installed, Wish, split_request
-from envforge.sources.debian.workspace import Workspace
+from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.indexes.index import SuiteIndex
+from envforge.sources.debian.indexes.packages import Package
+from envforge.sources.debian.model import LockedArchive, LockedPackage, Request
+from envforge.sources.debian.resolve import resolver
+from envforge.sources.debian.resolve.resolver import Answer, Installed, Wish, split_request
+from envforge.sources.debian.resolve.workspace import Workspace
 
 
 @frozen

@@ -25,18 +25,16 @@ from attrs import NOTHING, AttrsInstance, evolve, fields
 from envforge import whole_file
 from envforge.errors import LockError
 from envforge.lock import grammar
-from envforge.lock.model import (
-    FORMAT,
-    RECIPE_FORMAT,
+from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock
+from envforge.lock.request import stale_parts
+from envforge.sources.debian.model import (
     ArchitectureLock,
-    Lock,
     LockedArchive,
     LockedPackage,
     Outputs,
     Request,
     RequestedArchive,
 )
-from envforge.lock.request import stale_parts
 
 __all__ = ["FILE_NAME", "dumps", "loads", "read", "stale_parts", "write"]
 

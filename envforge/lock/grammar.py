@@ -6,9 +6,9 @@ from typing import Any, Final
 from attrs import AttrsInstance
 
 from envforge.digest import is_sha256
-from envforge.lock.model import LockedArchive, LockedPackage, Outputs, Request, RequestedArchive
-from envforge.sources.debian import policy
-from envforge.sources.debian.policy import Rule
+from envforge.sources.debian.dpkg import policy
+from envforge.sources.debian.dpkg.policy import Rule
+from envforge.sources.debian.model import LockedArchive, LockedPackage, Outputs, Request, RequestedArchive
 
 _SIZE_MAX_BYTES: Final = 1 << 40
 _SHA256: Final = Rule("SHA-256", "[0-9a-f]{64}")

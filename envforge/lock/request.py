@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from attrs import fields
 
-from envforge.lock.model import Lock, Request, RequestedArchive
+from envforge.lock.model import Lock
+from envforge.sources.debian.model import Request, RequestedArchive
 from envforge.spec.model import Archive, Spec
 
 _SHOWN_MAX: Final = 4

@@ -8,23 +8,24 @@ from attrs import evolve, frozen
 from pysequoia import Cert
 
 from envforge import config as configuration
+from envforge import machine as architecture_of_debian
 from envforge.config import Config
 from envforge.errors import ResolveError
 from envforge.lock.changes import Change, changes
 from envforge.lock.choose import Pins, choose
-from envforge.lock.model import (
+from envforge.lock.model import Lock
+from envforge.progress import NullProgress, Progress
+from envforge.sources.debian.indexes import index, mirrors, signature
+from envforge.sources.debian.indexes.index import SuiteIndex
+from envforge.sources.debian.indexes.release import Access, Source, fetch_remembered
+from envforge.sources.debian.model import (
     ArchitectureLock,
-    Lock,
     LockedArchive,
     LockedPackage,
     Request,
     RequestedArchive,
 )
-from envforge.progress import NullProgress, Progress
-from envforge.sources.debian import architecture as architecture_of_debian
-from envforge.sources.debian import index, mirrors, signature, tooltree, workspace
-from envforge.sources.debian.index import SuiteIndex
-from envforge.sources.debian.release import Access, Source, fetch_remembered
+from envforge.sources.debian.resolve import tooltree, workspace
 from envforge.store.layout import Store
 
 __all__ = ["Change", "changes", "resolve"]

@@ -14,9 +14,9 @@ from small_archive import Archive, public_key
 from envforge.config import Config
 from envforge.errors import NetworkError, ResolveError, SignatureError
 from envforge.lock import file
-from envforge.lock.model import Request, RequestedArchive
 from envforge.lock.resolve import changes, resolve
-from envforge.sources.debian import mirrors
+from envforge.sources.debian.indexes import mirrors
+from envforge.sources.debian.model import Request, RequestedArchive
 from envforge.store.layout import open_store
 
 pytestmark = [

@@ -3,9 +3,9 @@
 import pytest
 
 from envforge.config import Config
-from envforge.sources.debian import index, signature
-from envforge.sources.debian.mirrors import discover, open_fetcher
-from envforge.sources.debian.release import Access, Source
+from envforge.sources.debian.indexes import index, signature
+from envforge.sources.debian.indexes.mirrors import discover, open_fetcher
+from envforge.sources.debian.indexes.release import Access, Source
 from envforge.spec.detect import builds
 from envforge.spec.detect.proposal import propose
 from envforge.spec.detect.pypi_names import DEBIAN_NAMES

@@ -9,8 +9,8 @@ from commandline import COMMAND
 from envforge.config import Config
 from envforge.errors import ResolveError
 from envforge.lock import file
-from envforge.lock.model import Request
 from envforge.lock.resolve import changes, resolve
+from envforge.sources.debian.model import Request
 from envforge.store.layout import open_store
 
 pytestmark = [pytest.mark.archive, pytest.mark.userns]

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from envforge.lock.file import dumps, loads
-from envforge.lock.model import (
+from envforge.lock.model import Lock
+from envforge.sources.debian.model import (
     ArchitectureLock,
-    Lock,
     LockedArchive,
     LockedPackage,
     Outputs,

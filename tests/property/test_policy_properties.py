@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as some
 
 from envforge.errors import ArchiveError
-from envforge.sources.debian import policy
+from envforge.sources.debian.dpkg import policy
 
 COMPONENTS = (policy.PACKAGE, policy.VERSION, policy.ARCHITECTURE, policy.MEMBER, policy.USER)
 PATHS = (policy.PATH, policy.ARCHIVE_PATH)

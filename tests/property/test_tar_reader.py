@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envforge.errors import ArchiveError
-from envforge.sources.debian.names import merged, relative_name
-from envforge.sources.debian.tar import WHOLE_BYTES, TarReader
+from envforge.sources.debian.deb.tar import WHOLE_BYTES, TarReader
+from envforge.sources.debian.dpkg.names import merged, relative_name
 
 TYPES = {
     "file": tarfile.REGTYPE,

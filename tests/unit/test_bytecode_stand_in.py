@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from envforge.build import bytecode, dpkg_output
+from envforge.sources.debian.configure import dpkg_output
+from envforge.sources.debian.quirks import bytecode
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from envforge.cli.project import change_lines
 from envforge.lock.changes import changes
-from envforge.lock.model import ArchitectureLock, Lock, LockedPackage, Request
+from envforge.lock.model import Lock
+from envforge.sources.debian.model import ArchitectureLock, LockedPackage, Request
 
 
 def lock(**versions):

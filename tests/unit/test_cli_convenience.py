@@ -5,7 +5,7 @@ from click.shell_completion import ShellComplete
 
 from envforge.cli.output import fitted
 from envforge.cli.root import root
-from envforge.sources.debian.meant import component_of, meant
+from envforge.sources.debian.resolve.meant import component_of, meant
 from envforge.spec.grammar import SUITE
 
 

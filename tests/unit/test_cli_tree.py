@@ -1,5 +1,5 @@
 from envforge.cli.tree import lines_of, needs_of, package_nodes
-from envforge.lock.model import LockedPackage
+from envforge.sources.debian.model import LockedPackage
 
 
 def package(name, *, asked=False, **relations):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from envforge.build import script
+from envforge.sources.debian.configure import script
 
 
 def test_paths_of_packages_are_words_not_commands(tmp_path):

@@ -8,7 +8,10 @@ import pytest
 
 @pytest.mark.parametrize(
     ("module", "needed"),
-    [("envforge.build.configure", "encodings.utf_16_be"), ("envforge.build.configure", "encodings.latin_1")],
+    [
+        ("envforge.sources.debian.configure.run", "encodings.utf_16_be"),
+        ("envforge.sources.debian.configure.run", "encodings.latin_1"),
+    ],
 )
 def test_codecs_are_loaded_with_the_modules_that_use_them(module, needed):
     code = f"import {module}, sys; sys.exit({needed!r} not in sys.modules)"

@@ -11,7 +11,8 @@ from envforge.environment import consent
 from envforge.environment.project import open_project
 from envforge.environment.reach import reach_of
 from envforge.errors import ConsentError, LockError
-from envforge.lock.model import ArchitectureLock, Lock, LockedArchive, Request
+from envforge.lock.model import Lock
+from envforge.sources.debian.model import ArchitectureLock, LockedArchive, Request
 from envforge.spec.parse import parse
 
 PLAIN = """

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from debs import control_tar, deb, digest, member
 
-from envforge.sources.debian import database
-from envforge.sources.debian.database import DatabaseChanges, Installed, write_database
-from envforge.sources.debian.status import format_relations, status_paragraph
-from envforge.sources.debian.unpack import unpack
+from envforge.sources.debian.deb.unpack import unpack
+from envforge.sources.debian.dpkg import database
+from envforge.sources.debian.dpkg.database import DatabaseChanges, Installed, write_database
+from envforge.sources.debian.dpkg.status import format_relations, status_paragraph
 
 CONTROL = b"""\
 Package: libodd1

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from envforge.build import dpkg_output, failure
-from envforge.build.failure import Ended
 from envforge.errors import BuildError, StoreFullError
+from envforge.sources.debian.configure import dpkg_output, failure
+from envforge.sources.debian.configure.failure import Ended
 
 LOGS = Path(__file__).parents[1] / "golden" / "dpkg"
 

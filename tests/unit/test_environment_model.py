@@ -2,7 +2,7 @@ from attrs import evolve
 
 from envforge.environment import generations, model
 from envforge.environment.model import Environment, LayerReference
-from envforge.lock.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.model import ArchitectureLock, LockedPackage
 from envforge.spec.parse import parse
 from envforge.store.layout import open_store
 

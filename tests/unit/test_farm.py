@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from envforge.build import farm
 from envforge.errors import BuildError, IntegrityError
+from envforge.sources.debian.layers import farm
 from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.scan import scan

@@ -12,9 +12,9 @@ import pytest
 from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlink, tar
 
 from envforge.errors import ArchiveError, StoreFullError
-from envforge.sources.debian import tar as tar_module
-from envforge.sources.debian import unpack as unpack_module
-from envforge.sources.debian.unpack import _explained, extract_plain, unpack
+from envforge.sources.debian.deb import tar as tar_module
+from envforge.sources.debian.deb import unpack as unpack_module
+from envforge.sources.debian.deb.unpack import _explained, extract_plain, unpack
 
 WAYS = {"unpack": partial(unpack, held="flat"), "plain": extract_plain}
 GOOD = (member("./"), member("./usr/"), member("./usr/hello", b"hi\n"))

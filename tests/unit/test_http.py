@@ -10,9 +10,9 @@ import pytest
 import web
 
 from envforge.errors import IntegrityError, NetworkError
-from envforge.sources.http import Fetcher, FileMissingError
-from envforge.sources.network import host_proxies, trusted_file
 from envforge.store.layout import open_store
+from envforge.transfer.http import Fetcher, FileMissingError
+from envforge.transfer.network import host_proxies, trusted_file
 
 DATA = os.urandom(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()

@@ -15,13 +15,18 @@ from attrs import evolve
 from small_archive import DATE, FINGERPRINT, KEYS, Archive, public_key
 
 from envforge.errors import IntegrityError, NetworkError, SignatureError
-from envforge.sources.debian import index, packages, release
-from envforge.sources.debian.mirrors import Mirrors
-from envforge.sources.debian.release import Access, Source
-from envforge.sources.debian.signature import keys_of_bytes, keys_of_file, shipped_keys, with_fingerprint
-from envforge.sources.http import Fetcher
+from envforge.sources.debian.indexes import index, packages, release
+from envforge.sources.debian.indexes.mirrors import Mirrors
+from envforge.sources.debian.indexes.release import Access, Source
+from envforge.sources.debian.indexes.signature import (
+    keys_of_bytes,
+    keys_of_file,
+    shipped_keys,
+    with_fingerprint,
+)
 from envforge.store import blobs
 from envforge.store.layout import open_store
+from envforge.transfer.http import Fetcher
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 INRELEASE = "/dists/bookworm/InRelease"

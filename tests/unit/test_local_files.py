@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from envforge.build.local import Placed, _stage
 from envforge.build.site import Site
 from envforge.config import Config
 from envforge.errors import SpecError
 from envforge.sandbox.identity import detect
+from envforge.sources.files.layer import Placed, _stage
 from envforge.store.layout import open_store
 
 

@@ -9,16 +9,16 @@ from envforge.errors import LockError
 from envforge.lock import file
 from envforge.lock.changes import changes
 from envforge.lock.file import dumps, loads
-from envforge.lock.model import (
+from envforge.lock.model import Lock
+from envforge.lock.request import request_of, stale_parts
+from envforge.sources.debian.model import (
     ArchitectureLock,
-    Lock,
     LockedArchive,
     LockedPackage,
     Outputs,
     Request,
     RequestedArchive,
 )
-from envforge.lock.request import request_of, stale_parts
 from envforge.spec.model import Archive, Debian, Spec
 
 PACKAGE = LockedPackage("hello", "1:2.10-1", "amd64", "bookworm", "pool/h/hello.deb", 5, "a" * 64, asked=True)

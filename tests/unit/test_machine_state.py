@@ -1,7 +1,7 @@
 """Secrets that scripts made leave a layer with all that debconf and ucf remember of them."""
 
-from envforge.build.secrets import remove_machine_state
-from envforge.sources.debian import answers
+from envforge.sources.debian.configure.secrets import remove_machine_state
+from envforge.sources.debian.quirks import answers
 
 CONFIG = """\
 Name: backuppc/tmppass

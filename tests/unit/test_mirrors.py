@@ -3,10 +3,10 @@
 import pytest
 
 from envforge.config import Config
-from envforge.lock.model import LockedArchive
-from envforge.sources.debian import hostapt, mirrors
-from envforge.sources.debian.hostapt import Entry
-from envforge.sources.debian.mirrors import DEFAULTS, discover, urls
+from envforge.sources.debian.indexes import hostapt, mirrors
+from envforge.sources.debian.indexes.hostapt import Entry
+from envforge.sources.debian.indexes.mirrors import DEFAULTS, discover, urls
+from envforge.sources.debian.model import LockedArchive
 
 ONE_LINE = """\
 # deb http://old/debian bookworm main

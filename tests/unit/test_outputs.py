@@ -3,11 +3,12 @@
 import pytest
 from attrs import evolve
 
+from envforge import machine as architecture
 from envforge.environment import outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.errors import OutputError
-from envforge.lock.model import RECIPE_FORMAT, ArchitectureLock, Lock, Outputs, Request
-from envforge.sources.debian import architecture
+from envforge.lock.model import RECIPE_FORMAT, Lock
+from envforge.sources.debian.model import ArchitectureLock, Outputs, Request
 
 
 def environment(runtime="", **layers):

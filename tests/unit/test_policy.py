@@ -3,8 +3,9 @@
 import pytest
 
 from envforge.errors import ArchiveError, IntegrityError, StoreError
-from envforge.lock.model import LockedPackage
-from envforge.sources.debian import facts, policy
+from envforge.sources.debian.deb import facts
+from envforge.sources.debian.dpkg import policy
+from envforge.sources.debian.model import LockedPackage
 
 GOOD = {
     policy.PACKAGE: ("apt", "libstdc++6", "0ad", "g++-12", "libc6-dev", "python3.11"),

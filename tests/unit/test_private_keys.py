@@ -4,8 +4,8 @@ import py_compile
 
 import pytest
 
-from envforge.build.keys import published_keys, refuse_made_keys
 from envforge.errors import BuildError
+from envforge.sources.debian.configure.keys import published_keys, refuse_made_keys
 
 KEY = """\
 -----BEGIN {0}PRIVATE KEY-----

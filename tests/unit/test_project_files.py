@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from envforge.build import project_files
-from envforge.build.project_files import read_files
 from envforge.errors import SpecError
 from envforge.kernel.removal import remove_tree
+from envforge.sources.files import read as project_files
+from envforge.sources.files.read import read_files
 from envforge.spec.model import LocalFile
 
 

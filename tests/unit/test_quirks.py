@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from envforge.sources.debian import quirks
+from envforge.sources.debian.quirks import table as quirks
 
 
 def test_every_path_is_absolute_and_says_why():

@@ -1,12 +1,12 @@
 import pytest
 
+from envforge.build.recipe import first_difference, recipe
 from envforge.digest import canonical_json, digest_of
-from envforge.lock.model import ArchitectureLock, LockedPackage
-from envforge.recipe import activity, plan
-from envforge.recipe.model import first_difference, recipe
-from envforge.recipe.plan import Package
-from envforge.sources.debian import relations
-from envforge.sources.debian.facts import Facts, Interest
+from envforge.sources.debian.deb.facts import Facts, Interest
+from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.recipes import activity, plan
+from envforge.sources.debian.recipes.plan import Package
 
 
 def facts(name, *, scripts=(), interests=(), activates=(), files=(), mtime=100, diverts=False):

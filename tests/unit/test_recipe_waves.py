@@ -2,7 +2,7 @@
 
 from test_recipe_plan import package, steps, system
 
-from envforge.recipe.waves import Wave, waves
+from envforge.sources.debian.recipes.waves import Wave, waves
 
 
 def rest_waves(*more):

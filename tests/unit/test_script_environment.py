@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from envforge.build import script
+from envforge.sources.debian.configure import script
 
 _KEYS = "print join ' ', keys %{{map {$_ => 1} 1..200}}"
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from envforge.build import script_log
-from envforge.build.script_log import ScriptLog, sweep
 from envforge.errors import BuildError
 from envforge.progress import NullProgress
+from envforge.sources.debian.layers import script_log
+from envforge.sources.debian.layers.script_log import ScriptLog, sweep
 
 
 class Watcher(NullProgress):

@@ -7,7 +7,7 @@ import pytest
 
 from envforge.environment import system_files
 from envforge.sandbox import cache
-from envforge.sources.debian import workspace
+from envforge.sources.debian.resolve import workspace
 from envforge.store import locks
 from envforge.store.layout import open_store
 

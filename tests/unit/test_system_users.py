@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from envforge.sources.debian import users
+from envforge.sources.debian.quirks import users
 
 PERL = os.path.join(os.path.dirname(users.__file__), "perl")
 

@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from envforge.build.uncover import uncover
 from envforge.errors import BuildError
+from envforge.sources.debian.configure.uncover import uncover
 
 
 @pytest.fixture

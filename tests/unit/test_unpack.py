@@ -14,9 +14,9 @@ import zstandard
 from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlink, tar
 
 from envforge.errors import IntegrityError
-from envforge.sources.debian import facts as facts_module
-from envforge.sources.debian import xz
-from envforge.sources.debian.unpack import extract_plain, unpack
+from envforge.sources.debian.deb import facts as facts_module
+from envforge.sources.debian.deb import xz
+from envforge.sources.debian.deb.unpack import extract_plain, unpack
 from envforge.store import listing
 
 TIME = 1_600_000_000
@@ -347,7 +347,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path, ending):
     (tmp_path / "a.deb").write_bytes(deb(data=data, ending=ending, control=control))
     (tmp_path / "target").mkdir()
     script = (
-        "import resource, sys; from envforge.sources.debian.unpack import unpack\n"
+        "import resource, sys; from envforge.sources.debian.deb.unpack import unpack\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "unpack(sys.argv[1], sys.argv[2], 'flat', sha256=sys.argv[3])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

@@ -1,7 +1,7 @@
 """dpkg's own check from listings: what is missing, what was diverted, what one package took from another."""
 
-from envforge.build.whole import Diversion, Fault, Repair, Shipped, Shown, check, diversions
-from envforge.sources.debian import changing
+from envforge.sources.debian.layers.whole import Diversion, Fault, Repair, Shipped, Shown, check, diversions
+from envforge.sources.debian.quirks import changing
 from envforge.store import listing
 from envforge.store.listing import Entry
 

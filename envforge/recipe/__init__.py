@@ -1,1 +1,0 @@
-"""Recipes: plain data that says how each layer is made. Pure functions of lock and facts, no effects."""

@@ -1,0 +1,1 @@
+"""dpkg's own formats: names, relations, paragraphs, the database."""

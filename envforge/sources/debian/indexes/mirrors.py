@@ -1,0 +1,146 @@
+"""Where Debian's files are fetched from: what the user says, what the host's apt uses, the public default.
+
+Which suites are used is the spec's alone; here are addresses only.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from envforge.config import Config
+from envforge.sources.debian.indexes import hostapt
+from envforge.transfer.http import Fetcher
+from envforge.transfer.network import host_proxies, trusted_file
+
+MAIN: Final = "debian"
+SECURITY: Final = "debian-security"
+DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
+    MAIN: (
+        "http://ftp.debian.org/debian",
+        "https://mirrors.kernel.org/debian",
+        "https://mirrors.ocf.berkeley.edu/debian",
+        "https://ftp.halifax.rwth-aachen.de/debian",
+    ),
+    SECURITY: (
+        "https://ftp.halifax.rwth-aachen.de/debian-security",
+        "https://mirrors.ocf.berkeley.edu/debian-security",
+        "https://mirror.csclub.uwaterloo.ca/debian-security",
+    ),
+}
+"""Tried in turn, where the user and the host's apt name none. Of several owners, so that one can be away;
+whoever serves the files, Debian has signed them."""
+_DEBIAN_PATH: Final = re.compile(r"/debian(?:/\d{8}T\d{6}Z)?")
+_SECURITY_PATH: Final = re.compile(r"/debian-security(?:/\d{8}T\d{6}Z)?|//security\.[^/]*")
+_OFFICIAL_KEYS: Final = "debian-archive-"
+_SNAPSHOT_LAG: Final = timedelta(hours=12)
+"""A file is in the snapshots only some time after the index that first names it."""
+
+
+class Pinned(Protocol):
+    """What a lock says of the index that a file was chosen from."""
+
+    @property
+    def suite(self) -> str:
+        """Name below `dists`."""
+
+    @property
+    def uri(self) -> str:
+        """Empty for Debian's own archives."""
+
+    @property
+    def date(self) -> str:
+        """Of the index, RFC 3339."""
+
+
+@frozen
+class Mirrors:
+    """Addresses by archive."""
+
+    addresses: Mapping[str, tuple[str, ...]]
+    """For `debian`, `debian-security`, and the URIs of further archives that the user has mirrors for."""
+    snapshot: str = ""
+    """Address of the snapshot service, or nothing."""
+    check_valid_until: bool = True
+    """Whether an index that says it has expired is refused."""
+    host_checks: bool = True
+    """Whether the host's apt does so: said where an index is refused, and never followed."""
+
+    def of(self, archive: str) -> tuple[str, ...]:
+        """Return the addresses of an archive: `debian`, `debian-security` or its URI."""
+        return self.addresses.get(archive) or DEFAULTS.get(archive) or (archive,)
+
+
+def discover(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Mirrors:
+    """Return the mirrors to use on this host."""
+    host = _official(hostapt.read_sources(apt_directory))
+    addresses = {name: (*host.get(name, ()), *DEFAULTS[name]) for name in DEFAULTS}
+    return Mirrors(
+        {**addresses, **config.mirrors},
+        config.snapshot,
+        config.check_valid_until,
+        host_checks=hostapt.checks_dates(apt_directory),
+    )
+
+
+def open_fetcher(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Fetcher:
+    """Return a fetcher with this host's proxies and CA settings."""
+    configured = {"http": config.proxy, "https": config.proxy} if config.proxy else {}
+    return Fetcher(
+        connections=config.connections,
+        timeout_s=config.timeout_s,
+        proxies=host_proxies(os.environ, configured or hostapt.read_proxies(apt_directory)),
+        ca_file=trusted_file(os.environ, config.ca_file),
+    )
+
+
+def archive_of(suite: str, uri: str) -> str:
+    """Return which archive a suite lies in: `debian`, `debian-security`, or the URI that the spec gives."""
+    if uri:
+        return uri
+    return SECURITY if suite.endswith(("-security", "/updates")) else MAIN
+
+
+def urls(mirrors: Mirrors, archive: Pinned, path: str) -> tuple[str, ...]:
+    """Return where to look for a pinned file, best first; the snapshots of its index's date come last."""
+    name = archive_of(archive.suite, archive.uri)
+    found = [f"{address}/{path}" for address in mirrors.of(name)]
+    if mirrors.snapshot and name in DEFAULTS:
+        date = datetime.fromisoformat(archive.date).astimezone(UTC)
+        found += [
+            f"{mirrors.snapshot}/{name}/{moment:%Y%m%dT%H%M%SZ}/{path}"
+            for moment in (date + _SNAPSHOT_LAG, date)
+        ]
+    return tuple(found)
+
+
+def _official(entries: Iterable[hostapt.Entry]) -> dict[str, tuple[str, ...]]:
+    """Return the host's mirrors of Debian's own two archives. Third parties are nobody's mirror.
+
+    A mistake here does no harm: what such an address serves would not be signed by Debian.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if not entry.uri.startswith(("http://", "https://", "file:/")):
+            continue
+        name = _archive_name(entry)
+        if name:
+            found.setdefault(name, {})[_file_address(entry.uri)] = None
+    return {name: tuple(addresses) for name, addresses in found.items()}
+
+
+def _archive_name(entry: hostapt.Entry) -> str:
+    official = os.path.basename(entry.signed_by).startswith(_OFFICIAL_KEYS)
+    if _SECURITY_PATH.search(entry.uri) or (official and entry.suite.endswith("-security")):
+        return SECURITY
+    if "main" in entry.components and (official or _DEBIAN_PATH.search(entry.uri)):
+        path = _DEBIAN_PATH.search(entry.uri)
+        return MAIN if official or (path and path.end() == len(entry.uri)) else ""
+    return ""
+
+
+def _file_address(uri: str) -> str:
+    return re.sub(r"^file:/*", "file:///", uri)

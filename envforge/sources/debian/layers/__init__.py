@@ -1,0 +1,1 @@
+"""The jobs that make Debian's layers, done by confined workers."""

@@ -1,0 +1,75 @@
+"""The jobs that make one layer each: farm, configured, database. Done by confined workers."""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from envforge.build.layer import Made
+from envforge.build.site import Site
+from envforge.build.workers import Report
+from envforge.errors import BuildError
+from envforge.sources.debian.configure import run as configure
+from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.layers import database as system
+from envforge.sources.debian.layers import farm as farms
+from envforge.sources.debian.recipes.plan import Package, Step, farmed
+from envforge.store import layers
+
+_ODD: Final = frozenset(
+    (errno.ELOOP, errno.EXDEV, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EFBIG)
+) | {errno.ENAMETOOLONG, errno.EEXIST}
+
+
+def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package]) -> dict[str, Any]:
+    """Make the farm of all packages."""
+    target = f"{place}/layer/root"
+    os.makedirs(target, 0o755)
+    trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
+    chosen = farms.plan_farm([(tree, farms.load_tree(tree)) for tree in trees])
+    return layers.stage(f"{place}/layer", farms.make_farm(chosen, target, chown=site.held != "flat"))
+
+
+def _tree(site: Site, name: str, package: Package) -> farms.Tree:
+    fields = dict(package.locked.relations)
+    replaced = frozenset(group[0].name for group in relations.parse(fields.get("Replaces", "")))
+    return farms.Tree(name, site.store.tree(site.held, package.locked.sha256), replaced)
+
+
+def configured(  # noqa: PLR0917 - a job takes its arguments by their places
+    report: Report,
+    place: str,
+    site: Site,
+    step: Step,
+    packages: Mapping[str, Package],
+    below: Sequence[Made],
+) -> dict[str, Any]:
+    """Make the layer that configuring a step writes; the last of `below` is the farm of its packages."""
+    with _foreign_tree():
+        entries, notes = configure.run(site, place, step, packages, below, report=report)
+    return {**layers.stage(f"{place}/layer", entries), "notes": notes}
+
+
+def database(
+    _report: Report, place: str, site: Site, packages: Mapping[str, Package], below: Sequence[Made]
+) -> dict[str, Any]:
+    """Make the layer that speaks of all packages: dpkg's database and the linker's cache."""
+    with _foreign_tree():
+        entries = system.run(site, place, packages, below)
+    return layers.stage(f"{place}/layer", entries)
+
+
+@contextmanager
+def _foreign_tree() -> Iterator[None]:
+    """Tell a user what a package did where it has put something else than what is looked for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _ODD:
+            raise
+        what = os.fsdecode(error.filename or "a file")
+        raise BuildError(
+            f"a package has left something odd where a file is read or written: {what}: {error.strerror}",
+            hint="`envforge build --verbose` tells which packages were configured; leave it out of the spec",
+        ) from error

@@ -1,0 +1,175 @@
+"""Lock and facts -> the recipes of an environment's Debian layers. Pure.
+
+    database     dpkg status, extended_states, ld.so.cache: what speaks of all packages
+    rest         what configuring the other active packages wrote
+    base         what configuring the essential ones wrote
+    farm         the files of all packages, hard links into their trees
+
+Each configuration runs over a farm of just the packages that its key names, so adding a package that needs no
+configuration leaves `base` and `rest` as they are.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from envforge.build.recipe import Recipe, recipe
+from envforge.sources.debian.deb.facts import Facts
+from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.recipes import activity
+
+_FIRST: Final = "base-files"
+"""Its directories' modes and owners are the ones that count."""
+
+
+@frozen
+class Package:
+    """A locked package with the facts of its archive."""
+
+    locked: LockedPackage
+    facts: Facts
+
+
+@frozen
+class Step:
+    """One configuration: which packages lie below, which of them are configured, in what order of layers."""
+
+    recipe: Recipe
+    farm: Recipe
+    present: tuple[str, ...]
+    """Packages that a lower step has configured already, or that need nothing."""
+    configure: tuple[str, ...]
+    """Packages that are configured here."""
+    unpack: tuple[str, ...]
+    """Those of them that dpkg itself must unpack: they divert other packages' files, so no farm has them."""
+    triggers: tuple[str, ...]
+    """Triggers of present packages that the new files fire."""
+    epoch: int
+    """What configuration writes gets this mtime: the newest one in the archives (whole seconds)."""
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """Return every package that the step looks at."""
+        return frozenset(self.present) | frozenset(self.configure)
+
+
+def package_id(package: LockedPackage, native: str) -> str:
+    """Return the name that a package has in a set: with `:arch` where it is a foreign one."""
+    if package.architecture in {native, "all"}:
+        return package.name
+    return f"{package.name}:{package.architecture}"
+
+
+def base_ids(lock: ArchitectureLock) -> frozenset[str]:
+    """Return the packages of the base layer: the essential ones and all that they need."""
+    by_id = {package_id(package, lock.architecture): package for package in lock.packages}
+    return _base_of(by_id)
+
+
+def _base_of(packages: Mapping[str, LockedPackage]) -> frozenset[str]:
+    """Return the base of a set: the same whatever else is in it, so that sets share its layer."""
+    essential = [name for name, package in packages.items() if package.essential]
+    required_first = sorted(packages.items(), key=lambda item: (item[1].priority != "required", item[0]))
+    return relations.least_closure(essential, _relations(dict(required_first)))
+
+
+def automatic(packages: Mapping[str, Package]) -> frozenset[str]:
+    """Return the packages that apt may remove once nothing needs them any more."""
+    base = _base_of({name: package.locked for name, package in packages.items()})
+    return frozenset(
+        name
+        for name, package in packages.items()
+        if not package.locked.asked and package.locked.priority != "required" and name not in base
+    )
+
+
+def base_step(packages: Mapping[str, Package]) -> Step:
+    """Return the step that configures the base; `packages` are those of `base_ids`, no others."""
+    facts = {name: package.facts for name, package in packages.items()}
+    wanted = activity.active(facts)
+    return _step("base", packages, present=(), wanted=wanted, triggers=(), lower=())
+
+
+def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
+    """Return the step that configures everything else of the whole set, None where nothing needs it."""
+    facts = {name: package.facts for name, package in packages.items()}
+    below = frozenset(base.present) | frozenset(base.configure)
+    wanted = activity.active(facts) - below
+    if not wanted:
+        return None
+    by_id = {name: package.locked for name, package in packages.items()}
+    needed = relations.closure(wanted, _relations(by_id)) | below
+    chosen = {name: package for name, package in packages.items() if name in needed}
+    triggers = activity.fired(
+        (package.facts for name, package in chosen.items() if name not in below),
+        (package.facts for name, package in chosen.items() if name in below),
+    )
+    return _step("rest", chosen, present=below, wanted=wanted, triggers=triggers, lower=(base.recipe.key,))
+
+
+def farm_recipe(packages: Mapping[str, Package]) -> Recipe:
+    """Return the recipe of the farm of these packages, but for those that dpkg itself unpacks."""
+    return recipe("farm", "farm", packages=[packages[name].locked.sha256 for name in farmed(packages)])
+
+
+def farmed(packages: Mapping[str, Package]) -> list[str]:
+    """Return the packages whose files are laid into the farm, in its order."""
+    return [name for name in order(packages) if not packages[name].facts.diverts]
+
+
+def database_recipe(packages: Mapping[str, Package], lower: Iterable[Recipe]) -> Recipe:
+    """Return the recipe of the layer that speaks of all packages, over the configured ones."""
+    auto = automatic(packages)
+    return recipe(
+        "database",
+        "database",
+        packages=[
+            [packages[name].locked.sha256, "auto" if name in auto else "manual"] for name in order(packages)
+        ],
+        lower=[below.key for below in lower],
+        epoch=epoch(packages.values()),
+    )
+
+
+def epoch(packages: Iterable[Package]) -> int:
+    """Return the newest mtime in the packages' archives, whole seconds."""
+    return max((package.facts.newest_mtime for package in packages), default=0)
+
+
+def order(names: Collection[str]) -> list[str]:
+    """Return the order in which packages are laid into a farm."""
+    return sorted(names, key=lambda name: (name != _FIRST, name))
+
+
+def _step(
+    name: str,
+    packages: Mapping[str, Package],
+    *,
+    present: Collection[str],
+    wanted: Collection[str],
+    triggers: tuple[str, ...],
+    lower: tuple[str, ...],
+) -> Step:
+    farm = farm_recipe(packages)
+    newest = epoch(packages.values())
+    unpack = tuple(name for name in sorted(wanted) if packages[name].facts.diverts)
+    made = recipe(
+        name,
+        "configure",
+        packages=[packages[other].locked.sha256 for other in order(packages)],
+        configure=sorted(wanted),
+        unpack=list(unpack),
+        triggers=list(triggers),
+        lower=list(lower),
+        epoch=newest,
+    )
+    rest = frozenset(packages) - frozenset(wanted)
+    return Step(
+        made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), unpack, triggers, newest
+    )
+
+
+def _relations(packages: Mapping[str, LockedPackage]) -> dict[str, dict[str, str]]:
+    return {name: dict(package.relations) for name, package in packages.items()}

@@ -1,0 +1,134 @@
+"""What a build knows so far, and which layers can be made next. Decides; `builder.py` carries it out."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from envforge.build.layer import Made
+from envforge.build.recipe import Recipe
+from envforge.sources.debian.deb.facts import Facts
+from envforge.sources.debian.layers import jobs as make
+from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.recipes import plan
+from envforge.sources.debian.recipes.plan import Package, Step
+
+
+@frozen
+class Task:
+    """A layer that can be made now, and by which job."""
+
+    recipe: Recipe
+    job: Callable[..., Mapping[str, Any]]
+    arguments: tuple[object, ...]
+    """Behind the build's site."""
+
+    @property
+    def key(self) -> str:
+        """Return the key of its recipe."""
+        return self.recipe.key
+
+
+@frozen
+class Whole:
+    """What follows from the facts of all packages together."""
+
+    packages: Mapping[str, Package]
+    farm: Recipe
+    rest: Step | None
+
+
+@define
+class Work:
+    """What is known so far."""
+
+    packages: Mapping[str, LockedPackage]
+    """By package id."""
+    base_ids: frozenset[str]
+    facts: dict[str, Facts] = field(factory=dict)
+    """Of unpacked packages."""
+    made: dict[str, Made] = field(factory=dict)
+    """Layers by the key of their recipe."""
+    _base: Step | None = field(default=None, init=False)
+    _whole: Whole | None = field(default=None, init=False)
+
+    def having(self, ids: Collection[str]) -> dict[str, Package]:
+        """Return the packages of `ids` with their facts."""
+        return {name: Package(self.packages[name], self.facts[name]) for name in ids}
+
+    def base(self) -> Step | None:
+        """Return the step of the base once its packages are unpacked."""
+        if self._base is None and self.base_ids <= self.facts.keys():
+            self._base = plan.base_step(self.having(self.base_ids))
+        return self._base
+
+    def whole(self) -> Whole | None:
+        """Return what follows from all packages once they are unpacked."""
+        base = self.base()
+        if self._whole is None and base is not None and self.packages.keys() == self.facts.keys():
+            everything = self.having(self.packages)
+            self._whole = Whole(everything, plan.farm_recipe(everything), plan.rest_step(everything, base))
+        return self._whole
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield every layer that can be made now and is not made; lower ones first."""
+        return (task for task in self._possible() if task.key not in self.made)
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Yield the recipes of the environment's own layers, as far as they are known."""
+        base, whole = self.base(), self.whole()
+        if base is not None:
+            yield base.recipe
+        if base is not None and whole is not None:
+            yield from (whole.farm, *([whole.rest.recipe] if whole.rest is not None else []))
+            below = self._below(base, whole)
+            if below:
+                yield self._database(whole, below)
+
+    def _possible(self) -> Iterator[Task]:
+        base, whole = self.base(), self.whole()
+        if base is not None:
+            yield from self._step(base, self.base_ids, ())
+        if base is None or whole is None:
+            return
+        if whole.rest is not None:
+            yield from self._step(whole.rest, whole.rest.packages, (base,))
+        yield Task(whole.farm, make.farm, (whole.packages,))
+        below = self._below(base, whole)
+        if below:
+            yield Task(self._database(whole, below), make.database, (whole.packages, below))
+
+    def _step(self, step: Step, ids: Collection[str], beneath: Sequence[Step]) -> Iterator[Task]:
+        """Yield the farm of a step's packages, and once that and all beneath is there, the step itself."""
+        if step.recipe.key in self.made:
+            return
+        packages = self.having(ids)
+        yield Task(step.farm, make.farm, (packages,))
+        keys = [*(lower.recipe.key for lower in beneath), step.farm.key]
+        if self.made.keys() >= set(keys):
+            yield Task(step.recipe, make.configured, (step, packages, tuple(self.made[key] for key in keys)))
+
+    def layers(self) -> tuple[Made, ...]:
+        """Return the finished layers, top to bottom."""
+        base, whole = self.base(), self.whole()
+        assert base is not None
+        assert whole is not None
+        below = self._below(base, whole)
+        return (self.made[self._database(whole, below).key], *below)
+
+    def _below(self, base: Step, whole: Whole) -> tuple[Made, ...]:
+        """Return the layers beneath the database, top to bottom, or nothing while one is missing."""
+        keys = [base.recipe.key, whole.farm.key]
+        if whole.rest is not None:
+            keys.insert(0, whole.rest.recipe.key)
+        return tuple(self.made[key] for key in keys) if self.made.keys() >= set(keys) else ()
+
+    @staticmethod
+    def _database(whole: Whole, below: tuple[Made, ...]) -> Recipe:
+        return plan.database_recipe(whole.packages, (made.recipe for made in below[:-1]))
+
+
+def begin(lock: ArchitectureLock, known: Mapping[str, Facts]) -> Work:
+    """Return the work of a lock, of which the packages in `known` are unpacked already."""
+    packages = {plan.package_id(package, lock.architecture): package for package in lock.packages}
+    return Work(packages, plan.base_ids(lock), dict(known))

@@ -1,0 +1,1 @@
+"""`[[files]]`: files of the project that become a part of the environment."""

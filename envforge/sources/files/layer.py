@@ -1,0 +1,83 @@
+"""The files layer: what the spec's `[[files]]` bring, owned by root and the same in any clone."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from envforge.build.layer import Built, ensure
+from envforge.build.parents import make_parents
+from envforge.build.recipe import recipe
+from envforge.build.site import Site, placing
+from envforge.errors import SpecError
+from envforge.sources.files.read import Placed
+from envforge.store import layers, listing
+from envforge.store.listing import DIRECTORY_MTIME, Entry
+from envforge.store.merge import merged, resolve
+from envforge.store.scan import scan
+
+
+def make_layer(site: Site, files: Sequence[Placed], below: Sequence[Built]) -> Built:
+    """Return the layer that holds `files`, over the layers below (top to bottom)."""
+    made = recipe(
+        "files",
+        "files",
+        files=[[one.target, one.type, f"{one.mode:04o}", one.sha256] for one in files],
+        lower=[layer.key for layer in below],
+    )
+    return ensure(site, made, placing(site.store), _stage, site, files, below).built
+
+
+def _stage(place: str, site: Site, files: Sequence[Placed], below: Sequence[Built]) -> dict[str, Any]:
+    """Stage the layer at `place/layer`."""
+    root = f"{place}/layer/root"
+    os.makedirs(root, 0o755)
+    shown = merged([listing.load(_listing(site, layer)) for layer in below])
+    for one in files:
+        target = resolve(shown, os.fsencode(one.target))
+        try:
+            make_parents(root, target, shown, chown=site.held != "flat")
+            _write(os.fsencode(root) + target, one, chown=site.held != "flat")
+        except OSError as error:
+            raise SpecError(
+                f"[[files]] target {one.target!r}: {os.fsdecode(target)} cannot be made: {error.strerror}",
+                hint="do two entries lead to the same place, or one through a file of another?",
+            ) from error
+        if one.type != "d" or target not in shown:
+            content = one.content if one.type == "l" else b""
+            shown[target] = Entry(target, one.type, one.mode, content=content)  # links may lead on
+    _settle(root)
+    owners = None if site.held != "flat" else _owners(shown)
+    return layers.stage(f"{place}/layer", scan(root, owners))
+
+
+def _listing(site: Site, layer: Built) -> bytes:
+    return layers.read_listing(site.store, site.held, layer.digest)
+
+
+def _owners(shown: dict[bytes, Entry]) -> dict[bytes, Entry]:
+    return {path: entry for path, entry in shown.items() if entry.type == "d" and (entry.uid or entry.gid)}
+
+
+def _write(path: bytes, one: Placed, *, chown: bool) -> None:
+    """Make one of them, root's, though its directory may have the set-group-id bit."""
+    if one.type == "d":
+        if os.path.isdir(path):
+            return
+        os.mkdir(path, 0o755)
+        os.chmod(path, 0o755)  # noqa: S103 - as every directory of a package
+    elif one.type == "l":
+        os.symlink(one.content, path)
+    else:
+        with open(path, "xb") as file:
+            file.write(one.content)
+    if chown:
+        os.chown(path, 0, 0, follow_symlinks=False)
+    if one.type == "f":
+        os.chmod(path, one.mode)
+
+
+def _settle(root: str) -> None:
+    for directory, _, names in os.walk(os.fsencode(root), topdown=False):
+        for name in (*names, b""):
+            path = os.path.join(directory, name) if name else directory
+            os.utime(path, (DIRECTORY_MTIME, DIRECTORY_MTIME), follow_symlinks=False)

@@ -1,0 +1,168 @@
+"""Fetching over HTTP: several at once, hashed on the way, the next address when one fails.
+
+What is fetched is either a blob, whose size and SHA-256 are known beforehand, or a small text that carries
+its own signature. http.client and 256 KiB buffers because that was the fastest of all that was measured.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Self, TypeVar
+
+from attrs import frozen
+
+from envforge.errors import EnvforgeError, IntegrityError, NetworkError
+from envforge.store import blobs
+from envforge.store.layout import Store
+from envforge.transfer.body import TransferError
+from envforge.transfer.connections import Pool
+
+CHUNK: Final = 256 * 1024
+_ATTEMPTS: Final = 2
+"""How often one address is tried where the failure may pass."""
+_CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class FileMissingError(NetworkError):
+    """All mirrors answer, and none has the file."""
+
+
+@frozen
+class Answer:
+    """A small file that was fetched."""
+
+    url: str
+    """Where it came from."""
+    data: bytes
+    validators: Mapping[str, str]
+    """`ETag` and `Last-Modified`, as far as the mirror gave them."""
+    unchanged: bool = False
+    """The file is still the one of the validators that were sent; `data` is empty."""
+
+
+class Fetcher:
+    """Fetches files. May be used by several threads at once; `connections` bounds how many do so."""
+
+    def __init__(
+        self,
+        *,
+        connections: int = 6,
+        timeout_s: float = 30,
+        proxies: Mapping[str, str] | None = None,
+        ca_file: str = "",
+    ) -> None:
+        """Make no connection yet. `proxies` are as `connections.Pool` takes them."""
+        self._connections = connections
+        self._slots = threading.BoundedSemaphore(connections)
+        self._pool = Pool(timeout_s=timeout_s, proxies=dict(proxies or {}), ca_file=ca_file)
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving closes what is open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections for good; what other threads fetch fails at once."""
+        self._pool.close()
+
+    def all_at_once(self, fetch: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """Return `fetch` of each item, computed by threads. The first failure, or Ctrl-C, ends them all."""
+        threads = ThreadPoolExecutor(max_workers=max(1, min(len(items), self._connections)))
+        try:
+            return list(threads.map(fetch, items))
+        except BaseException:
+            self._pool.close()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
+            self._pool.reopen()
+
+    def fetch_blob(
+        self,
+        store: Store,
+        urls: Sequence[str],
+        *,
+        sha256: str,
+        size: int | None,
+        progress: Callable[[int], None] | None = None,
+    ) -> str:
+        """Fetch a file whose SHA-256 is known into the store, unless it is there, and return its path.
+
+        `progress` is told the bytes as they come; what was in vain is taken back by a negative number.
+        Raises NetworkError where no address has it, IntegrityError where wrong bytes came.
+        """
+        if not blobs.has(store, sha256):
+            report = progress or (lambda _: None)
+            self._first_of(urls, lambda url: self._blob(store, url, sha256, size, report))
+        return store.blob(sha256)
+
+    def fetch_small(
+        self, urls: Sequence[str], *, limit: int, validators: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return a file of at most `limit` bytes; `validators` of an earlier answer may save its transfer.
+
+        Raises NetworkError, IntegrityError where it is larger.
+        """
+        known = validators or {}
+        conditions = {header: known[field] for field, header in _CONDITIONS.items() if known.get(field)}
+        return self._first_of(urls, lambda url: self._small(url, limit, conditions))
+
+    def _first_of(self, urls: Sequence[str], fetch: Callable[[str], _Result]) -> _Result:
+        failures: list[EnvforgeError] = []
+        for url in urls:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    with self._slots:
+                        return fetch(url)
+                except IntegrityError as error:
+                    failures.append(error)
+                    break
+                except TransferError as error:
+                    if error.passing and attempt + 1 < _ATTEMPTS:
+                        continue
+                    failures.append((FileMissingError if error.missing else NetworkError)(str(error)))
+                    break
+        raise _summary(failures)
+
+    def _blob(
+        self, store: Store, url: str, sha256: str, size: int | None, report: Callable[[int], None]
+    ) -> None:
+        received = 0
+        buffer = memoryview(bytearray(CHUNK))
+        try:
+            with blobs.writing(store, sha256, size=size, name=url) as sink, self._pool.open(url, {}) as body:
+                while count := body.read_into(buffer):
+                    sink.write(buffer[:count])
+                    received += count
+                    report(count)
+        except BaseException:
+            report(-received)
+            raise
+
+    def _small(self, url: str, limit: int, conditions: Mapping[str, str]) -> Answer:
+        data = bytearray()
+        buffer = memoryview(bytearray(CHUNK))
+        with self._pool.open(url, conditions) as body:
+            while not body.unchanged and (count := body.read_into(buffer)):
+                data += buffer[:count]
+                if len(data) > limit:
+                    raise IntegrityError(f"{url}: more than {limit} bytes came")
+            validators = {field: body.header(field) for field in _CONDITIONS if body.header(field)}
+            return Answer(url, bytes(data), validators, unchanged=body.unchanged)
+
+
+def _summary(failures: Sequence[EnvforgeError]) -> EnvforgeError:
+    """Return the one error for all addresses: wrong bytes say more than a mirror that is away."""
+    kinds = {type(failure) for failure in failures}
+    kind = next((kind for kind in (IntegrityError, NetworkError) if kind in kinds), FileMissingError)
+    messages = dict.fromkeys(failure.message for failure in failures)
+    return kind(
+        "\n".join(messages),
+        hint=next(
+            (failure.hint for failure in failures if failure.hint), "envforge doctor checks the mirrors"
+        ),
+    )
