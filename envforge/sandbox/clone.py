@@ -17,7 +17,12 @@ def clone(flags: int) -> int:
     if os.stat("/proc/self/task").st_nlink == _LINKS_OF_ONE_THREAD:
         return syscalls.clone(flags)
     told, tell = os.pipe()
-    between = os.fork()
+    try:
+        between = os.fork()
+    except OSError:
+        os.close(told)
+        os.close(tell)
+        raise
     if between == 0:
         try:
             child = syscalls.clone(flags | syscalls.CLONE_PARENT)

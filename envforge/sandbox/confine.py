@@ -61,13 +61,15 @@ def call_confined(identity: Identity, view: View, function: Callable[..., T], *a
     def answer() -> None:
         write_all(theirs, outcome(function, *arguments))
 
-    child = start(identity, view, answer, keep=(theirs,))
-    os.close(theirs)
-    try:
-        with open(ours, "rb") as file:
+    with open(ours, "rb") as file:
+        try:
+            child = start(identity, view, answer, keep=(theirs,))
+        finally:
+            os.close(theirs)
+        try:
             said = file.read(_ANSWER_MAX_BYTES)
-    finally:
-        end(child)
+        finally:
+            end(child)
     if not said:
         raise SandboxError(
             f"the process that does {function.__name__} ended without an answer",
@@ -112,7 +114,12 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
     ours, theirs = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = _clone()
+    try:
+        child = clone(_NAMESPACES)
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise advice.no_user_namespace(error) from error
     if child == 0:
         ours.close()
         confined.become(view, theirs, body, keep, one_id=identity.held == "flat")
@@ -124,13 +131,6 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
             end(child)
             raise
     return child
-
-
-def _clone() -> int:
-    try:
-        return clone(_NAMESPACES)
-    except OSError as error:
-        raise advice.no_user_namespace(error) from error
 
 
 def end(child: int) -> None:

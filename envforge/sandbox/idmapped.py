@@ -39,20 +39,29 @@ class MappedChannel(Channel):
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:
         """In P: map the child's ids, open everything under that map, send it over."""
         self.child.close()
+        opened: list[int] = []
         try:
             map_ids(str(child), plan["uid_map"], plan["gid_map"])
-            namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-            trees = _open_layers(plan, upper, namespace)
+            opened.append(namespace := os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC))
+            layers = _open_layers(plan, upper, namespace, opened)
             theirs = _owners_namespace(plan)
-            present, paths, sources = _open_sources(plan, namespace, theirs)
+            if theirs >= 0:
+                opened.append(theirs)
+            present, paths, sources = _open_sources(plan, namespace, theirs, opened)
             hidden = masks.find(paths, plan["private"])
             _give_pipes(plan["payload_owner"])
-            _send(self.parent, present, [*trees, *sources])
+            _send(self.parent, present, [*layers, *sources])
             _send_values(self.parent, (paths, hidden))
         except OSError as error:
             raise RefusedError("idmapped mounts", error) from None
-        for descriptor in (*trees, *sources, namespace, *([] if theirs < 0 else [theirs])):
-            os.close(descriptor)
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """In P: close both ends, however it went."""
+        self.parent.close()
+        self.child.close()
 
     def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
         """In C: receive the mounts and become uid 0 of the range."""
@@ -123,10 +132,16 @@ def _relay_if_needed() -> "ModuleType | None":
     return relay
 
 
-def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int) -> "list[int]":
-    directory = plan["layers_directory"]
-    trees = [_open_mapped(f"{directory}/{name}", namespace) for name in plan["layers"]]
+def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int, opened: "list[int]") -> "list[int]":
+    """Return the mounts of the layers and of the upper directory; `opened` is told of each at once."""
+    trees = []
+    for name in plan["layers"]:
+        path = f"{plan['layers_directory']}/{name}"
+        trees.append(syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE))
+        opened.append(trees[-1])
+        _map(trees[-1], namespace, path, recursive=False)
     trees.append(syscalls.open_tree(f"{plan['uppers']}/{upper.name}", syscalls.OPEN_TREE_CLONE))
+    opened.append(trees[-1])
     return trees
 
 
@@ -139,7 +154,12 @@ def _owners_namespace(plan: "Plan") -> int:
         return -1
     _, uid_map, gid_map = plan["foreign"]
     end, held = os.pipe()
-    child = clone(syscalls.CLONE_NEWUSER)
+    try:
+        child = clone(syscalls.CLONE_NEWUSER)
+    except OSError:
+        os.close(end)
+        os.close(held)
+        raise
     if child == 0:
         os.close(held)
         os.read(end, 1)
@@ -153,8 +173,13 @@ def _owners_namespace(plan: "Plan") -> int:
         os.waitpid(child, 0)
 
 
-def _open_sources(plan: "Plan", namespace: int, theirs: int) -> "tuple[bytes, list[str | None], list[int]]":
-    """Return which sources are there (a byte each), and of those the real paths and the mounts."""
+def _open_sources(
+    plan: "Plan", namespace: int, theirs: int, opened: "list[int]"
+) -> "tuple[bytes, list[str | None], list[int]]":
+    """Return which sources are there (a byte each), and of those the real paths and the mounts.
+
+    `opened` is told of each at once.
+    """
     trees = []
     paths: list[str | None] = []
     present = bytearray()
@@ -166,6 +191,7 @@ def _open_sources(plan: "Plan", namespace: int, theirs: int) -> "tuple[bytes, li
                 raise
             present.append(0)
             continue
+        opened.append(tree)
         mounts.guard(tree, source, read_only=read_only)
         ids = theirs if theirs >= 0 and _is_foreign(plan, path) else namespace
         try:  # noqa: SIM105  # contextlib costs a millisecond
@@ -181,13 +207,6 @@ def _open_sources(plan: "Plan", namespace: int, theirs: int) -> "tuple[bytes, li
 def _is_foreign(plan: "Plan", path: "str | None") -> bool:
     directory = plan["foreign"][0]
     return path is not None and (path == directory or path.startswith(f"{directory}/"))
-
-
-def _open_mapped(path: str, namespace: int) -> int:
-    """Return a detached mount of a layer whose ids are those of the namespace."""
-    tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE)
-    _map(tree, namespace, path, recursive=False)
-    return tree
 
 
 def _map(tree: int, namespace: int, path: str, *, recursive: bool) -> None:

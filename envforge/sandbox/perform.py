@@ -132,6 +132,7 @@ def _enter_with_streams(plan: "Plan", upper: uppers.Upper, held: int, payload: P
         try:
             child = clone(plan["flags"])
         except OSError as error:
+            os.close(report_write)
             raise RefusedError("a user namespace", error) from None
         if child == 0:
             os.close(report_read)
@@ -148,6 +149,7 @@ def _enter_with_streams(plan: "Plan", upper: uppers.Upper, held: int, payload: P
         return channel.supervise(child)
     finally:
         os.close(report_read)
+        channel.close()
         init.unblock(mask)
 
 
@@ -170,6 +172,7 @@ class Channel:
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:  # noqa: ARG002  # see MappedChannel
         """In P: map the child's ids where it cannot do so itself, then let it run."""
         os.close(self.go_read)
+        self.go_read = -1
         if plan["mapping"] == "tools":
             _map_by_tools(plan, child)
         elif plan["mapping"] == "parent":
@@ -180,6 +183,13 @@ class Channel:
             raise RefusedError("the first process", error) from None
         finally:
             os.close(self.go_write)
+            self.go_write = -1
+
+    def close(self) -> None:
+        """In P: close what is still open, however it went."""
+        for descriptor in (self.go_read, self.go_write):
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
         """In C: return what is to be bound once the ids are mapped; None where P is gone."""
