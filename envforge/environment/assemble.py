@@ -1,5 +1,6 @@
 """From a project and its lock to an environment: what the store has is found, what is missing made."""
 
+import os
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from envforge.environment import generations, model, outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.environment.project import Project
 from envforge.errors import IntegrityError, LockStaleError
+from envforge.lock import file as lock_file
 from envforge.lock.model import Lock
 from envforge.progress import Progress
 from envforge.sandbox.confine import View, call_confined
@@ -19,7 +21,7 @@ from envforge.sandbox.identity import Identity
 from envforge.sources.debian.model import ArchitectureLock
 from envforge.store import layers, locks, records
 from envforge.store.durability import reaching_disk, recover
-from envforge.store.layout import open_store
+from envforge.store.layout import Store, open_store
 from envforge.store.staging import clear_debris, has_debris
 
 
@@ -87,9 +89,18 @@ def assemble(
         outputs.check_all(lock, environment)
     elif not wanted.accept:
         outputs.check_unchanged(lock, environment)
+    lock = outputs.with_outputs(lock, environment)
     model.save(store, environment)
-    generations.note(store, project.spec_path, project.spec.name, environment.digest)
-    return result, outputs.with_outputs(lock, environment)
+    _note(store, project, environment.digest, lock)
+    return result, lock
+
+
+def _note(store: Store, project: Project, digest: str, lock: Lock) -> None:
+    """Note a generation. Writing a lock takes longer than reading its file: most often that says the same."""
+    about = (store, project.spec_path, project.spec.name, digest)
+    on_disk = lock_file.read_bytes(project.lock_path) if os.path.exists(project.lock_path) else b""
+    if not generations.is_noted(*about, spec=project.spec_data, lock=on_disk):
+        generations.note(*about, spec=project.spec_data, lock=lock_file.dumps(lock))
 
 
 def architecture_part(lock: Lock) -> ArchitectureLock:

@@ -1,4 +1,8 @@
-"""Which environments a project has had: its generations. They are the roots that keep layers alive."""
+"""Which environments a project has had: its generations. They are the roots that keep layers alive.
+
+Each names the bytes of the spec and of the lock that it was built from, which are blobs: a rollback writes
+them.
+"""
 
 import hashlib
 import os
@@ -6,9 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, evolve, frozen
 
-from envforge.store import locks, records
+from envforge.errors import StoreError
+from envforge.store import blobs, locks, records
 from envforge.store.layout import Store
 
 
@@ -21,6 +26,10 @@ class Generation:
     """Digest."""
     created: int
     """Seconds since 1970."""
+    spec: str
+    """SHA-256 of the spec's bytes when it was last built: a blob."""
+    lock: str
+    """SHA-256 of the lock's, its outputs among them: a blob."""
 
 
 @frozen
@@ -43,38 +52,57 @@ def project_id(spec_path: str) -> str:
     return hashlib.sha256(os.fsencode(os.path.realpath(spec_path))).hexdigest()[:32]
 
 
-def note(store: Store, spec_path: str, name: str, environment: str) -> Generation:
-    """Make `environment` the project's newest generation, unless it is that already; return it."""
+def is_noted(store: Store, spec_path: str, name: str, environment: str, *, spec: bytes, lock: bytes) -> bool:
+    """Return whether the project's newest generation says all of that already, and has the bytes."""
+    project = find(store, spec_path)
+    if project is None or project.name != name:
+        return False
+    current = project.current
+    sums = tuple(hashlib.sha256(data).hexdigest() for data in (spec, lock))
+    same = (current.environment, current.spec, current.lock) == (environment, *sums)
+    return same and all(blobs.has(store, sha256) for sha256 in sums)
+
+
+def note(
+    store: Store, spec_path: str, name: str, environment: str, *, spec: bytes, lock: bytes
+) -> Generation:
+    """Make `environment` the project's newest generation, unless it is that already; return it.
+
+    One that is the newest already takes the bytes of spec and lock: what was edited since moved nothing.
+    """
     identifier = project_id(spec_path)
     path = _path(store, identifier)
+    sums = tuple(blobs.put(store, data, durable=True) for data in (spec, lock))
     with locks.holding(store, f"root-{identifier}"):
-        project = _parse(records.read(path) or {"spec": "", "name": "", "generations": []})
-        if project.generations and project.current.environment == environment and project.name == name:
-            return project.current
-        last = project.generations[-1].number if project.generations else 0
-        generation = Generation(last + 1, environment, int(time.time()))
-        records.write(
-            store,
-            path,
-            {
+        before = _parse(path, records.read(path) or {"spec": "", "name": "", "generations": []})
+        kept, last = before.generations, before.generations[-1] if before.generations else None
+        if last is not None and last.environment == environment and before.name == name:
+            generation = evolve(last, spec=sums[0], lock=sums[1])
+            kept = kept[:-1]
+        else:
+            number = last.number + 1 if last is not None else 1
+            generation = Generation(number, environment, int(time.time()), *sums)
+        if generation != last:
+            document = {
                 "spec": os.path.realpath(spec_path),
                 "name": name,
-                "generations": [_document(one) for one in (*project.generations, generation)],
-            },
-        )
+                "generations": [asdict(one) for one in (*kept, generation)],
+            }
+            records.write(store, path, document)
         return generation
 
 
 def find(store: Store, spec_path: str) -> Project | None:
     """Return the project of that spec, None where it was never built here."""
-    document = records.read(_path(store, project_id(spec_path)))
-    return _parse(document) if document else None
+    root = path(store, spec_path)
+    document = records.read(root)
+    return _parse(root, document) if document else None
 
 
 def projects(store: Store) -> Iterator[Project]:
     """Yield every project that has a root in the store."""
-    for _, document in records.read_all(f"{store.path}/roots"):
-        yield _parse(document)
+    for name, document in records.read_all(f"{store.path}/roots"):
+        yield _parse(_path(store, name), document)
 
 
 def path(store: Store, spec_path: str) -> str:
@@ -86,16 +114,12 @@ def _path(store: Store, identifier: str) -> str:
     return f"{store.path}/roots/{identifier}.json"
 
 
-def _parse(document: dict[str, Any]) -> Project:
-    generations = tuple(
-        Generation(one["number"], one["environment"], one["created"]) for one in document["generations"]
-    )
-    return Project(document["spec"], document["name"], generations)
-
-
-def _document(generation: Generation) -> dict[str, Any]:
-    return {
-        "number": generation.number,
-        "environment": generation.environment,
-        "created": generation.created,
-    }
+def _parse(path: str, document: dict[str, Any]) -> Project:
+    try:
+        generations = tuple(
+            Generation(one["number"], one["environment"], one["created"], one["spec"], one["lock"])
+            for one in document["generations"]
+        )
+        return Project(document["spec"], document["name"], generations)
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{path} is damaged", hint=f"rm {path}, and build again") from error

@@ -27,6 +27,8 @@ class Project:
     spec_path: str
     """Real path of the spec."""
     spec: Spec
+    spec_data: bytes
+    """The bytes that it was read from."""
     store_path: str
     config: Config
     found: str = ""
@@ -59,7 +61,8 @@ def open_project(file: str | None, store: str | None) -> Project:
     found = os.path.abspath(file) if file is not None else _found()
     owners = ownership.check(found)
     path = os.path.realpath(found)
-    spec = spec_parse.load(path)
+    data = spec_parse.read(path)
+    spec = spec_parse.parse(data, path)
     settings = config.load()
     places: dict[str, str] = {}
 
@@ -69,7 +72,7 @@ def open_project(file: str | None, store: str | None) -> Project:
     reach = reach_of(spec, os.path.dirname(path), os.path.expanduser("~"), real_path, _key_digest)
     owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
     location = store_location(store, settings)
-    return Project(path, spec, location, settings, found, owner, reach, places)
+    return Project(path, spec, data, location, settings, found, owner, reach, places)
 
 
 def _found() -> str:

@@ -48,16 +48,20 @@ _MEND: Final = "restore it from version control, or remove it and run: envforge 
 
 def read(path: str) -> Lock:
     """Return the lock in a file. Raises FileNotFoundError, and LockError for one that cannot be used."""
+    return loads(read_bytes(path), path)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the bytes of a lock's file. Raises FileNotFoundError, and LockError where it is none."""
     try:
         with open(_place(path), "rb") as file:
-            data = file.read()
+            return file.read()
     except FileNotFoundError:
         if os.path.islink(path):
             raise LockError(f"{path} is a link that leads nowhere", hint=f"rm {path}") from None
         raise
     except OSError as error:
         raise LockError(f"{path}: {error.strerror}") from error
-    return loads(data, path)
 
 
 def _place(path: str) -> str:

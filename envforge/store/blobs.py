@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from envforge.errors import IntegrityError
 from envforge.store.layout import Store
 from envforge.store.staging import staging
+from envforge.whole_file import sync_directory
 
 _CHUNK: Final = 1 << 20
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -63,13 +64,13 @@ def has(store: Store, sha256: str) -> bool:
 
 @contextmanager
 def writing(
-    store: Store, sha256: str, *, size: int | None, name: str, limit: int | None = None
+    store: Store, sha256: str, *, size: int | None, name: str, limit: int | None = None, durable: bool = False
 ) -> Iterator[Sink]:
     """Give a sink for a blob's bytes; on leaving, check size and SHA-256 and publish it.
 
     Nothing is left where the body raises or the bytes are wrong. `name` is what messages call it. Where no
     SHA-256 is promised (empty), it is kept under the one that it has. `limit` is for bytes of unknown size.
-    Raises IntegrityError.
+    `durable`: it is on the disk when this returns. Raises IntegrityError.
     """
     with staging(store, "blob") as directory:
         path = f"{directory}/data"
@@ -77,6 +78,8 @@ def writing(
         try:
             sink = _BlobSink(descriptor, name, limit if size is None else size)
             yield sink
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if size is not None and sink.size != size:
@@ -89,13 +92,15 @@ def writing(
         final = store.blob(sink.sha256)
         os.makedirs(os.path.dirname(final), exist_ok=True)
         os.rename(path, final)
+        if durable:
+            sync_directory(os.path.dirname(final))
 
 
-def put(store: Store, data: bytes) -> str:
+def put(store: Store, data: bytes, *, durable: bool = False) -> str:
     """Store `data` and return its SHA-256."""
     sha256 = hashlib.sha256(data).hexdigest()
     if not has(store, sha256):
-        with writing(store, sha256, size=len(data), name="a file") as sink:
+        with writing(store, sha256, size=len(data), name="a file", durable=durable) as sink:
             sink.write(data)
     return sha256
 

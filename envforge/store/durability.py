@@ -4,7 +4,8 @@
                                 when the disk has everything
 
 A mark of another boot means that the machine stopped before that. Whatever was published since the mark was
-made may have lost bytes and is thrown away; the next build makes it again. `kill -9` loses nothing, as the
+made may have lost bytes and is thrown away, but for blobs that have all of them; the next build makes it
+again. `kill -9` loses nothing, as the
 kernel has the bytes, and the mark stays until a later build has synced them.
 """
 
@@ -14,7 +15,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from envforge.digest import is_sha256
 from envforge.kernel import syscalls
+from envforge.store import blobs
 from envforge.store.layout import Store
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -67,19 +70,27 @@ def _distrust(store: Store, boot: str) -> None:
     for path in _published(store):
         if os.lstat(path).st_ctime_ns >= since:
             os.rename(path, store.new_trash())
+    for sha256 in _blobs(store):
+        if os.lstat(store.blob(sha256)).st_ctime_ns >= since:
+            blobs.set_aside(store, sha256)  # unless it has the bytes that its name says
     for path in foreign:
         os.unlink(path)
 
 
 def _published(store: Store) -> Iterator[str]:
-    """Yield everything whose bytes are trusted by its name."""
-    for kind in ("trees", "layers", "blobs"):
+    """Yield everything whose bytes are trusted by its name. Blobs are hashed before they are."""
+    for kind in ("trees", "layers"):
         for group in os.scandir(f"{store.path}/{kind}"):
             for entry in os.scandir(group.path):
                 yield entry.path
     for kind in ("facts", "tools"):
         for entry in os.scandir(f"{store.path}/{kind}"):
             yield entry.path
+
+
+def _blobs(store: Store) -> Iterator[str]:
+    for group in os.scandir(f"{store.path}/blobs"):
+        yield from filter(is_sha256, os.listdir(group.path))
 
 
 def _is_abandoned(path: str) -> bool:

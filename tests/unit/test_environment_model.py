@@ -1,9 +1,15 @@
+import os
+import re
+
+import pytest
 from attrs import evolve
 
 from envforge.environment import generations, model
 from envforge.environment.model import Environment, LayerReference
+from envforge.errors import StoreError
 from envforge.sources.debian.model import ArchitectureLock, LockedPackage
 from envforge.spec.parse import parse
+from envforge.store import blobs, records
 from envforge.store.layout import open_store
 
 SPEC = b"""
@@ -61,10 +67,46 @@ def test_environments_and_generations_are_kept(tmp_path):
         model.save(store, one)
     assert model.load(store, first.digest) == first
     spec_path = str(tmp_path / "envforge.toml")
-    assert generations.note(store, spec_path, "shop", first.digest).number == 1
-    assert generations.note(store, spec_path, "shop", first.digest).number == 1
-    assert generations.note(store, spec_path, "shop", second.digest).number == 2
-    assert generations.note(store, spec_path, "shop", first.digest).number == 3
+    texts = {"spec": b"name = 'shop'", "lock": b"format = 1"}
+    assert generations.note(store, spec_path, "shop", first.digest, **texts).number == 1
+    assert generations.note(store, spec_path, "shop", first.digest, **texts).number == 1
+    assert generations.note(store, spec_path, "shop", second.digest, **texts).number == 2
+    assert generations.note(store, spec_path, "shop", first.digest, **texts).number == 3
     known = generations.find(store, spec_path)
     assert [one.environment for one in known.generations] == [first.digest, second.digest, first.digest]
     assert list(generations.projects(store)) == [known]
+
+
+def test_a_generation_keeps_the_bytes_of_spec_and_lock(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    about = (store, str(tmp_path / "envforge.toml"), "shop", "a" * 64)
+    assert not generations.is_noted(*about, spec=b"spec", lock=b"lock")
+    generations.note(*about, spec=b"spec", lock=b"lock")
+    assert generations.is_noted(*about, spec=b"spec", lock=b"lock")
+    assert not generations.is_noted(*about, spec=b"# spec", lock=b"lock")
+    generations.note(*about, spec=b"# spec", lock=b"lock")
+    (only,) = generations.find(*about[:2]).generations
+    assert (only.number, blobs.read(store, only.spec)) == (1, b"# spec")
+    generations.note(*about[:3], "b" * 64, spec=b"other", lock=b"other lock")
+    first, second = generations.find(*about[:2]).generations
+    assert (blobs.read(store, first.spec), blobs.read(store, first.lock)) == (b"# spec", b"lock")
+    assert (blobs.read(store, second.spec), blobs.read(store, second.lock)) == (b"other", b"other lock")
+
+
+def test_a_generation_whose_bytes_went_is_noted_again(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    about = (store, str(tmp_path / "envforge.toml"), "shop", "a" * 64)
+    noted = generations.note(*about, spec=b"spec", lock=b"lock")
+    os.unlink(store.blob(noted.lock))
+    assert not generations.is_noted(*about, spec=b"spec", lock=b"lock")
+    assert generations.note(*about, spec=b"spec", lock=b"lock") == noted
+    assert blobs.read(store, noted.lock) == b"lock"
+
+
+@pytest.mark.parametrize("document", [{}, {"spec": "", "name": "", "generations": [{"number": 1}]}])
+def test_damaged_generations_say_which_file_it_is(tmp_path, document):
+    store = open_store(str(tmp_path / "store"))
+    path = generations.path(store, str(tmp_path / "envforge.toml"))
+    records.write(store, path, document)
+    with pytest.raises(StoreError, match=re.escape(path)):
+        generations.find(store, str(tmp_path / "envforge.toml"))
