@@ -21,7 +21,7 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 # What each option does: the attribute of a Request that takes its value; "" for a flag that changes nothing.
-_EVERYWHERE = {"--file": "file", "--store": "store", "--quiet": "", "--verbose": ""}
+_EVERYWHERE = {"--file": "file", "--store": "store", "--progress": "progress", "--quiet": "", "--verbose": ""}
 _BEFORE = {**_EVERYWHERE, "-f": "file", "-q": ""}
 _OF = {
     "shell": {**_EVERYWHERE, "--locked": ""},
@@ -44,11 +44,10 @@ _OF = {
         "--locked": "",
     },
 }
-_BEFORE_ANSWERS = {"--file": "file", "-f": "file", "--store": "store"}
-_OF_ANSWERS = {
-    "build": {"--file": "file", "--store": "store", "--locked": ""},
-    "lock": {"--file": "file", "--store": "store", "--check": ""},
-}
+_ANSWERS = {"--file": "file", "--store": "store", "--progress": "progress"}
+_BEFORE_ANSWERS = {**_ANSWERS, "-f": "file"}
+_OF_ANSWERS = {"build": {**_ANSWERS, "--locked": ""}, "lock": {**_ANSWERS, "--check": ""}}
+_SILENT_PROGRESS = ("auto", "plain", "none")  # of work that is not there; `json` has an end to tell
 
 
 class Request:
@@ -68,6 +67,8 @@ class Request:
 
     def take(self, attribute: str, value: str) -> bool:
         """Keep an option's value; False for one that is empty, which is not for the warm path to judge."""
+        if attribute == "progress":
+            return value in _SILENT_PROGRESS
         if attribute in ("variables", "files", "volumes"):
             getattr(self, attribute).append(value)
         else:

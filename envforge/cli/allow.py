@@ -94,7 +94,7 @@ def offer(settings: Settings) -> bool:
     if settings.allow:
         api.allow(settings.project())
         return True
-    if settings.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not settings.may_ask:
         return False
     project = settings.project()
     if not _ask(project):

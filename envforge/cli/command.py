@@ -8,6 +8,7 @@ import click
 
 from envforge.cli.settings import Settings
 from envforge.errors import UsageError
+from envforge.progress.views import WAYS
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -47,6 +48,12 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
         ),
         option("-q", "--quiet", is_flag=True, help="Say nothing but errors and what was asked for."),
         option("--verbose", is_flag=True, help="Tell every step."),
+        option(
+            "--progress",
+            "progress_way",
+            type=click.Choice(WAYS),
+            help="How to tell what is done: auto, plain lines, json (an event a line), none.",
+        ),
         option("--version", is_flag=True, is_eager=True, callback=_show_version, help="Print the version."),
     ]
 

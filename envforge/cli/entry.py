@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import click
@@ -38,6 +39,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # see Settings.progress
         return ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # noqa: BLE001 (nothing is swallowed: a bug shows its traceback)
+        if isinstance(error, click.ClickException):  # the command line was not understood to its end
+            settings.progress_way = settings.progress_way or _progress_way(arguments)
         return report(error, settings)
     return code
 
@@ -73,6 +76,12 @@ def _wants_json(arguments: list[str]) -> bool:
     """Return whether failures are to be told as JSON; asked before parsing, which is what may fail."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in own
+
+
+def _progress_way(arguments: list[str]) -> str | None:
+    """Return `json` where failures are to be told as events, asked of words that could not be parsed."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "json" if "--progress=json" in own or ("--progress", "json") in pairwise(own) else None
 
 
 def _close_quietly() -> None:

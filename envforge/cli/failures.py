@@ -10,6 +10,7 @@ import click
 from envforge.cli.output import paint, print_json
 from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError, StoreFullError, UsageError
+from envforge.progress.events import Failure
 
 OWN_FAILURE: Final = 125
 """What `run` and `shell` give for a failure that is not the command's, like Docker's `run`."""
@@ -29,13 +30,20 @@ def report(error: Exception, settings: Settings) -> int:
         return OWN_FAILURE if settings.command in _PASS_CODES_ON else _BUG
     code = OWN_FAILURE if settings.command in _PASS_CODES_ON else known.exit_code
     kind = type(known).__name__
+    if settings.progress_way == "json":
+        settings.view()(Failure(kind, known.message, known.hint, code))
+    else:
+        _tell(kind, known, settings)
+    if settings.json:
+        _print_json(kind, known, code)
+    return code
+
+
+def _tell(kind: str, known: EnvforgeError, settings: Settings) -> None:
     message = f"{kind}: {known.message}" if settings.command in _PASS_CODES_ON else known.message
     _say(f"{paint('error:', 'red', sys.stderr)} {message}")
     if known.hint:
         _say(f"{paint('hint:', 'cyan', sys.stderr)} {known.hint}")
-    if settings.json:
-        _print_json(kind, known, code)
-    return code
 
 
 def _known(error: Exception) -> EnvforgeError | None:

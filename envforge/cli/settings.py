@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 from attrs import define
 
-from envforge.progress import Progress, choose
+from envforge.progress import Listener, Progress
+from envforge.progress.events import End
+from envforge.progress.views import choose
 
 if TYPE_CHECKING:
     from envforge.api import Project
@@ -55,6 +57,8 @@ class Settings:
     json: bool = False
     allow: bool = False
     """What the spec wants is allowed, and remembered."""
+    progress_way: str | None = None
+    """What `--progress` says."""
     command: str = ""
     """The command's name, once known."""
 
@@ -77,12 +81,23 @@ class Settings:
 
         Without `live` it prints lines, on a terminal too.
         """
-        progress = choose(sys.stderr, quiet=self.quiet, verbose=self.verbose, live=live)
+        view = self.view(live=live)
         with _unwinding():
             try:
-                yield progress
+                yield Progress(view)
             finally:
-                progress.done()
+                view(End())
+
+    def view(self, *, live: bool = True) -> Listener:
+        """Return what shows events, on standard error."""
+        way = self.progress_way or ("none" if self.quiet else "auto")
+        return choose(sys.stderr, way, every_step=self.verbose, live=live)
+
+    @property
+    def may_ask(self) -> bool:
+        """Return whether somebody is there to be asked, and no program reads what is printed."""
+        is_read = self.json or self.progress_way == "json"
+        return not is_read and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 pass_settings = click.make_pass_decorator(Settings)

@@ -73,13 +73,13 @@ def read_layers(
     project: Project, identity: Identity, built: Collection[Built], progress: Progress
 ) -> tuple[Difference, ...]:
     """Return what was altered in layers since they were published: every file is read. 0.8 s for 600 MB."""
-    progress.stage("reading", total_items=len(built))
+    progress.stage("reading", total_items=len(built), unit="layers")
     site = Site(open_store(project.store_path), identity, project.config)
     found: list[Difference] = []
     for layer in built:
         for path, cause in altered(site, layer.digest):
             found.append(Difference(layer.name, path, f"{_ALTERED}{cause}"))
-        progress.advance(items=1, label=layer.name)
+        progress.item(layer.name)
     return tuple(found)
 
 

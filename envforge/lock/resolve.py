@@ -14,7 +14,7 @@ from envforge.errors import ResolveError
 from envforge.lock.changes import Change, changes
 from envforge.lock.choose import Pins, choose
 from envforge.lock.model import Lock
-from envforge.progress import NullProgress, Progress
+from envforge.progress import Progress
 from envforge.sources.debian.indexes import index, mirrors, signature
 from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.sources.debian.indexes.release import Access, Source, fetch_remembered
@@ -44,7 +44,7 @@ class _Session:
 
     def fetched(self, count: int) -> None:
         """Tell of bytes that came."""
-        self.progress.advance(bytes=count)
+        self.progress.bytes(count)
 
 
 def resolve(
@@ -70,7 +70,7 @@ def resolve(
     changed = upgrade or bool(upgrade_packages) or previous is None or previous.request != request
     with mirrors.open_fetcher(settings) as fetcher:
         access = Access(store, fetcher, mirrors.discover(settings))
-        session = _Session(access, request, settings, directory, progress or NullProgress())
+        session = _Session(access, request, settings, directory, progress or Progress())
         for name in sorted({architecture, *(parts if changed else ())}):
             then = previous.request if previous else request
             pins = _pins(parts.get(name), then, request, upgrade=upgrade, free=upgrade_packages)

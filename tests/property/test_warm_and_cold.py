@@ -38,10 +38,24 @@ VALUES = [
     "-x",
     "--",
     "a.toml",
+    "json",
+    "none",
 ]
 NAMES = [
     *("-e", "--env", "--env-file", "-v", "--volume", "-w", "--workdir", "-u", "--user", "-i", "-t", "-it"),
-    *("-ti", "--interactive", "--tty", "--rm", "--locked", "-f", "--file", "--store", "-q", "--quiet"),
+    *(
+        "-ti",
+        "--interactive",
+        "--tty",
+        "--rm",
+        "--locked",
+        "-f",
+        "--file",
+        "--store",
+        "-q",
+        "--quiet",
+        "--progress",
+    ),
     *(
         "--verbose",
         "-h",

@@ -24,6 +24,7 @@ from envforge.sandbox import cache, passing
         ("run --store /s --file=x.toml true", ["true"]),
         ("run -v /a:/b -u root --env-file x -itw /tmp -eA=1 true", ["true"]),
         ("run -e -x true", ["true"]),
+        ("--progress plain run --progress=none true", ["true"]),
     ],
 )
 def test_command_lines_that_are_understood(words, command):
@@ -51,6 +52,8 @@ def test_command_lines_that_are_understood(words, command):
         "-qx run true",
         "run --name x true",
         "run - true",
+        "run --progress json true",
+        "run --progress x true",
         "run -f x true",
         "-f",
         "--store",

@@ -5,23 +5,9 @@ import os
 import pytest
 
 from envforge.errors import BuildError
-from envforge.progress import NullProgress
+from envforge.progress import Progress, Recorder, events
 from envforge.sources.debian.layers import script_log
 from envforge.sources.debian.layers.script_log import ScriptLog, sweep
-
-
-class Watcher(NullProgress):
-    def __init__(self):
-        self.details, self.labels, self.messages = [], [], []
-
-    def detail(self, text):
-        self.details.append(text)
-
-    def doing(self, label):
-        self.labels.append(label)
-
-    def message(self, text):
-        self.messages.append(text)
 
 
 @pytest.fixture
@@ -30,21 +16,25 @@ def logs(empty_home):
 
 
 def test_nothing_said_leaves_no_file(logs):
-    with ScriptLog("shop", NullProgress()) as log:
+    with ScriptLog("shop", Progress()) as log:
         error = BuildError("x", hint="y")
         assert log.named(error) is error
     assert not os.path.exists(logs)
 
 
 def test_what_is_said_is_kept_byte_for_byte_and_told(logs):
-    watcher = Watcher()
+    watcher = Recorder()
     data = b"Setting up one (1.0) ...\nbyte \xff\x1b[2J\nno end"
-    with ScriptLog("shop", watcher) as log:
+    with ScriptLog("shop", Progress(watcher)) as log:
         for byte in data:
             log.take(bytes([byte]).decode("utf-8", "surrogateescape"))
         log.take({"not": "text"})
-    assert watcher.labels == ["setting up one"]
-    assert watcher.details == ["Setting up one (1.0) ...", "byte \ufffd", "no end"]
+    assert watcher.events == [
+        events.Doing("one", "setting up"),
+        events.Log("Setting up one (1.0) ...", "one"),
+        events.Log("byte \ufffd", "one"),
+        events.Log("no end", "one"),
+    ]
     [name] = os.listdir(logs)
     assert name.startswith("shop-")
     assert log.path == f"{logs}/{name}"
@@ -61,7 +51,7 @@ def test_what_is_said_is_kept_byte_for_byte_and_told(logs):
 @pytest.mark.usefixtures("logs")
 def test_a_log_has_a_bound_and_keeps_its_end(monkeypatch):
     monkeypatch.setattr(script_log, "LOG_MAX_BYTES", 100_000)
-    with ScriptLog("loud", NullProgress()) as log:
+    with ScriptLog("loud", Progress()) as log:
         for number in range(100_000):
             log.take(f"line {number}\n")
     with open(log.path, encoding="utf-8") as file:
@@ -88,10 +78,44 @@ def test_a_log_that_cannot_be_kept_is_told_once_and_ends_nothing(logs):
     os.makedirs(os.path.dirname(logs))
     with open(logs, "w", encoding="ascii"):
         pass
-    watcher = Watcher()
-    with ScriptLog("shop", watcher) as log:
+    watcher = Recorder()
+    with ScriptLog("shop", Progress(watcher)) as log:
         log.take("one\n")
         log.take("two\n")
-    assert watcher.details == ["one", "two"]
-    assert len(watcher.messages) == 1
+    kinds = [type(event) for event in watcher.events]
+    assert kinds == [events.Log, events.Message, events.Log]
     assert log.named(BuildError("x")).message == "x"
+
+
+def heading(package):
+    return f"Setting up {package} (1) ...\n"
+
+
+def test_packages_that_are_set_up_count_for_the_stage_even_those_from_before_it():
+    watcher = Recorder()
+    with ScriptLog("shop", Progress(watcher)) as log:
+        log.take(heading("base-files") + heading("libc6:amd64"))
+        log.take("Processing triggers for libc-bin (1) ...\n" + heading("of-a-finished-layer"))
+        log.take(heading("slow"))
+        assert events.Item not in map(type, watcher.events)
+        watcher.events.clear()
+        log.begin_stage(["base-files", "libc6", "slow", "late"])
+        log.take(heading("late"))
+    assert [event for event in watcher.events if not isinstance(event, events.Log)] == [
+        events.Stage("configuring", None, 4),
+        events.Item("base-files"),
+        events.Item("libc6:amd64"),
+        events.Doing("slow", "setting up"),
+        events.Item("slow"),
+        events.Doing("late", "setting up"),
+        events.Item("late"),
+    ]
+
+
+def test_where_nothing_is_to_be_configured_layers_are_linked_only():
+    watcher = Recorder()
+    with ScriptLog("shop", Progress(watcher)) as log:
+        assert not log.is_staged
+        log.begin_stage([])
+        assert log.is_staged
+    assert watcher.events == [events.Stage("linking")]

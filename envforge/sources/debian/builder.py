@@ -23,7 +23,7 @@ from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.build.workers import Cell, Done, Workers, ready
 from envforge.errors import EnvforgeError
-from envforge.progress import Progress
+from envforge.progress import Progress, events
 from envforge.sources.debian.deb import decoder
 from envforge.sources.debian.layers import jobs as make
 from envforge.sources.debian.layers import obtain
@@ -105,15 +105,15 @@ def _crew(place: Site, work: Work, log: ScriptLog, stack: ExitStack) -> _Crew:
         cell = Cell(store, place.identity, view) if view else None
         return stack.enter_context(Workers(count, cell, report))
 
-    def came(count: int) -> None:
-        log.progress.advance(bytes=count)
+    def heard(event: Any) -> None:
+        log.progress.send(events.from_json(event))
 
     return _Crew(
         place,
         work,
         log.progress,
         log,
-        pool(min(place.config.connections, _FETCHERS_MAX), report=came),
+        pool(min(place.config.connections, _FETCHERS_MAX), report=heard),
         pool(cores, site.unpacking(store)),
         {
             make.farm: pool(2, site.linking(store)),
@@ -157,7 +157,8 @@ def _begin(crew: _Crew, lock: ArchitectureLock) -> None:
         package = work.packages[name]
         if name in unfetched:
             archive = archives[package.archive]
-            crew.fetchers.submit(("fetched", name), obtain.fetch, site.store, site.config, archive, package)
+            work_of = (site.store, site.config, archive, package, name)
+            crew.fetchers.submit(("fetched", name), obtain.fetch, *work_of)
         else:
             crew.fetched.append(name)
 
@@ -198,9 +199,7 @@ def _take(crew: _Crew, done: Done) -> None:
 
 def _unpacked(crew: _Crew, name: str, facts: Any) -> None:
     crew.work.facts[name] = facts
-    crew.progress.advance(items=1, label=name)
-    if crew.work.facts.keys() == crew.work.packages.keys():
-        crew.progress.stage("configuring")
+    crew.progress.item(name)
 
 
 def _tell(crew: _Crew, made: Made) -> None:
@@ -220,6 +219,8 @@ def _hand_out(crew: _Crew) -> None:
             crew.fetched.append(name)
             crew.blocked = True
     _look_for_layers(crew)
+    if not crew.log.is_staged and (unconfigured := crew.work.unconfigured()) is not None:
+        crew.log.begin_stage(unconfigured)
     for task in crew.work.tasks():
         if task.key not in crew.recipes and not _hand_out_layer(crew, task):
             crew.blocked = True

@@ -29,8 +29,9 @@ _SUBJECT: Final = re.compile(r"(?:installed|new|old) (\S+) package \S+ script")
 _CONSEQUENCE: Final = "dependency problems - leaving"
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What could move the cursor of the terminal that a line is shown on."""
+SETTING_UP: Final = "setting up"
 _STEPS: Final = {
-    "Setting up": "setting up",
+    "Setting up": SETTING_UP,
     "Processing triggers for": "processing triggers for",
     "Unpacking": "unpacking",
 }
@@ -79,13 +80,18 @@ class Output:
 
     def feed(self, data: bytes) -> list[str]:
         """Take the next bytes; return the lines that they complete."""
+        return [line for _, line in self.steps(data)]
+
+    def steps(self, data: bytes) -> list[tuple[Step, str]]:
+        """Take the next bytes; return the lines that they complete, each with the step that it belongs to."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > 1 << 16:  # whoever prints so much without an end of line gets one
             whole, self._rest = [*whole, self._rest], b""
-        lines = [_shown(line) for line in whole]
-        for line in lines:
+        found = []
+        for line in map(_shown, whole):
             self._take(line)
-        return lines
+            found.append((self.step, line))
+        return found
 
     def end(self) -> list[str]:
         """Take what came without an end of line; return it as a line."""

@@ -46,7 +46,7 @@ def fetch(_report: Report, _place: str, store: Store, config: Config, architectu
     """Fetch the decoder's package; return its SHA-256, or nothing: building goes on with the host's then."""
     package = _PACKAGES[architecture]
     try:
-        obtain.fetch(lambda _count: None, "", store, config, _ARCHIVE, package)
+        obtain.fetch(lambda _event: None, "", store, config, _ARCHIVE, package, package.name)
     except EnvforgeError:
         return ""
     return package.sha256

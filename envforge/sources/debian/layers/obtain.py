@@ -10,6 +10,7 @@ from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import IntegrityError, StoreError
 from envforge.kernel.tree import Tree
+from envforge.progress.events import Bytes, to_json
 from envforge.sources.debian.deb import facts as facts_of_archive
 from envforge.sources.debian.deb import xz
 from envforge.sources.debian.deb.facts import Facts
@@ -46,20 +47,28 @@ def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None
     return facts if not facts.diverts or blobs.has(store, package.sha256) else None
 
 
-def fetch(
+def fetch(  # noqa: PLR0917 - a job takes its arguments by their places
     report: Report,
     _place: str,
     store: Store,
     config: Config,
     archive: LockedArchive,
     package: LockedPackage,
+    name: str,
 ) -> None:
-    """Fetch a package's archive into the store's blobs. Raises NetworkError, IntegrityError."""
+    """Fetch a package's archive into the store's blobs; tell its bytes under `name`.
+
+    Raises NetworkError, IntegrityError.
+    """
     fetcher = _open_fetchers.get(config)
     if fetcher is None:
         fetcher = _open_fetchers[config] = mirrors.open_fetcher(config)
     urls = mirrors.urls(mirrors.discover(config), archive, package.path)
-    fetcher.fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=report)
+
+    def came(count: int) -> None:
+        report(to_json(Bytes(count, name)))
+
+    fetcher.fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=came)
 
 
 def unpack_tree(_report: Report, place: str, store: Store, held: str, package: LockedPackage) -> bool:

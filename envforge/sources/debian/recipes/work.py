@@ -85,6 +85,16 @@ class Work:
             if below:
                 yield self._database(whole, below)
 
+    def unconfigured(self) -> frozenset[str] | None:
+        """Return the packages still to be configured; None before all is unpacked or after the end."""
+        base, whole = self.base(), self.whole()
+        if base is None or whole is None or not any(True for _ in self.tasks()):
+            return None
+        steps = [step for step in (base, whole.rest) if step is not None]
+        return frozenset(
+            name for step in steps if step.recipe.key not in self.made for name in step.configure
+        )
+
     def _possible(self) -> Iterator[Task]:
         base, whole = self.base(), self.whole()
         if base is not None:
