@@ -27,7 +27,7 @@ from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.settle import settle
 from envforge.spec import parse as spec_parse
 from envforge.store import durability, locks
-from envforge.store.layout import open_store
+from envforge.store.layout import LOCK_NAME, Store, open_store
 from envforge.store.staging import empty_tree
 
 __all__ = [
@@ -164,8 +164,9 @@ def prepare(project: Project, options: RunOptions, *, locked: bool = False, prog
     """
     consent.require(project)
     watched = cache.watch((*_local_sources(project), *system_files.watched(project, os.environ)))
-    result = build(project, locked=locked, progress=progress)
-    plan = settle(make_plan(project, result.environment, identities.detect(), options))
+    with locks.in_use(open_store(project.store_path)):
+        result = build(project, locked=locked, progress=progress)
+        plan = settle(make_plan(project, result.environment, identities.detect(), options))
     compiled = compile_plan(plan)
     _keep(project, options, compiled, result, watched)
     notes = (*compiled["notes"], *hints.once(compiled, project.directory, os.environ))
@@ -205,7 +206,7 @@ def keep_answer(project: Project, command: str, said: str, result: BuildResult |
     needs: tuple[str, ...] = ()
     watched: cache.Watched = ()
     if result is not None:
-        store = open_store(project.store_path)
+        store = Store(project.store_path)
         held = identities.detect().held
         layers = (store.layer(held, layer.digest) for layer in result.layers)
         needs = (*layers, store.environment(result.environment))
@@ -245,13 +246,15 @@ def allow(project: Project) -> None:
 
 def verify(project: Project, *, progress: Progress) -> VerifyResult:
     """Build the environment, read it from the disk, then build it once more apart, and compare."""
-    return _verified(project, build(project, progress=progress), progress)
+    with locks.in_use(open_store(project.store_path)):
+        return _verified(project, build(project, progress=progress), progress)
 
 
 def check(project: Project, *, strict: bool = False, progress: Progress) -> tuple[BuildResult, VerifyResult]:
     """Build strictly from the lock, then read all of it from the disk; `strict` builds it again too."""
-    result = build(project, locked=True, progress=progress)
-    return result, _verified(project, result, progress, rebuilt=strict)
+    with locks.in_use(open_store(project.store_path)):
+        result = build(project, locked=True, progress=progress)
+        return result, _verified(project, result, progress, rebuilt=strict)
 
 
 def _verified(
@@ -272,8 +275,8 @@ def destroy_store(path: str) -> None:
     store = open_store(path)
     view = View.of(writable=[store.path], every_id=True)
     with locks.alone(store):
-        call_confined(identities.detect(), view, empty_tree, store.path)
-        os.rmdir(store.path)
+        call_confined(identities.detect(), view, empty_tree, store.path, LOCK_NAME)
+        locks.remove_own(store)
 
 
 def _ready_lock(project: Project, *, locked: bool, frozen: bool, progress: Progress) -> Lock:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from typing import Final
 
 from attrs import frozen
 
@@ -15,10 +14,8 @@ from envforge.lock import file as lock_file
 from envforge.lock.request import request_of, stale_parts
 from envforge.sandbox import identity as identities
 from envforge.sources.debian.model import ArchitectureLock, LockedPackage
-from envforge.store import records
-from envforge.store.layout import Store, open_store
-
-_FORMAT_FILE: Final = "format"
+from envforge.store import locks, records
+from envforge.store.layout import Store
 
 
 @frozen
@@ -59,9 +56,11 @@ class EnvironmentDetails:
 
 def environments(store_path: str) -> tuple[EnvironmentInfo, ...]:
     """Return the current environment of every project in the store, by name; none where there is no store."""
-    if not os.path.exists(f"{store_path}/{_FORMAT_FILE}"):
-        return ()
-    store = open_store(store_path)
+    with locks.reading(store_path) as store:
+        return _environments(store) if store is not None else ()
+
+
+def _environments(store: Store) -> tuple[EnvironmentInfo, ...]:
     sizes: dict[str, int] = {}
     users: dict[str, int] = {}
     found = []
@@ -112,7 +111,9 @@ def describe(project: Project) -> EnvironmentDetails:
     spec = project.spec
     lock = lock_file.read(project.lock_path) if os.path.exists(project.lock_path) else None
     part = _part(lock.architectures) if lock else None
-    environment = _current(project)
+    with locks.reading(project.store_path) as store:
+        environment = _current(store, project) if store is not None else None
+        layers = tuple(_built(store, one) for one in environment.layers) if store and environment else ()
     return EnvironmentDetails(
         name=spec.name,
         description=spec.description,
@@ -123,19 +124,20 @@ def describe(project: Project) -> EnvironmentDetails:
         locked=lock is not None,
         stale=stale_parts(lock, request_of(spec)) if lock else (),
         environment=environment.digest if environment else "",
-        layers=_layers(project, environment) if environment else (),
+        layers=layers,
         packages=part.packages if part else (),
     )
 
 
 def users(project: Project) -> tuple[str, ...]:
     """Return the names of the users in a project's environment; none where it is not built."""
-    environment = _current(project)
-    if environment is None:
-        return ()
-    store, identity = open_store(project.store_path), identities.detect()
-    roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in environment.layers]
-    return tuple(user.name for user in accounts.users(own_files.read(identity, roots).passwd))
+    identity = identities.detect()
+    with locks.reading(project.store_path) as store:
+        environment = _current(store, project) if store is not None else None
+        if store is None or environment is None:
+            return ()
+        roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in environment.layers]
+        return tuple(user.name for user in accounts.users(own_files.read(identity, roots).passwd))
 
 
 def _part(parts: tuple[ArchitectureLock, ...]) -> ArchitectureLock | None:
@@ -143,10 +145,7 @@ def _part(parts: tuple[ArchitectureLock, ...]) -> ArchitectureLock | None:
     return next((part for part in parts if part.architecture == here), None)
 
 
-def _current(project: Project) -> model.Environment | None:
-    if not os.path.exists(f"{project.store_path}/{_FORMAT_FILE}"):
-        return None
-    store = open_store(project.store_path)
+def _current(store: Store, project: Project) -> model.Environment | None:
     known = generations.find(store, project.spec_path)
     return _environment(store, known.current.environment) if known else None
 
@@ -154,11 +153,6 @@ def _current(project: Project) -> model.Environment | None:
 def _environment(store: Store, digest: str) -> model.Environment | None:
     document = records.read(store.environment(digest))
     return model.from_document(document) if document else None
-
-
-def _layers(project: Project, environment: model.Environment) -> tuple[Built, ...]:
-    store = open_store(project.store_path)
-    return tuple(_built(store, layer) for layer in environment.layers)
 
 
 def _built(store: Store, layer: model.LayerReference) -> Built:

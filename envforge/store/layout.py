@@ -34,6 +34,8 @@ from envforge.digest import is_sha256
 from envforge.errors import StoreError, StoreFullError
 
 FORMAT: Final = 1
+HEADER_NAME: Final = "format"
+LOCK_NAME: Final = "lock"
 _HEADER: Final = f"envforge-store {FORMAT}\n"
 DIRECTORIES: Final = (
     "blobs",
@@ -139,7 +141,7 @@ def _check_owner(path: str) -> None:
 
 
 def _check_format(path: str) -> None:
-    name = f"{path}/format"
+    name = f"{path}/{HEADER_NAME}"
     try:
         with open(name, encoding="ascii", errors="replace") as file:
             header = file.read(100)
@@ -160,7 +162,7 @@ def _check_format(path: str) -> None:
 
 def _is_ours(name: str) -> bool:
     """Say whether a store has that name, complete or as another process makes it just now."""
-    return name in {*DIRECTORIES, "lock", "format"} or name.startswith(".format.")
+    return name in {*DIRECTORIES, LOCK_NAME, HEADER_NAME} or name.startswith(".format.")
 
 
 def _explain(path: str, error: OSError) -> StoreError:

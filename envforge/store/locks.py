@@ -1,8 +1,10 @@
 """Locks between processes: one flock'ed file a name. The kernel drops them with the process.
 
-The store's own lock is shared by whoever works in it, and held alone by whoever destroys it.
+The store's own lock is shared by every command that works in it or reads it, and held alone by whoever
+destroys it. Who is inside an environment holds that one's lock instead.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -11,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from envforge.errors import StoreError
-from envforge.store.layout import Store, open_store
+from envforge.store.layout import HEADER_NAME, LOCK_NAME, Store, open_store
 
 UNUSED_S: Final = 30 * 24 * 3600
 
@@ -98,23 +100,50 @@ def in_use(store: Store) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def reading(path: str) -> Iterator[Store | None]:
+    """Give the store at `path` and keep others from destroying it meanwhile; None where there is none."""
+    while os.path.exists(f"{path}/{HEADER_NAME}"):
+        store = open_store(path)
+        descriptor = _share(store)
+        if descriptor is None:
+            continue
+        try:
+            yield store
+        finally:
+            os.close(descriptor)
+        return
+    yield None
+
+
 def _shared(store: Store) -> int:
     while True:
         open_store(store.path)
-        descriptor = _open_own(store)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if _is_at(descriptor, f"{store.path}/lock"):
+        descriptor = _share(store)
+        if descriptor is not None:
             return descriptor
-        os.close(descriptor)  # of a store that is gone
+
+
+def _share(store: Store) -> int | None:
+    """Return a descriptor that shares the store's lock, None where the store has gone meanwhile."""
+    try:
+        descriptor = _open_own(store)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if _is_at(descriptor, f"{store.path}/{LOCK_NAME}"):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 @contextmanager
 def alone(store: Store) -> Iterator[None]:
-    """Be the only one in the store. Raises StoreError where somebody builds, locks or is inside."""
+    """Be the only one in the store. Raises StoreError where somebody builds, locks, reads or is inside."""
     with ExitStack() as stack:
         held = [_open_own(store)]
         stack.callback(os.close, held[0])
@@ -126,12 +155,22 @@ def alone(store: Store) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                what = "is being used by a build" if descriptor == held[0] else "has environments in use"
+                what = "is being used by a command" if descriptor == held[0] else "has environments in use"
                 raise StoreError(
                     f"the store {store.path} {what}", hint="try again when that has ended"
                 ) from None
         yield
 
 
+def remove_own(store: Store) -> None:
+    """Remove the lock of an emptied store, then the store. Whoever waited for the lock makes a new store."""
+    os.unlink(f"{store.path}/{LOCK_NAME}")
+    try:
+        os.rmdir(store.path)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:  # somebody was quick
+            raise
+
+
 def _open_own(store: Store) -> int:
-    return os.open(f"{store.path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(f"{store.path}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -104,10 +104,11 @@ def _lock_abandoned(path: str) -> int | None:
     return descriptor
 
 
-def empty_tree(path: str) -> None:
-    """Remove all that is in a directory."""
+def empty_tree(path: str, kept: str) -> None:
+    """Remove all that is in a directory but one name."""
     for name in os.listdir(path):
-        remove_tree(f"{path}/{name}")
+        if name != kept:
+            remove_tree(f"{path}/{name}")
 
 
 def remove_tree(path: str) -> None:

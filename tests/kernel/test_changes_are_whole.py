@@ -1,5 +1,7 @@
 """What changes files or a store does so as a whole, and waits for nobody's harm."""
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -66,11 +68,52 @@ def test_a_store_is_not_destroyed_while_it_is_built_in(line):
     )
     try:
         wait_until(lambda: running("sleep", "3.0625"))
-        assert "build" in line.fail(19, "store", "destroy", "--yes")
+        assert "used" in line.fail(19, "store", "destroy", "--yes")
     finally:
         assert building.wait(60) == 0
     line.succeed("store", "destroy", "--yes")
     assert not line.store.exists()
+
+
+def test_a_store_is_not_destroyed_while_it_is_verified(line):
+    line.succeed("add", "slow")
+    line.succeed("build")
+    verifying = subprocess.Popen(
+        line.words("verify"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: running("sleep", "3.0625"))
+        assert "used" in line.fail(19, "store", "destroy", "--yes")
+    finally:
+        assert verifying.wait(60) == 0
+
+
+@pytest.mark.parametrize("words", ["build", "lock --upgrade", "run id", "verify", "ci", "ls", "show", "tree"])
+def test_every_command_waits_while_the_store_is_destroyed(line, words):
+    line.succeed("build")
+    line.succeed("build")
+    (line.directory / "envforge.toml").write_text((line.directory / "envforge.toml").read_text() + "#\n")
+    with open(line.store / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = subprocess.Popen(
+            line.words(*words.split()), cwd=line.directory, env=line.variables(), stdout=subprocess.DEVNULL
+        )
+        wait_until(lambda: is_waiting(command.pid))
+    assert command.wait(60) == 0
+
+
+def is_waiting(pid: int) -> bool:
+    """Say whether a process waits for somebody's flock (proc_locks(5))."""
+    waiting = (line.split() for line in Path("/proc/locks").read_text().splitlines() if " -> " in line)
+    return str(pid) in {words[5] for words in waiting}
+
+
+def test_commands_that_come_while_a_store_is_destroyed_make_a_new_one(line):
+    line.succeed("build")
+    for _ in range(5):
+        destroying = subprocess.Popen(line.words("store", "destroy", "--yes"), env=line.variables())
+        assert json.loads(line.succeed("build", "--json"))["name"] == "small"
+        assert destroying.wait(60) in {0, 19}
 
 
 def test_a_store_is_not_destroyed_while_somebody_is_inside(line):
