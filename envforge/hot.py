@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import SIG_DFL, SIGCHLD, signal
     from typing import Any
+
+    from envforge.sandbox.compiled import Plan
 else:
     from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`
 
@@ -103,7 +105,7 @@ def _warm(arguments: "list[str]") -> "int | None":
     return None if plan is None else _enter(plan, request, variables)
 
 
-def _load(request: Request, words: "list[str]") -> "dict[str, Any] | None":
+def _load(request: Request, words: "list[str]") -> "Any":
     """Return what is kept for the project under those words, None where anything has changed since."""
     found = find_spec(request.file)
     if not found:
@@ -153,7 +155,7 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
     return variables, run_options.plan_words(volumes, request.user)
 
 
-def _enter(plan: "dict[str, Any]", request: Request, variables: "dict[str, str]") -> "int | None":
+def _enter(plan: "Plan", request: Request, variables: "dict[str, str]") -> "int | None":
     from envforge.sandbox import passing, perform  # noqa: PLC0415  # only with a plan
 
     host = os.environ

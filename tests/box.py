@@ -21,7 +21,7 @@ from envforge.kernel import syscalls
 from envforge.sandbox import perform
 from envforge.sandbox.entry import enter
 from envforge.sandbox.identity import Identity, detect
-from envforge.sandbox.plan import Account, Mount, SandboxPlan
+from envforge.sandbox.plan import Account, Compiled, Mount, SandboxPlan, compile_plan
 from envforge.sandbox.settle import settle
 from envforge.sandbox.worker import call_in_namespace
 
@@ -30,6 +30,16 @@ ERROR = 125
 STALE = 124
 OWNED = ("/etc/owned", 5, 6)
 """A file of the layer that belongs to neither root nor the user, where more than one id can be held."""
+
+
+_BEGINNING = """
+import os, signal, sys, threading
+sys.path.insert(0, sys.argv[1])
+from box import compiled_plan
+from envforge.sandbox import perform
+from envforge.sandbox.perform import Payload, start, wait
+home = sys.argv[2]
+"""
 
 
 @frozen
@@ -88,6 +98,15 @@ class Box:
         """Run Python code inside, with the host's interpreter mounted, and return what it printed."""
         result = self.run(sys.executable, "-I", "-c", code, *arguments, python=True, **options)
         assert result.returncode == 0, f"{result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def program(self, code: str, *arguments: str, timeout_s: float = 60) -> str:
+        """Run Python code outside, as the user; it finds `home` and our modules. Return what it printed."""
+        words = [sys.executable, "-c", _BEGINNING + code, os.path.dirname(__file__), self.home, *arguments]
+        result = subprocess.run(
+            self.words(words), capture_output=True, text=True, check=False, timeout=timeout_s
+        )
+        assert (result.returncode, result.stderr) == (0, ""), f"{result.returncode}\n{result.stderr}"
         return result.stdout
 
     def leftovers(self) -> list[str]:
@@ -154,6 +173,13 @@ def plan_of(box_home: str, project: str, options: dict[str, object], identity: I
     )
     known = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     return evolve(plan, **known)  # type: ignore[arg-type]
+
+
+def compiled_plan(home: str, options: dict[str, object]) -> Compiled:
+    """Return the compiled plan of a box whose store is there, for tests that start it by themselves."""
+    project = Box(home, os.getuid(), "", list).project
+    plan = plan_of(home, project, options, detect(prefer=options.pop("prefer", None)))  # type: ignore[arg-type]
+    return compile_plan(settle(plan))
 
 
 def slow_down(seconds: float) -> None:

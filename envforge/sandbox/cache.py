@@ -164,7 +164,7 @@ def watch(paths: "Iterable[str]") -> "Watched":
     return tuple(found)
 
 
-def store_plan(name: str, plan: "dict[str, Any]", watched: "Watched") -> None:
+def store_plan(name: str, plan: "Any", watched: "Watched") -> None:
     """Keep a compiled plan under its name, with the files that must not have changed when it is used."""
     from envforge import whole_file  # noqa: PLC0415  # the warm path writes nothing
 

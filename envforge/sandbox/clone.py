@@ -14,7 +14,7 @@ def clone(flags: int) -> int:
     that was joined can still be on its way out with one. Only fork frees them: where there are other threads,
     a forked process, which has none, makes the child in this one's name. Raises OSError.
     """
-    if os.stat("/proc/self/task").st_nlink == _LINKS_OF_ONE_THREAD:
+    if is_alone():
         return syscalls.clone(flags)
     told, tell = os.pipe()
     try:
@@ -41,3 +41,8 @@ def clone(flags: int) -> int:
     if child < 0:
         raise OSError(-child, os.strerror(-child))
     return child
+
+
+def is_alone() -> bool:
+    """Say whether this process has a single thread."""
+    return os.stat("/proc/self/task").st_nlink == _LINKS_OF_ONE_THREAD

@@ -10,8 +10,8 @@ from _socket import AF_UNIX, SOCK_NONBLOCK, SOCK_STREAM, socket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
+    from envforge.sandbox.compiled import Plan
     from envforge.sandbox.socket_relay import SocketRelay
 
     Host = Mapping[str, str]
@@ -40,7 +40,7 @@ class Forwarded:
         "warnings",
     )
 
-    def __init__(self, plan: "dict[str, Any]") -> None:
+    def __init__(self, plan: "Plan") -> None:
         self.runtime: str = plan["runtime"]
         self.other_user = plan["payload_owner"][0] != os.getuid()
         self.relayed: tuple[str, str] | None = None
@@ -64,7 +64,7 @@ class Forwarded:
         self.warnings.append(f"{name} is not forwarded: {why}")
 
 
-def forwarded(plan: "dict[str, Any]", host: "Host") -> "dict[str, Any]":
+def forwarded(plan: "Plan", host: "Host") -> "Plan":
     """Return the plan with what its `forward` names, as far as the host has it now."""
     found = Forwarded(plan)
     for name in plan["forward"]:

@@ -11,10 +11,10 @@ from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socket
 from errno import ECONNRESET
 
 from envforge.kernel import syscalls
-from envforge.sandbox import init, masks, mounts, uppers
+from envforge.sandbox import masks, mounts, uppers
 from envforge.sandbox.clone import clone
+from envforge.sandbox.first_process import Channel, RefusedError
 from envforge.sandbox.payload import map_ids
-from envforge.sandbox.perform import Channel, RefusedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    Plan = dict[str, Any]
+    from envforge.sandbox.compiled import Plan
+    from envforge.sandbox.streams import Streams
 
 _FEW = 200  # descriptors a message; the kernel takes 253 (unix(7))
 _SIGKILL = 9
@@ -31,10 +32,11 @@ _SIGKILL = 9
 class MappedChannel(Channel):
     """P sends C the mounts: layers, the upper directory, then those sources that are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: "Streams") -> None:
+        self.given = given
         self.parent, self.child = socketpair(AF_UNIX, SOCK_STREAM)
         self.layers: list[int] = []
-        self.relay = _relay_if_needed()
+        self.relay = _relay_if_needed(given)
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:
         """In P: map the child's ids, open everything under that map, send it over."""
@@ -49,7 +51,7 @@ class MappedChannel(Channel):
                 opened.append(theirs)
             present, paths, sources = _open_sources(plan, namespace, theirs, opened)
             hidden = masks.find(paths, plan["private"])
-            _give_pipes(plan["payload_owner"])
+            _give_pipes(self.given, plan["payload_owner"])
             _send(self.parent, present, [*layers, *sources])
             _send_values(self.parent, (paths, hidden))
         except OSError as error:
@@ -98,16 +100,15 @@ class MappedChannel(Channel):
         os.close(master)
         return lambda: relay.adopt(name)
 
-    def supervise(self, child: int) -> int:
-        """In P: wait for the end, while the terminal inside is relayed to the caller's."""
+    def connect(self) -> int:
+        """In P: start what relays a terminal inside to the caller's; its pid, 0 where none is needed."""
         received = _receive(self.parent, 0) if self.relay is not None else None
         if self.relay is None or received is None:
-            return init.supervise(child)
-        carrier = self.relay.start(received[1][0])
-        os.close(received[1][0])
-        code = init.supervise(child, shares_terminal=False)
-        init.wait(carrier)
-        return code
+            return 0
+        master = received[1][0]
+        carrier: int = self.relay.start(master, self.given)
+        os.close(master)
+        return carrier
 
     def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:  # noqa: ARG002
         """In C: put the layers on the scratch file system and mount the overlay from there."""
@@ -123,9 +124,9 @@ class MappedChannel(Channel):
         mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
 
 
-def _relay_if_needed() -> "ModuleType | None":
+def _relay_if_needed(given: "Streams") -> "ModuleType | None":
     """Load what relays the caller's terminal, if there is one: once the root has changed it is too late."""
-    if not any(os.isatty(descriptor) for descriptor in (0, 1, 2)):
+    if not given.terminal():
         return None
     from envforge.sandbox import relay  # noqa: PLC0415  # only with a terminal
 
@@ -205,7 +206,7 @@ def _open_sources(
 
 
 def _is_foreign(plan: "Plan", path: "str | None") -> bool:
-    directory = plan["foreign"][0]
+    directory = plan["foreign"][0] if plan["foreign"] is not None else None
     return path is not None and (path == directory or path.startswith(f"{directory}/"))
 
 
@@ -215,12 +216,12 @@ def _map(tree: int, namespace: int, path: str, *, recursive: bool) -> None:
     )
 
 
-def _give_pipes(owner: "tuple[int, int]") -> None:
+def _give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
     """Make the payload the owner of the pipes it gets as standard streams, so that it can open /dev/stdout.
 
     As runc does, but for pipes only: they have no name, so nothing is left behind on disk.
     """
-    for descriptor in (0, 1, 2):
+    for descriptor in given.descriptors:
         try:
             if os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:"):
                 os.fchown(descriptor, *owner)

@@ -24,6 +24,7 @@ FORWARDED = (
 )
 WAITED = (signals.SIGCHLD, *FORWARDED)
 
+_PATIENCE_S = 0.1
 _SI_KERNEL = 0x80  # from the terminal's driver, which signals the whole foreground group
 
 
@@ -50,19 +51,35 @@ def restore(mask: "Iterable[int]") -> None:
     signals.pthread_sigmask(signals.SIG_SETMASK, mask)
 
 
-def supervise(payload: int, *, shares_terminal: bool = True) -> int:
-    """Reap whatever ends and pass signals on until `payload` has ended; returns its exit code.
-
-    `shares_terminal`: what the terminal sends, it sends to the payload too.
-    """
+def supervise(payload: int) -> int:
+    """In PID 1: reap whatever ends and pass signals on until `payload` has ended; returns its exit code."""
     while True:
         code = _reap(payload)
         if code is not None:
             return code
-        information = signals.sigwaitinfo(WAITED)
-        from_terminal = shares_terminal and information.si_code == _SI_KERNEL
-        if information.si_signo != signals.SIGCHLD and not from_terminal:
-            _send(payload, information.si_signo)
+        _pass_on(signals.sigwaitinfo(WAITED), payload, shares_terminal=True)
+
+
+def attend(child: int, *, shares_terminal: bool = True, is_alone: bool = True) -> int:
+    """Pass signals on until a child has ended; returns its exit code. Other children are left alone.
+
+    `shares_terminal`: what the terminal sends, it sends to the child too. Where this thread is not alone
+    another one may take the SIGCHLD, so it looks again and again.
+    """
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return exit_code(status)
+        if is_alone:
+            _pass_on(signals.sigwaitinfo(WAITED), child, shares_terminal=shares_terminal)
+        elif information := signals.sigtimedwait(WAITED, _PATIENCE_S):
+            _pass_on(information, child, shares_terminal=shares_terminal)
+
+
+def _pass_on(information: "signals.struct_siginfo", child: int, *, shares_terminal: bool) -> None:
+    from_terminal = shares_terminal and information.si_code == _SI_KERNEL
+    if information.si_signo != signals.SIGCHLD and not from_terminal:
+        _send(child, information.si_signo)
 
 
 def wait(child: int) -> None:

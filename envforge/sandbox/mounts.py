@@ -31,7 +31,8 @@ from envforge.kernel.syscalls import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+
+    from envforge.sandbox.compiled import Plan
 
 SCRATCH = "/dev"
 """Where the scratch file system is put over the host's tree: every Linux has it, nothing else is there that
@@ -93,7 +94,7 @@ def guard(tree: int, path: str, *, read_only: bool) -> int:
     return tree
 
 
-def open_sources(plan: "dict[str, Any]") -> list[Source]:
+def open_sources(plan: "Plan") -> list[Source]:
     """Open what shall be bound."""
     sources = []
     for number, (source, target, read_only, optional) in enumerate(plan["mounts"]):
@@ -107,7 +108,7 @@ def open_sources(plan: "dict[str, Any]") -> list[Source]:
     return sources
 
 
-def open_tree_of(plan: "dict[str, Any]", number: int, source: str) -> "tuple[int, str | None]":
+def open_tree_of(plan: "Plan", number: int, source: str) -> "tuple[int, str | None]":
     """Return a detached copy of a source, and its real path unless it is of envforge's own choice.
 
     What a spec names is opened without following any link: where it leads was found out, and allowed, before.
@@ -356,7 +357,7 @@ def mount_temporary(*, nested: bool = False) -> None:
     mount_empty("/run", bounds=RUN_BOUNDS)
 
 
-def make_runtime(plan: "dict[str, Any]") -> None:
+def make_runtime(plan: "Plan") -> None:
     """Make the payload's own directory for sockets, with the files that were decided on entering.
 
     As the XDG base directory specification and GnuPG want it: the user's own, and nobody else's.

@@ -5,7 +5,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
+
+    from envforge.sandbox.compiled import Plan
 
 ALWAYS = ("TERM", "COLORTERM", "NO_COLOR", "LANG", "LC_*", "TZ")
 PROXIES = (
@@ -23,7 +24,7 @@ PROXIES = (
 """Passed where the environment sees the host's network, and trusts it."""
 
 
-def payload_environment(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, str]":
+def payload_environment(plan: "Plan", host: "Mapping[str, str]") -> "dict[str, str]":
     """Return the payload's whole environment: what the plan sets, over what it lets through."""
     passed = {name: value for name, value in host.items() if is_passed(name, plan["passed"])}
     if passed.get("LC_CTYPE") == "C.UTF-8" and not _was_set("LC_CTYPE"):
@@ -86,7 +87,7 @@ def _matches(name: str, pattern: str) -> bool:
     return not pattern[position:].strip("*")
 
 
-def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str, Any]":
+def with_sockets(plan: "Plan", host: "Mapping[str, str]") -> "Plan":
     """Return the plan with what is of the moment: the caller's own name for the place, the host's sockets."""
     plan = _with_own_name(plan, host.get("PWD", ""))
     if not plan["forward"]:
@@ -96,7 +97,7 @@ def with_sockets(plan: "dict[str, Any]", host: "Mapping[str, str]") -> "dict[str
     return forwarding.forwarded(plan, host)
 
 
-def _with_own_name(plan: "dict[str, Any]", named: str) -> "dict[str, Any]":
+def _with_own_name(plan: "Plan", named: str) -> "Plan":
     """Return the plan with a link inside where one led the caller to the project: `pwd` says the same there.
 
     Sockets move at each login, and a caller from place to place. POSIX: PWD of sh.
@@ -122,7 +123,7 @@ def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
-def start_directory(plan: "dict[str, Any]") -> str:
+def start_directory(plan: "Plan") -> str:
     """Return the caller's own directory where it is the same inside and wanted, else the plan's."""
     try:
         here = os.getcwd()

@@ -13,7 +13,9 @@ from envforge.sandbox import init
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, NoReturn
+    from typing import NoReturn
+
+    from envforge.sandbox.compiled import Plan
 
 CANNOT_EXECUTE = 126
 NOT_FOUND = 127
@@ -24,25 +26,31 @@ _ELOOP = 40
 
 
 class Payload:
-    """What to run: the command, its whole environment, where, and the caller's file mode mask."""
+    """What to run: the command, its whole environment, where, and the signals that it has blocked."""
 
-    __slots__ = ("adopt", "command", "cwd", "environment", "file_input", "umask")
+    __slots__ = ("adopt", "command", "cwd", "environment", "mask", "umask")
 
-    def __init__(self, command: "list[str]", environment: "dict[str, str]", cwd: str, umask: int) -> None:
+    def __init__(
+        self,
+        command: "list[str]",
+        environment: "dict[str, str]",
+        cwd: str,
+        mask: "Iterable[int] | None" = None,
+    ) -> None:
         self.command = command
         self.environment = environment
         self.cwd = cwd
-        self.umask = umask
+        self.mask = mask
+        """None for those of the thread that starts it."""
+        self.umask = 0o022
+        """The process that starts it says which one it has inherited."""
         self.adopt: Callable[[], None] | None = None
-        self.file_input = False
-        """Standard input is a file that can be read only."""
 
 
-def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> "tuple[int, int]":
+def start(plan: "Plan", payload: Payload) -> "tuple[int, int]":
     """Clone the payload; returns its pid, and the pipe that it waits for until it is let go.
 
     It runs nothing of the environment's before: PID 1, which it is cloned from, still has to close itself.
-    `mask` are the signals it has blocked.
     """
     nested = plan["nested"]
     go_read, go_write = os.pipe()
@@ -55,7 +63,7 @@ def start(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> "t
             os.write(name_write, os.readlink("/proc/self").encode())
         if os.read(go_read, 2) != b"go":
             os._exit(CANNOT_EXECUTE)
-        _become(plan, payload, mask)
+        become(plan, payload)
     os.close(name_write)
     if nested is not None:
         map_ids(os.read(name_read, 16).decode(), *nested)
@@ -78,7 +86,7 @@ def _write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> "NoReturn":
+def become(plan: "Plan", payload: Payload) -> "NoReturn":
     """Turn this process into the payload. Ends it with Docker's exit codes where that fails."""
     code = CANNOT_EXECUTE
     try:
@@ -88,7 +96,7 @@ def _become(plan: "dict[str, Any]", payload: Payload, mask: "Iterable[int]") -> 
         restrict(plan)
         os.umask(payload.umask)
         if change_directory(payload.cwd):
-            init.restore(mask)
+            init.restore(payload.mask or ())
             code = execute(payload.command, payload.environment, plan["last_filter"])
     except OSError as error:
         say(f"cannot give up privileges: {error}")
@@ -116,7 +124,7 @@ def change_directory(path: str) -> bool:
     return True
 
 
-def restrict(plan: "dict[str, Any]") -> None:
+def restrict(plan: "Plan") -> None:
     """Take on the payload's ids and give up all other privileges, in the order that the kernel asks for."""
     syscalls.drop_bounding(plan["bounding"])
     if plan["no_new_privileges"]:
@@ -183,9 +191,9 @@ def refuse_magic_links(path: str) -> None:
     raise OSError(_ELOOP, os.strerror(_ELOOP), path)
 
 
-def say(text: str) -> None:
-    """Tell the user why the payload could not be started."""
-    os.write(2, f"envforge: {text}\n".encode(errors="surrogateescape"))
+def say(text: str, descriptor: int = 2) -> None:
+    """Tell the user something, mostly why the payload could not be started."""
+    os.write(descriptor, f"envforge: {text}\n".encode(errors="surrogateescape"))
 
 
 def show_bug() -> None:

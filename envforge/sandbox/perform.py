@@ -1,71 +1,187 @@
 """Entering a sandbox from a compiled plan: plain values in, namespaces out.
 
-The parent P clones C with all namespaces at once. C maps ids (or P does, where newuidmap or root's idmapped
-mounts are needed), mounts, changes root, and clones the payload D, in a user namespace of its own where the
-own uid and 0 change places. D waits until C, which stays as PID 1, has closed itself: no capabilities, no
-descriptor of the host's but locks on plain files, nothing that can be read or traced. P waits, passes
-signals on, and removes the upper directory. Loaded on the warm path: it imports next to nothing; plans are
-plain values.
+The parent P clones C with all namespaces at once, and C, which stays as PID 1, the payload D, in a user
+namespace of its own where the own uid and 0 change places (`first_process.py`). `start` returns once D runs;
+`attend` waits as a command does that passes signals on, `wait` as any thread may. Starting changes nothing of
+the process that other threads could notice, and the sandbox dies with the thread that started it: what shall
+outlive that has a process of its own (`monitor.py`). Loaded on the warm path: it imports next to nothing.
 """
 
 import os
-import sys
+from _thread import get_native_id
 from fcntl import LOCK_SH, flock
 
-from envforge.kernel import syscalls
-from envforge.sandbox import init, masks, mounts, streams, targets, uppers
-from envforge.sandbox.clone import clone
-from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
+from envforge.sandbox import init, uppers
+from envforge.sandbox.clone import clone, is_alone
+from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first
+from envforge.sandbox.payload import Payload, say
+from envforge.sandbox.streams import STANDARD, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NoReturn
+    from envforge.sandbox.compiled import Plan
 
-    Plan = dict[str, Any]
+__all__ = ["FAILED", "Payload", "RefusedError", "StaleError", "Started", "attend", "enter", "start", "wait"]
 
-FAILED = 125
 _SIGKILL = 9
-_KILL = 5  # the capability
 
 
 class StaleError(Exception):
     """Something that the plan counts on is not there any more: the environment must be built again."""
 
 
-class RefusedError(Exception):
-    """The sandbox cannot be made. `step` says what failed, `error` why."""
+class Started:
+    """A running sandbox, in the hands of the process that started it."""
 
-    def __init__(self, step: str, error: OSError) -> None:
-        super().__init__(f"{step}: {error}")
-        self.step = step
-        self.error = error
+    __slots__ = ("_carrier", "_held", "_pidfd", "_plan", "_streams", "code", "pid", "upper")
+
+    def __init__(self, plan: "Plan", upper: "uppers.Upper | None") -> None:
+        self.pid = 0
+        """Of its PID 1, as the host counts."""
+        self.code: int | None = None
+        """How it ended, once that is known."""
+        self.upper = upper
+        self._plan = plan
+        self._held = -1
+        self._pidfd = -1
+        self._streams: Streams | None = None
+        self._carrier = 0
+
+    @property
+    def pidfd(self) -> int:
+        """A descriptor of that process: a signal sent to it reaches the payload, SIGKILL ends all."""
+        if self._pidfd < 0:
+            self._pidfd = os.pidfd_open(self.pid)
+        return self._pidfd
+
+    def has_relayed_terminal(self) -> bool:
+        """Say whether the payload has a terminal of its own."""
+        return self._carrier > 0
+
+    def begin(self, payload: Payload, descriptors: "tuple[int, int, int]") -> None:
+        """Start it; see `start`."""
+        plan, output = self._plan, descriptors[2]
+        self._held = hold(plan)
+        for note in (*plan["warnings"], *(plan["notes"] if os.isatty(output) else ())):
+            say(f"note: {note}", output)
+        if self.upper is None:
+            self.upper = _make_upper(plan)
+        try:
+            self._streams = Streams(descriptors)
+        except OSError as error:
+            raise RefusedError("a standard stream", error) from None
+        channel = _channel(plan, self._streams)
+        try:
+            self._clone(payload, channel, self.upper)
+            self._carrier = channel.connect()
+        finally:
+            channel.close()
+            self._streams.close()
+
+    def _clone(self, payload: Payload, channel: Channel, upper: uppers.Upper) -> None:
+        report_read, report_write = os.pipe()
+        try:
+            mask = init.block()  # of this thread; C never gets one of these signals unprepared
+            try:
+                self.pid = clone(self._plan["flags"])
+                if self.pid == 0:
+                    payload.mask = mask if payload.mask is None else payload.mask
+                    os.close(report_read)
+                    be_first(self._plan, payload, channel, upper, self._held, report_write)
+            except OSError as error:
+                raise RefusedError("a user namespace", error) from None
+            finally:
+                init.unblock(mask)
+                os.close(report_write)
+            self._let_in(channel, upper, report_read)
+        finally:
+            os.close(report_read)
+
+    def _let_in(self, channel: Channel, upper: uppers.Upper, report: int) -> None:
+        try:
+            channel.let_in(self._plan, upper, self.pid)
+            _read_report(report)
+        except BaseException:
+            os.kill(self.pid, _SIGKILL)
+            os.waitpid(self.pid, 0)
+            _read_report(report)  # C's own reason, where it was gone before it could be let in
+            raise
+
+    def ended(self, code: int) -> int:
+        """Note how it ended, put everything in order, and return that."""
+        self.code = code
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Put everything in order that the sandbox leaves behind, once it has ended or could not begin."""
+        if self._plan["relay"] is not None:
+            self._plan["relay"].end()
+        for helper in (self._carrier, self._streams.pouring if self._streams is not None else 0):
+            if helper:
+                init.wait(helper)  # it ends where nobody can read any more
+        if self.upper is not None:
+            _remove(self._plan, self.upper)
+            self.upper = None
+        for descriptor in (self._held, self._pidfd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._held = self._pidfd = -1
 
 
 def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd: str) -> int:
     """Run `command` in the sandbox of `plan`; returns its exit code as Docker's `run` does.
 
-    `environment` is the payload's, whole. Raises StaleError where a layer is missing, RefusedError where the
-    kernel says no.
+    It has the caller's streams and signals. `environment` is the payload's, whole. Raises StaleError where a
+    layer is missing, RefusedError where the kernel says no.
     """
-    held = hold(plan)
-    for note in (*plan["warnings"], *(plan["notes"] if os.isatty(2) else ())):
-        say(f"note: {note}")
-    umask = os.umask(0o022)
+    if get_native_id() != os.getpid():
+        return wait(start(plan, Payload(command, environment, cwd)))  # signals are for the main thread
+    mask = init.block()
     try:
-        try:
-            upper = uppers.make(plan["uppers"], owner=plan["owner"])
-        except OSError as error:
-            raise RefusedError(f"an upper directory in {plan['uppers']}", error) from None
-        try:
-            return _enter(plan, upper, held, Payload(command, environment, cwd, umask))
-        finally:
-            if plan["relay"] is not None:
-                plan["relay"].end()
-            _remove(plan, upper)
+        return attend(start(plan, Payload(command, environment, cwd, mask)))
     finally:
-        os.umask(umask)
-        os.close(held)
+        init.unblock(mask)
+
+
+def start(
+    plan: "Plan",
+    payload: Payload,
+    streams: "tuple[int, int, int]" = STANDARD,
+    upper: "uppers.Upper | None" = None,
+) -> Started:
+    """Start a sandbox, from any thread; returns once the payload runs.
+
+    `streams` are the caller's descriptors for its stdin, stdout and stderr. Without `upper` it gets a fresh
+    one. The sandbox ends with the calling thread. Raises StaleError and RefusedError; nothing is left then.
+    """
+    started = Started(plan, upper)
+    try:
+        started.begin(payload, streams)
+    except BaseException:
+        started.close()
+        raise
+    return started
+
+
+def wait(started: Started) -> int:
+    """Wait until the sandbox has ended; returns its payload's exit code. For any thread, once."""
+    _, status = os.waitpid(started.pid, 0)
+    return started.ended(init.exit_code(status))
+
+
+def attend(started: Started) -> int:
+    """Wait likewise, and pass on the signals to this process, which `init.block` holds back meanwhile."""
+    shares_terminal = not started.has_relayed_terminal()
+    code = init.attend(started.pid, shares_terminal=shares_terminal, is_alone=is_alone())
+    return started.ended(code)
+
+
+def _make_upper(plan: "Plan") -> uppers.Upper:
+    try:
+        return uppers.make(plan["uppers"], owner=plan["owner"])
+    except OSError as error:
+        raise RefusedError(f"an upper directory in {plan['uppers']}", error) from None
 
 
 def hold(plan: "Plan") -> int:
@@ -103,140 +219,12 @@ def _delete(path: str) -> None:
     delete(path)
 
 
-def _enter(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:
-    """Enter with the caller's streams, but for a file on stdin, which the payload shall not write."""
-    try:
-        is_file = streams.is_file_to_read()
-    except OSError as error:
-        raise RefusedError("a standard stream", error) from None
-    if not is_file:
-        return _enter_with_streams(plan, upper, held, payload)
-    file = os.dup(0)
-    pouring = streams.guard_input()
-    payload.file_input = pouring < 0
-    try:
-        return _enter_with_streams(plan, upper, held, payload)
-    finally:
-        os.dup2(file, 0)
-        os.close(file)
-        if pouring > 0:
-            init.wait(pouring)  # it ends where nobody can read any more
-
-
-def _enter_with_streams(plan: "Plan", upper: uppers.Upper, held: int, payload: Payload) -> int:
-    """Clone C, let it in, wait for its end."""
-    channel = _channel(plan)
-    report_read, report_write = os.pipe()
-    mask = init.block()
-    try:
-        try:
-            child = clone(plan["flags"])
-        except OSError as error:
-            os.close(report_write)
-            raise RefusedError("a user namespace", error) from None
-        if child == 0:
-            os.close(report_read)
-            _be_init(plan, upper, held, payload, mask, channel, report_write)
-        os.close(report_write)
-        try:
-            channel.let_in(plan, upper, child)
-            _read_report(report_read)
-        except BaseException:
-            os.kill(child, _SIGKILL)
-            os.waitpid(child, 0)
-            _read_report(report_read)  # C's own reason, where it was gone before it could be let in
-            raise
-        return channel.supervise(child)
-    finally:
-        os.close(report_read)
-        channel.close()
-        init.unblock(mask)
-
-
-def _channel(plan: "Plan") -> "Channel":
+def _channel(plan: "Plan", given: Streams) -> Channel:
     if plan["idmapped"]:
         from envforge.sandbox.idmapped import MappedChannel  # noqa: PLC0415  # only when run by root
 
-        return MappedChannel()
-    return Channel()
-
-
-class Channel:
-    """How P lets C go on once its ids are mapped, and how C gets at what it has to mount."""
-
-    def __init__(self) -> None:
-        self.go_read, self.go_write = os.pipe()
-        self.console = -1
-        self.masks: list[masks.Mask] = []
-
-    def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:  # noqa: ARG002  # see MappedChannel
-        """In P: map the child's ids where it cannot do so itself, then let it run."""
-        os.close(self.go_read)
-        self.go_read = -1
-        if plan["mapping"] == "tools":
-            _map_by_tools(plan, child)
-        elif plan["mapping"] == "parent":
-            _map(child, plan)
-        try:
-            os.write(self.go_write, b"go")
-        except BrokenPipeError as error:
-            raise RefusedError("the first process", error) from None
-        finally:
-            os.close(self.go_write)
-            self.go_write = -1
-
-    def close(self) -> None:
-        """In P: close what is still open, however it went."""
-        for descriptor in (self.go_read, self.go_write):
-            if descriptor >= 0:
-                os.close(descriptor)
-
-    def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
-        """In C: return what is to be bound once the ids are mapped; None where P is gone."""
-        os.close(self.go_write)
-        if plan["mapping"] == "self":
-            map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
-        self.console = mounts.open_console()
-        sources = mounts.open_sources(plan)  # meanwhile newuidmap is at work
-        self.masks = masks.find([source.path for source in sources], plan["private"])
-        return sources if os.read(self.go_read, 2) == b"go" else None
-
-    def make_console(self, plan: "Plan") -> "Callable[[], None] | None":  # noqa: ARG002
-        """In C: make /dev/console; returns what the payload must do for a terminal of its own, if any."""
-        if self.console >= 0:
-            mounts.attach_console(self.console)
-        return None
-
-    def supervise(self, child: int) -> int:
-        """In P: wait for the end; returns the exit code."""
-        return init.supervise(child)
-
-    def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:
-        """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
-        os.chdir(plan["layers_directory"])
-        mounts.make_scratch(plan["skeleton"])
-        mounts.make_points(sources)
-        place = f"{plan['uppers_relative']}/{upper.name}"
-        options = mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work", volatile=True)
-        mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
-
-
-def _map(child: int, plan: "Plan") -> None:
-    try:
-        map_ids(str(child), plan["uid_map"], plan["gid_map"])
-    except OSError as error:
-        raise RefusedError("the id map", error) from None
-
-
-def _map_by_tools(plan: "Plan", child: int) -> None:
-    running = []
-    for tool, lines in zip(plan["tools"], (plan["uid_map"], plan["gid_map"]), strict=True):
-        arguments = [tool, str(child), *lines.split()]
-        running.append((tool, os.posix_spawn(tool, arguments, os.environ)))
-    for tool, pid in running:
-        _, status = os.waitpid(pid, 0)
-        if status:
-            raise RefusedError(tool, PermissionError(1, "it could not map the subordinate ids"))
+        return MappedChannel(given)
+    return Channel(given)
 
 
 def _read_report(descriptor: int) -> None:
@@ -247,114 +235,3 @@ def _read_report(descriptor: int) -> None:
     if data:
         step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
         raise RefusedError(step, OSError(int(number), os.strerror(int(number)), path or None))
-
-
-def _be_init(  # noqa: PLR0917  # what a fork inherits
-    plan: "Plan",
-    upper: uppers.Upper,
-    held: int,
-    payload: Payload,
-    mask: "set[int]",
-    channel: Channel,
-    report: int,
-) -> "NoReturn":
-    """Be C: mount, start the payload, reap. Ends the process, never returns into the caller's frames."""
-    code = FAILED
-    progress = ["a private mount namespace"]
-    try:
-        syscalls.set_parent_death_signal(_SIGKILL)
-        if mount_all(plan, upper, channel, payload, progress):
-            progress[0] = "the payload"
-            child, go = start(plan, payload, mask)
-            _close_first_process(plan, (held, upper.descriptor, report, go))
-            os.write(go, b"go")
-            os.close(go)
-            os.close(report)
-            code = init.supervise(child)
-    except OSError as error:
-        said = f"{progress[0]}\n{error.errno}\n{error.filename or ''}"
-        os.write(report, said.encode(errors="surrogateescape"))
-    except BaseException:  # noqa: BLE001  # a bug: it may not unwind into P's frames, but it is shown
-        show_bug()
-    finally:
-        os._exit(code)
-
-
-def _close_first_process(plan: "Plan", kept: "tuple[int, ...]") -> None:
-    """In C, before the payload may run: leave it nothing to read, to trace or to take.
-
-    /proc/1/exe is the host's Python, /proc/1/fd leads to its files (CVE-2019-5736), and the command line and
-    the name are for everyone to read. The bounding set does not matter: C executes nothing.
-    """
-    syscalls.set_dumpable(0)
-    syscalls.close_others(kept)
-    syscalls.set_name("envforge")
-    syscalls.overwrite_arguments(sys.orig_argv, "envforge")
-    # A payload that may change its uid still gets the signals that are passed on.
-    syscalls.set_capabilities((_KILL,) if plan["bounding"] else ())
-    syscalls.set_no_new_privileges()
-    syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
-
-
-def mount_all(
-    plan: "Plan", upper: uppers.Upper, channel: Channel, payload: Payload, progress: "list[str]"
-) -> bool:
-    """Mount the sandbox's root and change into it; False where P is gone.
-
-    `progress` says what is being done, for an error. The payload learns of a terminal that was made for it.
-    """
-    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
-    if payload.file_input:
-        progress[0] = "standard input"
-        streams.protect_input()
-    syscalls.sethostname(plan["hostname"])
-    own_network = plan["network"] != "host"
-    if own_network:
-        syscalls.bring_up_loopback()
-    progress[0] = "the host's devices, /proc and /sys"
-    devices = mounts.open_devices()
-    proc, system = os.open("/proc", os.O_PATH | os.O_CLOEXEC), mounts.open_system()
-    progress[0] = "a bind mount"
-    sources = channel.wait(plan)
-    if sources is None:
-        return False
-    progress[0] = f"overlay of {plan['layers_directory']}"
-    channel.mount_overlay(plan, upper, sources)
-    mounts.enter_root()
-    progress[0] = "/dev, /proc and /sys"
-    mounts.mount_dev(devices, tty_group=plan["tty_group"])
-    payload.adopt = channel.make_console(plan)
-    if not mounts.mount_proc(proc) and os.isatty(2):
-        say("/proc is partly covered here, as in a container: the processes outside are shown in its place")
-    mounts.mount_system(system, own_network=own_network)
-    if own_network:
-        mounts.allow_ping(plan["ping_group"])
-    mounts.restrict()
-    mounts.mount_temporary(nested=plan["namespaces"])
-    if plan["runtime"]:
-        progress[0] = plan["runtime"]
-        mounts.make_runtime(plan)
-    mounts.leave_host()
-    _attach(plan, sources, channel.masks, progress)
-    for path, text in plan["links"]:
-        targets.make_link(path, text)
-    return True
-
-
-def _attach(
-    plan: "Plan", sources: "list[mounts.Source]", hidden: "list[masks.Mask]", progress: "list[str]"
-) -> None:
-    """Attach what is bound; cover at once what it may not show, before another mount is on top of it."""
-    for number, source in enumerate(sources):
-        progress[0] = f"a mount at {source.target}"
-        targets.attach(source.tree, source.target, directory=source.directory)
-        protected = [*masks.seen_in(source.path, plan["read_only"])]
-        covered = [mask[1:] for mask in hidden if mask[0] == number]
-        progress[0] = f"what is covered in {source.target}"
-        for path in dict.fromkeys((*protected, *(path for path, *_ in covered))):
-            targets.pin(source.tree, path)
-        for path in protected:
-            targets.protect(source.tree, path)
-        for path, device, inode in covered:
-            targets.mask(source.tree, path, device, inode)
-        os.close(source.tree)

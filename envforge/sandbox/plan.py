@@ -6,7 +6,7 @@ decided before entering (id maps, flags, filter) and leaves plain values that ma
 
 import os
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from attrs import field, frozen
 
@@ -15,10 +15,11 @@ from envforge.kernel import syscalls
 from envforge.process import find_program
 from envforge.sandbox import mounts, seccomp
 from envforge.sandbox.capabilities import DEFAULT, SETFCAP
+from envforge.sandbox.compiled import Ids, Plan, Privileges
 from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
 from envforge.sandbox.passing import plain_locale
 
-Compiled = dict[str, Any]
+Compiled = Plan
 
 _NAMESPACES: Final = (
     syscalls.CLONE_NEWUSER
@@ -146,7 +147,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
     }
 
 
-def _ids(plan: SandboxPlan) -> Compiled:
+def _ids(plan: SandboxPlan) -> Ids:
     """Return who is who: the maps of both namespaces, and whom the payload runs as."""
     uid_map, gid_map = outer_maps(plan)
     return {
@@ -164,7 +165,7 @@ def _ids(plan: SandboxPlan) -> Compiled:
     }
 
 
-def _privileges(plan: SandboxPlan) -> Compiled:
+def _privileges(plan: SandboxPlan) -> Privileges:
     """Return what the payload may do, and what is weaker here than it should be."""
     weak = _whole_range(plan)
     namespaces = plan.nested_namespaces and not weak

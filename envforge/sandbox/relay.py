@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import SIG_IGN, SIG_UNBLOCK, SIGTERM, SIGTTOU, SIGWINCH, pthread_sigmask, signal
     from typing import Any, NoReturn
+
+    from envforge.sandbox.streams import Streams
 else:
     from _signal import SIG_IGN, SIG_UNBLOCK, SIGTERM, SIGTTOU, SIGWINCH, pthread_sigmask, signal
 
@@ -55,11 +57,16 @@ def adopt(name: str) -> None:
         os.dup2(terminal, descriptor)
 
 
-def start(master: int) -> int:
+def start(master: int, given: "Streams") -> int:
     """In P: fork the process that carries bytes; returns its pid. It ends when nobody inside is left."""
     child = os.fork()
     if child == 0:
-        _carry(master)
+        try:
+            given.take()
+            syscalls.close_others({master})
+            _carry(master)
+        finally:
+            os._exit(0)
     return child
 
 

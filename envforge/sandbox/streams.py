@@ -1,80 +1,135 @@
 """Standard streams that are files: what a payload may do with them beyond what the caller opened them for.
 
 /proc/self/fd/0 opens a file anew, for writing too where its owner runs the payload. So a file on stdin is
-seen through a read-only mount of it. Loaded on the warm path.
+seen through a read-only mount of it. The caller's own descriptors stay as they are: others may use them
+meanwhile. Loaded on the warm path.
 """
 
 import os
 from errno import EISDIR, ENOENT
-from fcntl import F_GETFL, fcntl
+from fcntl import F_DUPFD_CLOEXEC, F_GETFL, fcntl
 
 from envforge.kernel import syscalls
 
-_STANDARD_INPUT = "/proc/self/fd/0"
+STANDARD = (0, 1, 2)
 _PIECE = 1 << 16
 
 
-def is_file_to_read() -> bool:
-    """Say whether stdin is a regular file, opened for reading only.
+class Streams:
+    """The three descriptors that become the payload's standard streams, as its parent P has them."""
+
+    __slots__ = ("descriptors", "left_to_first", "own", "pouring")
+
+    def __init__(self, descriptors: "tuple[int, int, int]") -> None:
+        """Replace a file on stdin. Raises OSError for a directory, from which a way leads to the host."""
+        self.descriptors = descriptors
+        self.own = -1
+        """What stands in stdin's place, to be closed once C has it."""
+        self.pouring = 0
+        """The pid of a process that fills a pipe from the file, 0 where there is none."""
+        self.left_to_first = False
+        """Stdin is a file which C, who may mount, has to protect."""
+        if is_file_to_read(descriptors):
+            self._guard()
+
+    def _guard(self) -> None:
+        given = self.descriptors[0]
+        # Root does it here, where no directory on the way is closed to it.
+        if os.geteuid() == 0:
+            try:
+                self.own = protected(given)
+            except OSError:
+                self.own, self.pouring = _pour(given)
+        elif _has_a_name(given):
+            self.left_to_first = True
+        else:
+            self.own, self.pouring = _pour(given)
+        if self.own >= 0:
+            self.descriptors = (self.own, *self.descriptors[1:])
+
+    def take(self) -> None:
+        """In C or another child: make them 0, 1 and 2."""
+        if self.descriptors == STANDARD:
+            return
+        kept = []
+        for descriptor in self.descriptors:
+            try:
+                kept.append(fcntl(descriptor, F_DUPFD_CLOEXEC, 3))
+            except OSError:
+                kept.append(-1)  # closed by the caller
+        for number, descriptor in enumerate(kept):
+            if descriptor >= 0:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            else:
+                syscalls.close_range(number, number)
+
+    def terminal(self) -> bool:
+        """Say whether one of them is a terminal."""
+        return any(os.isatty(descriptor) for descriptor in self.descriptors)
+
+    def close(self) -> None:
+        """In P: close what was made here."""
+        if self.own >= 0:
+            os.close(self.own)
+            self.own = -1
+
+
+def is_file_to_read(descriptors: "tuple[int, int, int]") -> bool:
+    """Say whether the first, stdin, is a regular file, opened for reading only.
 
     Raises OSError where a stream is a directory: from there a way leads to the host's root.
     """
     found = False
-    for descriptor in (0, 1, 2):
+    for number, descriptor in enumerate(descriptors):
         try:
             mode = os.fstat(descriptor).st_mode & 0o170000
         except OSError:
             continue  # closed by the caller
         if mode == 0o040000:
             raise OSError(EISDIR, os.strerror(EISDIR), os.readlink(f"/proc/self/fd/{descriptor}"))
-        if descriptor == 0 and mode == 0o100000:
-            found = fcntl(0, F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        if number == 0 and mode == 0o100000:
+            found = fcntl(descriptor, F_GETFL) & os.O_ACCMODE == os.O_RDONLY
     return found
 
 
-def guard_input() -> int:
-    """In P: replace the file on stdin, or leave it to C, which may mount.
-
-    Returns the pid of a child that fills a pipe from it, 0 where there is none, -1 where it is left to C.
-    Root does it here, where no directory on the way is closed to it.
-    """
-    if os.geteuid() == 0:
-        try:
-            protect_input()
-        except OSError:
-            return _pour()
-        return 0
-    return -1 if _has_a_name() else _pour()
-
-
-def _has_a_name() -> bool:
-    """Say whether stdin can be opened by its name: it may have been removed, or be somebody else's."""
-    path = os.readlink(_STANDARD_INPUT)
+def _has_a_name(descriptor: int) -> bool:
+    """Say whether a file can be opened by its name: it may have been removed, or be somebody else's."""
+    path = os.readlink(f"/proc/self/fd/{descriptor}")
     try:
-        return os.path.samestat(os.stat(path), os.fstat(0)) and os.access(path, os.R_OK)
+        return os.path.samestat(os.stat(path), os.fstat(descriptor)) and os.access(path, os.R_OK)
     except OSError:
         return False
 
 
-def protect_input() -> None:
-    """While the host's tree is the root: put the file on stdin behind a read-only mount.
+def protect_own_input() -> None:
+    """In C, while the host's tree is the root: put the file on stdin behind a read-only mount."""
+    file = protected(0)
+    os.dup2(file, 0)
+    os.close(file)
+
+
+def protected(descriptor: int) -> int:
+    """Return a descriptor of the same file behind a read-only mount.
 
     It is read on from where the caller has come to.
     """
-    path = os.readlink(_STANDARD_INPUT)
+    path = os.readlink(f"/proc/self/fd/{descriptor}")
     tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE)
-    syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY, recursive=False, path=path)
-    file = os.open(f"/proc/self/fd/{tree}", os.O_RDONLY | os.O_CLOEXEC)
-    if not os.path.samestat(os.fstat(file), os.fstat(0)):
+    try:
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY, recursive=False, path=path)
+        file = os.open(f"/proc/self/fd/{tree}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(tree)
+    if not os.path.samestat(os.fstat(file), os.fstat(descriptor)):
+        os.close(file)
         raise OSError(ENOENT, os.strerror(ENOENT), path)
-    os.lseek(file, os.lseek(0, 0, os.SEEK_CUR), os.SEEK_SET)
-    os.dup2(file, 0)
-    os.close(file)
-    os.close(tree)
+    os.lseek(file, os.lseek(descriptor, 0, os.SEEK_CUR), os.SEEK_SET)
+    return file
 
 
-def _pour() -> int:
-    """Put a pipe in stdin's place, which a child fills from the file; returns the child's pid.
+def _pour(descriptor: int) -> "tuple[int, int]":
+    """Return a pipe, and the pid of a child that fills it from the file.
 
     For a file that has no name, as a shell's here-document. The child ends where nobody can read any more.
     """
@@ -82,14 +137,12 @@ def _pour() -> int:
     child = os.fork()
     if child == 0:
         try:
-            os.close(read)
             syscalls.set_parent_death_signal(9)
-            while piece := os.read(0, _PIECE):
+            syscalls.close_others({descriptor, write})
+            while piece := os.read(descriptor, _PIECE):
                 while piece:
                     piece = piece[os.write(write, piece) :]
         finally:
             os._exit(0)
     os.close(write)
-    os.dup2(read, 0)
-    os.close(read)
-    return child
+    return read, child

@@ -41,6 +41,7 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
             break
     for part in ("upper", "work"):
         os.mkdir(f"{path}/{part}", 0o755)
+    os.chmod(f"{path}/upper", 0o755)  # noqa: S103  # whatever the caller's umask: it becomes the root directory
     if owner is not None:
         for part in ("upper", "work", "."):
             os.chown(f"{path}/{part}", *owner)

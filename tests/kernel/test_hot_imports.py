@@ -20,6 +20,7 @@ ALLOWED = {
     "envforge.sandbox",
     "envforge.sandbox.cache",
     "envforge.sandbox.clone",
+    "envforge.sandbox.first_process",
     "envforge.sandbox.idmapped",
     "envforge.sandbox.init",
     "envforge.sandbox.masks",

@@ -1,0 +1,220 @@
+"""PID 1 of a sandbox, from its clone until only waiting is left; and how its parent lets it in.
+
+C maps ids (or P does, where newuidmap or root's idmapped mounts are needed), mounts, changes root, and clones
+the payload D. D waits until C has closed itself: no capabilities, no descriptor of the host's but locks on
+plain files, nothing that can be read or traced. Loaded on the warm path: it imports next to nothing.
+"""
+
+import os
+import sys
+
+from envforge.kernel import syscalls
+from envforge.sandbox import init, masks, mounts, streams, targets
+from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from envforge.sandbox import uppers
+    from envforge.sandbox.compiled import Plan
+
+FAILED = 125
+_SIGKILL = 9
+_KILL = 5  # the capability
+
+
+class RefusedError(Exception):
+    """The sandbox cannot be made. `step` says what failed, `error` why."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(f"{step}: {error}")
+        self.step = step
+        self.error = error
+
+
+class Channel:
+    """How P lets C go on once its ids are mapped, and how C gets at what it has to mount."""
+
+    def __init__(self, given: "streams.Streams") -> None:
+        self.given = given
+        self.go_read, self.go_write = os.pipe()
+        self.console = -1
+        self.masks: list[masks.Mask] = []
+
+    def let_in(self, plan: "Plan", upper: "uppers.Upper", child: int) -> None:  # noqa: ARG002  # see MappedChannel
+        """In P: map the child's ids where it cannot do so itself, then let it run."""
+        os.close(self.go_read)
+        self.go_read = -1
+        if plan["mapping"] == "tools":
+            _map_by_tools(plan, child)
+        elif plan["mapping"] == "parent":
+            _map(child, plan)
+        try:
+            os.write(self.go_write, b"go")
+        except BrokenPipeError as error:
+            raise RefusedError("the first process", error) from None
+        finally:
+            os.close(self.go_write)
+            self.go_write = -1
+
+    def connect(self) -> int:
+        """In P, once the payload runs: the pid of a process that carries its terminal's bytes, 0 for none."""
+        return 0
+
+    def close(self) -> None:
+        """In P: close what is still open, however it went."""
+        for descriptor in (self.go_read, self.go_write):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
+        """In C: return what is to be bound once the ids are mapped; None where P is gone."""
+        os.close(self.go_write)
+        if plan["mapping"] == "self":
+            map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
+        self.console = mounts.open_console()
+        sources = mounts.open_sources(plan)  # meanwhile newuidmap is at work
+        self.masks = masks.find([source.path for source in sources], plan["private"])
+        return sources if os.read(self.go_read, 2) == b"go" else None
+
+    def make_console(self, plan: "Plan") -> "Callable[[], None] | None":  # noqa: ARG002
+        """In C: make /dev/console; returns what the payload must do for a terminal of its own, if any."""
+        if self.console >= 0:
+            mounts.attach_console(self.console)
+        return None
+
+    def mount_overlay(self, plan: "Plan", upper: "uppers.Upper", sources: "list[mounts.Source]") -> None:
+        """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
+        os.chdir(plan["layers_directory"])
+        mounts.make_scratch(plan["skeleton"])
+        mounts.make_points(sources)
+        place = f"{plan['uppers_relative']}/{upper.name}"
+        options = mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work", volatile=True)
+        mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
+
+
+def _map(child: int, plan: "Plan") -> None:
+    try:
+        map_ids(str(child), plan["uid_map"], plan["gid_map"])
+    except OSError as error:
+        raise RefusedError("the id map", error) from None
+
+
+def _map_by_tools(plan: "Plan", child: int) -> None:
+    running = []
+    for tool, lines in zip(plan["tools"], (plan["uid_map"], plan["gid_map"]), strict=True):
+        arguments = [tool, str(child), *lines.split()]
+        running.append((tool, os.posix_spawn(tool, arguments, os.environ)))
+    for tool, pid in running:
+        _, status = os.waitpid(pid, 0)
+        if status:
+            raise RefusedError(tool, PermissionError(1, "it could not map the subordinate ids"))
+
+
+def be_first(  # noqa: PLR0917  # what a fork inherits
+    plan: "Plan", payload: Payload, channel: Channel, upper: "uppers.Upper", held: int, report: int
+) -> "NoReturn":
+    """Be C: mount, start the payload, reap. Ends the process, never returns into the caller's frames."""
+    code = FAILED
+    progress = ["a private mount namespace"]
+    try:
+        syscalls.set_parent_death_signal(_SIGKILL)
+        payload.umask = os.umask(0o022)
+        channel.given.take()
+        if mount_all(plan, upper, channel, payload, progress):
+            progress[0] = "the payload"
+            child, go = start(plan, payload)
+            _close_first_process(plan, (held, upper.descriptor, report, go))
+            os.write(go, b"go")
+            os.close(go)
+            os.close(report)
+            code = init.supervise(child)
+    except OSError as error:
+        said = f"{progress[0]}\n{error.errno}\n{error.filename or ''}"
+        os.write(report, said.encode(errors="surrogateescape"))
+    except BaseException:  # noqa: BLE001  # a bug: it may not unwind into P's frames, but it is shown
+        show_bug()
+    finally:
+        os._exit(code)
+
+
+def _close_first_process(plan: "Plan", kept: "tuple[int, ...]") -> None:
+    """In C, before the payload may run: leave it nothing to read, to trace or to take.
+
+    /proc/1/exe is the host's Python, /proc/1/fd leads to its files (CVE-2019-5736), and the command line and
+    the name are for everyone to read. The bounding set does not matter: C executes nothing.
+    """
+    syscalls.set_dumpable(0)
+    syscalls.close_others(kept)
+    syscalls.set_name("envforge")
+    syscalls.overwrite_arguments(sys.orig_argv, "envforge")
+    # A payload that may change its uid still gets the signals that are passed on.
+    syscalls.set_capabilities((_KILL,) if plan["bounding"] else ())
+    syscalls.set_no_new_privileges()
+    syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
+
+
+def mount_all(
+    plan: "Plan", upper: "uppers.Upper", channel: Channel, payload: Payload, progress: "list[str]"
+) -> bool:
+    """Mount the sandbox's root and change into it; False where P is gone.
+
+    `progress` says what is being done, for an error. The payload learns of a terminal that was made for it.
+    """
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    if channel.given.left_to_first:
+        progress[0] = "standard input"
+        streams.protect_own_input()
+    syscalls.sethostname(plan["hostname"])
+    own_network = plan["network"] != "host"
+    if own_network:
+        syscalls.bring_up_loopback()
+    progress[0] = "the host's devices, /proc and /sys"
+    devices = mounts.open_devices()
+    proc, system = os.open("/proc", os.O_PATH | os.O_CLOEXEC), mounts.open_system()
+    progress[0] = "a bind mount"
+    sources = channel.wait(plan)
+    if sources is None:
+        return False
+    progress[0] = f"overlay of {plan['layers_directory']}"
+    channel.mount_overlay(plan, upper, sources)
+    mounts.enter_root()
+    progress[0] = "/dev, /proc and /sys"
+    mounts.mount_dev(devices, tty_group=plan["tty_group"])
+    payload.adopt = channel.make_console(plan)
+    if not mounts.mount_proc(proc) and os.isatty(2):
+        say("/proc is partly covered here, as in a container: the processes outside are shown in its place")
+    mounts.mount_system(system, own_network=own_network)
+    if own_network:
+        mounts.allow_ping(plan["ping_group"])
+    mounts.restrict()
+    mounts.mount_temporary(nested=plan["namespaces"])
+    if plan["runtime"]:
+        progress[0] = plan["runtime"]
+        mounts.make_runtime(plan)
+    mounts.leave_host()
+    _attach(plan, sources, channel.masks, progress)
+    for path, text in plan["links"]:
+        targets.make_link(path, text)
+    return True
+
+
+def _attach(
+    plan: "Plan", sources: "list[mounts.Source]", hidden: "list[masks.Mask]", progress: "list[str]"
+) -> None:
+    """Attach what is bound; cover at once what it may not show, before another mount is on top of it."""
+    for number, source in enumerate(sources):
+        progress[0] = f"a mount at {source.target}"
+        targets.attach(source.tree, source.target, directory=source.directory)
+        protected = [*masks.seen_in(source.path, plan["read_only"])]
+        covered = [mask[1:] for mask in hidden if mask[0] == number]
+        progress[0] = f"what is covered in {source.target}"
+        for path in dict.fromkeys((*protected, *(path for path, *_ in covered))):
+            targets.pin(source.tree, path)
+        for path in protected:
+            targets.protect(source.tree, path)
+        for path, device, inode in covered:
+            targets.mask(source.tree, path, device, inode)
+        os.close(source.tree)
