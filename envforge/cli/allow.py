@@ -11,8 +11,8 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import ConsentError, UsageError
 
 if TYPE_CHECKING:
-    from envforge.api import Project
-    from envforge.environment.consent import Allowed
+    from envforge.api.consent import Allowed
+    from envforge.api.projects import Project
 
 
 @click.command(
@@ -60,8 +60,7 @@ def allow(  # noqa: PLR0917 (click passes them by name)
 
 
 def _allow(settings: Settings, *, yes: bool) -> None:
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
-    from envforge.environment import consent  # noqa: PLC0415
+    from envforge.api import consent  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
     if settings.json and not yes:
@@ -71,7 +70,7 @@ def _allow(settings: Settings, *, yes: bool) -> None:
     if wants and not yes and not _ask(project):
         raise _refused(project)
     if wants:
-        api.allow(project)
+        consent.allow(project)
     if settings.json:
         print_json(_reach_as_json(project))
     elif not settings.quiet:
@@ -89,17 +88,17 @@ def offer(settings: Settings) -> bool:
 
     Asks on a terminal only, and never in `ci` or where JSON is wanted. Raises ConsentError for a no.
     """
-    from envforge import api  # noqa: PLC0415 (only after a failure)
+    from envforge.api import consent  # noqa: PLC0415 (only after a failure)
 
     if settings.allow:
-        api.allow(settings.project())
+        consent.allow(settings.project())
         return True
     if not settings.may_ask:
         return False
     project = settings.project()
     if not _ask(project):
         raise _refused(project)
-    api.allow(project)
+    consent.allow(project)
     return True
 
 
@@ -112,9 +111,9 @@ def _ask(project: "Project") -> bool:
 
 def _lines(project: "Project", verb: str) -> list[str]:
     """Return what the project wants, in words; what nobody has allowed yet is marked."""
-    from envforge.environment import consent  # noqa: PLC0415
+    from envforge.api import consent  # noqa: PLC0415
 
-    wants = project.reach.wants
+    wants = consent.wants(project)
     if not wants:
         return [f"{project.spec_path} wants nothing beyond its directory, a private home and the network"]
     missing = consent.missing(project)
@@ -124,7 +123,7 @@ def _lines(project: "Project", verb: str) -> list[str]:
 
 
 def _reach_as_json(project: "Project") -> dict[str, Any]:
-    from envforge.environment import consent  # noqa: PLC0415
+    from envforge.api import consent  # noqa: PLC0415
 
     missing = consent.missing(project)
     return {
@@ -133,18 +132,17 @@ def _reach_as_json(project: "Project") -> dict[str, Any]:
         "allowed": not missing,
         "wants": [
             {"kind": want.kind, "text": want.text, "place": want.place, "allowed": want not in missing}
-            for want in project.reach.wants
+            for want in consent.wants(project)
         ],
     }
 
 
 def _list(settings: Settings) -> None:
-    from envforge.environment import consent, ownership  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import consent  # noqa: PLC0415 (help needs none of it)
 
-    allowed = sorted(consent.everything(), key=lambda one: one.spec)
-    trusted = sorted(ownership.trusted_directories())
+    allowed, trusted = consent.allowed(), consent.trusted()
     if settings.json:
-        print_json({"allowed": [_allowed_as_json(one) for one in allowed], "trusted": trusted})
+        print_json({"allowed": [_allowed_as_json(one) for one in allowed], "trusted": list(trusted)})
         return
     for one in allowed:
         click.echo("\n".join([f"{one.spec} may", *(f"  {want}" for want in sorted(one.wants))]))
@@ -160,11 +158,11 @@ def _allowed_as_json(one: "Allowed") -> dict[str, Any]:
 
 
 def _trust(settings: Settings, trust: str | None, distrust: str | None) -> None:
-    from envforge.environment import ownership  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import consent  # noqa: PLC0415 (help needs none of it)
 
     if trust is not None:
-        said = f"the spec in {ownership.trust_directory(trust)} is believed, whoever can write there"
-    elif ownership.distrust_directory(distrust or ""):
+        said = f"the spec in {consent.trust(trust)} is believed, whoever can write there"
+    elif consent.distrust(distrust or ""):
         said = f"the spec in {distrust} is believed no more"
     else:
         said = f"{distrust} was not trusted"
@@ -173,7 +171,7 @@ def _trust(settings: Settings, trust: str | None, distrust: str | None) -> None:
 
 
 def _revoke(settings: Settings) -> None:
-    from envforge.environment import consent  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import consent  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
     there = consent.revoke(project)

@@ -21,7 +21,7 @@ _TERMINAL: Final = 2
 """Standard error: what workers keep."""
 
 if TYPE_CHECKING:
-    from envforge.api import BuildResult, BuiltLayer
+    from envforge.api.building import BuildResult, Built
 
 
 @click.command(
@@ -62,14 +62,14 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
         raise UsageError(
             f"{' and '.join(excluded)} exclude each other", hint="`envforge build --help` tells each"
         )
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import building, warm  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
     enters = options["shell_on_failure"]
-    with _terminal_kept(enters), settings.progress(live=not enters) as progress:
-        result = api.build(project, locked=locked, frozen=frozen, progress=progress, **options)
+    with _terminal_kept(enters), settings.progress(live=not enters) as listener:
+        result = building.build(project, locked=locked, frozen=frozen, listener=listener, **options)
     if not frozen and all(layer.reused for layer in result.layers):
-        api.keep_answer(project, "build", f"{summary(result)}\n", result)
+        warm.keep_answer(project, "build", f"{summary(result)}\n", result)
     if settings.json:
         print_json(as_json(result))
     elif not settings.quiet:
@@ -106,7 +106,7 @@ def as_json(result: "BuildResult") -> dict[str, Any]:
     }
 
 
-def layer_as_json(layer: "BuiltLayer") -> dict[str, Any]:
+def layer_as_json(layer: "Built") -> dict[str, Any]:
     """Return what all commands print of a layer."""
     return {
         "name": layer.name,

@@ -20,10 +20,10 @@ def asked_packages(context: click.Context, _parameter: click.Parameter, begun: s
 
 def users(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return `self`, `root` and the users of the environment, once it is built."""
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
     try:
-        found = api.users(context.ensure_object(Settings).project())
+        found = inspecting.users(context.ensure_object(Settings).project())
     except (EnvforgeError, OSError):
         found = ("root",)
     return _beginning(begun, ("self", *found))

@@ -1,6 +1,9 @@
 """`doctor`: what this machine lacks, and the command that mends it."""
 
+import os
+import shutil
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +14,7 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import CapabilityError, EnvforgeError
 
 if TYPE_CHECKING:
-    from envforge.cli.checks import Check
+    from envforge.api.doctor import Check
 
 
 @click.command(
@@ -29,13 +32,13 @@ def doctor(settings: Settings) -> int:
 
     Exits with 22 where something is missing without which nothing works.
     """
-    from envforge.cli.checks import PROBLEM, Machine, run_checks  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import doctor as machine  # noqa: PLC0415 (help needs none of it)
 
     worst = 0
     found = []
-    for check in run_checks(Machine(settings.store_path(), _suite(settings))):
+    for check in chain(machine.checks(settings.store_path(), _suite(settings)), [_terminal()]):
         found.append(check)
-        if check.state == PROBLEM:
+        if check.state == machine.PROBLEM:
             worst = CapabilityError.exit_code
         if not settings.json:
             _tell(check)
@@ -50,6 +53,22 @@ def _suite(settings: Settings) -> str:
         return settings.project().spec.debian.suite
     except EnvforgeError:
         return "stable"
+
+
+def _terminal() -> "Check":
+    """Return a finding on where progress is shown."""
+    from envforge.api.doctor import NOTE, WELL, Check  # noqa: PLC0415 (help needs none of it)
+
+    stream = sys.stderr
+    if not stream.isatty():
+        return Check("terminal", WELL, "none: progress is told in plain lines")
+    columns = shutil.get_terminal_size().columns
+    kind = os.environ.get("TERM", "")
+    if (stream.encoding or "").lower() not in {"utf-8", "utf8"}:
+        return Check("terminal", NOTE, f"{kind}, {columns} columns", "it is not UTF-8", "export LANG=C.UTF-8")
+    if kind in {"", "dumb"}:
+        return Check("terminal", NOTE, f"TERM={kind}", "progress is told in plain lines", "export TERM=xterm")
+    return Check("terminal", WELL, f"{kind}, {columns} columns")
 
 
 def _tell(check: "Check") -> None:

@@ -11,7 +11,7 @@ from envforge.errors import UsageError
 from envforge.run_options import OptionError, environment_of, volume_of, workdir_of
 
 if TYPE_CHECKING:
-    from envforge.api import RunOptions
+    from envforge.api.entering import RunOptions
 
 _PAYLOAD = {"allow_interspersed_args": False}
 
@@ -34,7 +34,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 
     Starts the spec's shell, or the command.
     """
-    from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
+    from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     return _enter(settings, RunOptions(), command, locked=locked)
 
@@ -95,7 +95,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
         start = workdir_of(workdir)
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
-    from envforge.api import RunOptions  # noqa: PLC0415 (help needs none of it)
+    from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     options = RunOptions(volumes=mounted, user=user)
     return _enter(settings, options, command, locked=locked, environment=environment, workdir=start)
@@ -110,9 +110,9 @@ def _enter(
     environment: tuple[tuple[str, str], ...] = (),
     workdir: str | None = None,
 ) -> int:
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import entering  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    with settings.progress() as progress:
-        compiled = api.prepare(project, options, locked=locked, progress=progress)
-    return api.enter(compiled, command, workdir=workdir, variables=dict(environment))
+    with settings.progress() as listener:
+        compiled = entering.prepare(project, options, locked=locked, listener=listener)
+    return entering.enter(compiled, command, workdir=workdir, variables=dict(environment))

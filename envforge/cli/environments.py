@@ -10,13 +10,12 @@ from envforge.cli.build import layer_as_json
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text, timestamp
 from envforge.cli.settings import Settings, pass_settings
-from envforge.trust import SPEC_NAME
 from envforge.units import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from envforge.api import EnvironmentDetails, EnvironmentInfo
+    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo
 
 
 @click.command(
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
 @pass_settings
 def ls(settings: Settings) -> None:
     """List the environments in the store."""
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
-    found = api.environments(settings.store_path())
+    found = inspecting.environments(settings.store_path())
     if settings.json:
         print_json([_info_as_json(info) for info in found])
     elif found:
@@ -54,6 +53,8 @@ def ls(settings: Settings) -> None:
 
 def _project_of(spec: str) -> str:
     """Return a spec's path as short as it can be said: its directory, where it has the usual name."""
+    from envforge.api.projects import SPEC_NAME  # noqa: PLC0415 (help needs none of it)
+
     home = os.path.expanduser("~")
     path = spec.removesuffix(f"/{SPEC_NAME}")
     return f"~{path[len(home) :]}" if f"{path}/".startswith(f"{home}/") else path
@@ -86,9 +87,9 @@ def show(settings: Settings) -> None:
 
     Says whether its lock fits, of which layers it is made, and what was asked for.
     """
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
-    details = api.describe(settings.project())
+    details = inspecting.describe(settings.project())
     if settings.json:
         print_json(_details_as_json(details))
     else:

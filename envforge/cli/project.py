@@ -1,24 +1,20 @@
 """`init`, `add`, `remove`, `lock`: the spec and its lock."""
 
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
-from attrs import evolve
 
-from envforge import whole_file
 from envforge.cli import completions
 from envforge.cli.command import Command, allow_option, json_option
 from envforge.cli.output import print_json
 from envforge.cli.settings import Settings, pass_settings
-from envforge.errors import SpecError, UsageError
+from envforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from envforge.api import Change, LockResult
-    from envforge.lock.model import Lock
+    from envforge.api.editing import EditResult
+    from envforge.api.locking import Change, Lock, LockResult
 
 
 @click.command(
@@ -36,13 +32,9 @@ def init(settings: Settings, force: bool) -> None:  # noqa: FBT001 (click passes
     Looks at the files that lie there (package.json, pyproject.toml, Makefile, go.mod, …) and proposes the
     packages they need.
     """
-    from envforge.spec.detect import propose  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
 
-    path = os.path.abspath(settings.file or "envforge.toml")
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"{path} is there already", hint="edit it, or `envforge init --force` to replace it")
-    text = propose(os.path.dirname(path))
-    _replace(path, text)
+    path = editing.init(settings.file, replace=force)
     if not settings.quiet:
         click.echo(f"wrote {path}")
         click.echo("next: `envforge shell`, or `envforge add PACKAGE…`")
@@ -65,9 +57,12 @@ def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  
 
     Comments in the spec stay. Where packages do not exist or do not fit together, the spec stays as it was.
     """
-    from envforge.spec.edit import add_packages  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
 
-    _edit(settings, lambda text: add_packages(text, packages), no_lock=no_lock)
+    project = settings.project()
+    with settings.progress() as listener:
+        result = editing.add(project, packages, lock=not no_lock, listener=listener)
+    _show_edit(settings, result)
 
 
 @click.command(
@@ -87,45 +82,17 @@ def remove(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None
 
     What others need stays in the environment.
     """
-    from envforge.spec.edit import remove_packages  # noqa: PLC0415 (help needs none of it)
-
-    _edit(settings, lambda text: remove_packages(text, packages), no_lock=no_lock)
-
-
-def _edit(settings: Settings, change: "Callable[[str], str]", *, no_lock: bool) -> None:
-    """Change the spec's text, and lock: both files are written in the end, or neither."""
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
-    from envforge.spec.parse import parse  # noqa: PLC0415
+    from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    old = _read(project.spec_path)
-    new = change(old)
-    edited = evolve(project, spec=parse(new.encode(), project.spec_path))
-    with _undone_where_it_fails(project.spec_path, old, new) as change_spec:
-        if not no_lock:
-            with settings.progress() as progress:
-                result = api.lock(edited, before_writing=change_spec, progress=progress)
-            _show_changes(settings, result)
-        change_spec()
+    with settings.progress() as listener:
+        result = editing.remove(project, packages, lock=not no_lock, listener=listener)
+    _show_edit(settings, result)
 
 
-@contextmanager
-def _undone_where_it_fails(path: str, old: str, new: str) -> "Iterator[Callable[[], None]]":
-    """Give what changes the spec, once however often it is called; a failure after that undoes it."""
-    written = old
-
-    def change() -> None:
-        nonlocal written
-        if written != new:
-            _replace(path, new)
-            written = new
-
-    try:
-        yield change
-    except BaseException:
-        if written != old:
-            _replace(path, old)
-        raise
+def _show_edit(settings: Settings, result: "EditResult") -> None:
+    if result.locked is not None:
+        _show_changes(settings, result.locked)
 
 
 @click.command(
@@ -151,20 +118,20 @@ def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...],
         raise UsageError(
             "--check changes nothing and goes with no other option", hint="leave one of them out"
         )
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import locking, warm  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    with settings.progress() as progress:
-        result = api.lock(
+    with settings.progress() as listener:
+        result = locking.lock(
             project,
             upgrade=upgrade,
             upgrade_packages=names,
             dry_run=dry_run,
             check=check,
-            progress=progress,
+            listener=listener,
         )
     if not (result.changes or result.written or upgrade or names or dry_run):
-        api.keep_answer(project, "lock", "\n".join((*change_lines(result.lock, ()), "")))
+        warm.keep_answer(project, "lock", "\n".join((*change_lines(result.lock, ()), "")))
     _show_changes(settings, result)
 
 
@@ -186,22 +153,3 @@ def change_lines(lock: "Lock", changes: "Sequence[Change]") -> "tuple[str, ...]"
     asked = {package.name for package in packages if package.asked}
     named = [str(change) for change in changes if change.name.partition(":")[0] in asked]
     return (*named, f"{len(changes) - len(named)} more that they need, or that every system has")
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _replace(path: str, text: str) -> None:
-    """Put `text` in the place of the file at once, keeping its mode; a symbolic link stays one."""
-    target = os.path.realpath(path)
-    try:
-        whole_file.write(target, text.encode(), mode=None)
-    except OSError as error:
-        raise SpecError(
-            f"{path} cannot be written: {error.strerror}", hint="it is left as it was; check who owns it"
-        ) from error

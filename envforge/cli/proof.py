@@ -11,7 +11,7 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import OutputError
 
 if TYPE_CHECKING:
-    from envforge.api import VerifyResult
+    from envforge.api.proof import VerifyResult
 
 
 @click.command(
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 @pass_settings
 def verify(settings: Settings) -> int:
     """Read the environment from the disk and build it again, apart; name every file that differs."""
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import proof  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    with settings.progress() as progress:
-        result = api.verify(project, progress=progress)
+    with settings.progress() as listener:
+        result = proof.verify(project, listener=listener)
     if settings.json:
         print_json(_verify_as_json(result))
         return 0 if result.identical else OutputError.exit_code
@@ -83,11 +83,11 @@ def ci(settings: Settings, strict: bool) -> None:  # noqa: FBT001 (click passes 
     be what the digests say: a store that is kept between runs is not believed. Each cause of failure has an
     exit code of its own, and the failure is printed as JSON.
     """
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import proof  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    with settings.progress() as progress:
-        result, verified = api.check(project, strict=strict, progress=progress)
+    with settings.progress() as listener:
+        result, verified = proof.check(project, strict=strict, listener=listener)
     if not verified.identical:
         raise _differs(verified)
     print_json(as_json(result))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 from attrs import define
 
-from envforge.progress import Listener, Progress
+from envforge.progress import Listener
 from envforge.progress.events import End
 from envforge.progress.views import choose
 
 if TYPE_CHECKING:
-    from envforge.api import Project
+    from envforge.api.projects import Project
 
 
 _UNWINDING_MAX_S: Final = 5
@@ -64,27 +64,26 @@ class Settings:
 
     def project(self) -> "Project":
         """Return the project that `--file` or the current directory means."""
-        from envforge import api  # noqa: PLC0415 (help and completion need none of it)
+        from envforge.api import projects  # noqa: PLC0415 (help and completion need none of it)
 
-        return api.open_project(self.file, self.store)
+        return projects.open(self.file, self.store)
 
     def store_path(self) -> str:
         """Return the store's path."""
-        from envforge.config import load  # noqa: PLC0415 (as above)
-        from envforge.store.layout import default_path  # noqa: PLC0415
+        from envforge.api import stores  # noqa: PLC0415 (as above)
 
-        return self.store or load().store or default_path()
+        return stores.path(self.store)
 
     @contextmanager
-    def progress(self, *, live: bool = True) -> Iterator[Progress]:
-        """Give a progress that is over, and off the screen, when the block is left.
+    def progress(self, *, live: bool = True) -> Iterator[Listener]:
+        """Give what shows events; it is off the screen when the block is left.
 
         Without `live` it prints lines, on a terminal too.
         """
         view = self.view(live=live)
         with _unwinding():
             try:
-                yield Progress(view)
+                yield view
             finally:
                 view(End())
 

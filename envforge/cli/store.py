@@ -29,9 +29,9 @@ def destroy(settings: Settings, yes: bool) -> None:  # noqa: FBT001 (click passe
     if not yes and not _agreed(path):
         click.echo("nothing was removed", err=True)
         return
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import stores  # noqa: PLC0415 (help needs none of it)
 
-    api.destroy_store(path)
+    stores.destroy(path)
     if not settings.quiet:
         click.echo(f"removed {path}")
 

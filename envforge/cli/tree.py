@@ -13,8 +13,7 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.units import size_text
 
 if TYPE_CHECKING:
-    from envforge.api import EnvironmentDetails
-    from envforge.sources.debian.model import LockedPackage
+    from envforge.api.inspecting import EnvironmentDetails, LockedPackage
 
 
 @frozen
@@ -41,10 +40,10 @@ def tree(settings: Settings, depth: int | None) -> None:
 
     A package is unfolded once; (*) marks those whose needs stand further up.
     """
-    from envforge import api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
-    details = api.describe(settings.project())
-    needs = needs_of(details.packages)
+    details = inspecting.describe(settings.project())
+    needs = inspecting.needs(details.packages)
     if settings.json:
         print_json(_as_json(details, needs))
         return
@@ -58,25 +57,6 @@ def tree(settings: Settings, depth: int | None) -> None:
     top += [Node(f"packages ({len(details.packages)})", packages)] if packages else []
     for line in lines_of(top):
         click.echo(line)
-
-
-def needs_of(packages: Sequence["LockedPackage"]) -> dict[str, tuple[str, ...]]:
-    """Return for each package which others of the lock it needs, by name, sorted.
-
-    Of alternatives and of providers, the first that the lock holds is meant.
-    """
-    from envforge.sources.debian.dpkg.relations import parse, providers  # noqa: PLC0415 (help needs none of it)
-
-    relations = {package.name: dict(package.relations) for package in packages}
-    given = providers(relations.items())
-    needs = {}
-    for name, fields in relations.items():
-        found = set()
-        for group in (*parse(fields.get("Pre-Depends", "")), *parse(fields.get("Depends", ""))):
-            candidates = [giver for item in group for giver in given.get(item.name, ())]
-            found.update(candidates[:1])
-        needs[name] = tuple(sorted(found - {name}))
-    return needs
 
 
 def package_nodes(

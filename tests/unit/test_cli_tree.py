@@ -1,4 +1,5 @@
-from envforge.cli.tree import lines_of, needs_of, package_nodes
+from envforge.api.inspecting import needs
+from envforge.cli.tree import lines_of, package_nodes
 from envforge.sources.debian.model import LockedPackage
 
 
@@ -20,11 +21,11 @@ PACKAGES = (
 
 
 def test_needs_are_found_through_alternatives_and_providers():
-    assert needs_of(PACKAGES)["app"] == ("dash", "lib", "libc")
+    assert needs(PACKAGES)["app"] == ("dash", "lib", "libc")
 
 
 def test_each_package_is_unfolded_once_even_in_circles():
-    lines = list(lines_of(package_nodes(PACKAGES, needs_of(PACKAGES), None)))
+    lines = list(lines_of(package_nodes(PACKAGES, needs(PACKAGES), None)))
     assert lines == [
         "├── app 1",
         "│   ├── dash 1",
@@ -40,5 +41,5 @@ def test_each_package_is_unfolded_once_even_in_circles():
 
 
 def test_depth_stops_unfolding():
-    lines = list(lines_of(package_nodes(PACKAGES, needs_of(PACKAGES), 1)))
+    lines = list(lines_of(package_nodes(PACKAGES, needs(PACKAGES), 1)))
     assert lines == ["├── app 1", "└── 5 more"]

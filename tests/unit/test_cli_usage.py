@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from envforge import __version__
+from envforge.api.doctor import kernel_number
 from envforge.cli import main
-from envforge.cli.checks import kernel_number
 from envforge.cli.root import COMMANDS
 from envforge.errors import CapabilityError
 

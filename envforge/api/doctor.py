@@ -1,4 +1,4 @@
-"""What `doctor` looks at, one function a subject: what was found, why it matters, what mends it."""
+"""`doctor`: what this machine lacks. Each check says what was found, why it matters, what mends it."""
 
 import os
 import shutil
@@ -58,13 +58,13 @@ class Machine:
     """What the checks are about."""
 
     store: str
-    suite: str = "stable"
-    """Whose index a mirror is asked for."""
+    suite: str
     identity: Identity | EnvforgeError = field(factory=_identity)
 
 
-def run_checks(machine: Machine) -> Iterator[Check]:
-    """Yield a finding for each subject, as soon as it is known."""
+def checks(store_path: str, suite: str = "stable") -> Iterator[Check]:
+    """Yield a finding for each subject, as soon as it is known. `suite` is what a mirror is asked for."""
+    machine = Machine(store_path, suite)
     for check in _CHECKS:
         yield check(machine)
 
@@ -224,19 +224,6 @@ def _ping(_machine: Machine) -> Check:
     return Check("ping", NOTE, f"net.ipv4.ping_group_range is {low} {high}", why, mend)
 
 
-def _terminal(_machine: Machine) -> Check:
-    stream = sys.stderr
-    if not stream.isatty():
-        return Check("terminal", WELL, "none: progress is told in plain lines")
-    columns = shutil.get_terminal_size().columns
-    kind = os.environ.get("TERM", "")
-    if (stream.encoding or "").lower() not in {"utf-8", "utf8"}:
-        return Check("terminal", NOTE, f"{kind}, {columns} columns", "it is not UTF-8", "export LANG=C.UTF-8")
-    if kind in {"", "dumb"}:
-        return Check("terminal", NOTE, f"TERM={kind}", "progress is told in plain lines", "export TERM=xterm")
-    return Check("terminal", WELL, f"{kind}, {columns} columns")
-
-
 def _seccomp(machine: Machine) -> Check:
     actions = (read_sysctl("kernel.seccomp.actions_avail") or "").split()
     if "errno" not in actions:
@@ -296,5 +283,4 @@ _CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
     _proxies,
     _ping,
     _mirrors,
-    _terminal,
 )

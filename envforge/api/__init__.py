@@ -1,0 +1,12 @@
+"""What a face of envforge may call: all that the command line does, and what a TUI or a server would want.
+
+    projects     open                     locking      lock
+    editing      init, add, remove        building     build
+    consent      allow, revoke, trust     entering     prepare, enter
+    proof        verify, check            inspecting   describe, environments, needs, users
+    doctor       checks                   stores       path, destroy
+
+Nothing here prints, asks, exits or needs the main thread. Failures are `EnvforgeError`s. What has to be asked
+is said by an error and answered by a call: a `ConsentError` by `consent.allow`, an `OwnerError` by
+`consent.trust`. Long work tells events to its `listener` (`envforge.progress`); what that raises ends it.
+"""

@@ -1,0 +1,47 @@
+"""`build`: the environment, made as far as it is missing."""
+
+from attrs import evolve
+
+from envforge.api import locking
+from envforge.build.layer import Built
+from envforge.environment import assemble, consent
+from envforge.environment.assemble import BuildResult, Wanted
+from envforge.environment.project import Project
+from envforge.lock import file as lock_file
+from envforge.progress import Listener, Progress, ignore
+from envforge.sandbox import identity as identities
+from envforge.store import locks
+from envforge.store.layout import open_store
+
+__all__ = ["BuildResult", "Built", "build"]
+
+
+def build(
+    project: Project,
+    *,
+    locked: bool = False,
+    frozen: bool = False,
+    rebuild: bool = False,
+    accept: bool = False,
+    workers: int | None = None,
+    shell_on_failure: bool = False,
+    listener: Listener = ignore,
+) -> BuildResult:
+    """Build the project's environment as far as it is missing, locking first where that is needed.
+
+    `locked` raises LockStaleError for a stale lock and OutputError for any digest other than the lock's;
+    `frozen` does not look whether the lock is stale; `rebuild` makes every layer again. Other digests for the
+    same packages are an OutputError too, unless they are to be taken: `accept`. `shell_on_failure` takes the
+    process's terminal: for the command line alone.
+    """
+    consent.require(project, consent.BUILDING)
+    known = locking.ready(project, locked=locked, frozen=frozen, listener=listener)
+    consent.require_lock(project, known)
+    if workers:
+        project = evolve(project, config=evolve(project.config, workers=workers))
+    wanted = Wanted(anew=rebuild, check_outputs=locked, enter_failed=shell_on_failure, accept=accept)
+    with locks.in_use(open_store(project.store_path)):
+        result, outcome = assemble.assemble(project, known, identities.detect(), wanted, Progress(listener))
+    if outcome != known and not locked and not frozen:
+        lock_file.write(project.lock_path, outcome)
+    return result

@@ -1,0 +1,117 @@
+"""`init`, `add` and `remove`: the spec, and the lock with it."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from attrs import evolve, frozen
+
+from envforge import whole_file
+from envforge.environment.project import Project
+from envforge.errors import SpecError, UsageError
+from envforge.progress import Listener, ignore
+from envforge.spec import edit, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from envforge.api.locking import LockResult
+
+
+@frozen
+class EditResult:
+    """What editing gave."""
+
+    project: Project
+    """With the spec as it is now."""
+    locked: "LockResult | None"
+    """None where it was not to be locked."""
+
+
+def propose(directory: str) -> str:
+    """Return the text of a spec for what lies in a directory. Writes nothing."""
+    from envforge.spec.detect import propose  # noqa: PLC0415 - knows many names
+
+    return propose(directory)
+
+
+def init(path: str | None = None, *, replace: bool = False) -> str:
+    """Write the proposed spec for the directory of `path`, which is the usual name here where None.
+
+    Return its absolute path. Raises UsageError where a file is there that is not to be replaced, SpecError.
+    """
+    target = os.path.abspath(path or parse.SPEC_NAME)
+    if os.path.lexists(target) and not replace:
+        raise UsageError(
+            f"{target} is there already", hint="edit it, or `envforge init --force` to replace it"
+        )
+    _write(target, propose(os.path.dirname(target)))
+    return target
+
+
+def add(
+    project: Project, packages: Sequence[str], *, lock: bool = True, listener: Listener = ignore
+) -> EditResult:
+    """Add packages to the spec, keeping its comments, and lock: both files are written, or neither.
+
+    Raises SpecError, UsageError, and what `locking.lock` raises.
+    """
+    return _edit(project, lambda text: edit.add_packages(text, packages), lock=lock, listener=listener)
+
+
+def remove(
+    project: Project, packages: Sequence[str], *, lock: bool = True, listener: Listener = ignore
+) -> EditResult:
+    """Remove packages from the spec, and lock, likewise."""
+    return _edit(project, lambda text: edit.remove_packages(text, packages), lock=lock, listener=listener)
+
+
+def _edit(project: Project, change: Callable[[str], str], *, lock: bool, listener: Listener) -> EditResult:
+    old = _read(project.spec_path)
+    new = change(old)
+    edited = evolve(project, spec=parse.parse(new.encode(), project.spec_path))
+    locked = None
+    with _undone_where_it_fails(project.spec_path, old, new) as change_spec:
+        if lock:
+            from envforge.api import locking  # noqa: PLC0415 - 100 ms that editing alone saves
+
+            locked = locking.lock(edited, before_writing=change_spec, listener=listener)
+        change_spec()
+    return EditResult(edited, locked)
+
+
+@contextmanager
+def _undone_where_it_fails(path: str, old: str, new: str) -> Iterator[Callable[[], None]]:
+    """Give what changes the spec, once however often it is called; a failure after that undoes it."""
+    written = old
+
+    def change() -> None:
+        nonlocal written
+        if written != new:
+            _write(path, new)
+            written = new
+
+    try:
+        yield change
+    except BaseException:
+        if written != old:
+            _write(path, old)
+        raise
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _write(path: str, text: str) -> None:
+    """Put `text` in the place of the file at once, keeping its mode; a symbolic link stays one."""
+    target = os.path.realpath(path)
+    try:
+        whole_file.write(target, text.encode(), mode=None)
+    except OSError as error:
+        raise SpecError(
+            f"{path} cannot be written: {error.strerror}", hint="it is left as it was; check who owns it"
+        ) from error

@@ -1,0 +1,59 @@
+"""`shell` and `run`: into the environment."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from envforge.api import warm
+from envforge.api.building import build
+from envforge.environment import consent, hints, system_files
+from envforge.environment.plan import RunOptions, make_plan
+from envforge.environment.project import Project
+from envforge.progress import Listener, ignore
+from envforge.sandbox import cache, entry
+from envforge.sandbox import identity as identities
+from envforge.sandbox.plan import Compiled, compile_plan
+from envforge.sandbox.settle import settle
+from envforge.store import locks
+from envforge.store.layout import open_store
+
+__all__ = ["Compiled", "RunOptions", "enter", "prepare"]
+
+
+def prepare(
+    project: Project, options: RunOptions, *, locked: bool = False, listener: Listener = ignore
+) -> Compiled:
+    """Return the plan of the project's sandbox, after locking and building what is missing.
+
+    Raises ConsentError where the spec wants what nobody has allowed.
+    """
+    consent.require(project)
+    watched = cache.watch((*_local_sources(project), *system_files.watched(project, os.environ)))
+    with locks.in_use(open_store(project.store_path)):
+        result = build(project, locked=locked, listener=listener)
+        plan = settle(make_plan(project, result.environment, identities.detect(), options))
+    compiled = compile_plan(plan)
+    warm.keep_plan(project, options, compiled, result, watched)
+    notes = (*compiled["notes"], *hints.once(compiled, project.directory, os.environ))
+    return compiled | {"notes": notes, "warnings": (*compiled["warnings"], *hints.warnings())}
+
+
+def _local_sources(project: Project) -> tuple[str, ...]:
+    if not project.spec.files:
+        return ()
+    from envforge.sources.files import read as project_files  # noqa: PLC0415 - only for specs with files
+
+    return project_files.sources(project.directory, project.spec.files)
+
+
+def enter(
+    compiled: Compiled,
+    command: Sequence[str],
+    *,
+    workdir: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> int:
+    """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code.
+
+    Without `workdir` it starts where the caller stands, if that is mounted. `variables` go before the spec's.
+    """
+    return entry.enter(compiled, command, os.environ, cwd=workdir, extra=variables)

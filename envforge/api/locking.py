@@ -1,0 +1,102 @@
+"""`lock`: every input pinned."""
+
+import os
+from collections.abc import Callable, Collection, Sequence
+
+from attrs import frozen
+
+from envforge import machine as architecture
+from envforge.environment import consent
+from envforge.environment.project import Project
+from envforge.errors import LockStaleError
+from envforge.lock import file as lock_file
+from envforge.lock.changes import Change, changes
+from envforge.lock.model import Lock
+from envforge.lock.request import request_of, stale_parts
+from envforge.progress import Listener, Progress, ignore
+from envforge.store import durability, locks
+from envforge.store.layout import open_store
+
+__all__ = ["Change", "Lock", "LockResult", "lock", "ready", "written"]
+
+
+@frozen
+class LockResult:
+    """What locking gave."""
+
+    lock: Lock
+    changes: tuple[Change, ...]
+    """Packages whose version changed, came or went."""
+    written: bool
+
+
+def lock(
+    project: Project,
+    *,
+    upgrade: bool = False,
+    upgrade_packages: Collection[str] = (),
+    dry_run: bool = False,
+    check: bool = False,
+    before_writing: Callable[[], None] = lambda: None,
+    listener: Listener = ignore,
+) -> LockResult:
+    """Pin what the project's spec asks for; keep what is pinned and still fits.
+
+    `before_writing` is called once the new lock is known, right before it is written.
+    `check` changes nothing and raises LockStaleError where the lock is missing or does not fit. Raises
+    ResolveError, NetworkError, SignatureError, LockError, ConsentError.
+    """
+    previous = written(project)
+    request = request_of(project.spec)
+    stale = stale_parts(previous, request) if previous else ("lock",)
+    if check:
+        return LockResult(_fresh(project, previous, stale), (), written=False)
+    if previous and not stale and not upgrade and not upgrade_packages:
+        return LockResult(previous, (), written=False)
+    consent.require(project, consent.LOCKING)
+    from envforge.lock.resolve import resolve  # noqa: PLC0415 - not where nothing is to be resolved
+
+    store = open_store(project.store_path)
+    with locks.in_use(store):
+        durability.recover(store)
+        found = resolve(
+            store,
+            request,
+            architecture=architecture.native(),
+            previous=previous,
+            directory=project.directory,
+            config=project.config,
+            upgrade=upgrade,
+            upgrade_packages=upgrade_packages,
+            progress=Progress(listener),
+        )
+    changed = found != previous and not dry_run
+    if changed:
+        before_writing()
+        lock_file.write(project.lock_path, found)
+    return LockResult(found, changes(previous, found), written=changed)
+
+
+def ready(project: Project, *, locked: bool, frozen: bool, listener: Listener) -> Lock:
+    """Return the lock to build from: made where it may be, else as it is. Raises LockStaleError."""
+    if frozen:
+        known = written(project)
+        if known is None:
+            raise LockStaleError(f"{project.lock_path} does not exist", hint="envforge lock")
+        return known
+    return lock(project, check=locked, listener=listener).lock
+
+
+def written(project: Project) -> Lock | None:
+    """Return the lock that lies beside the spec, None where there is none. Raises LockError."""
+    return lock_file.read(project.lock_path) if os.path.lexists(project.lock_path) else None
+
+
+def _fresh(project: Project, known: Lock | None, stale: Sequence[str]) -> Lock:
+    if known is None:
+        raise LockStaleError(f"{project.lock_path} does not exist", hint="envforge lock")
+    if stale:
+        raise LockStaleError(
+            f"{project.lock_path} does not fit the spec: {', '.join(stale)} changed", hint="envforge lock"
+        )
+    return known

@@ -1,0 +1,8 @@
+"""Which project is meant."""
+
+from envforge.environment.project import Project, open_project
+from envforge.trust import SPEC_NAME
+
+__all__ = ["SPEC_NAME", "Project", "open"]
+
+open = open_project  # noqa: A001 (`projects.open`)

@@ -1,0 +1,28 @@
+"""A store as a whole."""
+
+import os
+
+from envforge import config
+from envforge.environment import project
+from envforge.errors import StoreError
+from envforge.sandbox import identity as identities
+from envforge.sandbox.confine import View, call_confined
+from envforge.store import locks
+from envforge.store.layout import LOCK_NAME, open_store
+from envforge.store.staging import empty_tree
+
+
+def path(named: str | None = None) -> str:
+    """Return where the store is: as named, as the user's configuration says, or at the usual place."""
+    return project.store_location(named, config.load())
+
+
+def destroy(store_path: str) -> None:
+    """Remove a store with all that is in it, whoever owns it inside. Raises StoreError, CapabilityError."""
+    if not os.path.exists(f"{store_path}/format"):
+        raise StoreError(f"{store_path} is not a store", hint="name it with --store DIR")
+    store = open_store(store_path)
+    view = View.of(writable=[store.path], every_id=True)
+    with locks.alone(store):
+        call_confined(identities.detect(), view, empty_tree, store.path, LOCK_NAME)
+        locks.remove_own(store)
