@@ -12,7 +12,6 @@ from envforge.sandbox.confine import View, call_confined
 from envforge.store import audit, layers, locks, records
 from envforge.store.durability import reaching_disk
 from envforge.store.layers import Layer
-from envforge.store.layout import Store
 from envforge.store.staging import give_up, reserve
 
 Notes = Mapping[str, Any]
@@ -57,13 +56,17 @@ def lock_name(site: Site, recipe: Recipe) -> str:
     return f"{site.held}-{recipe.key}"
 
 
-def find(store: Store, held: str, recipe: Recipe) -> Made | None:
-    """Return the layer of a recipe if it is in the store with owners held that way."""
+def find(site: Site, recipe: Recipe) -> Made | None:
+    """Return the layer of a recipe if it is in the store with owners held the site's way."""
+    store = site.store
     record = records.read(store.record(recipe.key)) or {}
     digest = record.get("digest")
-    if not isinstance(digest, str) or not is_sha256(digest) or not layers.exists(store, held, digest):
+    if not isinstance(digest, str) or not is_sha256(digest):
         return None
-    layer = Layer(digest, store.layer(held, digest), record["size_bytes"], record["files"])
+    site.keep(digest, recipe.key)
+    if not layers.exists(store, site.held, digest):
+        return None
+    layer = Layer(digest, store.layer(site.held, digest), record["size_bytes"], record["files"])
     return Made(recipe, layer, reused=True, notes=record["notes"])
 
 
@@ -82,6 +85,7 @@ def publish(site: Site, recipe: Recipe, directory: str, inside: str, value: Mapp
         inside,
         size_bytes=size_bytes,
         files=files,
+        hold=lambda digest: site.keep(digest, recipe.key),
         is_altered=(lambda digest: bool(altered(site, digest))) if site.anew else None,
     )
     records.write(
@@ -117,11 +121,11 @@ def ensure(
 
     `job(place, *arguments)` stages it at `place/layer`, confined to what `view` of that directory shows.
     """
-    made = None if site.anew else find(site.store, site.held, recipe)
+    made = None if site.anew else find(site, recipe)
     if made is not None:
         return made
     with locks.holding(site.store, lock_name(site, recipe)):
-        made = None if site.anew else find(site.store, site.held, recipe)
+        made = None if site.anew else find(site, recipe)
         if made is not None:
             return made
         with reaching_disk(site.store):

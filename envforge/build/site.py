@@ -9,6 +9,7 @@ from attrs import frozen
 from envforge.config import Config
 from envforge.sandbox.confine import BUILD, FILES, View
 from envforge.sandbox.identity import Identity
+from envforge.store.holds import Hold
 from envforge.store.layout import DIRECTORIES, Store
 
 _LINKED: Final = frozenset(("trees", "staging"))
@@ -27,6 +28,14 @@ class Site:
     """The project's name, for logs."""
     enter_failed: bool = False
     """Run a shell on the terminal where packages could not be configured."""
+
+    hold: Hold | None = None
+    """Keeps what this build finds and makes from being collected, until its environment is noted."""
+
+    def keep(self, *names: str) -> None:
+        """Hold digests, SHA-256s and keys: before they are looked for."""
+        if self.hold is not None:
+            self.hold.add(*names)
 
     @property
     def held(self) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import asdict, frozen
@@ -19,7 +20,7 @@ from envforge.progress import Progress
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
 from envforge.sources.debian.model import ArchitectureLock
-from envforge.store import layers, locks, records
+from envforge.store import holds, layers, locks, records
 from envforge.store.durability import reaching_disk, recover
 from envforge.store.layout import Store, open_store
 from envforge.store.staging import clear_debris, has_debris
@@ -59,18 +60,33 @@ def assemble(
     Raises whatever fetching, unpacking and configuring raise; OutputError where other digests came out than
     the lock records.
     """
-    started = time.monotonic()
     store = open_store(project.store_path)
     recover(store)
-    part = architecture_part(lock)
-    site = Site(
-        store,
-        identity,
-        project.config,
-        anew=wanted.anew,
-        project=project.spec.name,
-        enter_failed=wanted.enter_failed,
-    )
+    with holds.holding(store, held_names(architecture_part(lock))) as hold:
+        site = Site(
+            store,
+            identity,
+            project.config,
+            anew=wanted.anew,
+            project=project.spec.name,
+            enter_failed=wanted.enter_failed,
+            hold=hold,
+        )
+        return _assemble(site, project, lock, wanted, progress)
+
+
+def held_names(part: ArchitectureLock) -> Iterator[str]:
+    """Yield what a build of that part may use of a store before it knows its layers."""
+    yield model.closure_key(part)
+    for package in part.packages:
+        yield package.sha256
+
+
+def _assemble(
+    site: Site, project: Project, lock: Lock, wanted: Wanted, progress: Progress
+) -> tuple[BuildResult, Lock]:
+    started = time.monotonic()
+    store, part = site.store, architecture_part(lock)
     made = _debian(site, part, progress)
     if project.spec.files:
         made = (_local_files(site, project, made), *made)
@@ -90,6 +106,7 @@ def assemble(
     elif not wanted.accept:
         outputs.check_unchanged(lock, environment)
     lock = outputs.with_outputs(lock, environment)
+    site.keep(environment.digest)
     model.save(store, environment)
     _note(store, project, environment.digest, lock)
     return result, lock
@@ -156,6 +173,7 @@ def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
         found = tuple(Built(**one, reused=True) for one in document["layers"])
     except (KeyError, TypeError):
         return ()  # was altered: it is written anew
+    site.keep(*(name for one in found for name in (one.digest, one.key)))
     there = all(layers.exists(site.store, site.held, one.digest) for one in found)
     return found if there else ()
 

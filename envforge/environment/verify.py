@@ -11,13 +11,13 @@ from attrs import evolve, frozen
 
 from envforge.build.layer import Built, altered
 from envforge.build.site import Site
-from envforge.environment.assemble import architecture_part, clear
+from envforge.environment.assemble import architecture_part, clear, held_names
 from envforge.environment.project import Project
 from envforge.lock.model import Lock
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
 from envforge.sources.debian.model import ArchitectureLock
-from envforge.store import layers, listing
+from envforge.store import holds, layers, listing
 from envforge.store.layout import Store, open_store
 from envforge.store.listing import Entry
 from envforge.store.staging import staging
@@ -92,10 +92,12 @@ def rebuild_apart(
     IntegrityError where an archive was altered.
     """
     site = Site(open_store(project.store_path), identity, project.config)
-    try:
-        return _compare(site, architecture_part(lock), built, progress)
-    finally:
-        clear(site)
+    part = architecture_part(lock)
+    with holds.holding(site.store, held_names(part)):
+        try:
+            return _compare(site, part, built, progress)
+        finally:
+            clear(site)
 
 
 def _compare(

@@ -73,19 +73,21 @@ def publish(
     *,
     size_bytes: int,
     files: int,
+    hold: Callable[[str], None] = lambda _digest: None,
     is_altered: Callable[[str], bool] | None = None,
 ) -> Layer:
     """Move what a confined process staged, at `inside` of its directory, into the store; return the layer.
 
-    Its digest is computed here. Where the same layer is there already, it stays, and the other goes nowhere,
-    unless `is_altered` says of that digest that it is not what it was. Raises StoreError where no layer was
-    staged.
+    Its digest is computed here, and held before it can be found. Where the same layer is there already, it
+    stays, and the other goes nowhere, unless `is_altered` says of that digest that it is not what it was.
+    Raises StoreError where no layer was staged.
     """
     with Tree(directory) as tree:
         text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
         if not text.startswith(listing.HEADER) or not tree.is_plain_directory(f"{inside}/root"):
             raise StoreError("a worker has staged no layer", hint="please report it")
     digest = listing.digest(text)
+    hold(digest)
     final = store.layer(held, digest)
     os.makedirs(os.path.dirname(final), exist_ok=True)
     try:

@@ -14,6 +14,7 @@
       tools/<key>/                 tool trees (apt for the resolver), plain data
       uppers/<id>/                 upper and work directories of running sandboxes
       locks/<name>                 flocked while the thing of that name is being made
+      holds/<id>                   what a running build has found and not noted yet, locked by it
       unsynced/<mark>              builds whose bytes may not be on the disk yet
       staging/  trash/             half-made things, and things on their way out; never looked into
 
@@ -50,6 +51,7 @@ DIRECTORIES: Final = (
     "staging",
     "trash",
     "locks",
+    "holds",
     "unsynced",
 )
 

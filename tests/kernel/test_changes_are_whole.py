@@ -16,6 +16,9 @@ from processes import running, wait_until
 from small_archive import Archive
 from small_system import add_system, new_project
 
+from envforge.store import holds
+from envforge.store.layout import open_store
+
 pytestmark = [
     pytest.mark.userns,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
@@ -73,6 +76,26 @@ def test_a_store_is_not_destroyed_while_it_is_built_in(line):
         assert building.wait(60) == 0
     line.succeed("store", "destroy", "--yes")
     assert not line.store.exists()
+
+
+def test_a_running_build_holds_what_it_uses_until_its_environment_is_noted(line):
+    line.succeed("build")
+    store = open_store(str(line.store))
+    layers = {path.name for path in line.store.glob("layers/*/*")}
+    line.succeed("add", "slow")
+    building = subprocess.Popen(
+        line.words("build"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: running("sleep", "3.0625"))
+        with holds.collecting(store) as held:
+            pass
+        assert {path.name for path in line.store.glob("trees/*/*")} <= held
+        assert {path.name for path in line.store.glob("layers/*/*")} - layers <= held
+        assert layers & held  # the base was found
+    finally:
+        assert building.wait(60) == 0
+    assert os.listdir(line.store / "holds") == []
 
 
 def test_a_store_is_not_destroyed_while_it_is_verified(line):

@@ -48,6 +48,7 @@ ALLOWED = {
     "transfer/network.py": "certificates that the host's environment names",
     "store/blobs.py": f"blobs by their SHA-256: {OWN}",
     "store/durability.py": f"marks: {OWN}",
+    "store/holds.py": OWN,
     "store/layers.py": f"layers by their digest: {OWN}; what is staged is listed in its place",
     "store/layout.py": OWN,
     "store/locks.py": OWN,

@@ -250,7 +250,7 @@ def _look_for_layers(crew: _Crew) -> None:
     for recipe in crew.work.recipes():
         if recipe.key in crew.recipes or recipe.key in crew.work.made:
             continue
-        made = layer.find(crew.site.store, crew.site.held, recipe)
+        made = layer.find(crew.site, recipe)
         if made is not None:
             crew.work.made[recipe.key] = made
 
@@ -261,7 +261,7 @@ def _hand_out_layer(crew: _Crew, task: Task) -> bool:
     descriptor = locks.try_hold(site.store, layer.lock_name(site, recipe))
     if descriptor is None:
         return False
-    made = None if site.anew else layer.find(site.store, site.held, recipe)
+    made = None if site.anew else layer.find(site, recipe)
     if made is not None:  # another build has made it meanwhile
         os.close(descriptor)
         crew.work.made[recipe.key] = made
