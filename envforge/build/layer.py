@@ -1,6 +1,6 @@
-"""A layer is made once: found by its recipe's key, else made by a confined process, published, recorded."""
+"""A layer is made once: found by its recipe's key, else what a confined process made is taken over."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -9,10 +9,8 @@ from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.digest import is_sha256
 from envforge.sandbox.confine import View, call_confined
-from envforge.store import audit, layers, locks, records
-from envforge.store.durability import reaching_disk
+from envforge.store import audit, layers, records
 from envforge.store.layers import Layer
-from envforge.store.staging import give_up, reserve
 
 Notes = Mapping[str, Any]
 """What later recipes must know of a layer besides its tree: JSON values."""
@@ -108,40 +106,3 @@ def altered(site: Site, digest: str) -> list[list[str]]:
     path = site.store.layer(site.held, digest)
     view = View.of(readable=[path])
     return call_confined(site.identity, view, audit.altered, path, digest, site.held)
-
-
-def ensure(
-    site: Site,
-    recipe: Recipe,
-    view: Callable[[str], View],
-    job: Callable[..., Mapping[str, Any]],
-    *arguments: Any,
-) -> Made:
-    """Return the layer of a recipe, made if need be. Of several processes one makes it, the others wait.
-
-    `job(place, *arguments)` stages it at `place/layer`, confined to what `view` of that directory shows.
-    """
-    made = None if site.anew else find(site, recipe)
-    if made is not None:
-        return made
-    with locks.holding(site.store, lock_name(site, recipe)):
-        made = None if site.anew else find(site, recipe)
-        if made is not None:
-            return made
-        with reaching_disk(site.store):
-            return _make(site, recipe, view, job, *arguments)
-
-
-def _make(
-    site: Site,
-    recipe: Recipe,
-    view: Callable[[str], View],
-    job: Callable[..., Mapping[str, Any]],
-    *arguments: Any,
-) -> Made:
-    directory, lock = reserve(site.store, recipe.name)
-    try:
-        value = call_confined(site.identity, view(directory), job, directory, *arguments)
-        return publish(site, recipe, directory, "/layer", value)
-    finally:
-        give_up(directory, lock)

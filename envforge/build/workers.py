@@ -25,6 +25,7 @@ from envforge.errors import BuildError
 from envforge.kernel import syscalls
 from envforge.sandbox import confine
 from envforge.sandbox.confine import View
+from envforge.sandbox.confined import close_all_but
 from envforge.sandbox.identity import Identity
 from envforge.store import staging
 from envforge.store.layout import Store
@@ -187,7 +188,7 @@ def _start_plain(ours: socket.socket, theirs: socket.socket) -> _Worker:
     if pid:
         return _Worker(pid, ours)
     try:
-        ours.close()
+        close_all_but([theirs.fileno()])
         syscalls.set_parent_death_signal(signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -89,7 +89,7 @@ def _assemble(
     store, part = site.store, architecture_part(lock)
     made = _debian(site, part, progress)
     if project.spec.files:
-        made = (_local_files(site, project, made), *made)
+        made = _local_files(site, project, made, progress)
     environment = Environment(
         tuple(LayerReference(one.name, one.key, one.digest) for one in made),
         model.runtime_part(project.spec),
@@ -144,14 +144,15 @@ def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Bui
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
-    from envforge.sources.debian import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
+    from envforge.build import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
     from envforge.sources.debian.layers import obtain  # noqa: PLC0415
+    from envforge.sources.debian.work import DebianWork  # noqa: PLC0415
 
     clear(site)
     locks.sweep(site.store)
     try:
         with reaching_disk(site.store):
-            return builder.build_debian(site, part, progress)
+            return builder.build(site, [DebianWork(site, part, progress)], progress)
     except BaseException as error:
         if isinstance(error, IntegrityError):
             obtain.set_aside_altered(site.store, part.packages)
@@ -182,9 +183,13 @@ def _document(layer: Built) -> dict[str, Any]:
     return {name: value for name, value in asdict(layer).items() if name != "reused"}
 
 
-def _local_files(site: Site, project: Project, below: tuple[Built, ...]) -> Built:
-    from envforge.sources.files import layer as local  # noqa: PLC0415 - only for specs with files
+def _local_files(
+    site: Site, project: Project, below: tuple[Built, ...], progress: Progress
+) -> tuple[Built, ...]:
+    from envforge.build import builder  # noqa: PLC0415 - only for specs with files
     from envforge.sources.files import read as project_files  # noqa: PLC0415
+    from envforge.sources.files.layer import FilesWork  # noqa: PLC0415
 
     files = project_files.read_files(project.directory, project.spec.files, project.places)
-    return local.make_layer(site, files, below)
+    with reaching_disk(site.store):
+        return builder.build(site, [FilesWork(site, files)], progress, below=below)

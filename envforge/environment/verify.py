@@ -20,7 +20,7 @@ from envforge.sources.debian.model import ArchitectureLock
 from envforge.store import holds, layers, listing
 from envforge.store.layout import Store, open_store
 from envforge.store.listing import Entry
-from envforge.store.staging import staging
+from envforge.store.staging import give_up, reserve
 
 _ALTERED: Final = "altered "
 
@@ -103,17 +103,21 @@ def rebuild_apart(
 def _compare(
     site: Site, part: ArchitectureLock, built: tuple[Built, ...], progress: Progress
 ) -> tuple[Difference, ...]:
-    from envforge.sources.debian import builder  # noqa: PLC0415 - only this command builds here
+    from envforge.build import builder  # noqa: PLC0415 - only this command builds here
+    from envforge.sources.debian.work import DebianWork  # noqa: PLC0415
 
     digests = {layer.name: layer.digest for layer in built}
     found: list[Difference] = []
-    with staging(site.store, "verify") as directory:
+    directory, lock = reserve(site.store, "verify")
+    try:
         apart = evolve(site, store=_store_with_blobs_of(site.store, f"{directory}/store"))
-        for layer in builder.build_debian(apart, part, progress):
+        for layer in builder.build(apart, [DebianWork(apart, part, progress)], progress):
             if digests[layer.name] != layer.digest:
                 first = layers.read_listing(site.store, site.held, digests[layer.name])
                 second = layers.read_listing(apart.store, site.held, layer.digest)
                 found += differences(layer.name, first, second)
+    finally:
+        give_up(directory, lock)  # what lies in it belongs to all ids: `clear` removes it
     return tuple(found)
 
 

@@ -45,7 +45,7 @@ def _enter(view: View, channel: socket.socket, keep: Sequence[int], *, one_id: b
         if data != b"go":
             return False  # the parent is gone, or could not map
         _take_ids(one_id=one_id)
-        _close_all_but([*keep, *trees, channel.fileno()])
+        close_all_but([*keep, *trees, channel.fileno()])
         for name in _steps(view, trees):
             step[0] = name
     except OSError as error:
@@ -65,8 +65,11 @@ def _take_ids(*, one_id: bool) -> None:
     syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of ids has cleared it
 
 
-def _close_all_but(kept: Sequence[int]) -> None:
-    """Close what the host's side of the program had open: directories, sockets, other workers' channels."""
+def close_all_but(kept: Sequence[int]) -> None:
+    """Close what the program had open: directories, sockets, other workers' channels, and locks.
+
+    A lock (flock) is held as long as any process has its descriptor.
+    """
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     last = _STANDARD - 1

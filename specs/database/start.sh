@@ -4,7 +4,7 @@
 set -eu
 
 if [ "$(id -u)" = 0 ]; then
-    # PostgreSQL refuses to run as root. In one more user namespace, root's files are those of postgres.
+    # PostgreSQL refuses to run as root. In one more user namespace (nested = true), root's files are those of postgres.
     exec unshare --user --map-user="$(id -u postgres)" --map-group="$(id -g postgres)" -- "$0" "$@"
 fi
 

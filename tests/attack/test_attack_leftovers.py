@@ -3,7 +3,7 @@
 import pytest
 from foe import JAVA, PYTHON, last_of_all
 
-from envforge.sources.debian.layers.script_log import LOG_MAX_BYTES
+from envforge.build.script_log import LOG_MAX_BYTES
 
 pytestmark = pytest.mark.userns
 

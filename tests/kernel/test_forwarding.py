@@ -137,7 +137,8 @@ def test_an_x_server_is_reached_with_its_cookie(box):
     box.shell("true")
     number = 20_000 + os.getpid() % 10_000
     os.makedirs("/tmp/.X11-unix", 0o1777, exist_ok=True)
-    os.chmod("/tmp/.X11-unix", 0o1777)
+    if os.stat("/tmp/.X11-unix").st_uid == os.getuid():
+        os.chmod("/tmp/.X11-unix", 0o1777)  # whatever the umask is
     path = f"/tmp/.X11-unix/X{number}"
     entries = [
         cookie(256, b"a-machine", str(number).encode(), b"right"),

@@ -17,7 +17,7 @@ packages = ["ca-certificates", "python3-minimal"]
 """
 WITHOUT = """\
 import sys
-from envforge.sources.debian import quicker
+from envforge.sources.debian.quirks import quicker
 quicker.TABLE = ()
 from envforge.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -26,18 +26,19 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(params=["bookworm", "trixie"])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> CommandLine:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "envforge.toml").write_text(SPEC.format(suite=request.param))
-    return CommandLine(tmp_path, tmp_path / "store", tmp_path / "home")
+    for name in ("home", "project"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "project/envforge.toml").write_text(SPEC.format(suite=request.param))
+    return CommandLine(tmp_path / "project", tmp_path / "store", tmp_path / "home")
 
 
 def test_digests_are_those_of_the_real_programs(project: CommandLine, tmp_path: Path):
-    other = CommandLine(tmp_path, tmp_path / "other", tmp_path / "home")
+    other = CommandLine(project.directory, tmp_path / "other", tmp_path / "home")
     project.succeed("lock")
     quick = json.loads(project.succeed("build", "--json"))
     plain = subprocess.run(
         [sys.executable, "-c", WITHOUT, "--store", str(other.store), "build", "--json"],
-        cwd=tmp_path,
+        cwd=project.directory,
         env=other.variables(),
         capture_output=True,
         text=True,

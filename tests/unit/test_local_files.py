@@ -19,7 +19,7 @@ def stage(tmp_path):
     place.mkdir()
 
     def run(*files):
-        _stage(str(place), site, files, ())
+        _stage(print, str(place), site, files, ())
         return place / "layer/root"
 
     return run

@@ -28,7 +28,7 @@ ALLOWED = {
     "build/parents.py": "directories that its caller has just made in an empty tree, confined",
     "sources/files/read.py": "the project, beneath its directory by openat2; regular files only",
     "sources/debian/quirks/py_compile_stand_in.py": "runs inside, among the scripts",
-    "sources/debian/layers/script_log.py": "the user's own state directory, in the process that decides",
+    "build/script_log.py": "the user's own state directory, in the process that decides",
     "build/site.py": f"asks whether a directory of the store is a link: {OWN}",
     "sources/debian/layers/database.py": "fills an empty directory, confined",
     "sources/debian/configure/uncover.py": "lists the scaffold, which we made",

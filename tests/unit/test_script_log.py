@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from envforge.build import script_log
+from envforge.build.script_log import ScriptLog, sweep
 from envforge.errors import BuildError
 from envforge.progress import Progress, Recorder, events
-from envforge.sources.debian.layers import script_log
-from envforge.sources.debian.layers.script_log import ScriptLog, sweep
+from envforge.sources.debian.layers.narration import Narration
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def test_what_is_said_is_kept_byte_for_byte_and_told(logs):
     watcher = Recorder()
     data = b"Setting up one (1.0) ...\nbyte \xff\x1b[2J\nno end"
     with ScriptLog("shop", Progress(watcher)) as log:
+        log.read_by(Narration(Progress(watcher)))
         for byte in data:
             log.take(bytes([byte]).decode("utf-8", "surrogateescape"))
         log.take({"not": "text"})
@@ -80,42 +82,9 @@ def test_a_log_that_cannot_be_kept_is_told_once_and_ends_nothing(logs):
         pass
     watcher = Recorder()
     with ScriptLog("shop", Progress(watcher)) as log:
+        log.read_by(Narration(Progress(watcher)))
         log.take("one\n")
         log.take("two\n")
     kinds = [type(event) for event in watcher.events]
     assert kinds == [events.Log, events.Message, events.Log]
     assert log.named(BuildError("x")).message == "x"
-
-
-def heading(package):
-    return f"Setting up {package} (1) ...\n"
-
-
-def test_packages_that_are_set_up_count_for_the_stage_even_those_from_before_it():
-    watcher = Recorder()
-    with ScriptLog("shop", Progress(watcher)) as log:
-        log.take(heading("base-files") + heading("libc6:amd64"))
-        log.take("Processing triggers for libc-bin (1) ...\n" + heading("of-a-finished-layer"))
-        log.take(heading("slow"))
-        assert events.Item not in map(type, watcher.events)
-        watcher.events.clear()
-        log.begin_stage(["base-files", "libc6", "slow", "late"])
-        log.take(heading("late"))
-    assert [event for event in watcher.events if not isinstance(event, events.Log)] == [
-        events.Stage("configuring", None, 4),
-        events.Item("base-files"),
-        events.Item("libc6:amd64"),
-        events.Doing("slow", "setting up"),
-        events.Item("slow"),
-        events.Doing("late", "setting up"),
-        events.Item("late"),
-    ]
-
-
-def test_where_nothing_is_to_be_configured_layers_are_linked_only():
-    watcher = Recorder()
-    with ScriptLog("shop", Progress(watcher)) as log:
-        assert not log.is_staged
-        log.begin_stage([])
-        assert log.is_staged
-    assert watcher.events == [events.Stage("linking")]

@@ -1,6 +1,8 @@
+import fcntl
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -34,6 +36,14 @@ def crash(_report, _place):
 
 def die(_report, _place):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def open_files(_report, _place):
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the list itself
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+    return found
 
 
 def process(_report, _place):
@@ -91,3 +101,12 @@ def test_a_bug_keeps_its_traceback_and_a_killed_worker_is_named():
     with pytest.raises(BuildError, match="exit status -9"), Workers(1) as pool:
         pool.submit("die", die)
         list(finish(pool))
+
+
+def test_a_worker_keeps_no_lock_of_its_starter(tmp_path):
+    """Whoever has the descriptor of a lock holds it, and another build would wait for it for ever."""
+    with open(tmp_path / "lock", "w") as lock, Workers(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pool.submit("files", open_files)
+        [(_, found)] = finish(pool)
+    assert not any(str(tmp_path) in path for path in found), found

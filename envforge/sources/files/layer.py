@@ -1,13 +1,17 @@
 """The files layer: what the spec's `[[files]]` bring, owned by root and the same in any clone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from envforge.build.layer import Built, ensure
+from attrs import define, field
+
+from envforge.build.layer import Built, Made, find
 from envforge.build.parents import make_parents
 from envforge.build.recipe import recipe
-from envforge.build.site import Site, placing
+from envforge.build.site import Site
+from envforge.build.task import Kind, Task, layer_task
+from envforge.build.workers import Report
 from envforge.errors import SpecError
 from envforge.sources.files.read import Placed
 from envforge.store import layers, listing
@@ -16,18 +20,43 @@ from envforge.store.merge import merged, resolve
 from envforge.store.scan import scan
 
 
-def make_layer(site: Site, files: Sequence[Placed], below: Sequence[Built]) -> Built:
-    """Return the layer that holds `files`, over the layers below (top to bottom)."""
-    made = recipe(
-        "files",
-        "files",
-        files=[[one.target, one.type, f"{one.mode:04o}", one.sha256] for one in files],
-        lower=[layer.key for layer in below],
-    )
-    return ensure(site, made, placing(site.store), _stage, site, files, below).built
+@define
+class FilesWork:
+    """A `build.task.Work`: one layer, which can be made once all below is there."""
+
+    site: Site
+    files: Sequence[Placed]
+    _made: Made | None = field(default=None, init=False)
+
+    def begin(self) -> Iterator[Task]:
+        """Yield nothing: links of layers below decide where a target is."""
+        return iter(())
+
+    def over(self, below: Sequence[Built]) -> Iterator[Task]:
+        """Yield the layer, unless the store has it."""
+        made = recipe(
+            "files",
+            "files",
+            files=[[one.target, one.type, f"{one.mode:04o}", one.sha256] for one in self.files],
+            lower=[layer.key for layer in below],
+        )
+        self._made = None if self.site.anew else find(self.site, made)
+        if self._made is None:
+            yield layer_task(self.site, made, Kind.PLACE, _stage, (self.site, self.files, below))
+
+    def done(self, _tag: Hashable, value: Made) -> Iterator[Task]:
+        """Take the layer."""
+        self._made = value
+        return iter(())
+
+    def layers(self) -> tuple[Made, ...] | None:
+        """Return the layer once it is made."""
+        return None if self._made is None else (self._made,)
 
 
-def _stage(place: str, site: Site, files: Sequence[Placed], below: Sequence[Built]) -> dict[str, Any]:
+def _stage(
+    _report: Report, place: str, site: Site, files: Sequence[Placed], below: Sequence[Built]
+) -> dict[str, Any]:
     """Stage the layer at `place/layer`."""
     root = f"{place}/layer/root"
     os.makedirs(root, 0o755)

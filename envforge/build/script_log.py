@@ -9,7 +9,6 @@ terminal has no control characters. Old logs are removed where there are many.
 import os
 import time
 from collections import deque
-from collections.abc import Collection
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,9 +16,9 @@ from typing import Any, Final, Self
 from attrs import define, field
 
 from envforge import config
+from envforge.build.task import Reader
 from envforge.errors import EnvforgeError
 from envforge.progress import Progress
-from envforge.sources.debian.configure.dpkg_output import SETTING_UP, Output, Step
 
 LOG_MAX_BYTES: Final = 32 << 20
 """Of one log; of what comes later only the end is kept."""
@@ -37,12 +36,7 @@ class ScriptLog:
     progress: Progress
     path: str = field(default="", init=False)
     """Where the log is, once there is one."""
-    output: Output = field(factory=Output, init=False)
-    _step: Step | None = field(default=None, init=False)
-    _set_up: set[str] = field(factory=set, init=False)
-    """Packages that are, as dpkg names them."""
-    _awaited: frozenset[str] | None = field(default=None, init=False)
-    """Those that count for the stage of configuring, without architecture; None before it."""
+    reader: Reader | None = field(default=None, init=False)
     _descriptor: int = field(default=-1, init=False)
     _written: int = field(default=0, init=False)
     _end: deque[bytes] = field(factory=deque, init=False)
@@ -56,10 +50,8 @@ class ScriptLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for line in self.output.end():
-            self.progress.log(line, self.output.step.package)
-        if kind is None:
-            self._begin(Step("", ""))
+        if self.reader is not None:
+            self.reader.end(well=kind is None)
         if self._descriptor < 0:
             return
         with suppress(OSError):
@@ -69,46 +61,20 @@ class ScriptLog:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    @property
-    def is_staged(self) -> bool:
-        """Return whether the stage of configuring has begun."""
-        return self._awaited is not None
-
-    def begin_stage(self, unconfigured: Collection[str]) -> None:
-        """Tell that all is unpacked, and which packages have to be configured."""
-        self._awaited = frozenset(_without_architecture(name) for name in unconfigured)
-        if not unconfigured:
-            self.progress.stage("linking")
-            return
-        self.progress.stage("configuring", total_items=len(unconfigured))
-        for package in sorted(self._set_up):  # the base is configured while others are still unpacked
-            self._count(package)
-        if self._step is not None and self._step.package:
-            self.progress.doing(self._step.package, self._step.doing)
-
     def take(self, said: Any) -> None:
         """Take the next piece of what scripts print, as text with bytes escaped."""
         if not isinstance(said, str):
             return
         data = said.encode("utf-8", "surrogateescape")
-        for step, line in self.output.steps(data):
-            if step is not self._step:
-                self._begin(step)
-            self.progress.log(line, step.package)
+        if self.reader is not None:
+            self.reader.feed(data)
         self._keep(data)
 
-    def _begin(self, step: Step) -> None:
-        """Tell of a new step; the package of the one before it is set up, if it was that."""
-        before, self._step = self._step, step
-        if before is not None and before.doing == SETTING_UP and before.package not in self._set_up:
-            self._set_up.add(before.package)
-            self._count(before.package)
-        if step.package:
-            self.progress.doing(step.package, step.doing)
-
-    def _count(self, package: str) -> None:
-        if self._awaited is not None and _without_architecture(package) in self._awaited:
-            self.progress.item(package)
+    def read_by(self, reader: Reader) -> None:
+        """Have what comes from now on read by a reader; the one before it has heard all."""
+        if self.reader is not None and self.reader is not reader:
+            self.reader.end(well=True)
+        self.reader = reader
 
     def named(self, error: EnvforgeError) -> EnvforgeError:
         """Return an error with the path of the log, if there is one."""
@@ -145,10 +111,6 @@ class ScriptLog:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(path, flags, 0o600)
         self.path = path
-
-
-def _without_architecture(package: str) -> str:
-    return package.partition(":")[0]
 
 
 def sweep(directory: str, *, count: int = LOGS_MAX - 1, size_bytes: int = LOGS_MAX_BYTES) -> None:

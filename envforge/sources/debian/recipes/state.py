@@ -1,32 +1,29 @@
-"""What a build knows so far, and which layers can be made next. Decides; `builder.py` carries it out."""
+"""What is known of an environment's packages so far, and which layers can be made of it. Pure."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import define, field, frozen
 
 from envforge.build.layer import Made
 from envforge.build.recipe import Recipe
+from envforge.build.task import Kind
+from envforge.build.workers import Job
 from envforge.sources.debian.deb.facts import Facts
-from envforge.sources.debian.layers import jobs as make
+from envforge.sources.debian.layers import jobs
 from envforge.sources.debian.model import ArchitectureLock, LockedPackage
 from envforge.sources.debian.recipes import plan
 from envforge.sources.debian.recipes.plan import Package, Step
 
 
 @frozen
-class Task:
+class Possible:
     """A layer that can be made now, and by which job."""
 
     recipe: Recipe
-    job: Callable[..., Mapping[str, Any]]
+    kind: Kind
+    job: Job
     arguments: tuple[object, ...]
     """Behind the build's site."""
-
-    @property
-    def key(self) -> str:
-        """Return the key of its recipe."""
-        return self.recipe.key
 
 
 @frozen
@@ -39,7 +36,7 @@ class Whole:
 
 
 @define
-class Work:
+class State:
     """What is known so far."""
 
     packages: Mapping[str, LockedPackage]
@@ -70,9 +67,9 @@ class Work:
             self._whole = Whole(everything, plan.farm_recipe(everything), plan.rest_step(everything, base))
         return self._whole
 
-    def tasks(self) -> Iterator[Task]:
+    def possible(self) -> Iterator[Possible]:
         """Yield every layer that can be made now and is not made; lower ones first."""
-        return (task for task in self._possible() if task.key not in self.made)
+        return (layer for layer in self._possible() if layer.recipe.key not in self.made)
 
     def recipes(self) -> Iterator[Recipe]:
         """Yield the recipes of the environment's own layers, as far as they are known."""
@@ -88,14 +85,14 @@ class Work:
     def unconfigured(self) -> frozenset[str] | None:
         """Return the packages still to be configured; None before all is unpacked or after the end."""
         base, whole = self.base(), self.whole()
-        if base is None or whole is None or not any(True for _ in self.tasks()):
+        if base is None or whole is None or not any(True for _ in self.possible()):
             return None
         steps = [step for step in (base, whole.rest) if step is not None]
         return frozenset(
             name for step in steps if step.recipe.key not in self.made for name in step.configure
         )
 
-    def _possible(self) -> Iterator[Task]:
+    def _possible(self) -> Iterator[Possible]:
         base, whole = self.base(), self.whole()
         if base is not None:
             yield from self._step(base, self.base_ids, ())
@@ -103,28 +100,34 @@ class Work:
             return
         if whole.rest is not None:
             yield from self._step(whole.rest, whole.rest.packages, (base,))
-        yield Task(whole.farm, make.farm, (whole.packages,))
+        yield Possible(whole.farm, Kind.LINK, jobs.farm, (whole.packages,))
         below = self._below(base, whole)
         if below:
-            yield Task(self._database(whole, below), make.database, (whole.packages, below))
+            yield self._last(whole, below)
 
-    def _step(self, step: Step, ids: Collection[str], beneath: Sequence[Step]) -> Iterator[Task]:
+    def _step(self, step: Step, ids: Collection[str], beneath: Sequence[Step]) -> Iterator[Possible]:
         """Yield the farm of a step's packages, and once that and all beneath is there, the step itself."""
         if step.recipe.key in self.made:
             return
         packages = self.having(ids)
-        yield Task(step.farm, make.farm, (packages,))
+        yield Possible(step.farm, Kind.LINK, jobs.farm, (packages,))
         keys = [*(lower.recipe.key for lower in beneath), step.farm.key]
         if self.made.keys() >= set(keys):
-            yield Task(step.recipe, make.configured, (step, packages, tuple(self.made[key] for key in keys)))
+            beneath_it = tuple(self.made[key] for key in keys)
+            yield Possible(step.recipe, Kind.RUN, jobs.configured, (step, packages, beneath_it))
 
-    def layers(self) -> tuple[Made, ...]:
-        """Return the finished layers, top to bottom."""
+    def _last(self, whole: Whole, below: tuple[Made, ...]) -> Possible:
+        recipe = self._database(whole, below)
+        return Possible(recipe, Kind.LINK_AND_RUN, jobs.database, (whole.packages, below))
+
+    def layers(self) -> tuple[Made, ...] | None:
+        """Return the layers, top to bottom, once all are made."""
         base, whole = self.base(), self.whole()
-        assert base is not None
-        assert whole is not None
-        below = self._below(base, whole)
-        return (self.made[self._database(whole, below).key], *below)
+        below = self._below(base, whole) if base is not None and whole is not None else ()
+        if whole is None or not below:
+            return None
+        top = self.made.get(self._database(whole, below).key)
+        return None if top is None else (top, *below)
 
     def _below(self, base: Step, whole: Whole) -> tuple[Made, ...]:
         """Return the layers beneath the database, top to bottom, or nothing while one is missing."""
@@ -138,7 +141,7 @@ class Work:
         return plan.database_recipe(whole.packages, (made.recipe for made in below[:-1]))
 
 
-def begin(lock: ArchitectureLock, known: Mapping[str, Facts]) -> Work:
-    """Return the work of a lock, of which the packages in `known` are unpacked already."""
+def state_of(lock: ArchitectureLock) -> State:
+    """Return what the lock alone says."""
     packages = {plan.package_id(package, lock.architecture): package for package in lock.packages}
-    return Work(packages, plan.base_ids(lock), dict(known))
+    return State(packages, plan.base_ids(lock))
