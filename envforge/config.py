@@ -32,6 +32,9 @@ class Config:
 
     store: str = ""
     """Where the store lies; empty: `$XDG_DATA_HOME/envforge`. `--store` comes before it."""
+    cache: str = ""
+    """A directory where layers are looked for that the store lacks, and put once they are made: for CI, say.
+    Empty: none. `--cache` comes before it."""
     workers: int = 0
     """How many archives are unpacked at once; 0: as many as there are processors."""
     connections: int = 6
@@ -175,6 +178,7 @@ def _keys(value: Any) -> dict[str, str]:
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "store": _path,
+    "cache": _path,
     "workers": _number(0, 1024),
     "connections": _number(1, 64),
     "timeout_s": _number(1, 3600),

@@ -2,7 +2,8 @@
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
 def write(
@@ -14,7 +15,21 @@ def write(
     durable: bool = True,
     replace: bool = True,
 ) -> None:
-    """Put a file with `data` in place of `path`, which is no symbolic link.
+    """Put a file with `data` in place of `path`. The rest is as in `filling`. Raises OSError."""
+    with filling(path, mode=mode, temporary=temporary, durable=durable, replace=replace) as descriptor:
+        fill(descriptor, data)
+
+
+@contextmanager
+def filling(
+    path: str,
+    *,
+    mode: int | None = 0o600,
+    temporary: str = "",
+    durable: bool = True,
+    replace: bool = True,
+) -> Iterator[int]:
+    """Give the descriptor of a file that is put in place of `path`, which is no symbolic link, on leaving.
 
     It is written as `temporary` first, a name on the same file system that nobody else uses; without one
     beside `path`. `durable`: the data is on the disk before the name is, and the name when this returns.
@@ -26,7 +41,7 @@ def write(
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
-            _fill(descriptor, data)
+            yield descriptor
             os.fchmod(descriptor, _kept_mode(path) if mode is None else mode)
             if durable:
                 os.fsync(descriptor)
@@ -67,7 +82,8 @@ def _umask() -> int:
         return next((int(line.split()[1], 8) for line in file if line.startswith("Umask:")), 0o022)
 
 
-def _fill(descriptor: int, data: bytes) -> None:
+def fill(descriptor: int, data: bytes) -> None:
+    """Write all of the bytes."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -6,6 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge.build.cache.model import Cache
 from envforge.config import Config
 from envforge.sandbox.confine import BUILD, FILES, View
 from envforge.sandbox.identity import Identity
@@ -31,6 +32,9 @@ class Site:
 
     hold: Hold | None = None
     """Keeps what this build finds and makes from being collected, until its environment is noted."""
+
+    cache: Cache | None = None
+    """Where layers are looked for that the store lacks, and put once they are made."""
 
     def keep(self, *names: str) -> None:
         """Hold digests, SHA-256s and keys: before they are looked for."""

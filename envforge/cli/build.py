@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from envforge.cli.command import Command, allow_option, json_option
+from envforge.cli.command import Command, allow_option, cache_option, json_option
 from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     help="Where a package cannot be configured, enter the half-built tree.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="How many packages to unpack at once.")
+@cache_option
 @allow_option
 @json_option
 @pass_settings

@@ -118,6 +118,18 @@ def json_option(function: _Function) -> _Function:
     )(function)
 
 
+def cache_option(function: _Function) -> _Function:
+    """Add `--cache`, for commands that build."""
+    return click.option(
+        "--cache",
+        type=click.Path(readable=False),
+        metavar="DIR",
+        expose_value=False,
+        callback=_remember,
+        help="Take layers from this directory, and put those that are built there.",
+    )(function)
+
+
 def allow_option(function: _Function) -> _Function:
     """Add `--allow`, for commands that a spec may want something of."""
     return click.option(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command, allow_option
+from envforge.cli.command import Command, allow_option, cache_option
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.run_options import OptionError, environment_of, volume_of, workdir_of
@@ -27,6 +27,7 @@ _PAYLOAD = {"allow_interspersed_args": False}
 )
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND…]")
+@cache_option
 @allow_option
 @pass_settings
 def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  # noqa: FBT001 (click passes options)
@@ -67,6 +68,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
+@cache_option
 @allow_option
 @pass_settings
 def run(  # noqa: PLR0917 (click passes them by name)

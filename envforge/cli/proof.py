@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envforge.cli.build import as_json
-from envforge.cli.command import Command, allow_option, json_option
+from envforge.cli.command import Command, allow_option, cache_option, json_option
 from envforge.cli.output import prefixed, print_json
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import OutputError
@@ -69,9 +69,11 @@ def _verify_as_json(result: "VerifyResult") -> dict[str, Any]:
     examples="""
         envforge ci                     exit code 13: the lock is stale; 24: other digests; …
         envforge ci --strict            build all of it again, too
+        envforge ci --cache .cache      take layers from a directory that is kept between runs
     """,
 )
 @click.option("--strict", is_flag=True, help="Build again from the archives, apart, and compare.")
+@cache_option
 @allow_option
 @pass_settings
 def ci(settings: Settings, strict: bool) -> None:  # noqa: FBT001 (click passes options)

@@ -57,6 +57,8 @@ class Settings:
     json: bool = False
     allow: bool = False
     """What the spec wants is allowed, and remembered."""
+    cache: str | None = None
+    """What `--cache` says."""
     progress_way: str | None = None
     """What `--progress` says."""
     command: str = ""
@@ -66,7 +68,7 @@ class Settings:
         """Return the project that `--file` or the current directory means."""
         from envforge.api import projects  # noqa: PLC0415 (help and completion need none of it)
 
-        return projects.open(self.file, self.store)
+        return projects.open(self.file, self.store, self.cache)
 
     def store_path(self) -> str:
         """Return the store's path."""

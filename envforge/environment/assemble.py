@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import asdict, frozen
 
 from envforge import machine as architecture
+from envforge.build.cache.model import Cache
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.environment import generations, model, outputs
@@ -71,6 +72,7 @@ def assemble(
             project=project.spec.name,
             enter_failed=wanted.enter_failed,
             hold=hold,
+            cache=_cache(project),
         )
         return _assemble(site, project, lock, wanted, progress)
 
@@ -87,7 +89,7 @@ def _assemble(
 ) -> tuple[BuildResult, Lock]:
     started = time.monotonic()
     store, part = site.store, architecture_part(lock)
-    made = _debian(site, part, progress)
+    made = _debian(site, part, outputs.follow_from_packages(lock), progress)
     if project.spec.files:
         made = _local_files(site, project, made, progress)
     environment = Environment(
@@ -129,18 +131,46 @@ def architecture_part(lock: Lock) -> ArchitectureLock:
     raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
 
 
-def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
-    """Return the Debian layers: by the closure's record where all are there, else by building."""
-    path = site.store.record(model.closure_key(part))
-    if not site.anew:
-        known = _recorded(site, records.read(path))
-        if known:
-            return known
-    made = _build(site, part, progress)
-    if not site.anew:
-        document = {"layers": [_document(one) for one in made]}
-        records.write(site.store, path, document)
+def _cache(project: Project) -> Cache | None:
+    if not project.config.cache:
+        return None
+    from envforge.build.cache.directory import open_directory  # noqa: PLC0415 - only where there is one
+
+    return open_directory(project.config.cache)
+
+
+def _debian(
+    site: Site, part: ArchitectureLock, expected: Mapping[str, str] | None, progress: Progress
+) -> tuple[Built, ...]:
+    """Return the Debian layers: by the closure's record where all are there, else by building.
+
+    `expected` is what the lock says of their digests, by name.
+    """
+    if site.anew:
+        return _build(site, part, progress)
+    key = model.closure_key(part)
+    known = _recorded(site, records.read(site.store.record(key)))
+    made = known or _taken(site, key, expected, progress) or _build(site, part, progress)
+    if made is not known:
+        records.write(site.store, site.store.record(key), {"layers": [_document(one) for one in made]})
+    if site.cache is not None:
+        from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
+
+        transfer.give(site, key, made, progress)
+        clear(site)
     return made
+
+
+def _taken(
+    site: Site, key: str, expected: Mapping[str, str] | None, progress: Progress
+) -> tuple[Built, ...] | None:
+    """Return the Debian layers as the cache has them, None where there is none or they are not in it."""
+    if site.cache is None:
+        return None
+    from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
+
+    clear(site)
+    return transfer.take(site, key, expected, progress)
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:

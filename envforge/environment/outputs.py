@@ -44,6 +44,14 @@ def recorded(lock: Lock) -> Outputs | None:
     return part.outputs if part is not None and lock.recipe_format == RECIPE_FORMAT else None
 
 
+def follow_from_packages(lock: Lock) -> dict[str, str] | None:
+    """Return the recorded digests, by name, of layers that follow from the lock alone; None without any."""
+    expected = recorded(lock)
+    if expected is None:
+        return None
+    return {name: digest for name, digest in expected.layers if name != _LOCAL}
+
+
 def check_unchanged(lock: Lock, environment: Environment) -> None:
     """Raise OutputError where layers that follow from the lock alone came out otherwise than it records."""
     expected = recorded(lock)

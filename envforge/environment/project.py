@@ -6,7 +6,7 @@ import shlex
 import stat
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from envforge import config, trust
 from envforge.config import Config
@@ -52,8 +52,10 @@ class Project:
         return trust.lock_of(self.spec_path)
 
 
-def open_project(file: str | None, store: str | None) -> Project:
+def open_project(file: str | None, store: str | None, cache: str | None = None) -> Project:
     """Return the project of `file`, or of the nearest `envforge.toml` upward.
+
+    `store` and `cache` come before the user's configuration.
 
     Raises OwnerError where others could have written it, SpecError with every mistake of the
     spec, ConfigError.
@@ -64,6 +66,8 @@ def open_project(file: str | None, store: str | None) -> Project:
     data = spec_parse.read(path)
     spec = spec_parse.parse(data, path)
     settings = config.load()
+    if cache:
+        settings = evolve(settings, cache=os.path.abspath(cache))
     places: dict[str, str] = {}
 
     def real_path(source: str) -> str:

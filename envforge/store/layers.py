@@ -65,6 +65,15 @@ def stage(staged: str, entries: list[listing.Entry]) -> dict[str, int]:
     }
 
 
+def staged_digest(directory: str, inside: str) -> str:
+    """Return the digest of what a confined process staged. Raises StoreError where it is no layer."""
+    with Tree(directory) as tree:
+        text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
+        if not text.startswith(listing.HEADER) or not tree.is_plain_directory(f"{inside}/root"):
+            raise StoreError("a worker has staged no layer", hint="please report it")
+    return listing.digest(text)
+
+
 def publish(
     store: Store,
     held: str,
@@ -82,11 +91,7 @@ def publish(
     stays, and the other goes nowhere, unless `is_altered` says of that digest that it is not what it was.
     Raises StoreError where no layer was staged.
     """
-    with Tree(directory) as tree:
-        text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
-        if not text.startswith(listing.HEADER) or not tree.is_plain_directory(f"{inside}/root"):
-            raise StoreError("a worker has staged no layer", hint="please report it")
-    digest = listing.digest(text)
+    digest = staged_digest(directory, inside)
     hold(digest)
     final = store.layer(held, digest)
     os.makedirs(os.path.dirname(final), exist_ok=True)

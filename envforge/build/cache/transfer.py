@@ -1,0 +1,196 @@
+"""Between a store and a cache: what follows from a whole lock is taken from one, or put into one.
+
+Whatever a cache says is a claim. A layer's bytes are checked against its digest; that a digest belongs to a
+key is believed of a lock's own outputs, and without those of a cache that only this user can write to.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from attrs import fields
+
+from envforge.build.cache.model import Cache
+from envforge.build.cache.pack import pack
+from envforge.build.cache.unpack import unpack
+from envforge.build.layer import Built
+from envforge.build.site import Site
+from envforge.build.workers import Cell, Done, Workers, ready
+from envforge.digest import digest_of, is_sha256
+from envforge.errors import EnvforgeError, IntegrityError
+from envforge.kernel.tree import Tree
+from envforge.progress import Progress
+from envforge.sandbox.confine import View
+from envforge.store import layers, records
+from envforge.store.durability import reaching_disk
+from envforge.store.staging import staging
+
+_LAYERS_MAX: Final = 1000
+_NAME_MAX: Final = 64
+_PROCESSES: Final = 2
+
+
+def take(
+    site: Site, key: str, expected: Mapping[str, str] | None, progress: Progress
+) -> tuple[Built, ...] | None:
+    """Return the layers of a closure, taken from the site's cache as far as the store lacks them.
+
+    `expected` is what a lock says of their digests, by name. None where the cache has them not, or other
+    bytes, or something else than is expected: a message says so.
+    """
+    cache = site.cache
+    if cache is None:
+        return None
+    try:
+        found = _found(cache, key, expected)
+        if found is None:
+            return None
+        kept = {one.key: _record(cache, one) for one in found}
+        site.keep(*(name for one in found for name in (one.digest, one.key)))
+        _pull(site, cache, found, progress)
+    except (EnvforgeError, OSError) as error:
+        progress.message(f"the cache {cache.name} is not used: {_reason(error)}; built instead")
+        return None
+    for one in found:
+        records.write(site.store, site.store.record(one.key), kept[one.key])
+    return found
+
+
+def give(site: Site, key: str, built: Sequence[Built], progress: Progress) -> None:
+    """Put the layers of a closure into the site's cache, unless it has them. A message says what failed."""
+    cache = site.cache
+    if cache is None:
+        return
+    try:
+        missing = [one for one in built if not cache.has(one.digest)]
+        if missing:
+            progress.stage("putting into the cache", total_items=len(missing), unit="layers")
+            _push(site, cache, missing, progress)
+        for one in built:
+            if missing or cache.lookup(one.key) is None:
+                cache.note(one.key, records.read(site.store.record(one.key)) or {})
+        if missing or cache.lookup(key) is None:
+            cache.note(key, records.read(site.store.record(key)) or {})
+    except (EnvforgeError, OSError) as error:
+        progress.message(f"not all is put into the cache {cache.name}: {_reason(error)}")
+
+
+def _reason(error: EnvforgeError | OSError) -> str:
+    return error.message if isinstance(error, EnvforgeError) else str(error)
+
+
+def _found(cache: Cache, key: str, expected: Mapping[str, str] | None) -> tuple[Built, ...] | None:
+    document = cache.lookup(key)
+    if document is None:
+        return None
+    found = read_layers(document)
+    if expected is not None:
+        if {one.name: one.digest for one in found} != dict(expected):
+            raise IntegrityError("it has other digests than the lock says")
+    elif not cache.is_private:
+        raise IntegrityError("others can write to it, and the lock records no digests yet")
+    return found
+
+
+def read_layers(document: Mapping[str, Any]) -> tuple[Built, ...]:
+    """Return the layers that a closure's record names. Raises IntegrityError where it is none."""
+    listed = document.get("layers")
+    if not isinstance(listed, list) or not 0 < len(listed) <= _LAYERS_MAX:
+        raise IntegrityError("it has a record that names no layers")
+    return tuple(_built(one) for one in listed)
+
+
+def _built(one: Any) -> Built:
+    known = {attribute.name for attribute in fields(Built)} - {"reused"}
+    if isinstance(one, dict) and one.keys() == known:
+        name, key, digest = one["name"], one["key"], one["digest"]
+        texts = all(isinstance(text, str) for text in (name, key, digest))
+        numbers = all(type(one[field]) is int and one[field] >= 0 for field in ("size_bytes", "files"))
+        if texts and numbers and is_sha256(key) and is_sha256(digest) and _is_name(name):
+            return Built(**one, reused=True)
+    raise IntegrityError("it has a record of a layer that is none")
+
+
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and len(name) <= _NAME_MAX
+
+
+def _record(cache: Cache, one: Built) -> dict[str, Any]:
+    """Return the build record of a layer. Raises IntegrityError where it is not of that key and digest."""
+    record = cache.lookup(one.key)
+    if record is None:
+        raise IntegrityError(f"it has no record of layer {one.name}")
+    said = (record.get("key"), record.get("digest"), record.get("size_bytes"), record.get("files"))
+    recipe, notes = record.get("recipe"), record.get("notes")
+    if (
+        said != (one.key, one.digest, one.size_bytes, one.files)
+        or not isinstance(recipe, dict)
+        or not isinstance(notes, dict)
+        or _key_of(recipe) != one.key
+    ):
+        raise IntegrityError(f"it has a record of layer {one.name} that is of another one")
+    return {name: record[name] for name in ("key", "recipe", "digest", "size_bytes", "files", "notes")}
+
+
+def _key_of(recipe: dict[str, Any]) -> str:
+    try:
+        return digest_of(recipe)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+
+
+def _pull(site: Site, cache: Cache, found: Sequence[Built], progress: Progress) -> None:
+    """Take what the store lacks. Raises IntegrityError, OSError."""
+    store = site.store
+    missing = {
+        one.digest: one for one in found if site.anew or not layers.exists(store, site.held, one.digest)
+    }
+    if not missing:
+        return
+    progress.stage("taking from the cache", total_items=len(missing), unit="layers")
+    with reaching_disk(store), staging(store, "cache") as directory:
+        for digest in missing:
+            cache.pull(digest, f"{directory}/{digest}")
+        view = lambda own: View.of(readable=[directory], writable=[own])  # noqa: E731
+        with Workers(_PROCESSES, Cell(store, site.identity, view)) as workers:
+            for digest in missing:
+                workers.submit(digest, unpack, f"{directory}/{digest}", digest, site.held)
+            while workers.channels:
+                for done in workers.finished(ready(workers)):
+                    one = missing[done.tag]
+                    _check(done, one)
+                    layers.publish(
+                        store,
+                        site.held,
+                        done.directory,
+                        f"/{done.name}/layer",
+                        size_bytes=one.size_bytes,
+                        files=one.files,
+                        hold=site.keep,
+                    )
+                    progress.item(one.name)
+
+
+def _check(done: Done, one: Built) -> None:
+    """Compare once more what a worker has staged: it has read what somebody else wrote."""
+    if (done.value.get("size_bytes"), done.value.get("files")) != (one.size_bytes, one.files):
+        raise IntegrityError(f"layer {one.name} is not as large as its record says")
+    if layers.staged_digest(done.directory, f"/{done.name}/layer") != one.digest:
+        raise IntegrityError(f"layer {one.name} came out as another one")
+
+
+def _push(site: Site, cache: Cache, missing: Sequence[Built], progress: Progress) -> None:
+    names = {one.digest: one.name for one in missing}
+    view = lambda own: View.of(readable=[f"{site.store.path}/layers"], writable=[own])  # noqa: E731
+    with Workers(_PROCESSES, Cell(site.store, site.identity, view)) as workers:
+        for digest in names:
+            workers.submit(digest, pack, site.store.layer(site.held, digest), digest)
+        while workers.channels:
+            for done in workers.finished(ready(workers)):
+                with Tree(done.directory) as tree:
+                    archive = tree.open(f"/{done.name}/archive", follow=False)
+                try:
+                    cache.push(done.tag, archive)
+                finally:
+                    os.close(archive)
+                progress.item(names[done.tag])
