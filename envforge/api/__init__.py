@@ -2,7 +2,7 @@
 
     projects     open                     locking      lock
     editing      init, add, remove        building     build
-    consent      allow, revoke, trust     entering     prepare, enter
+    consent      allow, revoke, trust     entering     prepare, enter, start, wait
     proof        verify, check            inspecting   describe, environments, needs, users
     doctor       checks                   stores       path, destroy
 
