@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
 SPECS = Path(__file__).parents[2] / "specs"
 NAMES = sorted(path.parent.name for path in SPECS.glob("*/envforge.toml"))
+SMALL = ("database", "hello", "python-web")
+"""Built twice by every kind of user; the others by root, which takes long enough."""
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,7 @@ def iter_until(server: subprocess.Popen[str], word: str) -> Iterator[str]:
             return
 
 
+@pytest.mark.ranges
 def test_browser_needs_nested_namespaces(top):
     browser = line(top, "browser")
     spec = browser.directory / "envforge.toml"
@@ -178,6 +181,7 @@ def test_browser_needs_nested_namespaces(top):
     assert "sandbox" in refused.stderr
 
 
+@pytest.mark.ranges
 def test_browser_runs_a_script_in_a_sandbox_of_its_own(top):
     browser = line(top, "browser")
     user = ["-u", "nobody"] if os.geteuid() == 0 else []  # a browser of user 0 wants no sandbox
@@ -186,7 +190,9 @@ def test_browser_runs_a_script_in_a_sandbox_of_its_own(top):
     assert browser.succeed("run", *user, "--", "./look.sh", "page.html") == "1 + 2 + … + 100 = 5050\n"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.root) for name in NAMES]
+)
 def test_two_builds_have_equal_digests(top, name):
     told = json.loads(line(top, name).succeed("verify", "--json"))
     assert told["differences"] == []
