@@ -15,6 +15,10 @@ _MACHINES: Final = {
 """The kernel's name of a machine, and Debian's name of its architecture."""
 
 
+KNOWN: Final = ("amd64", "arm64", "armel", "armhf", "i386", "mips64el", "ppc64el", "riscv64", "s390x")
+"""What can be locked for: Debian's release architectures, of which not every suite has each."""
+
+
 def native() -> str:
     """Return Debian's name of this machine's architecture."""
     machine = os.uname().machine

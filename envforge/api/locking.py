@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from attrs import frozen
 
-from envforge import machine as architecture
+from envforge import machine
 from envforge.environment import consent
 from envforge.environment.project import Project
-from envforge.errors import LockStaleError
+from envforge.errors import LockStaleError, ResolveError
 from envforge.lock import file as lock_file
 from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
@@ -17,7 +18,9 @@ from envforge.progress import Listener, Progress, ignore
 from envforge.store import durability, locks
 from envforge.store.layout import open_store
 
-__all__ = ["Change", "Lock", "LockResult", "lock", "ready", "written"]
+ARCHITECTURES: Final = machine.KNOWN
+
+__all__ = ["ARCHITECTURES", "Change", "Lock", "LockResult", "lock", "ready", "written"]
 
 
 @frozen
@@ -37,11 +40,13 @@ def lock(
     upgrade_packages: Collection[str] = (),
     dry_run: bool = False,
     check: bool = False,
+    architectures: Collection[str] = (),
     before_writing: Callable[[], None] = lambda: None,
     listener: Listener = ignore,
 ) -> LockResult:
     """Pin what the project's spec asks for; keep what is pinned and still fits.
 
+    `architectures` are Debian's names of machines that must be in the lock: this one, where none is named.
     `before_writing` is called once the new lock is known, right before it is written.
     `check` changes nothing and raises LockStaleError where the lock is missing or does not fit. Raises
     ResolveError, NetworkError, SignatureError, LockError, ConsentError.
@@ -49,9 +54,11 @@ def lock(
     previous = written(project)
     request = request_of(project.spec)
     stale = stale_parts(previous, request) if previous else ("lock",)
+    wanted = sorted(map(_known, architectures)) or [machine.native()]
+    missing = [name for name in wanted if previous is None or name not in _locked_for(previous)]
     if check:
-        return LockResult(_fresh(project, previous, stale), (), written=False)
-    if previous and not stale and not upgrade and not upgrade_packages:
+        return LockResult(_fresh(project, previous, stale, missing), (), written=False)
+    if previous and not stale and not missing and not upgrade and not upgrade_packages:
         return LockResult(previous, (), written=False)
     consent.require(project, consent.LOCKING)
     from envforge.lock.resolve import resolve  # noqa: PLC0415 - not where nothing is to be resolved
@@ -62,7 +69,7 @@ def lock(
         found = resolve(
             store,
             request,
-            architecture=architecture.native(),
+            architectures=wanted,
             previous=previous,
             directory=project.directory,
             config=project.config,
@@ -92,11 +99,28 @@ def written(project: Project) -> Lock | None:
     return lock_file.read(project.lock_path) if os.path.lexists(project.lock_path) else None
 
 
-def _fresh(project: Project, known: Lock | None, stale: Sequence[str]) -> Lock:
+def _known(architecture: str) -> str:
+    if architecture not in ARCHITECTURES:
+        raise ResolveError(
+            f"{architecture} is no architecture of Debian's", hint=f"one of {', '.join(ARCHITECTURES)}"
+        )
+    return architecture
+
+
+def _locked_for(lock: Lock) -> frozenset[str]:
+    return frozenset(part.architecture for part in lock.architectures)
+
+
+def _fresh(project: Project, known: Lock | None, stale: Sequence[str], missing: Sequence[str]) -> Lock:
     if known is None:
         raise LockStaleError(f"{project.lock_path} does not exist", hint="envforge lock")
     if stale:
         raise LockStaleError(
             f"{project.lock_path} does not fit the spec: {', '.join(stale)} changed", hint="envforge lock"
+        )
+    if missing:
+        options = "".join(f" --architecture {name}" for name in missing if name != machine.native())
+        raise LockStaleError(
+            f"{project.lock_path} has nothing for {', '.join(missing)}", hint=f"envforge lock{options}"
         )
     return known

@@ -29,5 +29,12 @@ def users(context: click.Context, _parameter: click.Parameter, begun: str) -> li
     return _beginning(begun, ("self", *found))
 
 
+def architectures(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the architectures that can be locked for."""
+    from envforge.api import locking  # noqa: PLC0415 (help needs none of it)
+
+    return _beginning(begun, locking.ARCHITECTURES)
+
+
 def _beginning(begun: str, names: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(begun)]

@@ -103,16 +103,32 @@ def _show_edit(settings: Settings, result: "EditResult") -> None:
         envforge lock --upgrade-package openssl     take the newest of one package
         envforge lock --upgrade --dry-run           show what would change
         envforge lock --check                       fail where the lock does not fit the spec
+        envforge lock --architecture arm64          lock for another machine too, from here
     """,
 )
 @click.option("--check", is_flag=True, help="Change nothing; fail where the lock is missing or stale.")
 @click.option("--upgrade", is_flag=True, help="Take the newest version of every package.")
 @click.option("--upgrade-package", "names", multiple=True, metavar="PACKAGE", help="Take its newest version.")
 @click.option("--dry-run", is_flag=True, help="Show the changes, write nothing.")
+@click.option(
+    "--architecture",
+    "architectures",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completions.architectures,
+    help="Lock for this machine too (amd64, arm64, …); without it for the one that this runs on.",
+)
 @allow_option
 @json_option
 @pass_settings
-def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...], dry_run: bool) -> None:  # noqa: FBT001 (click passes options)
+def lock(  # noqa: PLR0917 (click passes options)
+    settings: Settings,
+    check: bool,  # noqa: FBT001
+    upgrade: bool,  # noqa: FBT001
+    names: tuple[str, ...],
+    dry_run: bool,  # noqa: FBT001
+    architectures: tuple[str, ...],
+) -> None:
     """Pin every input of the environment by SHA-256 in envforge.lock."""
     if check and (upgrade or names or dry_run):
         raise UsageError(
@@ -128,9 +144,10 @@ def lock(settings: Settings, check: bool, upgrade: bool, names: tuple[str, ...],
             upgrade_packages=names,
             dry_run=dry_run,
             check=check,
+            architectures=architectures,
             listener=listener,
         )
-    if not (result.changes or result.written or upgrade or names or dry_run):
+    if not (result.changes or result.written or upgrade or names or dry_run or architectures):
         warm.keep_answer(project, "lock", "\n".join((*change_lines(result.lock, ()), "")))
     _show_changes(settings, result)
 

@@ -63,14 +63,23 @@ def runtime_part(spec: Spec) -> dict[str, Canonical]:
 def closure_key(lock: ArchitectureLock) -> str:
     """Return the key of all Debian layers together: a pure function of the lock.
 
-    A cache can be asked for it before a single archive is there.
+    A cache can be asked for it before a single archive is there. All that recipes read of the lock is in it.
     """
     return digest_of(
         {
             "recipe": RECIPE_FORMAT,
             "kind": "closure",
             "architecture": lock.architecture,
-            "packages": [[package.sha256, "asked" if package.asked else "auto"] for package in lock.packages],
+            "packages": [
+                [
+                    package.sha256,
+                    "asked" if package.asked else "auto",
+                    "essential" if package.essential else "",
+                    package.priority,
+                    [list(relation) for relation in package.relations],
+                ]
+                for package in lock.packages
+            ],
         }
     )
 

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from envforge import machine as architecture
 from envforge.environment.model import Environment
-from envforge.errors import OutputError
+from envforge.errors import LockStaleError, OutputError
 from envforge.lock.model import RECIPE_FORMAT, Lock
 from envforge.sources.debian.model import Outputs
 
@@ -63,7 +63,7 @@ def check_unchanged(lock: Lock, environment: Environment) -> None:
 
 
 def check_all(lock: Lock, environment: Environment) -> None:
-    """Raise OutputError where any layer, or the environment, came out otherwise than the lock records."""
+    """Raise LockStaleError where the lock lacks the user's edits, OutputError for any other digest."""
     expected = recorded(lock)
     if expected is None:
         if lock.recipe_format != RECIPE_FORMAT:
@@ -74,23 +74,26 @@ def check_all(lock: Lock, environment: Environment) -> None:
             )
         return
     built = {layer.name: layer.digest for layer in environment.layers}
-    for name, digest in expected.layers:
-        _compare(name, digest, built.get(name))
+    said = dict(expected.layers)
+    if said.get(_LOCAL) != built.get(_LOCAL):
+        raise LockStaleError(
+            "the lock is of other [[files]]: their sources, targets or modes have changed",
+            hint="`envforge build` takes what follows from that",
+        )
+    for name in said | built:
+        _compare(name, said.get(name), built.get(name))
     if expected.environment != environment.digest:
-        raise OutputError(
-            f"the environment came out as {environment.digest}, the lock says {expected.environment}",
-            hint="was the spec edited? `envforge build` takes what follows from its edits",
+        raise LockStaleError(
+            "the lock is of another [shell], [variables], [[mounts]] or [network] than the spec's",
+            hint="`envforge build` takes what follows from the spec's edits",
         )
 
 
 def _compare(name: str, recorded: str | None, built: str | None) -> None:
     if recorded == built:
         return
-    hint = (
-        "`envforge verify` shows whether files were altered; `envforge build --accept` takes the new digests"
-    )
-    if name == _LOCAL:
-        hint = "were the sources of [[files]] edited? `envforge build` takes what follows from that"
     raise OutputError(
-        f"layer {name} came out as {built or 'nothing'}, the lock says {recorded or 'nothing'}", hint=hint
+        f"layer {name} came out as {built or 'nothing'}, the lock says {recorded or 'nothing'}",
+        hint="`envforge verify` shows whether files were altered; "
+        "`envforge build --accept` takes the new digests",
     )

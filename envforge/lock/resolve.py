@@ -51,7 +51,7 @@ def resolve(
     store: Store,
     request: Request,
     *,
-    architecture: str,
+    architectures: Collection[str],
     previous: Lock | None = None,
     upgrade: bool = False,
     upgrade_packages: Collection[str] = (),
@@ -59,7 +59,9 @@ def resolve(
     config: Config | None = None,
     progress: Progress | None = None,
 ) -> Lock:
-    """Return the lock for a request. It equals `previous` where nothing needs to change.
+    """Return the lock for a request, for these and the previous lock's machines.
+
+    It equals `previous` where nothing needs to change.
 
     `directory` is the spec's: key files are relative to it. Other architectures of the previous lock are
     resolved again where the request has changed. Raises ResolveError, NetworkError, SignatureError,
@@ -71,14 +73,14 @@ def resolve(
     with mirrors.open_fetcher(settings) as fetcher:
         access = Access(store, fetcher, mirrors.discover(settings))
         session = _Session(access, request, settings, directory, progress or Progress())
-        for name in sorted({architecture, *(parts if changed else ())}):
+        for name in sorted({*architectures, *(parts if changed else ())}):
             then = previous.request if previous else request
             pins = _pins(parts.get(name), then, request, upgrade=upgrade, free=upgrade_packages)
             parts[name] = _resolve_part(session, name, pins, parts.get(name))
-    architectures = tuple(parts[name] for name in sorted(parts))
+    found = tuple(parts[name] for name in sorted(parts))
     if previous is None:
-        return Lock(request, architectures)
-    return evolve(previous, request=request, architectures=architectures)
+        return Lock(request, found)
+    return evolve(previous, request=request, architectures=found)
 
 
 def _pins(

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import tomllib
 
 import pytest
 from commandline import CommandLine
@@ -99,12 +100,42 @@ def test_ci_needs_the_lock_and_its_outputs(project):
     told = json.loads(project.succeed("ci"))
     lock = project.directory / "envforge.lock"
     text = lock.read_text()
-    digest = told["environment"].removeprefix("sha256:")
-    assert digest in text
+    assert told["environment"].removeprefix("sha256:") in text
+    digest = told["layers"][0]["digest"].removeprefix("sha256:")
     lock.write_text(text.replace(digest, digest[::-1]))
     result = project.run("ci")
     assert result.returncode == 24
     assert json.loads(result.stdout)["error"]["class"] == "OutputError"
+
+
+def test_an_edit_of_how_it_is_run_makes_the_lock_stale_for_ci(project):
+    project.succeed("build")
+    with open(project.directory / "envforge.toml", "a", encoding="utf-8") as file:
+        file.write('[variables]\nEDITED = "yes"\n')
+    assert "[variables]" in project.fail(13, "build", "--locked")
+    project.succeed("build")
+    project.succeed("build", "--locked")
+    (project.directory / "new").write_text("1")
+    with open(project.directory / "envforge.toml", "a", encoding="utf-8") as file:
+        file.write('[[files]]\nsource = "new"\ntarget = "/etc/new"\n')
+    assert "[[files]]" in project.fail(13, "build", "--locked")
+    project.succeed("build")
+    assert project.succeed("run", "--locked", "--", "cat", "/etc/new") == "1"
+
+
+def test_a_lock_of_another_machine_gains_this_ones_part(project):
+    lock = project.directory / "envforge.lock"
+    lock.unlink()
+    project.fail(14, "lock", "--architecture", "arm65")
+    project.succeed("lock", "--architecture", "arm64")
+    other = lock.read_text()
+    assert "pool/main/h/hello/hello_2.10-3_arm64.deb" in other
+    assert "_amd64.deb" not in other
+    assert "has nothing for amd64" in project.fail(13, "build", "--locked")
+    project.succeed("run", "--", "true")
+    both = tomllib.loads(lock.read_text())["architecture"]
+    assert both["arm64"] == tomllib.loads(other)["architecture"]["arm64"]
+    assert "hello" in {package["name"] for package in both["amd64"]["package"]}
 
 
 def test_what_is_there_is_listed_and_shown(project):

@@ -74,7 +74,7 @@ def lock(store, server, tmp_path):
     config = Config(mirrors={"debian": (server.url,)}, keys={"debian": str(key)}, snapshot="")
 
     def make(request=REQUEST, previous=None, **options):
-        options = {"architecture": "amd64", "config": config, "directory": str(tmp_path), **options}
+        options = {"architectures": ["amd64"], "config": config, "directory": str(tmp_path), **options}
         return resolve(store, request, previous=previous, **options)
 
     return make
@@ -278,4 +278,4 @@ def test_a_mirror_without_the_tools(lock, archive):
 def test_no_network(store):
     config = Config(mirrors={"debian": ("http://127.0.0.1:9/debian",)}, snapshot="")
     with pytest.raises(NetworkError):
-        resolve(store, REQUEST, architecture="amd64", config=config)
+        resolve(store, REQUEST, architectures=["amd64"], config=config)

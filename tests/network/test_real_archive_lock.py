@@ -31,7 +31,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference(store):
-    return resolve(store, REFERENCE, architecture="amd64", config=Config())
+    return resolve(store, REFERENCE, architectures=["amd64"], config=Config())
 
 
 def names(lock):
@@ -56,9 +56,9 @@ def test_locking_again_from_nothing_but_the_index_gives_the_same(reference, stor
 
 def test_adding_a_package(reference, store):
     request = Request("bookworm", ("security", "updates"), ("main",), (*PACKAGES, "jq"))
-    more = resolve(store, request, architecture="amd64", previous=reference, config=Config())
+    more = resolve(store, request, architectures=["amd64"], previous=reference, config=Config())
     assert {change.name for change in changes(reference, more)} == {"jq", "libjq1", "libonig5"}
-    assert resolve(store, REFERENCE, architecture="amd64", previous=more, config=Config()) == reference
+    assert resolve(store, REFERENCE, architectures=["amd64"], previous=more, config=Config()) == reference
 
 
 @pytest.mark.parametrize("suite", ["trixie", "bullseye", "sid"])
@@ -66,27 +66,27 @@ def test_other_suites(store, suite):
     pockets = () if suite == "sid" else ("security", "updates")
     request = Request(suite, pockets, ("main",), ("git",))
     config = Config(check_valid_until=suite != "sid")  # a mirror may be some days behind
-    lock = resolve(store, request, architecture="amd64", config=config)
+    lock = resolve(store, request, architectures=["amd64"], config=config)
     assert {"git", "base-files", "dpkg", "apt"} <= names(lock)
     assert "usrmerge" not in names(lock)
 
 
 def test_backports_only_where_asked_for(store):
     request = Request("bookworm", ("backports", "security", "updates"), ("main",), ("git",))
-    lock = resolve(store, request, architecture="amd64", config=Config())
+    lock = resolve(store, request, architectures=["amd64"], config=Config())
     assert {item.archive for item in lock.architectures[0].packages} <= {"bookworm", "bookworm-security"}
 
 
 def test_another_architecture(store):
     request = Request("bookworm", ("security", "updates"), ("main",), ("git",))
-    lock = resolve(store, request, architecture="arm64", config=Config())
+    lock = resolve(store, request, architectures=["arm64"], config=Config())
     assert {item.architecture for item in lock.architectures[0].packages} == {"arm64", "all"}
 
 
 def test_an_unknown_package(store):
     request = Request("bookworm", (), ("main",), ("pyhton3",))
     with pytest.raises(ResolveError, match="do you mean python3"):
-        resolve(store, request, architecture="amd64", config=Config())
+        resolve(store, request, architectures=["amd64"], config=Config())
 
 
 @pytest.mark.plain_user
