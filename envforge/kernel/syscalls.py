@@ -58,7 +58,6 @@ CLOSE_RANGE_UNSHARE = 2
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
-_PR_SET_KEEPCAPS = 8
 _PR_SET_NAME = 15
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
@@ -274,11 +273,6 @@ def set_parent_death_signal(signal: int) -> None:
 def set_dumpable(dumpable: int) -> None:
     """Say whether others may trace this process and open its files under /proc."""
     _check(_prctl(_PR_SET_DUMPABLE, dumpable, 0, 0, 0))
-
-
-def set_keep_capabilities(keep: int) -> None:
-    """Keep the permitted capabilities over a change of uid."""
-    _check(_prctl(_PR_SET_KEEPCAPS, keep, 0, 0, 0))
 
 
 def set_no_new_privileges() -> None:

@@ -60,7 +60,7 @@ def move_out(directory: str, inside: str, final: str) -> None:
     with Tree(directory) as tree:
         if not tree.is_plain_directory(inside):
             raise NotADirectoryError(errno.ENOTDIR, "a worker left no directory", f"{directory}{inside}")
-        source = tree.open_directory(above)
+        source = tree.directory(above)
         try:
             os.rename(name, final, src_dir_fd=source)
         finally:
