@@ -32,7 +32,7 @@ OWNED = ("/etc/owned", 5, 6)
 """A file of the layer that belongs to neither root nor the user, where more than one id can be held."""
 
 
-_BEGINNING = """
+BEGINNING = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 from box import compiled_plan
@@ -102,7 +102,7 @@ class Box:
 
     def program(self, code: str, *arguments: str, timeout_s: float = 60) -> str:
         """Run Python code outside, as the user; it finds `home` and our modules. Return what it printed."""
-        words = [sys.executable, "-c", _BEGINNING + code, os.path.dirname(__file__), self.home, *arguments]
+        words = [sys.executable, "-c", BEGINNING + code, os.path.dirname(__file__), self.home, *arguments]
         result = subprocess.run(
             self.words(words), capture_output=True, text=True, check=False, timeout=timeout_s
         )

@@ -2,9 +2,10 @@
 
     projects     open                     locking      lock
     editing      init, add, remove        building     build
-    consent      allow, revoke, trust     entering     prepare, enter, start, wait
-    proof        verify, check            inspecting   describe, environments, needs, users
-    doctor       checks                   stores       path, destroy
+    consent      allow, revoke, trust     entering     prepare, enter
+    joining      running, find, enter     inspecting   describe, environments, needs, users
+    proof        verify, check            stores       path, destroy
+    doctor       checks
 
 Nothing here prints, asks, exits or needs the main thread. Failures are `EnvforgeError`s. What has to be asked
 is said by an error and answered by a call: a `ConsentError` by `consent.allow`, an `OwnerError` by

@@ -36,5 +36,16 @@ def architectures(_context: click.Context, _parameter: click.Parameter, begun: s
     return _beginning(begun, locking.ARCHITECTURES)
 
 
+def running(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the names and IDs of what runs."""
+    from envforge.api import joining  # noqa: PLC0415 (as above)
+
+    try:
+        found = joining.running()
+    except (EnvforgeError, OSError):
+        return []
+    return _beginning(begun, (name for one in found for name in (one.name, one.id)))
+
+
 def _beginning(begun: str, names: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(begun)]

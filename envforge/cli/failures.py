@@ -13,9 +13,9 @@ from envforge.errors import EnvforgeError, StoreFullError, UsageError
 from envforge.progress.events import Failure
 
 OWN_FAILURE: Final = 125
-"""What `run` and `shell` give for a failure that is not the command's, like Docker's `run`."""
+"""What `run`, `shell` and `exec` give for a failure that is not the command's, like Docker's `run`."""
 _BUG: Final = 1
-_PASS_CODES_ON: Final = frozenset({"run", "shell"})
+_PASS_CODES_ON: Final = frozenset({"exec", "run", "shell"})
 _REPORT: Final = (
     "This is a bug in envforge. Please report it, with the lines above and what `envforge doctor` prints."
 )

@@ -70,6 +70,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         layers=tuple(layer.digest for layer in known.layers),
         lock_file=store.environment_lock(environment),
         hostname=spec.name,
+        project=project.spec_path,
         command=spec.shell.command,
         cwd=project.directory,
         user=inside.account or "self",
@@ -147,7 +148,13 @@ def _foreign(project: Project) -> tuple[str, int, int] | None:
 
 def _private(project: Project) -> tuple[str, ...]:
     """Return the directories that no mount may show."""
-    return project.store_path, config.state_directory(), os.path.dirname(config.config_path())
+    runtime = {os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"}
+    return (
+        project.store_path,
+        config.state_directory(),
+        os.path.dirname(config.config_path()),
+        *(f"{place}/envforge" for place in sorted(runtime) if place.startswith("/")),
+    )
 
 
 def _project_directory(project: Project) -> Mount:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Watched = tuple[tuple[str, int, int, int], ...]
 
 
-FORMAT = "9"
+FORMAT = "10"
 """Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
 KEPT_MAX = 256
 """Plans that are kept; those that were used longest ago go first."""
@@ -168,25 +168,37 @@ def store_plan(name: str, plan: "Any", watched: "Watched") -> None:
     """Keep a compiled plan under its name, with the files that must not have changed when it is used."""
     from envforge import whole_file  # noqa: PLC0415  # the warm path writes nothing
 
-    secret = make_secret()
     place = directory()
     _make_private(place)
-    data = marshal.dumps((plan, watched))
-    whole_file.write(f"{place}/{name}", _mac(name, data, secret) + data, durable=False)
+    whole_file.write(f"{place}/{name}", sealed(name, (plan, watched)), durable=False)
     _sweep(place)
+
+
+def sealed(name: str, values: "Any") -> bytes:
+    """Return plain values as bytes that nobody else can make: to be believed under this name alone."""
+    secret = make_secret()
+    data = marshal.dumps(values)
+    return _mac(name, data, secret) + data
+
+
+def unsealed(name: str, data: bytes) -> "Any":
+    """Return the values that `sealed` made bytes of. Raises ValueError where it did not."""
+    secret = _secret()
+    if secret is None or data[:_MAC_BYTES] != _mac(name, data[_MAC_BYTES:], secret):
+        raise ValueError(name)
+    return marshal.loads(data[_MAC_BYTES:])  # noqa: S302  # nobody but us could have made it
 
 
 def load_plan(name: str) -> "dict[str, Any] | None":
     """Return the plan of that name, None where there is none or a file that it watches has changed."""
     place = directory()
-    secret = _secret()
     data = _read(f"{place}/{name}")
-    if secret is None or data is None:
+    if data is None:
         return None
     try:
-        if not _is_private(place) or data[:_MAC_BYTES] != _mac(name, data[_MAC_BYTES:], secret):
+        if not _is_private(place):
             return None
-        plan, watched = marshal.loads(data[_MAC_BYTES:])  # noqa: S302  # nobody but us could have made it
+        plan, watched = unsealed(name, data)
         for path, mtime, size, inode in watched:
             status = os.stat(path)
             if (status.st_mtime_ns, status.st_size, status.st_ino) != (mtime, size, inode):

@@ -59,6 +59,8 @@ class Plan(Ids, Privileges):
     """Of clone(2)."""
     network: str
     hostname: str
+    project: str
+    """The real path of its spec; "" for none."""
     skeleton: tuple[str, ...]
     mounts: tuple[tuple[str, str, bool, bool], ...]
     """Source, target, read-only, optional."""

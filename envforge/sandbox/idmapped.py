@@ -51,8 +51,8 @@ class MappedChannel(Channel):
                 opened.append(theirs)
             present, paths, sources = _open_sources(plan, namespace, theirs, opened)
             hidden = masks.find(paths, plan["private"])
-            _give_pipes(self.given, plan["payload_owner"])
-            _send(self.parent, present, [*layers, *sources])
+            give_pipes(self.given, plan["payload_owner"])
+            send(self.parent, present, [*layers, *sources])
             _send_values(self.parent, (paths, hidden))
         except OSError as error:
             raise RefusedError("idmapped mounts", error) from None
@@ -68,7 +68,7 @@ class MappedChannel(Channel):
     def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
         """In C: receive the mounts and become uid 0 of the range."""
         self.parent.close()
-        received = _receive(self.child, len(plan["mounts"]))
+        received = receive(self.child, len(plan["mounts"]))
         if received is None:
             return None
         present, trees = received
@@ -96,13 +96,13 @@ class MappedChannel(Channel):
             return None
         master, name = relay.make_inside(plan["credentials"] or (0, 0))
         mounts.attach_console(syscalls.open_tree(name, syscalls.OPEN_TREE_CLONE))
-        _send(self.child, b"", [master])
+        send(self.child, b"", [master])
         os.close(master)
         return lambda: relay.adopt(name)
 
     def connect(self) -> int:
         """In P: start what relays a terminal inside to the caller's; its pid, 0 where none is needed."""
-        received = _receive(self.parent, 0) if self.relay is not None else None
+        received = receive(self.parent, 0) if self.relay is not None else None
         if self.relay is None or received is None:
             return 0
         master = received[1][0]
@@ -216,7 +216,7 @@ def _map(tree: int, namespace: int, path: str, *, recursive: bool) -> None:
     )
 
 
-def _give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
+def give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
     """Make the payload the owner of the pipes it gets as standard streams, so that it can open /dev/stdout.
 
     As runc does, but for pipes only: they have no name, so nothing is left behind on disk.
@@ -229,7 +229,8 @@ def _give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
             continue  # closed by the caller
 
 
-def _send(channel: socket, flags: bytes, descriptors: "list[int]") -> None:
+def send(channel: socket, flags: bytes, descriptors: "list[int]") -> None:
+    """Send descriptors, and a byte for each flag."""
     for start in range(0, len(descriptors), _FEW):
         part = descriptors[start : start + _FEW]
         packed = b"".join(number.to_bytes(4, "little") for number in part)
@@ -237,7 +238,8 @@ def _send(channel: socket, flags: bytes, descriptors: "list[int]") -> None:
         channel.sendmsg([b"+" if more else b"." + flags], [(SOL_SOCKET, SCM_RIGHTS, packed)])
 
 
-def _receive(channel: socket, flags: int) -> "tuple[bytes, list[int]] | None":
+def receive(channel: socket, flags: int) -> "tuple[bytes, list[int]] | None":
+    """Return what `send` sent with so many flags; None where the other end is gone."""
     found: list[int] = []
     while True:
         data, messages, _, _ = channel.recvmsg(1, 16 + 4 * _FEW + 8, 0)

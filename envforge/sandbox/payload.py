@@ -23,12 +23,13 @@ NOT_FOUND = 127
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INTERPRETERS = 5  # as deep as the kernel follows `#!` lines
 _ELOOP = 40
+_SIGKILL = 9
 
 
 class Payload:
     """What to run: the command, its whole environment, where, and the signals that it has blocked."""
 
-    __slots__ = ("adopt", "command", "cwd", "environment", "mask", "umask")
+    __slots__ = ("adopt", "command", "cwd", "ends_with_parent", "environment", "mask", "umask")
 
     def __init__(
         self,
@@ -45,6 +46,9 @@ class Payload:
         self.umask = 0o022
         """The process that starts it says which one it has inherited."""
         self.adopt: Callable[[], None] | None = None
+        """Makes a terminal inside its own."""
+        self.ends_with_parent = False
+        """For one that joins; others end with PID 1."""
 
 
 def start(plan: "Plan", payload: Payload) -> "tuple[int, int]":
@@ -94,6 +98,8 @@ def become(plan: "Plan", payload: Payload) -> "NoReturn":
         if payload.adopt is not None:
             payload.adopt()
         restrict(plan)
+        if payload.ends_with_parent:
+            syscalls.set_parent_death_signal(_SIGKILL)  # the change of ids would clear it
         os.umask(payload.umask)
         if change_directory(payload.cwd):
             init.restore(payload.mask or ())

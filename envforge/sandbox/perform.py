@@ -11,7 +11,7 @@ import os
 from _thread import get_native_id
 from fcntl import LOCK_SH, flock
 
-from envforge.sandbox import init, uppers
+from envforge.sandbox import init, record, uppers
 from envforge.sandbox.clone import clone, is_alone
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first
 from envforge.sandbox.payload import Payload, say
@@ -30,33 +30,55 @@ class StaleError(Exception):
     """Something that the plan counts on is not there any more: the environment must be built again."""
 
 
-class Started:
-    """A running sandbox, in the hands of the process that started it."""
+class Child:
+    """A process that this one started and has to wait for, once, with `wait` or `attend`."""
 
-    __slots__ = ("_carrier", "_held", "_pidfd", "_plan", "_streams", "code", "pid", "upper")
+    __slots__ = ("_pidfd", "carrier", "code", "pid", "streams")
 
-    def __init__(self, plan: "Plan", upper: "uppers.Upper | None") -> None:
+    def __init__(self) -> None:
         self.pid = 0
-        """Of its PID 1, as the host counts."""
+        """As the host counts."""
         self.code: int | None = None
         """How it ended, once that is known."""
-        self.upper = upper
-        self._plan = plan
-        self._held = -1
+        self.streams: Streams | None = None
+        self.carrier = 0
+        """The pid of what carries the bytes of a terminal of its own; 0 where it shares the caller's."""
         self._pidfd = -1
-        self._streams: Streams | None = None
-        self._carrier = 0
 
     @property
     def pidfd(self) -> int:
-        """A descriptor of that process: a signal sent to it reaches the payload, SIGKILL ends all."""
+        """A descriptor of it, to be polled, and to send signals to."""
         if self._pidfd < 0:
             self._pidfd = os.pidfd_open(self.pid)
         return self._pidfd
 
-    def has_relayed_terminal(self) -> bool:
-        """Say whether the payload has a terminal of its own."""
-        return self._carrier > 0
+    def ended(self, code: int) -> int:
+        """Note how it ended, put everything in order, and return that."""
+        self.code = code
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Put everything in order that it leaves behind, once it has ended or could not begin."""
+        for helper in (self.carrier, self.streams.pouring if self.streams is not None else 0):
+            if helper:
+                init.wait(helper)  # it ends where nobody can read any more
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+class Started(Child):
+    """A running sandbox by its PID 1: a signal to it reaches the payload, SIGKILL ends all of it."""
+
+    __slots__ = ("_held", "_plan", "_record", "upper")
+
+    def __init__(self, plan: "Plan", upper: "uppers.Upper | None") -> None:
+        super().__init__()
+        self.upper = upper
+        self._plan = plan
+        self._held = -1
+        self._record: record.Record | None = None
 
     def begin(self, payload: Payload, descriptors: "tuple[int, int, int]") -> None:
         """Start it; see `start`."""
@@ -67,16 +89,16 @@ class Started:
         if self.upper is None:
             self.upper = _make_upper(plan)
         try:
-            self._streams = Streams(descriptors)
+            self.streams = Streams(descriptors)
         except OSError as error:
             raise RefusedError("a standard stream", error) from None
-        channel = _channel(plan, self._streams)
+        channel = _channel(plan, self.streams)
         try:
             self._clone(payload, channel, self.upper)
-            self._carrier = channel.connect()
+            self.carrier = channel.connect()
         finally:
             channel.close()
-            self._streams.close()
+            self.streams.close()
 
     def _clone(self, payload: Payload, channel: Channel, upper: uppers.Upper) -> None:
         report_read, report_write = os.pipe()
@@ -93,13 +115,14 @@ class Started:
             finally:
                 init.unblock(mask)
                 os.close(report_write)
-            self._let_in(channel, upper, report_read)
+            self._let_in(channel, upper, report_read, payload.command)
         finally:
             os.close(report_read)
 
-    def _let_in(self, channel: Channel, upper: uppers.Upper, report: int) -> None:
+    def _let_in(self, channel: Channel, upper: uppers.Upper, report: int, command: "list[str]") -> None:
         try:
             channel.let_in(self._plan, upper, self.pid)
+            self._record = record.note(self._plan, self.pid, command)  # while C mounts
             _read_report(report)
         except BaseException:
             os.kill(self.pid, _SIGKILL)
@@ -107,26 +130,20 @@ class Started:
             _read_report(report)  # C's own reason, where it was gone before it could be let in
             raise
 
-    def ended(self, code: int) -> int:
-        """Note how it ended, put everything in order, and return that."""
-        self.code = code
-        self.close()
-        return code
-
     def close(self) -> None:
         """Put everything in order that the sandbox leaves behind, once it has ended or could not begin."""
+        if self._record is not None:
+            self._record.remove()
+            self._record = None
         if self._plan["relay"] is not None:
             self._plan["relay"].end()
-        for helper in (self._carrier, self._streams.pouring if self._streams is not None else 0):
-            if helper:
-                init.wait(helper)  # it ends where nobody can read any more
+        super().close()
         if self.upper is not None:
             _remove(self._plan, self.upper)
             self.upper = None
-        for descriptor in (self._held, self._pidfd):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._held = self._pidfd = -1
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
 
 def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd: str) -> int:
@@ -164,16 +181,15 @@ def start(
     return started
 
 
-def wait(started: Started) -> int:
-    """Wait until the sandbox has ended; returns its payload's exit code. For any thread, once."""
+def wait(started: Child) -> int:
+    """Wait until it has ended; returns its exit code, for a sandbox its payload's. For any thread, once."""
     _, status = os.waitpid(started.pid, 0)
     return started.ended(init.exit_code(status))
 
 
-def attend(started: Started) -> int:
+def attend(started: Child) -> int:
     """Wait likewise, and pass on the signals to this process, which `init.block` holds back meanwhile."""
-    shares_terminal = not started.has_relayed_terminal()
-    code = init.attend(started.pid, shares_terminal=shares_terminal, is_alone=is_alone())
+    code = init.attend(started.pid, shares_terminal=not started.carrier, is_alone=is_alone())
     return started.ended(code)
 
 

@@ -76,6 +76,8 @@ class SandboxPlan:
     """What runs where the caller names nothing."""
     cwd: str
     """Where it runs."""
+    project: str = ""
+    """The real path of the spec, for those who look for what runs."""
     follow: bool = True
     """The caller's own directory goes before `cwd`, where it is the same inside."""
     user: Literal["self"] | Account = "self"
@@ -124,6 +126,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "flags": _NAMESPACES | (0 if plan.network == "host" else syscalls.CLONE_NEWNET),
         "network": plan.network,
         "hostname": plan.hostname,
+        "project": plan.project,
         "skeleton": with_parents([*mounts.STANDARD, *parents]),
         "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
         "forward": plan.forward,

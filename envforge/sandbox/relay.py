@@ -35,8 +35,12 @@ def callers_terminal() -> int:
 
 
 def make_inside(owner: "tuple[int, int]") -> "tuple[int, str]":
-    """In C, once /dev is there: return the master of a new pseudo-terminal and the name of its other side."""
-    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    """In C, once /dev is there: return the master of a new pseudo-terminal and the name of its other side.
+
+    A payload that runs already may have put anything in the place of /dev/ptmx, but not of what is mounted.
+    """
+    flags, resolve = os.O_RDWR | os.O_NOCTTY, syscalls.RESOLVE_NO_SYMLINKS
+    master = syscalls.open_resolved("/dev/pts/ptmx", flags, resolve)
     ioctl(master, _TIOCSPTLCK, bytes(4))
     number = int.from_bytes(ioctl(master, _TIOCGPTN, bytes(4)), "little")
     outer = callers_terminal()

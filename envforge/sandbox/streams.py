@@ -20,8 +20,11 @@ class Streams:
 
     __slots__ = ("descriptors", "left_to_first", "own", "pouring")
 
-    def __init__(self, descriptors: "tuple[int, int, int]") -> None:
-        """Replace a file on stdin. Raises OSError for a directory, from which a way leads to the host."""
+    def __init__(self, descriptors: "tuple[int, int, int]", *, for_first: bool = True) -> None:
+        """Replace a file on stdin. Raises OSError for a directory, from which a way leads to the host.
+
+        `for_first`: a first process takes them while it is still outside, and may mount there.
+        """
         self.descriptors = descriptors
         self.own = -1
         """What stands in stdin's place, to be closed once C has it."""
@@ -30,9 +33,9 @@ class Streams:
         self.left_to_first = False
         """Stdin is a file which C, who may mount, has to protect."""
         if is_file_to_read(descriptors):
-            self._guard()
+            self._guard(for_first=for_first)
 
-    def _guard(self) -> None:
+    def _guard(self, *, for_first: bool) -> None:
         given = self.descriptors[0]
         # Root does it here, where no directory on the way is closed to it.
         if os.geteuid() == 0:
@@ -40,7 +43,7 @@ class Streams:
                 self.own = protected(given)
             except OSError:
                 self.own, self.pouring = _pour(given)
-        elif _has_a_name(given):
+        elif for_first and _has_a_name(given):
             self.left_to_first = True
         else:
             self.own, self.pouring = _pour(given)

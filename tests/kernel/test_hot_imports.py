@@ -28,6 +28,7 @@ ALLOWED = {
     "envforge.sandbox.passing",
     "envforge.sandbox.payload",
     "envforge.sandbox.perform",
+    "envforge.sandbox.record",
     "envforge.sandbox.streams",
     "envforge.sandbox.targets",
     "envforge.sandbox.uppers",

@@ -1,0 +1,95 @@
+"""A further command in a sandbox that runs: which one is meant, and as whom."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from envforge import trust
+from envforge.environment.plan import RunOptions, make_plan
+from envforge.environment.project import open_project
+from envforge.errors import CapabilityError, NotFoundError, UsageError
+from envforge.sandbox import entry, join
+from envforge.sandbox import identity as identities
+from envforge.sandbox.compiled import Plan
+from envforge.sandbox.passing import payload_environment, start_directory
+from envforge.sandbox.plan import compile_plan
+from envforge.sandbox.running import Running, running
+
+__all__ = ["Running", "enter", "find", "running"]
+from envforge.sandbox.settle import settle
+
+_OF_USER: Final = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR"})
+"""The variables that follow from who one is."""
+_LIST: Final = "`envforge exec` lists what runs"
+
+
+def find(named: str, spec: str | None = None) -> Running:
+    """Return what runs under that name or the beginning of its ID; without one, for the nearest project.
+
+    `spec` is the path of a spec that is meant instead. Raises NotFoundError where nothing does, UsageError
+    where several do.
+    """
+    all_of_them = running()
+    if named:
+        found = [one for one in all_of_them if one.name == named or one.id.startswith(named)]
+        what = f"under the name or ID {named!r}"
+    else:
+        path = spec or trust.find(os.getcwd())
+        real = os.path.realpath(path) if path else ""
+        found = [one for one in all_of_them if one.project == real or not real]
+        what = f"for {real}" if real else "here"
+    if not found:
+        hint = _LIST if all_of_them else "`envforge shell` or `envforge run` starts something"
+        raise NotFoundError(f"nothing runs {what}", hint=hint)
+    if len(found) > 1:
+        listed = ", ".join(f"{one.id} ({one.name}: {' '.join(one.command)})" for one in found)
+        raise UsageError(
+            f"{len(found)} run {what}: {listed}", hint=f"`envforge exec {found[-1].id} -- COMMAND…`"
+        )
+    return found[0]
+
+
+def enter(
+    one: Running,
+    command: Sequence[str],
+    *,
+    user: str | None = None,
+    workdir: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> int:
+    """Run a further command in a sandbox that runs; return its exit code.
+
+    Without `user` it is who the first one is. Raises NotFoundError for a user that is not there, SandboxError
+    where it has ended, CapabilityError where it has too few ids for that user.
+    """
+    plan = one.plan if user is None else _as_user(one, user)
+    environment = payload_environment(plan, os.environ) | dict(variables or {})
+    payload = join.Payload(list(command), environment, workdir or start_directory(plan))
+    try:
+        return join.enter(one, plan, payload)
+    except join.RefusedError as error:
+        raise entry.explain(error) from error
+
+
+def _as_user(one: Running, user: str) -> Plan:
+    """Return the plan of the sandbox with another user of its environment. It grants nothing else."""
+    project = open_project(one.project, one.store)
+    other = compile_plan(
+        settle(make_plan(project, one.environment, identities.detect(), RunOptions(user=user)))
+    )
+    if (other["uid_map"], other["gid_map"]) != (one.plan["uid_map"], one.plan["gid_map"]) or (
+        other["nested"] is not None and one.plan["nested"] is None
+    ):
+        raise CapabilityError(
+            f"what runs there has no ids for the user {user}", hint=f"envforge run -u {user} -- COMMAND…"
+        )
+    variables = (*one.plan["variables"], *(pair for pair in other["variables"] if pair[0] in _OF_USER))
+    return {
+        **one.plan,
+        "nested": other["nested"],
+        "credentials": other["credentials"],
+        "payload_owner": other["payload_owner"],
+        "bounding": other["bounding"],
+        "capabilities": other["capabilities"],
+        "variables": variables,
+    }

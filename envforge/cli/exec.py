@@ -1,0 +1,136 @@
+"""`exec`: a further command inside what already runs, and the list of what does."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from envforge.cli import completions
+from envforge.cli.command import Command, json_option
+from envforge.cli.output import prefixed, print_json, print_table, time_text, timestamp
+from envforge.cli.settings import Settings, pass_settings
+from envforge.errors import UsageError
+from envforge.run_options import OptionError, environment_of, workdir_of
+
+if TYPE_CHECKING:
+    from envforge.api.joining import Running
+
+_COMMAND: Final = "envforge.command"
+"""Where the words behind `--` wait for the command's function."""
+
+
+class _Exec(Command):
+    """Tells what stands before `--`, the name of what runs, from the command behind it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_COMMAND] = tuple(args[at + 1 :])
+            args = args[:at]
+            ctx.allow_interspersed_args = True
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    "exec",
+    cls=_Exec,
+    context_settings={"allow_interspersed_args": False},
+    examples="""
+        envforge exec -- bash               inside what runs for this project
+        envforge exec shop -- ps            inside what has that name or ID
+        envforge exec -u root -it -- bash
+        envforge exec                       what runs
+        envforge exec --json
+    """,
+)
+@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable.")
+@click.option(
+    "--env-file", "files", multiple=True, type=click.Path(readable=False), help="Set variables from a file."
+)
+@click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
+@click.option(
+    "-u",
+    "--user",
+    metavar="USER",
+    shell_complete=completions.users,
+    help="self, root, or a user of the environment.",
+)
+@click.option("-i", "--interactive", "_interactive", is_flag=True, help="Keep standard input open.")
+@click.option("-t", "--tty", "_tty", is_flag=True, help="The command needs a terminal.")
+@json_option
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[NAME|ID] [-- COMMAND…]",
+    shell_complete=completions.running,
+)
+@click.pass_context
+@pass_settings
+def exec(  # noqa: A001, PLR0917 (it is the command; click passes options by name)
+    settings: Settings,
+    context: click.Context,
+    variables: tuple[str, ...],
+    files: tuple[str, ...],
+    workdir: str | None,
+    user: str | None,
+    _interactive: bool,  # noqa: FBT001 (click passes options)
+    _tty: bool,  # noqa: FBT001
+    words: tuple[str, ...],
+) -> int:
+    """Run a further command inside what runs in another terminal.
+
+    Without NAME or ID that is this project's; without a command it lists what runs. The command is confined
+    as the first one is, and ends with it. Exits as `run` does.
+    """
+    from envforge.api import joining  # noqa: PLC0415 (help needs none of it)
+
+    named, command = _understood(words, context.meta.get(_COMMAND))
+    if not command:
+        _show(settings, joining.running())
+        return 0
+    try:
+        environment = environment_of(files, variables)
+        start = workdir_of(workdir)
+    except OptionError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    one = joining.find(named, settings.file)
+    return joining.enter(one, command, user=user, workdir=start, variables=dict(environment))
+
+
+def _understood(words: tuple[str, ...], command: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
+    """Return the name before `--`, and the command; without `--` all of it is the command, as with `run`."""
+    if command is None:
+        return "", words
+    if len(words) > 1:
+        raise UsageError(
+            f"exec takes one name, not {len(words)}: {' '.join(words)}",
+            hint="`envforge exec` lists what runs",
+        )
+    if not command:
+        raise UsageError("exec needs a command behind `--`", hint="`envforge exec -- COMMAND…`")
+    return "".join(words), command
+
+
+def _show(settings: Settings, found: "tuple[Running, ...]") -> None:
+    if settings.json:
+        print_json([_as_json(one) for one in found])
+    elif found:
+        rows = [
+            (one.id, one.name, time_text(one.started), " ".join(one.command), one.project) for one in found
+        ]
+        print_table(("ID", "NAME", "STARTED", "COMMAND", "PROJECT"), rows)
+    elif not settings.quiet:
+        click.echo("nothing runs: `envforge shell` or `envforge run` starts something", err=True)
+
+
+def _as_json(one: "Running") -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "spec": one.project,
+        "environment": prefixed(one.environment),
+        "store": one.store,
+        "pid": one.pid,
+        "started": timestamp(one.started),
+        "command": list(one.command),
+    }

@@ -1,0 +1,207 @@
+"""A further process in a running sandbox, with what its payload is confined by, and nothing else.
+
+    P   the caller; opens the sandbox's namespaces (`namespaces.py`)
+    J   a child of P that joins them: the user namespace first, which gives it the right to join the others
+    D   a child made by J, in the PID namespace, in P's name: becomes a payload as any other (`payload.py`)
+
+J and D run the host's Python where the sandbox's processes are, so nobody may trace them or open their files
+from before they join until D has replaced itself.
+"""
+
+import os
+from errno import ESRCH
+from socket import AF_UNIX, SOCK_STREAM, socketpair
+
+from envforge.kernel import syscalls
+from envforge.sandbox import init, relay
+from envforge.sandbox.clone import clone
+from envforge.sandbox.first_process import RefusedError
+from envforge.sandbox.idmapped import give_pipes, receive, send
+from envforge.sandbox.namespaces import Namespaces, open_namespaces
+from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, become, show_bug
+from envforge.sandbox.perform import Child, attend, wait
+from envforge.sandbox.running import Running
+from envforge.sandbox.streams import STANDARD, Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from envforge.sandbox.compiled import Plan
+
+__all__ = ["Payload", "RefusedError", "attend", "enter", "join", "wait"]
+
+_SIGKILL = 9
+_JOINING = "joining the sandbox"
+_NUMBER = "P"
+_PROBLEM = "E"
+
+
+def enter(one: Running, plan: "Plan", payload: Payload) -> int:
+    """Run a further command in the foreground; returns its exit code as Docker's `exec` does."""
+    mask = init.block()
+    payload.mask = mask
+    try:
+        return attend(join(one, plan, payload))
+    finally:
+        init.unblock(mask)
+
+
+def join(one: Running, plan: "Plan", payload: Payload, streams: "tuple[int, int, int]" = STANDARD) -> Child:
+    """Start a process in a running sandbox, from any thread; it ends with that thread, and with the sandbox.
+
+    `plan` says as whom and with what rights: the sandbox's own, or one for another user of the same
+    environment. Raises RefusedError where the sandbox has ended, or is not what its record says.
+    """
+    joined = _Joined()
+    try:
+        namespaces = open_namespaces(one)
+    except OSError as error:
+        raise RefusedError(_JOINING, error) from None
+    try:
+        joined.begin(namespaces, plan, payload, streams)
+    except BaseException:
+        joined.close()
+        raise
+    finally:
+        namespaces.close()
+    return joined
+
+
+class _Joined(Child):
+    __slots__ = ()
+
+    def begin(
+        self, namespaces: Namespaces, plan: "Plan", payload: Payload, descriptors: "tuple[int, int, int]"
+    ) -> None:
+        try:
+            self.streams = Streams(descriptors, for_first=False)
+        except OSError as error:
+            raise RefusedError("a standard stream", error) from None
+        if plan["idmapped"]:
+            give_pipes(self.streams, plan["payload_owner"])
+        terminal = _Terminal() if plan["idmapped"] and self.streams.terminal() else None
+        report_read, report_write = os.pipe()
+        mask = init.block()
+        try:
+            if payload.mask is None:
+                payload.mask = mask
+            between = _clone()
+            if between == 0:
+                _be_between(namespaces, plan, payload, self.streams, terminal, report_write)
+        finally:
+            init.unblock(mask)
+            os.close(report_write)
+            self.streams.close()
+        with open(report_read, "rb") as report:
+            said = report.read()
+        init.wait(between)
+        self._understand(said)
+        if terminal is not None:
+            self.carrier = terminal.connect(self.streams)
+
+    def _understand(self, said: bytes) -> None:
+        """Take the report of J and D: D's number, and what went wrong, if anything did."""
+        lines = said.decode(errors="surrogateescape").splitlines()
+        self.pid = next((int(line[1:]) for line in lines if line[0] == _NUMBER), 0)
+        problem = next((line[1:] for line in lines if line[0] == _PROBLEM), "")
+        if self.pid and not problem:
+            return
+        if self.pid:
+            init.wait(self.pid)
+        number, _, step = problem.partition(" ")
+        error = int(number or ESRCH)
+        raise RefusedError(step or _JOINING, OSError(error, os.strerror(error)))
+
+
+def _clone() -> int:
+    try:
+        return clone(0)
+    except OSError as error:
+        raise RefusedError(_JOINING, error) from None
+
+
+class _Terminal:
+    """A terminal inside, for a caller whose own cannot be opened there: J makes it, P relays it."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socketpair(AF_UNIX, SOCK_STREAM)
+
+    def make(self, plan: "Plan", payload: Payload) -> None:
+        """In J: make it, and have D adopt it."""
+        uid, gid, _ = plan["credentials"] or (0, 0, ())
+        master, name = relay.make_inside((uid, gid))
+        send(self.theirs, b"", [master])
+        os.close(master)
+        payload.adopt = lambda: relay.adopt(name)
+
+    def connect(self, given: Streams) -> int:
+        """In P: start what carries its bytes; return the pid."""
+        self.theirs.close()
+        received = receive(self.ours, 0)
+        self.ours.close()
+        if received is None:
+            return 0
+        master = received[1][0]
+        carrier = relay.start(master, given)
+        os.close(master)
+        return carrier
+
+
+def _be_between(  # noqa: PLR0917  # what a fork inherits
+    namespaces: Namespaces,
+    plan: "Plan",
+    payload: Payload,
+    given: Streams,
+    terminal: _Terminal | None,
+    report: int,
+) -> "NoReturn":
+    """Be J: join, clone D, end."""
+    step = ["standard streams"]
+    try:
+        syscalls.set_parent_death_signal(_SIGKILL)
+        syscalls.set_dumpable(0)
+        payload.umask = os.umask(0o022)
+        given.take()
+        kept = [*namespaces.descriptors(), report, *([] if terminal is None else [terminal.theirs.fileno()])]
+        syscalls.close_others(kept)
+        step[0] = _JOINING
+        _enter(namespaces, plan)
+        if terminal is not None:
+            step[0] = "a terminal inside"
+            terminal.make(plan, payload)
+        step[0] = "a process inside"
+        child = syscalls.clone(syscalls.CLONE_PARENT)
+        if child == 0:
+            _be_payload(namespaces, plan, payload, report)
+        os.write(report, f"{_NUMBER}{child}\n".encode())
+    except OSError as error:
+        os.write(report, f"{_PROBLEM}{error.errno} {step[0]}\n".encode(errors="surrogateescape"))
+    except BaseException:  # noqa: BLE001  # a bug: it may not unwind into P's frames, but it is shown
+        show_bug()
+    finally:
+        os._exit(0)
+
+
+def _enter(namespaces: Namespaces, plan: "Plan") -> None:
+    syscalls.setns(namespaces.outer, syscalls.CLONE_NEWUSER)
+    if plan["idmapped"]:  # root's own number is not mapped in there
+        os.setresgid(0, 0, 0)
+        os.setgroups([])
+        os.setresuid(0, 0, 0)
+    syscalls.set_dumpable(0)  # the change of ids may have set it back
+    for descriptor, flag in namespaces.others:
+        syscalls.setns(descriptor, flag)
+
+
+def _be_payload(namespaces: Namespaces, plan: "Plan", payload: Payload, report: int) -> "NoReturn":
+    """Be D, in the sandbox's PID namespace already."""
+    try:
+        if plan["nested"] is not None:
+            syscalls.setns(namespaces.inner, syscalls.CLONE_NEWUSER)
+        payload.ends_with_parent = True
+        become(plan, payload)
+    except OSError as error:
+        os.write(report, f"{_PROBLEM}{error.errno} {_JOINING}\n".encode())
+    finally:
+        os._exit(CANNOT_EXECUTE)

@@ -1,0 +1,151 @@
+"""The namespaces of a running sandbox, opened from outside, and believed only if they are its own.
+
+PID 1 can be looked at by nobody, so the way in is the payload: the first process that PID 1 made, number 2
+inside for as long as the sandbox lives. A payload that may make namespaces could have moved to others, where
+it decides what is what. So each one has to belong to the user namespace that the caller made (ioctl_ns(2)).
+"""
+
+import os
+import select
+import time
+from errno import EPERM, ESRCH
+from fcntl import ioctl
+from typing import Final
+
+from attrs import define, field
+
+from envforge.kernel import syscalls
+from envforge.sandbox.running import Running, is_there
+
+_NS_GET_USERNS: Final = 0xB701
+_NS_GET_PARENT: Final = 0xB702
+_NS_GET_OWNER_UID: Final = 0xB704
+_PAYLOAD: Final = "2"
+"""The payload's number inside."""
+_KINDS: Final = {
+    "ipc": syscalls.CLONE_NEWIPC,
+    "uts": syscalls.CLONE_NEWUTS,
+    "net": syscalls.CLONE_NEWNET,
+    "pid": syscalls.CLONE_NEWPID,
+    "cgroup": syscalls.CLONE_NEWCGROUP,
+    "mnt": syscalls.CLONE_NEWNS,
+}
+_PATIENCE_S: Final = 10.0
+
+
+@define
+class Namespaces:
+    """Descriptors of a sandbox's namespaces; to be closed."""
+
+    outer: int = -1
+    """The user namespace that the caller made: A."""
+    inner: int = -1
+    """The payload's own below it: B; -1 where there is none."""
+    others: list[tuple[int, int]] = field(factory=list)
+    """Each with its flag, in the order in which they are to be joined."""
+
+    def descriptors(self) -> list[int]:
+        """Return all that are open."""
+        found = [self.outer, self.inner, *(descriptor for descriptor, _ in self.others)]
+        return [descriptor for descriptor in found if descriptor >= 0]
+
+    def close(self) -> None:
+        """Close them."""
+        for descriptor in self.descriptors():
+            os.close(descriptor)
+        self.outer = self.inner = -1
+        self.others = []
+
+
+def open_namespaces(one: Running) -> Namespaces:
+    """Open the namespaces of a sandbox. Raises OSError where it has ended, or they are not the right ones."""
+    process = os.pidfd_open(one.pid)
+    found = Namespaces()
+    try:
+        if not is_there(one):
+            raise ProcessLookupError(ESRCH, os.strerror(ESRCH))
+        _open_all(found, one, _payload_of(one.pid))
+        if select.select([process], [], [], 0)[0]:
+            raise ProcessLookupError(ESRCH, os.strerror(ESRCH))
+    except BaseException:
+        found.close()
+        raise
+    finally:
+        os.close(process)
+    return found
+
+
+def _payload_of(first: int) -> int:
+    """Return the payload's number on the host; waits while it is still about to begin."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        for pid in _children(first):
+            if _number_inside(pid) == _PAYLOAD:
+                return pid
+        if time.monotonic() > end:
+            raise ProcessLookupError(ESRCH, os.strerror(ESRCH))
+        os.stat(f"/proc/{first}")
+        time.sleep(0.01)
+
+
+def _children(first: int) -> list[int]:
+    with open(f"/proc/{first}/task/{first}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def _number_inside(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return ""
+    return next((line.split()[-1] for line in lines if line.startswith("NSpid:")), "")
+
+
+def _open_all(found: Namespaces, one: Running, payload: int) -> None:
+    place = f"/proc/{payload}/ns"
+    innermost = _open_patiently(f"{place}/user")
+    if one.plan["nested"] is None:
+        found.outer = innermost
+    else:
+        found.inner = innermost
+        found.outer = ioctl(innermost, _NS_GET_PARENT)
+    _check_outer(found.outer)
+    expected = os.fstat(found.outer)
+    for name, flag in _KINDS.items():
+        if not one.plan["flags"] & flag:
+            continue
+        found.others.append((os.open(f"{place}/{name}", os.O_RDONLY | os.O_CLOEXEC), flag))
+        owner = ioctl(found.others[-1][0], _NS_GET_USERNS)
+        if not _is_same(owner, expected):
+            raise PermissionError(EPERM, "its first process has moved to namespaces of its own", name)
+
+
+def _open_patiently(path: str) -> int:
+    """Open what cannot be opened before the payload has replaced itself: until then it is envforge."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.01)
+
+
+def _check_outer(outer: int) -> None:
+    """Insist that a user namespace was made by this user, in the one that we are in."""
+    with open("/proc/self/ns/user", "rb") as file:
+        here = os.fstat(file.fileno())
+    parent = ioctl(outer, _NS_GET_PARENT)
+    owner = int.from_bytes(ioctl(outer, _NS_GET_OWNER_UID, bytes(4)), "little")
+    if not _is_same(parent, here) or owner != os.geteuid():
+        raise PermissionError(EPERM, "its first process has moved to namespaces of its own", "user")
+
+
+def _is_same(descriptor: int, other: os.stat_result) -> bool:
+    """Compare a namespace with another one, and close it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), other)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,101 @@
+"""What says that a sandbox runs: a small file, for other commands of the same user. Loaded on the warm path.
+
+    RUNTIME/running/<id>    0600, flocked by the sandbox's parent for as long as it lives: a MAC over name and
+                            values (32 bytes), the values by marshal; its time is when the sandbox was started
+
+RUNTIME is `$XDG_RUNTIME_DIR/envforge`, or the state directory where there is none. Another process is put
+into namespaces by what is read there (`running.py`, `join.py`), so it is believed for its MAC, as a plan is.
+A file whose lock can be had is of a sandbox that has ended, and is removed by whoever looks.
+"""
+
+import os
+from fcntl import LOCK_EX, flock
+
+from envforge.sandbox import cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from envforge.sandbox.compiled import Plan
+
+FORMAT = 1
+BELOW = "running"
+
+
+class Record:
+    """One file, in the hands of the process that keeps it."""
+
+    __slots__ = ("descriptor", "path")
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    def remove(self) -> None:
+        """Take it away: the sandbox has ended."""
+        try:  # noqa: SIM105  # contextlib costs a millisecond
+            os.unlink(self.path)
+        except OSError:
+            pass  # whoever looks next removes it
+        os.close(self.descriptor)
+
+
+def directory() -> str:
+    """Return where this user's records are written."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime.startswith("/") and is_own(runtime):
+        return f"{runtime}/envforge/{BELOW}"
+    return f"{os.path.dirname(cache.directory())}/{BELOW}"
+
+
+def is_own(path: str) -> bool:
+    """Say whether a directory is the user's, and nobody else may look into it."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and status.st_mode & 0o170077 == 0o040000
+
+
+def started_of(pid: int) -> int:
+    """Return when a process was started, in clock ticks since boot: with its number, that names it for good.
+
+    Field 22 of /proc/PID/stat (proc(5)). Raises OSError where there is no such process.
+    """
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def note(plan: "Plan", pid: int, command: "list[str]") -> "Record | None":
+    """Write down a sandbox by its PID 1; None where that cannot be: it runs all the same, but unlisted."""
+    identifier = os.urandom(6).hex()
+    values = {
+        "format": FORMAT,
+        "uid": os.geteuid(),
+        "pid": pid,
+        "started": started_of(pid),
+        "command": tuple(command),
+        "plan": {**plan, "relay": None},
+    }
+    try:
+        data = cache.sealed(f"{BELOW}/{identifier}", values)
+        path = f"{directory()}/{identifier}"
+        descriptor = _made(path)
+    except OSError:
+        return None
+    record = Record(path, descriptor)
+    try:
+        flock(descriptor, LOCK_EX)
+        os.write(descriptor, data)
+    except OSError:
+        record.remove()
+        return None
+    return record
+
+
+def _made(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)

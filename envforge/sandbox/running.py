@@ -1,0 +1,111 @@
+"""Which sandboxes of this user run: their records, as far as the processes are still those that they name."""
+
+import os
+import time
+from collections.abc import Iterator
+from fcntl import LOCK_NB, LOCK_SH, flock
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from envforge.places import usual_state_directory
+from envforge.sandbox import cache, record
+from envforge.sandbox.compiled import Plan
+
+_FRESH_S: Final = 10
+"""A record as young as that may be of a sandbox whose parent is about to lock it."""
+_RECORD_MAX_BYTES: Final = 1 << 20
+
+
+@frozen
+class Running:
+    """A sandbox that somebody can join."""
+
+    id: str
+    name: str
+    """Its host name: the project's."""
+    project: str
+    """The real path of the spec."""
+    environment: str
+    """Digest."""
+    store: str
+    command: tuple[str, ...]
+    pid: int
+    """Of its PID 1, as the host counts."""
+    started: int
+    """Seconds since 1970."""
+    started_ticks: int = field(repr=False)
+    """What tells it from a later process of that number."""
+    plan: Plan = field(repr=False)
+
+
+def directories() -> tuple[str, ...]:
+    """Return where records may lie: this terminal may have other variables than that of the sandbox."""
+    found = [record.directory(), f"{os.path.dirname(cache.directory())}/{record.BELOW}"]
+    runtime = f"/run/user/{os.geteuid()}"
+    if record.is_own(runtime):
+        found.append(f"{runtime}/envforge/{record.BELOW}")
+    found.append(f"{usual_state_directory()}/{record.BELOW}")
+    return tuple(dict.fromkeys(found))
+
+
+def running() -> tuple[Running, ...]:
+    """Return what runs now, the oldest first, and remove the records of what has ended."""
+    found = {one.id: one for directory in directories() for one in _in(directory)}
+    return tuple(sorted(found.values(), key=lambda one: (one.started, one.started_ticks, one.id)))
+
+
+def _in(directory: str) -> Iterator[Running]:
+    if not record.is_own(directory):
+        return
+    for name in os.listdir(directory):
+        try:
+            one = _read(directory, name)
+        except (OSError, ValueError, KeyError, TypeError, EOFError):
+            continue  # it has ended meanwhile, or was not made by us
+        if one is not None and is_there(one):
+            yield one
+
+
+def _read(directory: str, name: str) -> Running | None:
+    """Return what a record says, None for one of a sandbox that has ended, which is removed."""
+    path = f"{directory}/{name}"
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o170077 != 0o100000:
+            return None
+        try:
+            flock(descriptor, LOCK_SH | LOCK_NB)
+        except BlockingIOError:
+            values = cache.unsealed(f"{record.BELOW}/{name}", file.read(_RECORD_MAX_BYTES))
+            return _running(name, int(status.st_mtime), values)
+        if time.time() - status.st_mtime > _FRESH_S:
+            os.unlink(path)
+    return None
+
+
+def _running(name: str, started: int, values: Any) -> Running | None:
+    if values["format"] != record.FORMAT or values["uid"] != os.geteuid():
+        return None
+    plan: Plan = values["plan"]
+    return Running(
+        id=name,
+        name=plan["hostname"],
+        project=plan["project"],
+        environment=os.path.basename(plan["lock"]).partition(".")[0],
+        store=plan["store"],
+        command=values["command"],
+        pid=values["pid"],
+        started=started,
+        started_ticks=values["started"],
+        plan=plan,
+    )
+
+
+def is_there(one: Running) -> bool:
+    """Say whether the process is still the one of the record."""
+    try:
+        return record.started_of(one.pid) == one.started_ticks
+    except (OSError, ValueError, IndexError):
+        return False
