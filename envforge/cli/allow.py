@@ -1,6 +1,5 @@
 """`allow`: what a spec may want beyond its own directory, and whose specs are believed."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +66,7 @@ def _allow(settings: Settings, *, yes: bool) -> None:
         print_json(_reach_as_json(project))
         return
     wants = consent.missing(project)
-    if wants and not yes and not _ask(project):
+    if wants and not yes and not _ask(settings, project):
         raise _refused(project)
     if wants:
         consent.allow(project)
@@ -96,14 +95,14 @@ def offer(settings: Settings) -> bool:
     if not settings.may_ask:
         return False
     project = settings.project()
-    if not _ask(project):
+    if not _ask(settings, project):
         raise _refused(project)
     consent.allow(project)
     return True
 
 
-def _ask(project: "Project") -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+def _ask(settings: Settings, project: "Project") -> bool:
+    if not settings.may_ask:
         return False
     click.echo("\n".join(_lines(project, "wants to")), err=True)
     return click.confirm("Allow this?", default=False, err=True)

@@ -1,7 +1,5 @@
 """`store destroy`: all of a store, removed."""
 
-import sys
-
 import click
 
 from envforge.cli.command import Command, Group, global_options
@@ -26,7 +24,7 @@ def destroy(settings: Settings, yes: bool) -> None:  # noqa: FBT001 (click passe
     Projects, specs and locks stay; `envforge build` makes the same environments again.
     """
     path = settings.store_path()
-    if not yes and not _agreed(path):
+    if not yes and not _agreed(settings, path):
         click.echo("nothing was removed", err=True)
         return
     from envforge.api import stores  # noqa: PLC0415 (help needs none of it)
@@ -36,7 +34,7 @@ def destroy(settings: Settings, yes: bool) -> None:  # noqa: FBT001 (click passe
         click.echo(f"removed {path}")
 
 
-def _agreed(path: str) -> bool:
-    if not sys.stdin.isatty():
+def _agreed(settings: Settings, path: str) -> bool:
+    if not settings.may_ask:
         raise UsageError(f"nobody can be asked whether to remove {path}", hint="add --yes")
     return click.confirm(f"Remove the store {path} with every environment in it?", err=True)

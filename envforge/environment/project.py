@@ -82,6 +82,7 @@ def open_project(file: str | None, store: str | None, cache: str | None = None) 
 def _found() -> str:
     found = spec_parse.find(os.getcwd())
     if trust.leads_away(found):
+        ownership.check(found)  # whoever laid the link counts first
         real = os.path.realpath(found)
         raise SpecError(
             f"{found} is a link to {real}, the spec of another directory",

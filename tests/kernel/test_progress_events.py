@@ -103,3 +103,10 @@ def test_a_way_that_is_not_there_is_a_usage_error(line):
     result = line.run("build", "--progress", "loud")
     assert result.returncode == 2
     assert "auto" in result.stderr
+
+
+def test_nobody_is_asked_where_a_program_reads_events(line):
+    code, shown = line.on_terminal("--progress", "json", "store", "destroy")
+    failure = events.from_json({key: value for key, value in json.loads(shown).items() if key != "time"})
+    assert code == failure.exit_code == 2
+    assert line.store.exists()
