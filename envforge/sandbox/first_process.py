@@ -91,7 +91,9 @@ class Channel:
         mounts.make_scratch(plan["skeleton"])
         mounts.make_points(sources)
         place = f"{plan['uppers_relative']}/{upper.name}"
-        options = mounts.overlay_options(plan["layers"], f"{place}/upper", f"{place}/work", volatile=True)
+        options = mounts.overlay_options(
+            plan["layers"], f"{place}/upper", f"{place}/work", volatile=not upper.kept
+        )
         mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
 
 

@@ -110,7 +110,7 @@ class MappedChannel(Channel):
         os.close(master)
         return carrier
 
-    def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:  # noqa: ARG002
+    def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:
         """In C: put the layers on the scratch file system and mount the overlay from there."""
         mounts.make_scratch(plan["skeleton"])
         mounts.make_points(sources)
@@ -120,7 +120,7 @@ class MappedChannel(Channel):
             os.mkdir(name)
             syscalls.move_mount(tree, name)
             os.close(tree)
-        options = mounts.overlay_options(names, "changes/upper", "changes/work", volatile=True)
+        options = mounts.overlay_options(names, "changes/upper", "changes/work", volatile=not upper.kept)
         mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
 
 

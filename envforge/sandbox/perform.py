@@ -80,6 +80,11 @@ class Started(Child):
         self._held = -1
         self._record: record.Record | None = None
 
+    @property
+    def id(self) -> str:
+        """By which others find it; "" where it could not be written down."""
+        return "" if self._record is None else os.path.basename(self._record.path)
+
     def begin(self, payload: Payload, descriptors: "tuple[int, int, int]") -> None:
         """Start it; see `start`."""
         plan, output = self._plan, descriptors[2]
@@ -139,7 +144,10 @@ class Started(Child):
             self._plan["relay"].end()
         super().close()
         if self.upper is not None:
-            _remove(self._plan, self.upper)
+            if self.upper.kept:
+                os.close(self.upper.descriptor)
+            else:
+                _remove(self._plan, self.upper)
             self.upper = None
         if self._held >= 0:
             os.close(self._held)

@@ -3,6 +3,7 @@
     uppers/<name>/lock        flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
     uppers/<name>/upper/      becomes the root directory of the sandbox: 0755
     uppers/<name>/work/       overlay's own; its directories have mode 000
+    uppers/kept-<name>/       one that is kept, see `kept.py`
 
 The lock is a plain file: a descriptor of a directory would be a way out of a sandbox whose PID 1 holds it.
 A directory whose lock can be had exclusively belongs to nobody any more. It is renamed into the trash before
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+KEPT = "kept-"
+"""What the names of those begin with that are kept (`kept.py`); those of others begin with a number."""
+
+
 class Upper:
     """One upper directory and the descriptor of its lock, which says that it is in use."""
 
-    __slots__ = ("descriptor", "name")
+    __slots__ = ("descriptor", "kept", "name")
 
-    def __init__(self, name: str, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int, *, kept: bool = False) -> None:
         self.name = name
         self.descriptor = descriptor
+        self.kept = kept
 
 
 def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
@@ -81,15 +87,17 @@ def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]
     `delete` removes what the own uid may not: it gets a directory in the trash.
     """
     try:
-        _throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
+        throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
     finally:
         os.close(upper.descriptor)
     sweep(uppers, trash, delete)
 
 
 def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
-    """Remove every upper directory whose owner is gone."""
+    """Remove every upper directory whose owner is gone, but for those that are kept."""
     for name in os.listdir(uppers):
+        if name.startswith(KEPT):
+            continue
         path = f"{uppers}/{name}"
         try:
             descriptor = _open_lock(f"{path}/lock")
@@ -98,14 +106,15 @@ def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
         try:
             flock(descriptor, LOCK_EX | LOCK_NB)
             if is_at(descriptor, f"{path}/lock"):
-                _throw_away(path, f"{trash}/upper-{name}", delete)
+                throw_away(path, f"{trash}/upper-{name}", delete)
         except BlockingIOError:
             continue  # in use
         finally:
             os.close(descriptor)
 
 
-def _throw_away(path: str, trashed: str, delete: "Callable[[str], None]") -> None:
+def throw_away(path: str, trashed: str, delete: "Callable[[str], None]") -> None:
+    """Rename an upper directory into the trash, then delete it there."""
     try:
         os.rename(path, trashed)
     except FileNotFoundError:

@@ -1,0 +1,58 @@
+"""How sandboxes ended that a monitor looked after: one small file for each, for any command of the user.
+
+    RUNTIME/ended/<id>      the exit code in decimal; RUNTIME is where the records of running ones lie
+
+Written whole before the record of the running sandbox goes, so that whoever looks finds at least one of them.
+"""
+
+import os
+import time
+from typing import Final
+
+from envforge import whole_file
+from envforge.sandbox import record, running
+
+_BELOW: Final = "ended"
+_KEPT_S: Final = 7 * 86400
+"""A code that nobody asked for is removed after a week."""
+
+
+def note(identifier: str, code: int) -> None:
+    """Write down the exit code of the sandbox of that ID."""
+    directory = f"{os.path.dirname(record.directory())}/{_BELOW}"
+    os.makedirs(directory, 0o700, exist_ok=True)
+    whole_file.write(f"{directory}/{identifier}", f"{code}\n".encode(), durable=False)
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        try:
+            if time.time() - os.stat(path).st_mtime > _KEPT_S:
+                os.unlink(path)
+        except FileNotFoundError:
+            continue  # somebody else sweeps as well
+
+
+def code_of(identifier: str) -> int | None:
+    """Return how it ended, None where that is not known, or not yet."""
+    for path in _places(identifier):
+        try:
+            with open(path, encoding="ascii") as file:
+                return int(file.read())
+        except (FileNotFoundError, ValueError):
+            continue
+    return None
+
+
+def forget(identifier: str) -> None:
+    """Remove what is known of it."""
+    for path in _places(identifier):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue
+
+
+def _places(identifier: str) -> list[str]:
+    if not identifier.isalnum():
+        return []
+    places = (f"{os.path.dirname(place)}/{_BELOW}" for place in running.directories())
+    return [f"{place}/{identifier}" for place in places if record.is_own(place)]
