@@ -4,11 +4,14 @@ import io
 import json
 import os
 import pty
+import re
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from attrs import fields_dict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +142,13 @@ def test_every_event_goes_over_a_pipe_and_back(kind, data):
 def test_what_is_no_event_is_refused(value):
     with pytest.raises(ValueError, match="no "):
         events.from_json(value)
+
+
+def test_the_readme_has_every_kind_and_field():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = {line.split("`")[1]: line.split("|")[2] for line in text.splitlines() if line.startswith("| `")}
+    for name, kind in events.KINDS.items():
+        assert set(re.findall(r"`(\w+)`", rows[name])) == set(fields_dict(kind)), name
 
 
 def test_what_a_listener_raises_ends_the_work_and_blocks_nobody():
