@@ -55,10 +55,13 @@ def read_listing(store: Store, held: str, digest: str) -> bytes:
     return text
 
 
-def stage(staged: str, entries: list[listing.Entry]) -> dict[str, int]:
-    """Write the listing of the tree in `staged/root` beside it; return its size and number of files."""
+def stage(staged: str, entries: list[listing.Entry], text: bytes | None = None) -> dict[str, int]:
+    """Write the listing of the tree in `staged/root` beside it; return its size and number of files.
+
+    `text` is the listing's, where it is known already.
+    """
     with open(f"{staged}/listing", "wb") as file:
-        file.write(listing.dump(entries))
+        file.write(listing.dump(entries) if text is None else text)
     return {
         "size_bytes": sum(entry.size or 0 for entry in entries),
         "files": sum(entry.type not in {"d", "o"} for entry in entries),

@@ -62,7 +62,7 @@ def unpack(_report: object, place: str, archive: str, digest: str, held: str) ->
         check(entries, max(_UNPACKED_BYTES, _RATIO_MAX * size))
         contents.members_max = 4 * len(entries)
         _Writer(os.fsencode(f"{layer}/root"), held).write(entries, contents)
-    return layers.stage(layer, entries)
+    return layers.stage(layer, entries, text)
 
 
 def check(entries: Iterable[Entry], most_bytes: int) -> None:
