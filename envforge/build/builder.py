@@ -176,6 +176,8 @@ def _begin(crew: _Crew, place: int, task: Task, pool: Workers) -> bool:
         if held is None:
             return False
         value = task.find()
+        if value is None:
+            value = task.take(crew.log.progress)
         if value is not None:
             os.close(held)
             _follow(crew, place, task, value)

@@ -59,8 +59,8 @@ def find(site: Site, recipe: Recipe) -> Made | None:
     store = site.store
     record = records.read(store.record(recipe.key)) or {}
     digest = record.get("digest")
-    if not isinstance(digest, str) or not is_sha256(digest):
-        return None
+    if not isinstance(digest, str) or not is_sha256(digest) or "notes" not in record:
+        return None  # without notes it comes from a cache that others can write to: no recipe follows from it
     site.keep(digest, recipe.key)
     if not layers.exists(store, site.held, digest):
         return None

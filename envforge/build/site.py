@@ -1,10 +1,10 @@
 """Build context: store, who builds, configuration. And what each kind of confined worker sees."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from envforge.build.cache.model import Cache
 from envforge.config import Config
@@ -29,12 +29,12 @@ class Site:
     """The project's name, for logs."""
     enter_failed: bool = False
     """Run a shell on the terminal where packages could not be configured."""
-
     hold: Hold | None = None
     """Keeps what this build finds and makes from being collected, until its environment is noted."""
-
     cache: Cache | None = None
     """Where layers are looked for that the store lacks, and put once they are made."""
+    recorded: Mapping[str, str] | None = field(default=None, hash=False)
+    """What the lock says of the digests of layers that follow from it alone, by name."""
 
     def keep(self, *names: str) -> None:
         """Hold digests, SHA-256s and keys: before they are looked for."""

@@ -11,6 +11,7 @@ from envforge.build.layer import Built, Made
 from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.build.workers import Done, Job
+from envforge.progress import Progress
 
 
 class Kind(Enum):
@@ -55,6 +56,8 @@ class Task:
     """A name in the store: of several builds that need the same, the one that holds it does it."""
     find: Callable[[], Any] = lambda: None
     """Looks whether another build has made it meanwhile; None where not."""
+    take: Callable[[Progress], Any] = lambda _progress: None
+    """Looks whether a cache has it; None where not. Called with its lock held."""
     reader: Reader | None = None
     """Of what its scripts print."""
 
@@ -96,5 +99,16 @@ def layer_task(
         publish=lambda done: layer.publish(site, recipe, done.directory, f"/{done.name}/layer", done.value),
         lock=layer.lock_name(site, recipe),
         find=lambda: None if site.anew else layer.find(site, recipe),
+        take=lambda progress: _taken(site, recipe, kind, progress),
         reader=reader,
     )
+
+
+def _taken(site: Site, recipe: Recipe, kind: Kind, progress: Progress) -> Made | None:
+    """Return what a cache has of a layer whose scripts would be run: links and files are made as quickly."""
+    if site.cache is None or site.anew or kind is not Kind.RUN:
+        return None
+    from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
+
+    transfer.take_one(site, recipe, progress)
+    return layer.find(site, recipe)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import asdict, frozen
@@ -73,6 +73,7 @@ def assemble(
             enter_failed=wanted.enter_failed,
             hold=hold,
             cache=_cache(project),
+            recorded=outputs.follow_from_packages(lock),
         )
         return _assemble(site, project, lock, wanted, progress)
 
@@ -89,7 +90,7 @@ def _assemble(
 ) -> tuple[BuildResult, Lock]:
     started = time.monotonic()
     store, part = site.store, architecture_part(lock)
-    made = _debian(site, part, outputs.follow_from_packages(lock), progress)
+    made = _debian(site, part, progress)
     if project.spec.files:
         made = _local_files(site, project, made, progress)
     environment = Environment(
@@ -139,18 +140,13 @@ def _cache(project: Project) -> Cache | None:
     return open_directory(project.config.cache)
 
 
-def _debian(
-    site: Site, part: ArchitectureLock, expected: Mapping[str, str] | None, progress: Progress
-) -> tuple[Built, ...]:
-    """Return the Debian layers: by the closure's record where all are there, else by building.
-
-    `expected` is what the lock says of their digests, by name.
-    """
+def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
+    """Return the Debian layers: by the closure's record where all are there, else by building."""
     if site.anew:
         return _build(site, part, progress)
     key = model.closure_key(part)
     known = _recorded(site, records.read(site.store.record(key)))
-    made = known or _taken(site, key, expected, progress) or _build(site, part, progress)
+    made = known or _taken(site, key, progress) or _build(site, part, progress)
     if made is not known:
         records.write(site.store, site.store.record(key), {"layers": [_document(one) for one in made]})
     if site.cache is not None:
@@ -161,16 +157,14 @@ def _debian(
     return made
 
 
-def _taken(
-    site: Site, key: str, expected: Mapping[str, str] | None, progress: Progress
-) -> tuple[Built, ...] | None:
+def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...] | None:
     """Return the Debian layers as the cache has them, None where there is none or they are not in it."""
     if site.cache is None:
         return None
     from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
 
     clear(site)
-    return transfer.take(site, key, expected, progress)
+    return transfer.take(site, key, progress)
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:

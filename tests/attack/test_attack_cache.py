@@ -159,6 +159,20 @@ def test_things_that_are_no_files(cached, what, kind):
     built_instead(cached)
 
 
+def test_notes_that_others_may_have_written_are_not_kept(cached):
+    """No digest covers them, and what is built later would follow from them."""
+    os.chmod(cache_of(cached), 0o777)
+    for path, record in records(cached).items():
+        if "notes" in record:
+            path.write_text(json.dumps(record | {"notes": {"hostile": "notes"}}))
+    result = cached.attack("build", "--cache", str(cache_of(cached)), "--locked")
+    assert result.returncode == 0, result.stderr
+    assert "built instead" not in result.stderr
+    for path in (cached.place / "data/envforge/records").iterdir():
+        if "hostile" in path.read_text():
+            raise GaveWayError("hostile notes are in the store")
+
+
 def test_a_layer_is_never_changed_by_a_cache(cached):
     """The digests of what is taken are those of what was built."""
     before = (cached.project / "envforge.lock").read_bytes()

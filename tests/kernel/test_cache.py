@@ -92,6 +92,7 @@ def builders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bui
         debs.member("./usr/share/owned/sp ace", b"", uid=12, gid=13),
     ]
     archive.add("owned", data=data, members={"postinst": script(POSTINST)})
+    archive.add("plain")
     archive.publish()
     with ExitStack() as stack:
         accounts = {"ranges": RANGES, "single": SINGLE}
@@ -175,6 +176,29 @@ def test_runs_that_fill_a_cache_at_once_leave_a_whole_one(builders, caches, tmp_
     told = json.loads(one.succeed("--store", stores[0], "build", "--cache", place, "--locked", "--json"))
     assert all(layer["reused"] for layer in told["layers"])
     one.succeed("--store", stores[0], "store", "destroy", "--yes")
+
+
+def test_an_environment_with_one_package_more_takes_what_did_not_change(builders, tmp_path):
+    """The base is configured once for all; the lock has no digests for the others yet."""
+    one = builders["root"]
+    text = (one.home / ".config/envforge/config.toml").read_text()
+    one.write(".config/envforge/config.toml", text.replace("http://127.0.0.2", "http://127.0.0.1"))
+    place, lock = str(tmp_path / "cache"), one.lock.read_bytes()
+    one.succeed("build", "--rebuild")
+    one.succeed("build", "--cache", place)
+    one.write("project/envforge.toml", SPEC.replace('"owned"', '"owned", "plain"'))
+    try:
+        stores = ["--store", str(tmp_path / "store")]
+        told = json.loads(one.succeed(*stores, "build", "--cache", place, "--json"))
+        reused = {layer["name"] for layer in told["layers"] if layer["reused"]}
+        assert reused == {"base", "rest"}
+        again = json.loads(one.succeed(*stores, "build", "--rebuild", "--json"))
+        assert again["environment"] == told["environment"]
+        one.succeed(*stores, "store", "destroy", "--yes")
+    finally:
+        one.write("project/envforge.toml", SPEC)
+        one.lock.write_bytes(lock)
+        one.write(".config/envforge/config.toml", text)
 
 
 def test_a_cache_that_is_no_cache_is_refused(builders, tmp_path):

@@ -1,11 +1,13 @@
 """Between a store and a cache: what follows from a whole lock is taken from one, or put into one.
 
 Whatever a cache says is a claim. A layer's bytes are checked against its digest; that a digest belongs to a
-key is believed of a lock's own outputs, and without those of a cache that only this user can write to.
+key is believed of a lock's own outputs, and without those of a cache that only this user can write to. What a
+record says besides, its notes, no digest covers: they are taken from such a cache only.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from attrs import fields
@@ -14,6 +16,7 @@ from envforge.build.cache.model import Cache
 from envforge.build.cache.pack import pack
 from envforge.build.cache.unpack import unpack
 from envforge.build.layer import Built
+from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.build.workers import Cell, Done, Workers, ready
 from envforge.digest import digest_of, is_sha256
@@ -27,33 +30,60 @@ from envforge.store.staging import staging
 
 _LAYERS_MAX: Final = 1000
 _NAME_MAX: Final = 64
+_OF_RECORD: Final = ("key", "digest", "size_bytes", "files")
 _PROCESSES: Final = 2
 
 
-def take(
-    site: Site, key: str, expected: Mapping[str, str] | None, progress: Progress
-) -> tuple[Built, ...] | None:
+def take(site: Site, key: str, progress: Progress) -> tuple[Built, ...] | None:
     """Return the layers of a closure, taken from the site's cache as far as the store lacks them.
 
-    `expected` is what a lock says of their digests, by name. None where the cache has them not, or other
-    bytes, or something else than is expected: a message says so.
+    None where the cache has them not, or other bytes, or others than the lock says: a message tells that.
     """
     cache = site.cache
     if cache is None:
         return None
+    with _told(cache, progress):
+        found = _found(cache, key, site.recorded)
+        if found is not None:
+            progress.stage("taking from the cache", total_items=len(found), unit="layers")
+            _take(site, cache, found, progress)
+        return found
+    return None
+
+
+def take_one(site: Site, recipe: Recipe, progress: Progress) -> None:
+    """Take the layer of one recipe from the site's cache, with its notes, if that has it and is believed."""
+    cache = site.cache
+    if cache is None:
+        return
+    with _told(cache, progress):
+        record = cache.lookup(recipe.key)
+        if record is None or not cache.is_private:
+            return
+        one = _built({"name": recipe.name, **{name: record.get(name) for name in _OF_RECORD}})
+        if site.recorded is not None and site.recorded.get(one.name) != one.digest:
+            raise IntegrityError(f"it has another layer {one.name} than the lock says")
+        _take(site, cache, [one], progress)
+
+
+@contextmanager
+def _told(cache: Cache, progress: Progress) -> Iterator[None]:
+    """Say what is wrong with a cache; whatever that is, a build does without."""
     try:
-        found = _found(cache, key, expected)
-        if found is None:
-            return None
-        kept = {one.key: _record(cache, one) for one in found}
-        site.keep(*(name for one in found for name in (one.digest, one.key)))
-        _pull(site, cache, found, progress)
+        yield
     except (EnvforgeError, OSError) as error:
         progress.message(f"the cache {cache.name} is not used: {_reason(error)}; built instead")
-        return None
-    for one in found:
-        records.write(site.store, site.store.record(one.key), kept[one.key])
-    return found
+
+
+def _take(site: Site, cache: Cache, found: Sequence[Built], progress: Progress) -> None:
+    kept = {one.key: _record(cache, one) for one in found}
+    site.keep(*(name for one in found for name in (one.digest, one.key)))
+    _pull(site, cache, found, progress)
+    believed = cache.is_private
+    for key, record in kept.items():
+        if not believed:
+            del record["notes"]
+        records.write(site.store, site.store.record(key), record)
 
 
 def give(site: Site, key: str, built: Sequence[Built], progress: Progress) -> None:
@@ -67,8 +97,9 @@ def give(site: Site, key: str, built: Sequence[Built], progress: Progress) -> No
             progress.stage("putting into the cache", total_items=len(missing), unit="layers")
             _push(site, cache, missing, progress)
         for one in built:
-            if missing or cache.lookup(one.key) is None:
-                cache.note(one.key, records.read(site.store.record(one.key)) or {})
+            record = records.read(site.store.record(one.key)) or {}
+            if "notes" in record and (missing or cache.lookup(one.key) is None):
+                cache.note(one.key, record)
         if missing or cache.lookup(key) is None:
             cache.note(key, records.read(site.store.record(key)) or {})
     except (EnvforgeError, OSError) as error:
@@ -142,12 +173,12 @@ def _key_of(recipe: dict[str, Any]) -> str:
 def _pull(site: Site, cache: Cache, found: Sequence[Built], progress: Progress) -> None:
     """Take what the store lacks. Raises IntegrityError, OSError."""
     store = site.store
-    missing = {
-        one.digest: one for one in found if site.anew or not layers.exists(store, site.held, one.digest)
-    }
+    missing = {one.digest: one for one in found if not layers.exists(store, site.held, one.digest)}
+    for one in found:
+        if one.digest not in missing:
+            progress.item(one.name)
     if not missing:
         return
-    progress.stage("taking from the cache", total_items=len(missing), unit="layers")
     with reaching_disk(store), staging(store, "cache") as directory:
         for digest in missing:
             cache.pull(digest, f"{directory}/{digest}")
