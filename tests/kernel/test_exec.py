@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from commandline import CommandLine
+from commandline import COMMAND, CommandLine
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
@@ -60,6 +60,16 @@ def test_it_lists_what_runs_and_says_so_where_several_do(project, begin):
     assert listed[0]["id"] in project.succeed("exec")
     first.communicate(timeout=20)
     assert project.succeed("exec", "--", "echo", "again") == "again\n"
+
+
+def test_names_and_ids_are_completed(project, begin):
+    begin()
+    (one,) = json.loads(project.succeed("exec", "--json"))
+    asked = {"_ENVFORGE_COMPLETE": "bash_complete", "COMP_WORDS": "envforge exec ", "COMP_CWORD": "2"}
+    said = subprocess.run(
+        [COMMAND], env=project.variables() | asked, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    assert said == ["plain,small", f"plain,{one['id']}"]
 
 
 def test_a_wrong_line_is_told(project, begin):

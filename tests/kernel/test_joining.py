@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,12 +16,17 @@ pytestmark = pytest.mark.userns
 JOIN = """
 import json
 from envforge.sandbox import join, running
+from envforge.sandbox.capabilities import DEFAULT
 from envforge.sandbox.passing import payload_environment, start_directory
 wanted, options, command = sys.argv[3], json.loads(sys.argv[4]), sys.argv[5:]
 one = next(one for one in running.running() if one.command[-1] == wanted)
 environment = payload_environment(one.plan, os.environ)
 cwd = options.get("cwd") or start_directory(one.plan)
-raise SystemExit(join.enter(one, one.plan, join.Payload(command, environment, cwd)))
+plan = one.plan
+if options.get("as_root"):
+    rights = {"bounding": DEFAULT, "capabilities": DEFAULT, "credentials": (0, 0, ())}
+    plan = plan | rights | {"nested": None}
+raise SystemExit(join.enter(one, plan, join.Payload(command, environment, cwd)))
 """
 
 ROOT = ["root", 0, 0, []]
@@ -263,3 +269,42 @@ def test_anothers_cannot_be_joined_by_root_either(ranges_box, root_box):
     assert root_box.program("from envforge.sandbox import running\nprint(running.running())\n") == "()\n"
     os.kill(sandbox_parent(process), signal.SIGTERM)
     process.communicate(timeout=20)
+
+
+def test_another_user_of_the_sandbox(several_ids_box):
+    box = several_ids_box
+    box.shell("true")
+    mark = f"mark{os.getpid()}"
+    words = box.command("sh", "-c", "echo ready; sleep 60", mark)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    script = "id -u; id -g; grep -E 'NoNewPrivs|Seccomp:' /proc/self/status; stat -c %u /etc/owned"
+    result = joined(box, mark, "sh", "-c", f"{script}; chown 7 /tmp", as_root=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.split() == ["0", "0", "NoNewPrivs:", "1", "Seccomp:", "2", "5"]
+    os.kill(sandbox_parent(process), signal.SIGTERM)
+    process.communicate(timeout=20)
+
+
+def test_a_terminal_is_one_for_the_joined_process_too(box, inside):
+    mark = f"mark{os.getpid()}"
+    inside(mark)
+    script = "test -t 0 && test -t 1 && echo ready; read line; echo got $line; exit 7"
+    words = join_words(box, mark, "sh", "-c", script)
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execvp(words[0], words)
+    shown = b""
+    typed = False
+    try:
+        while piece := os.read(master, 1 << 16):
+            shown += piece
+            if b"ready" in shown and not typed:
+                os.write(master, b"through\n")
+                typed = True
+    except OSError:
+        pass  # Linux answers EIO at the end of a terminal
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    assert b"got through" in shown, shown
+    assert os.waitstatus_to_exitcode(status) == 7
