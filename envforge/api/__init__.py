@@ -2,7 +2,7 @@
 
     projects     open                     locking      lock
     editing      init, add, remove        building     build
-    consent      allow, revoke, trust     entering     prepare, enter
+    consent      allow, revoke, trust     entering     prepare, enter, start, wait
     joining      running, find, enter     inspecting   describe, environments, needs, users
     proof        verify, check            stores       path, destroy
     doctor       checks

@@ -11,12 +11,13 @@ from envforge.environment.project import Project
 from envforge.progress import Listener, ignore
 from envforge.sandbox import cache, entry
 from envforge.sandbox import identity as identities
+from envforge.sandbox.perform import Started, wait
 from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.settle import settle
 from envforge.store import locks
 from envforge.store.layout import open_store
 
-__all__ = ["Compiled", "RunOptions", "enter", "prepare"]
+__all__ = ["Compiled", "RunOptions", "Started", "enter", "prepare", "start", "wait"]
 
 
 def prepare(
@@ -57,3 +58,18 @@ def enter(
     Without `workdir` it starts where the caller stands, if that is mounted. `variables` go before the spec's.
     """
     return entry.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
+
+
+def start(
+    compiled: Compiled,
+    command: Sequence[str],
+    *,
+    streams: tuple[int, int, int],
+    workdir: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Started:
+    """Start a command likewise, with these descriptors as its stdin, stdout and stderr; any thread may.
+
+    `wait`, called once, gives its exit code. The sandbox ends with the thread that started it.
+    """
+    return entry.start(compiled, command, os.environ, streams=streams, cwd=workdir, extra=variables)

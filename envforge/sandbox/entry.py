@@ -25,18 +25,44 @@ def enter(
     mounted. Raises CapabilityError or SandboxError where the sandbox cannot be made, and
     `perform.StaleError` where a layer of the plan is gone.
     """
-    compiled = compile_plan(plan) if isinstance(plan, SandboxPlan) else plan
-    compiled = with_sockets(compiled, host_environment)
-    environment = payload_environment(compiled, host_environment) | dict(extra or {})
+    compiled, payload = _ready(plan, command, host_environment, cwd, extra)
     try:
-        return perform.enter(
-            compiled,
-            list(command) or list(compiled["command"]),
-            environment,
-            cwd or start_directory(compiled),
-        )
+        return perform.enter(compiled, payload.command, payload.environment, payload.cwd)
     except perform.RefusedError as error:
         raise explain(error) from error
+
+
+def start(
+    plan: SandboxPlan | Compiled,
+    command: Sequence[str],
+    host_environment: Mapping[str, str],
+    *,
+    streams: tuple[int, int, int],
+    cwd: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> perform.Started:
+    """Start `command` likewise, with these descriptors as its standard streams, from any thread.
+
+    Raises the same, and nothing is left then. The sandbox ends with the calling thread.
+    """
+    compiled, payload = _ready(plan, command, host_environment, cwd, extra)
+    try:
+        return perform.start(compiled, payload, streams)
+    except perform.RefusedError as error:
+        raise explain(error) from error
+
+
+def _ready(
+    plan: SandboxPlan | Compiled,
+    command: Sequence[str],
+    host: Mapping[str, str],
+    cwd: str | None,
+    extra: Mapping[str, str] | None,
+) -> tuple[Compiled, perform.Payload]:
+    compiled = with_sockets(compile_plan(plan) if isinstance(plan, SandboxPlan) else plan, host)
+    environment = payload_environment(compiled, host) | dict(extra or {})
+    words = list(command) or list(compiled["command"])
+    return compiled, perform.Payload(words, environment, cwd or start_directory(compiled))
 
 
 def explain(refusal: perform.RefusedError) -> EnvforgeError:
