@@ -54,13 +54,19 @@ def lock_name(site: Site, recipe: Recipe) -> str:
     return f"{site.held}-{recipe.key}"
 
 
-def find(site: Site, recipe: Recipe) -> Made | None:
-    """Return the layer of a recipe if it is in the store with owners held the site's way."""
+def find(site: Site, recipe: Recipe, *, taken: bool = False) -> Made | None:
+    """Return the layer of a recipe if it is in the store with owners held the site's way.
+
+    What a record says that came from a cache is believed where the lock says the same, or where this build
+    has just `taken` it: else whoever can write to one project's cache would choose the layers of another.
+    """
     store = site.store
     record = records.read(store.record(recipe.key)) or {}
     digest = record.get("digest")
     if not isinstance(digest, str) or not is_sha256(digest) or "notes" not in record:
-        return None  # without notes it comes from a cache that others can write to: no recipe follows from it
+        return None
+    if record.get("cached") and not taken and (site.recorded or {}).get(recipe.name) != digest:
+        return None
     site.keep(digest, recipe.key)
     if not layers.exists(store, site.held, digest):
         return None

@@ -110,5 +110,5 @@ def _taken(site: Site, recipe: Recipe, kind: Kind, progress: Progress) -> Made |
         return None
     from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
 
-    transfer.take_one(site, recipe, progress)
-    return layer.find(site, recipe)
+    taken = transfer.take_one(site, recipe, progress)
+    return layer.find(site, recipe, taken=True) if taken else None

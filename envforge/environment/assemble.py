@@ -146,9 +146,11 @@ def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Bui
         return _build(site, part, progress)
     key = model.closure_key(part)
     known = _recorded(site, records.read(site.store.record(key)))
-    made = known or _taken(site, key, progress) or _build(site, part, progress)
-    if made is not known:
-        records.write(site.store, site.store.record(key), {"layers": [_document(one) for one in made]})
+    taken = () if known else _taken(site, key, progress)
+    made = known or taken or _build(site, part, progress)
+    if not known:
+        document = {"layers": [_document(one) for one in made], "cached": bool(taken)}
+        records.write(site.store, site.store.record(key), document)
     if site.cache is not None:
         from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
 
@@ -157,14 +159,14 @@ def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Bui
     return made
 
 
-def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...] | None:
-    """Return the Debian layers as the cache has them, None where there is none or they are not in it."""
+def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...]:
+    """Return the Debian layers as the cache has them, none where there is none or they are not in it."""
     if site.cache is None:
-        return None
+        return ()
     from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
 
     clear(site)
-    return transfer.take(site, key, progress)
+    return transfer.take(site, key, progress) or ()
 
 
 def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
@@ -198,6 +200,8 @@ def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
         found = tuple(Built(**one, reused=True) for one in document["layers"])
     except (KeyError, TypeError):
         return ()  # was altered: it is written anew
+    if document.get("cached") and site.recorded != {one.name: one.digest for one in found}:
+        return ()  # from the cache of some project: believed where the lock says the same
     site.keep(*(name for one in found for name in (one.digest, one.key)))
     there = all(layers.exists(site.store, site.held, one.digest) for one in found)
     return found if there else ()

@@ -173,6 +173,40 @@ def test_notes_that_others_may_have_written_are_not_kept(cached):
             raise GaveWayError("hostile notes are in the store")
 
 
+@pytest.mark.parametrize("how", ["the whole", "one layer"])
+def test_the_cache_of_one_project_says_nothing_to_another(cached, how):
+    """Code inside a project can write to a cache in it, and to its lock: that is its own affair only."""
+    program = b"#!/bin/sh\necho hostile\n"
+    entries = [Entry(b"/", "d"), Entry(b"/opt", "d"), file_entry("/opt/program", program, mode=0o4755)]
+    data, digest = archive_of(listing.dump(entries), program)
+    (cache_of(cached) / f"layers/{digest}.tar.zst").write_bytes(data)
+    honest, _ = archive_with_program(cached)
+    for path, record in records(cached).items():
+        for one in [*record.get("layers", ()), record]:
+            if one.get("digest") == honest["digest"]:
+                one |= {"digest": digest, "size_bytes": len(program), "files": 1}
+        path.write_text(json.dumps(record))
+    lock = cached.project / "envforge.lock"
+    before = lock.read_text()
+    lock.write_text(before.replace(honest["digest"], digest))
+    result = cached.attack("build", "--cache", str(cache_of(cached)), "--frozen")
+    assert digest in {path.name for path in (cached.place / "data/envforge/layers").glob("*/*")}, (
+        result.stderr
+    )
+    if how == "one layer":
+        cached.archive.add("more", depends="evil", origin=cached.place.name)
+        cached.archive.publish()
+    other = cached.place / "other"
+    shutil.copytree(cached.project, other, ignore=shutil.ignore_patterns("*.lock"))
+    cached.give(other, other / "envforge.toml")
+    if how == "one layer":
+        spec = (other / "envforge.toml").read_text()
+        cached.write(other / "envforge.toml", spec.replace('"evil"', '"more"'))
+    said = cached.run("run", "--", "/opt/program", cwd=other)
+    if said.stdout != "honest\n":
+        raise GaveWayError(f"another project runs {said.stdout}{said.stderr}")
+
+
 def test_a_layer_is_never_changed_by_a_cache(cached):
     """The digests of what is taken are those of what was built."""
     before = (cached.project / "envforge.lock").read_bytes()

@@ -2,7 +2,9 @@
 
 Whatever a cache says is a claim. A layer's bytes are checked against its digest; that a digest belongs to a
 key is believed of a lock's own outputs, and without those of a cache that only this user can write to. What a
-record says besides, its notes, no digest covers: they are taken from such a cache only.
+record says besides, its notes, no digest covers: they are taken from such a cache only. Records in the store
+that come from a cache say so (`cached`), and count only for a lock that says the same; what was built here
+is never replaced by one.
 """
 
 import os
@@ -51,19 +53,21 @@ def take(site: Site, key: str, progress: Progress) -> tuple[Built, ...] | None:
     return None
 
 
-def take_one(site: Site, recipe: Recipe, progress: Progress) -> None:
-    """Take the layer of one recipe from the site's cache, with its notes, if that has it and is believed."""
+def take_one(site: Site, recipe: Recipe, progress: Progress) -> bool:
+    """Take the layer of one recipe from the site's cache, with its notes; say whether that is done."""
     cache = site.cache
     if cache is None:
-        return
+        return False
     with _told(cache, progress):
         record = cache.lookup(recipe.key)
         if record is None or not cache.is_private:
-            return
+            return False
         one = _built({"name": recipe.name, **{name: record.get(name) for name in _OF_RECORD}})
         if site.recorded is not None and site.recorded.get(one.name) != one.digest:
             raise IntegrityError(f"it has another layer {one.name} than the lock says")
         _take(site, cache, [one], progress)
+        return True
+    return False
 
 
 @contextmanager
@@ -83,7 +87,10 @@ def _take(site: Site, cache: Cache, found: Sequence[Built], progress: Progress) 
     for key, record in kept.items():
         if not believed:
             del record["notes"]
-        records.write(site.store, site.store.record(key), record)
+        path = site.store.record(key)
+        known = records.read(path)
+        if known is None or known.get("cached"):
+            records.write(site.store, path, {**record, "cached": True})
 
 
 def give(site: Site, key: str, built: Sequence[Built], progress: Progress) -> None:
@@ -99,11 +106,16 @@ def give(site: Site, key: str, built: Sequence[Built], progress: Progress) -> No
         for one in built:
             record = records.read(site.store.record(one.key)) or {}
             if "notes" in record and (missing or cache.lookup(one.key) is None):
-                cache.note(one.key, record)
+                cache.note(one.key, _own(record))
         if missing or cache.lookup(key) is None:
-            cache.note(key, records.read(site.store.record(key)) or {})
+            cache.note(key, _own(records.read(site.store.record(key)) or {}))
     except (EnvforgeError, OSError) as error:
         progress.message(f"not all is put into the cache {cache.name}: {_reason(error)}")
+
+
+def _own(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without what is the store's own affair."""
+    return {name: value for name, value in record.items() if name != "cached"}
 
 
 def _reason(error: EnvforgeError | OSError) -> str:
