@@ -94,7 +94,7 @@ def joined(box, mark, *command, stdin="", **options):
 @pytest.mark.parametrize("network", ["host", "none"])
 def test_it_is_confined_as_the_payload_is(box, inside, account, network):
     if account == OTHER and box.kind == "single":
-        pytest.skip("needs several ids")
+        pytest.skip("a user with a single id runs nothing as another user")
     mark = f"mark{os.getpid()}"
     options = {"account": account, "network": network, "python": True}
     variables = [["PATH", "/bin"], ["A", "b"]]
