@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine
 
-from envforge.errors import IntegrityError, OutputError
+from envforge.errors import IntegrityError, LockStaleError, OutputError
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
@@ -71,7 +71,7 @@ def test_recorded_digests_of_the_same_packages_change_on_request_only(project):
     assert lock.read_text() == good
     spec = project.directory / "envforge.toml"
     spec.write_text(spec.read_text() + '[variables]\nA = "1"\n')
-    assert project.run("build", "--locked").returncode == OutputError.exit_code
+    assert project.run("build", "--locked").returncode == LockStaleError.exit_code
     assert project.succeed("run", "--", "sh", "-c", "echo $A") == "1\n"
     assert lock.read_text() != good
     assert line in lock.read_text()

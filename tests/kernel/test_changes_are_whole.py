@@ -25,12 +25,16 @@ pytestmark = [
 ]
 
 
+SLOWLY = f"3.{os.getpid():07d}"
+"""How long a script takes, in seconds: nobody else's of another run that goes on beside."""
+
+
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     made = Archive(tmp_path_factory.mktemp("archive"))
     add_system(made)
     made.add("one")
-    made.add("slow", members={"postinst": "#!/bin/sh\nsleep 3.0625\n"})
+    made.add("slow", members={"postinst": f"#!/bin/sh\nsleep {SLOWLY}\n"})
     made.publish()
     return made
 
@@ -70,7 +74,7 @@ def test_a_store_is_not_destroyed_while_it_is_built_in(line):
         line.words("build"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: running("sleep", "3.0625"))
+        wait_until(lambda: running("sleep", SLOWLY))
         assert "used" in line.fail(19, "store", "destroy", "--yes")
     finally:
         assert building.wait(60) == 0
@@ -87,7 +91,7 @@ def test_a_running_build_holds_what_it_uses_until_its_environment_is_noted(line)
         line.words("build"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: running("sleep", "3.0625"))
+        wait_until(lambda: running("sleep", SLOWLY))
         with holds.collecting(store) as held:
             pass
         assert {path.name for path in line.store.glob("trees/*/*")} <= held
@@ -105,7 +109,7 @@ def test_a_store_is_not_destroyed_while_it_is_verified(line):
         line.words("verify"), cwd=line.directory, env=line.variables(), stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: running("sleep", "3.0625"))
+        wait_until(lambda: running("sleep", SLOWLY))
         assert "used" in line.fail(19, "store", "destroy", "--yes")
     finally:
         assert verifying.wait(60) == 0

@@ -36,7 +36,7 @@ def begin(project: CommandLine) -> Callable[..., subprocess.Popen]:
 def test_it_runs_inside_what_runs_for_the_project(project, begin):
     assert "nothing runs" in project.fail(125, "exec", "--", "true")
     begin("-e", "A=of the first")
-    assert project.succeed("exec", "--", "ls", "/tmp") == "here\n"
+    assert project.succeed("exec", "--", "ls", "/tmp/here") == "/tmp/here\n"
     assert project.succeed("exec", "small", "--", "pwd") == f"{project.directory}\n"
     script = 'echo "$A $B $PWD"; exit 3'
     result = project.run("exec", "-e", "B=b", "-w", "/etc", "--", "sh", "-c", script)
