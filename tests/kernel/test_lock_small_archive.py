@@ -12,7 +12,7 @@ from attrs import evolve
 from small_archive import Archive, public_key
 
 from envforge.config import Config
-from envforge.errors import NetworkError, ResolveError, SignatureError
+from envforge.errors import IntegrityError, NetworkError, ResolveError, SignatureError
 from envforge.lock import file
 from envforge.lock.resolve import changes, resolve
 from envforge.sources.debian.indexes import mirrors
@@ -266,6 +266,20 @@ def test_a_further_archive_with_its_key(lock, archive, server, tmp_path):
     assert lock(evolve(made.request, archives=(evolve(further, key=by_fingerprint),)), made)
     with pytest.raises(SignatureError, match="trusts"):
         lock(evolve(made.request, archives=(evolve(further, key=""),)))
+
+
+def test_a_file_may_have_any_name(lock, archive):
+    """Debian's own say name, version and architecture; further archives call theirs as they like."""
+    path = archive.path / archive.add("odd", "1", listed={"Filename": "./pool/Odd setup+1.deb"})
+    path.rename(archive.path / "pool/Odd setup+1.deb")
+    archive.publish()
+    with pytest.raises(IntegrityError, match="path in an archive"):
+        lock(evolve(REQUEST, packages=("odd",)))
+    archive.drop("odd")
+    archive.add("odd", "1", listed={"Filename": "./pool/Odd+1.deb"})
+    archive.publish()
+    made = lock(evolve(REQUEST, packages=("odd",)))
+    assert [item.path for item in made.architectures[0].packages if item.name == "odd"] == ["pool/Odd+1.deb"]
 
 
 def test_a_mirror_without_the_tools(lock, archive):

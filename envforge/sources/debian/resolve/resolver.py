@@ -1,10 +1,11 @@
 """Choosing packages by apt itself: what it would install, what it would remove, or why it cannot.
 
 Nothing is installed and nothing is fetched: apt prints what it would fetch, and that is joined with the
-verified index by name, version and architecture.
+verified index by path.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -19,11 +20,7 @@ from envforge.sources.debian.resolve import workspace
 from envforge.sources.debian.resolve.meant import component_of, meant
 from envforge.sources.debian.resolve.workspace import Workspace
 
-_FETCH: Final = re.compile(
-    r"^'http://a(?P<suite>\d+)/[^']*' "
-    r"(?P<name>[^_\s]+)_(?P<version>[^_\s]+)_(?P<architecture>[^_\s]+)\.deb \d+",
-    re.MULTILINE,
-)
+_FETCH: Final = re.compile(r"^'http://a(?P<suite>\d+)/(?P<path>[^']*)' (?P<file>\S+) ")
 _REMOVED: Final = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)", re.MULTILINE)
 _MERGED: Final = "usr-is-merged"
 """Says that /usr is merged, as it is here from the beginning. Else `usrmerge` comes along, to do it."""
@@ -91,7 +88,9 @@ def resolve(space: Workspace, wish: Wish) -> Answer:
     code, said = workspace.run(space, files, ["apt-get", "-q", "--print-uris", "install", *wish.packages])
     if code != 0:
         raise _failure(said, space.suites)
-    chosen = tuple(_chosen(space.suites, match) for match in _FETCH.finditer(said))
+    lines = said.splitlines()
+    listed = [name.partition(":")[0] for line in lines if line.startswith("  ") for name in line.split()]
+    chosen = tuple(_chosen(space.suites, line, listed) for line in lines if line.startswith("'"))
     removed = _REMOVED.search(said)
     names = removed[1].split() if removed else []
     return Answer(chosen, frozenset(name.rstrip("*").partition(":")[0] for name in names))
@@ -158,13 +157,21 @@ def _nearest(name: str, there: Iterable[str]) -> str:
     return f"; do you mean {' or '.join(near)}?" if near else ""
 
 
-def _chosen(suites: Sequence[SuiteIndex], match: re.Match[str]) -> Chosen:
+def _chosen(suites: Sequence[SuiteIndex], line: str, listed: Sequence[str]) -> Chosen:
+    """Return the package that a line of apt's would fetch, found by its path: files may have any name.
+
+    `listed` are the packages that apt names.
+    """
+    match = _FETCH.match(line)
+    if match is None:
+        raise ResolveError(f"apt said what cannot be read: {line[:200]}")
     suite = suites[int(match["suite"])]
-    name, version = unquote(match["name"]), unquote(match["version"])
-    for package in suite.find(name):
-        if (package.version, package.architecture) == (version, match["architecture"]):
-            return Chosen(suite, package)
-    raise ResolveError(f"apt chose {name} {version}, which {suite.source.name} does not have")
+    path = os.path.normpath(unquote(match["path"]))
+    for name in (match["file"].partition("_")[0], *listed):
+        for package in suite.find(name):
+            if package.path == path:
+                return Chosen(suite, package)
+    raise ResolveError(f"apt chose {path}, which {suite.source.name} does not have")
 
 
 def _status_paragraph(package: Installed) -> str:
