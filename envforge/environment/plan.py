@@ -15,7 +15,7 @@ from envforge import config
 from envforge.environment import accounts, generations, git, homes, model, own_files
 from envforge.environment.accounts import User
 from envforge.environment.own_files import OwnFiles
-from envforge.environment.project import Project
+from envforge.environment.project import Project, real_path
 from envforge.environment.reach import inside as is_inside
 from envforge.environment.reach import source_of
 from envforge.environment.system_files import Accounts, system_files
@@ -135,7 +135,7 @@ def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions
         key=lambda mount: mount.target.count("/"),
     )
     for source, target, read_only in options.volumes:
-        yield Mount(_existing(os.path.realpath(source)), target, read_only)
+        yield Mount(_existing(real_path(source)), target, read_only)
 
 
 def _foreign(project: Project) -> tuple[str, int, int] | None:
@@ -159,7 +159,7 @@ def _private(project: Project) -> tuple[str, ...]:
 
 def _project_directory(project: Project) -> Mount:
     directory = project.directory
-    for private in map(os.path.realpath, _private(project)):
+    for private in map(real_path, _private(project)):
         if is_inside(directory, private):
             raise SpecError(
                 f"a project in {directory} cannot be entered: no sandbox may see {private}",
@@ -218,12 +218,12 @@ def _spec_mounts(project: Project, inside: Inside) -> Iterator[Mount]:
 
 def _real_path(project: Project, source: str) -> str:
     """Return where a source led when it was allowed."""
-    return project.places.get(source) or os.path.realpath(source)
+    return project.places.get(source) or real_path(source)
 
 
 def _stays_within(written: str, source: str, directory: str) -> None:
     """Refuse a source inside the project that is a link out of it: code inside can make one."""
-    real = os.path.realpath(source)
+    real = real_path(source)
     if not is_inside(real, directory):
         raise SpecError(
             f"the mount's source {written} is a link that leads out of the project, to {real}",

@@ -18,6 +18,7 @@ from envforge.spec.model import Spec
 from envforge.store.layout import default_path
 
 _KEY_MAX_BYTES = 1 << 20
+_ATTEMPTS = 100
 
 
 @frozen
@@ -70,13 +71,26 @@ def open_project(file: str | None, store: str | None, cache: str | None = None) 
         settings = evolve(settings, cache=os.path.abspath(cache))
     places: dict[str, str] = {}
 
-    def real_path(source: str) -> str:
-        return places.setdefault(source, os.path.realpath(source))
+    def known_path(source: str) -> str:
+        return places.setdefault(source, real_path(source))
 
-    reach = reach_of(spec, os.path.dirname(path), os.path.expanduser("~"), real_path, _key_digest)
+    reach = reach_of(spec, os.path.dirname(path), os.path.expanduser("~"), known_path, _key_digest)
     owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
     location = store_location(store, settings)
     return Project(path, spec, data, location, settings, found, owner, reach, places)
+
+
+def real_path(path: str) -> str:
+    """Return where a path leads. Code inside a sandbox may put a link and a file there in turn meanwhile.
+
+    Raises SpecError where it does nothing else.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return os.path.realpath(path)
+        except OSError:  # what was a link is none any more
+            continue
+    raise SpecError(f"{path} is another thing each time that it is looked at", hint="what changes it?")
 
 
 def _found() -> str:

@@ -97,12 +97,15 @@ def test_project_file_is_swapped_while_it_is_entered(victim):
 
     thread = threading.Thread(target=swap)
     thread.start()
+    told = ""
     try:
         for _ in range(25):
-            victim.attack("run", "--", "sh", "-c", "cat /mnt/x/secret; : >/mnt/x/new")
+            result = victim.run("run", "--", "sh", "-c", "cat /mnt/x/secret; : >/mnt/x/new")
+            told += result.stdout + result.stderr
     finally:
         stop.set()
         thread.join()
+    victim.check(told)
 
 
 def test_abstract_sockets_of_the_host(victim):

@@ -1,9 +1,11 @@
 """Reading `[[files]]` of a project that somebody inside could have prepared."""
 
 import os
+import threading
 
 import pytest
 
+from envforge.environment.project import real_path
 from envforge.errors import SpecError
 from envforge.kernel.removal import remove_tree
 from envforge.sources.files import read as project_files
@@ -96,3 +98,25 @@ def test_a_tree_of_any_depth(project):
 
 def test_what_is_missing_is_watched_too(project):
     assert project_files.sources(str(project), [LocalFile("gone", "/t")]) == (f"{project}/gone",)
+
+
+def test_a_path_that_is_swapped_meanwhile_is_looked_at_again(tmp_path):
+    """Between the look that finds a link and the one that reads it, it may be a file."""
+    place, link, file = (str(tmp_path / name) for name in ("place", "link", "file"))
+    done = threading.Event()
+
+    def swap():
+        while not done.is_set():
+            os.symlink("/", link)
+            os.replace(link, place)
+            with open(file, "w"):
+                os.replace(file, place)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        found = {real_path(place) for _ in range(20_000)}
+    finally:
+        done.set()
+        swapping.join()
+    assert found <= {"/", place}
