@@ -78,7 +78,7 @@ class Session:
         return processor
 
     def _collect(self) -> Iterator[tuple[bytes, Owner]]:
-        for path in _paths(self.upper, b"/"):
+        for path in _paths(self.upper):
             if not kernel.look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW):
                 continue
             owned = self.world.attributes.find()
@@ -118,21 +118,45 @@ def _owner(owned: Owned) -> Owner:
     )
 
 
-def _paths(directory: int, path: bytes) -> Iterator[bytes]:
-    """Yield the paths of everything below an open directory, its own first, without whiteouts; closes it."""
-    yield path
+def _paths(top: int) -> Iterator[bytes]:
+    """Yield the paths of everything below an open directory, its own first, without whiteouts; closes it.
+
+    Nothing recurses, however deep a package has gone; what lies deeper than a path can be is passed over.
+    """
+    waiting = [b"/"]
     try:
-        with os.scandir(directory) as entries:
-            found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_directory in found:
-            below = path.rstrip(b"/") + b"/" + name
-            if is_directory:
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                yield from _paths(os.open(name, flags, dir_fd=directory), below)
-            else:
-                yield below
+        while waiting:
+            path = waiting.pop()
+            yield path
+            directory = _opened(top, path)
+            if directory < 0:
+                continue
+            try:
+                with os.scandir(directory) as entries:
+                    found = [
+                        (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries
+                    ]
+            finally:
+                os.close(directory)
+            for name, is_directory in found:
+                below = path.rstrip(b"/") + b"/" + name
+                if is_directory:
+                    waiting.append(below)
+                else:
+                    yield below
     finally:
-        os.close(directory)
+        os.close(top)
+
+
+def _opened(top: int, path: bytes) -> int:
+    """Return a descriptor of a directory below another one, -1 where its path is too long to be one."""
+    resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+    try:
+        return syscalls.open_resolved(path[1:] or b".", os.O_RDONLY | os.O_DIRECTORY, resolve, directory=top)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return -1
 
 
 def no_listener(number: int) -> CapabilityError:
