@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from envforge.errors import EnvforgeError, SandboxError
+from envforge.errors import SandboxError
 
 
 @frozen
@@ -52,23 +52,6 @@ def run(
         raise SandboxError(f"{command[0]} did not end within {timeout_s} s") from error
     code = done.returncode if done.returncode >= 0 else 128 - done.returncode
     return Finished(code=code, output=done.stdout, errors=done.stderr.decode(errors="replace"))
-
-
-def run_checked(
-    command: Sequence[str],
-    *,
-    failure: type[EnvforgeError] = SandboxError,
-    hint: str = "",
-    input_bytes: bytes | None = None,
-    environment: Mapping[str, str] | None = None,
-    cwd: str | None = None,
-) -> bytes:
-    """Run a program, return its output; raise `failure` with what it said where it does not exit with 0."""
-    done = run(command, input_bytes=input_bytes, environment=environment, cwd=cwd)
-    if done.code:
-        said = done.errors.strip() or f"exit code {done.code}"
-        raise failure(f"{' '.join(command)}: {said}", hint=hint)
-    return done.output
 
 
 def find_program(name: str) -> str | None:

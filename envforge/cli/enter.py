@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from envforge.cli import completions
 from envforge.cli.command import Command, allow_option, cache_option
+from envforge.cli.payload_options import place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.run_options import OptionError, environment_of, volume_of, workdir_of
@@ -50,21 +50,9 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
         envforge run -it -- bash
     """,
 )
-@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable.")
-@click.option(
-    "--env-file", "files", multiple=True, type=click.Path(readable=False), help="Set variables from a file."
-)
+@variable_options
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
-@click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
-@click.option(
-    "-u",
-    "--user",
-    metavar="USER",
-    shell_complete=completions.users,
-    help="self, root, or a user of the environment.",
-)
-@click.option("-i", "--interactive", "_interactive", is_flag=True, help="Keep standard input open.")
-@click.option("-t", "--tty", "_tty", is_flag=True, help="The command needs a terminal.")
+@place_options
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")

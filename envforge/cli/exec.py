@@ -7,6 +7,7 @@ import click
 from envforge.cli import completions
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import prefixed, print_json, print_table, time_text, timestamp
+from envforge.cli.payload_options import place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.run_options import OptionError, environment_of, workdir_of
@@ -42,20 +43,8 @@ class _Exec(Command):
         envforge exec --json
     """,
 )
-@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable.")
-@click.option(
-    "--env-file", "files", multiple=True, type=click.Path(readable=False), help="Set variables from a file."
-)
-@click.option("-w", "--workdir", metavar="DIR", help="Directory to start in.")
-@click.option(
-    "-u",
-    "--user",
-    metavar="USER",
-    shell_complete=completions.users,
-    help="self, root, or a user of the environment.",
-)
-@click.option("-i", "--interactive", "_interactive", is_flag=True, help="Keep standard input open.")
-@click.option("-t", "--tty", "_tty", is_flag=True, help="The command needs a terminal.")
+@variable_options
+@place_options
 @json_option
 @click.argument(
     "words",

@@ -104,8 +104,8 @@ def _listing_of(path):
         return archive.extractfile(archive.next()).read()
 
 
-def test_records_that_name_a_layer_of_the_attackers(cached):
-    """Everything fits together, but the lock knows other digests."""
+def plant_layer(cached):
+    """Put a layer of the attacker's in the place of one in all records; return that record and the digest."""
     program = b"#!/bin/sh\necho hostile\n"
     entries = [Entry(b"/", "d"), Entry(b"/opt", "d"), file_entry("/opt/program", program, mode=0o4755)]
     data, digest = archive_of(listing.dump(entries), program)
@@ -116,6 +116,12 @@ def test_records_that_name_a_layer_of_the_attackers(cached):
             if one.get("digest") == honest["digest"]:
                 one |= {"digest": digest, "size_bytes": len(program), "files": 1}
         path.write_text(json.dumps(record))
+    return honest, digest
+
+
+def test_records_that_name_a_layer_of_the_attackers(cached):
+    """Everything fits together, but the lock knows other digests."""
+    plant_layer(cached)
     built_instead(cached)
 
 
@@ -176,16 +182,7 @@ def test_notes_that_others_may_have_written_are_not_kept(cached):
 @pytest.mark.parametrize("how", ["the whole", "one layer"])
 def test_the_cache_of_one_project_says_nothing_to_another(cached, how):
     """Code inside a project can write to a cache in it, and to its lock: that is its own affair only."""
-    program = b"#!/bin/sh\necho hostile\n"
-    entries = [Entry(b"/", "d"), Entry(b"/opt", "d"), file_entry("/opt/program", program, mode=0o4755)]
-    data, digest = archive_of(listing.dump(entries), program)
-    (cache_of(cached) / f"layers/{digest}.tar.zst").write_bytes(data)
-    honest, _ = archive_with_program(cached)
-    for path, record in records(cached).items():
-        for one in [*record.get("layers", ()), record]:
-            if one.get("digest") == honest["digest"]:
-                one |= {"digest": digest, "size_bytes": len(program), "files": 1}
-        path.write_text(json.dumps(record))
+    honest, digest = plant_layer(cached)
     lock = cached.project / "envforge.lock"
     before = lock.read_text()
     lock.write_text(before.replace(honest["digest"], digest))
