@@ -4,6 +4,7 @@ Debian 13's package of it (310 kB) is fetched by its SHA-256 beside the first ar
 plain data, and used if it loads here. It changes no byte of a layer; where it cannot be had, the host's does.
 """
 
+import errno
 import os
 from typing import Final
 
@@ -62,10 +63,15 @@ def unpack(_report: Report, place: str, store: Store, sha256: str) -> str:
 
 
 def publish(store: Store, directory: str, inside: str, sha256: str) -> None:
-    """Take over what `unpack` made."""
+    """Take over what `unpack` made, unless another build was first."""
+    if not sha256:
+        return
     final = f"{store.path}/tools/{_name(sha256)}"
-    if sha256 and not os.path.isdir(final):
+    try:
         move_out(directory, inside, final)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
 
 
 def _directory(store: Store, architecture: str) -> str:
