@@ -27,6 +27,7 @@ from envforge.sandbox import confine
 from envforge.sandbox.confine import View
 from envforge.sandbox.confined import close_all_but
 from envforge.sandbox.identity import Identity
+from envforge.sandbox.interrupts import heed, signals_wait
 from envforge.store import staging
 from envforge.store.layout import Store
 from envforge.store.staging import remove_tree
@@ -184,14 +185,14 @@ def _start_confined(cell: Cell, ours: socket.socket, theirs: socket.socket) -> _
 
 
 def _start_plain(ours: socket.socket, theirs: socket.socket) -> _Worker:
-    pid = os.fork()
+    with signals_wait():
+        pid = os.fork()
     if pid:
         return _Worker(pid, ours)
     try:
+        heed()
         close_all_but([theirs.fileno()])
         syscalls.set_parent_death_signal(signal.SIGKILL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.umask(0o022)
         _serve(theirs, "")
     finally:

@@ -28,6 +28,7 @@ from envforge.kernel import syscalls
 from envforge.sandbox import advice, confined, init, seccomp
 from envforge.sandbox.clone import clone
 from envforge.sandbox.identity import Identity, Map
+from envforge.sandbox.interrupts import signals_wait
 from envforge.sandbox.settle import OVER_IDMAPPED, kernel_release, not_idmappable
 from envforge.sandbox.view import BUILD, FILES, View
 from envforge.sandbox.worker import WorkerCrashError, write_maps
@@ -115,7 +116,8 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        child = clone(_NAMESPACES)
+        with signals_wait():
+            child = clone(_NAMESPACES)
     except OSError as error:
         ours.close()
         theirs.close()

@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 from envforge.kernel import syscalls
 from envforge.sandbox import mounts
+from envforge.sandbox.interrupts import heed
 from envforge.sandbox.plan import with_parents
 from envforge.sandbox.view import FILES, Shown, View
 
@@ -26,9 +27,7 @@ def become(
     """Be the child: leave the host, say so over `channel`, run `body`, end."""
     code = _FAILED
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        heed()
         syscalls.set_parent_death_signal(signal.SIGKILL)
         if _enter(view, channel, keep, one_id=one_id):
             body()

@@ -19,6 +19,7 @@ from envforge.kernel import syscalls
 from envforge.process import find_program, run
 from envforge.sandbox import advice
 from envforge.sandbox.identity import Identity, Map
+from envforge.sandbox.interrupts import signals_wait
 from envforge.sandbox.surroundings import forget_caller
 
 T = TypeVar("T")
@@ -40,7 +41,8 @@ def call_in_namespace(identity: Identity, function: Callable[P, T], *args: P.arg
     go_read, go_write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
+    with signals_wait():
+        child = os.fork()
     if child == 0:
         os.close(result_read)
         os.close(ready_read)
@@ -97,7 +99,8 @@ def namespace_descriptor(uid_map: Map, gid_map: Map) -> Iterator[int]:
     """Give the descriptor of a user namespace with those maps, for idmapped mounts. For root only."""
     wait_read, wait_write = os.pipe()
     ready_read, ready_write = os.pipe()
-    child = os.fork()
+    with signals_wait():
+        child = os.fork()
     if child == 0:
         _hold_namespace(ready_write, wait_read, wait_write)
     os.close(ready_write)

@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 import stat
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -148,6 +149,52 @@ def test_threads_that_come_and_go_hold_nothing_up(place: Path) -> None:
     finally:
         done.set()
         bustling.join()
+
+
+@pytest.mark.parametrize("hook", ["before", "after_in_parent"])
+def test_ctrl_c_while_a_child_is_made_is_not_lost(place: Path, hook: str) -> None:
+    """Python prints and forgets what a handler raises in the hooks of a fork, and runs handlers there."""
+    armed = [True]
+
+    def interrupt() -> None:
+        if armed:
+            armed.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+            len("a line more, before which the handler would run")
+
+    os.register_at_fork(**{hook: interrupt})
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call_confined(detect(), view(place), divide, 2)
+        assert call_confined(detect(), view(place), divide, 2) == 1 / 2
+    finally:
+        done.set()
+        other.join()
+
+
+def test_ctrl_c_is_not_for_the_child(place: Path, capfd, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    armed = [os.getpid()]
+
+    def interrupt() -> None:
+        if armed and armed[0] != os.getpid():
+            os.kill(os.getpid(), signal.SIGINT)
+            len("a line more, before which the handler would run")
+
+    os.register_at_fork(after_in_child=interrupt)
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert call_confined(detect(), view(place), divide, 2) == 1 / 2
+        assert capfd.readouterr().err == ""
+    finally:
+        armed.clear()
+        done.set()
+        other.join()
 
 
 def divide(number: int) -> float:
