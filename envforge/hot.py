@@ -23,7 +23,15 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 # What each option does: the attribute of a Request that takes its value; "" for a flag that changes nothing.
-_EVERYWHERE = {"--file": "file", "--store": "store", "--progress": "progress", "--quiet": "", "--verbose": ""}
+_NAMED = {"--environment": "environment", "-E": "environment"}
+_EVERYWHERE = {
+    **_NAMED,
+    "--file": "file",
+    "--store": "store",
+    "--progress": "progress",
+    "--quiet": "",
+    "--verbose": "",
+}
 _BEFORE = {**_EVERYWHERE, "-f": "file", "-q": ""}
 _OF = {
     "shell": {**_EVERYWHERE, "--locked": ""},
@@ -46,7 +54,7 @@ _OF = {
         "--locked": "",
     },
 }
-_ANSWERS = {"--file": "file", "--store": "store", "--progress": "progress"}
+_ANSWERS = {**_NAMED, "--file": "file", "--store": "store", "--progress": "progress"}
 _BEFORE_ANSWERS = {**_ANSWERS, "-f": "file"}
 _OF_ANSWERS = {"build": {**_ANSWERS, "--locked": ""}, "lock": {**_ANSWERS, "--check": ""}}
 _SILENT_PROGRESS = ("auto", "plain", "none")  # of work that is not there; `json` has an end to tell
@@ -55,11 +63,22 @@ _SILENT_PROGRESS = ("auto", "plain", "none")  # of work that is not there; `json
 class Request:
     """A command line that the warm path understands."""
 
-    __slots__ = ("command", "file", "files", "store", "user", "variables", "volumes", "workdir")
+    __slots__ = (
+        "command",
+        "environment",
+        "file",
+        "files",
+        "store",
+        "user",
+        "variables",
+        "volumes",
+        "workdir",
+    )
 
     def __init__(self) -> None:
         self.command: list[str] = []
         self.file: str | None = None
+        self.environment: str | None = None
         self.store: str | None = None
         self.variables: list[str] = []
         self.files: list[str] = []
@@ -131,7 +150,7 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
     command = rest.pop(0)
     if not _take_options(request, rest, _OF_ANSWERS[command]) or rest:
         return None
-    answer = _load(request, [command])
+    answer = _load(request, [command, *_environment_words(request)])
     if answer is None or not all(os.path.exists(path) for path in answer["needs"]):
         return None
     try:
@@ -144,7 +163,7 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
 def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
     """Return the variables that are set, and what of the options shapes the plan; None for a wrong option."""
     if not (request.variables or request.files or request.volumes or request.user):
-        return {}, []
+        return {}, _environment_words(request)
     from envforge import run_options  # noqa: PLC0415  # few command lines have such options
 
     try:
@@ -152,7 +171,13 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
         volumes = [run_options.volume_of(text) for text in request.volumes]
     except run_options.OptionError:
         return None
-    return variables, run_options.plan_words(volumes, request.user)
+    return variables, [*_environment_words(request), *run_options.plan_words(volumes, request.user)]
+
+
+def _environment_words(request: Request) -> "list[str]":
+    """Return what names another environment than the spec's own, as words of what is kept."""
+    name = request.environment
+    return ["environment", name] if name and name != "default" else []
 
 
 def _enter(plan: "Plan", request: Request, variables: "dict[str, str]") -> "int | None":

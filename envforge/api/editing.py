@@ -68,7 +68,7 @@ def remove(
 def _edit(project: Project, change: Callable[[str], str], *, lock: bool, listener: Listener) -> EditResult:
     old = _read(project.spec_path)
     new = change(old)
-    edited = evolve(project, spec=parse.parse(new.encode(), project.spec_path))
+    edited = evolve(project, specs=parse.parse_all(new.encode(), project.spec_path))
     locked = None
     with _undone_where_it_fails(project.spec_path, old, new) as change_spec:
         if lock:

@@ -1,7 +1,7 @@
 """`lock`: every input pinned."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -13,7 +13,7 @@ from envforge.errors import LockStaleError, ResolveError
 from envforge.lock import file as lock_file
 from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
-from envforge.lock.request import request_of, stale_parts
+from envforge.lock.requests import Requests, requests_of, stale_parts
 from envforge.progress import Listener, Progress, ignore
 from envforge.store import durability, locks
 from envforge.store.layout import open_store
@@ -31,6 +31,8 @@ class LockResult:
     changes: tuple[Change, ...]
     """Packages whose version changed, came or went."""
     written: bool
+    first: bool = False
+    """There was no lock before."""
 
 
 def lock(
@@ -52,8 +54,8 @@ def lock(
     ResolveError, NetworkError, SignatureError, LockError, ConsentError.
     """
     previous = written(project)
-    request = request_of(project.spec)
-    stale = stale_parts(previous, request) if previous else ("lock",)
+    requests = {name: requests_of(spec) for name, spec in project.specs.items()}
+    stale = _stale(previous, requests) if previous else ("lock",)
     wanted = sorted(map(_known, architectures)) or [machine.native()]
     missing = [name for name in wanted if previous is None or name not in _locked_for(previous)]
     if check:
@@ -61,27 +63,25 @@ def lock(
     if previous and not stale and not missing and not upgrade and not upgrade_packages:
         return LockResult(previous, (), written=False)
     consent.require(project, consent.LOCKING)
-    from envforge.lock.resolve import resolve  # noqa: PLC0415 - not where nothing is to be resolved
+    from envforge.lock.resolve import Wanted, resolve  # noqa: PLC0415 - not where nothing is to be resolved
 
     store = open_store(project.store_path)
     with locks.in_use(store):
         durability.recover(store)
         found = resolve(
             store,
-            request,
-            architectures=wanted,
+            requests,
+            Wanted(missing, upgrade, frozenset(upgrade_packages)),
             previous=previous,
             directory=project.directory,
             config=project.config,
-            upgrade=upgrade,
-            upgrade_packages=upgrade_packages,
             progress=Progress(listener),
         )
     changed = found != previous and not dry_run
     if changed:
         before_writing()
         lock_file.write(project.lock_path, found)
-    return LockResult(found, changes(previous, found), written=changed)
+    return LockResult(found, changes(previous, found), written=changed, first=previous is None)
 
 
 def ready(project: Project, *, locked: bool, frozen: bool, listener: Listener) -> Lock:
@@ -107,8 +107,15 @@ def _known(architecture: str) -> str:
     return architecture
 
 
+def _stale(lock: Lock, requests: Mapping[str, Requests]) -> tuple[str, ...]:
+    gone = (f"environments.{name}" for name in lock.environments if name not in requests)
+    return (*(part for name, asked in requests.items() for part in stale_parts(lock, name, asked)), *gone)
+
+
 def _locked_for(lock: Lock) -> frozenset[str]:
-    return frozenset(part.architecture for part in lock.architectures)
+    """Return the architectures that every environment is locked for."""
+    parts = [frozenset(environment.parts) for environment in lock.environments.values()]
+    return frozenset.intersection(*parts) if parts else frozenset()
 
 
 def _fresh(project: Project, known: Lock | None, stale: Sequence[str], missing: Sequence[str]) -> Lock:

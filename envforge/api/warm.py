@@ -10,6 +10,7 @@ from envforge.sandbox import cache
 from envforge.sandbox import identity as identities
 from envforge.sandbox.plan import Compiled
 from envforge.spec import parse as spec_parse
+from envforge.spec.environments import DEFAULT
 from envforge.store.layout import Store
 
 
@@ -25,14 +26,23 @@ def keep_plan(
     The plan of an allowed reach only: an edited spec has another key, goes the long way, and asks.
     """
     cache.make_secret()
-    words = plan_words(options.volumes, options.user)
+    words = [*_environment_words(project), *plan_words(options.volumes, options.user)]
     key = cache.project_key(project.spec_path, project.lock_path, project.store_path, words)
-    part = assemble.architecture_part(lock_file.read(project.lock_path))
-    same_lock = part.outputs is not None and part.outputs.environment == result.environment
-    if key is not None and same_lock and spec_parse.load(project.spec_path) == project.spec:
+    outputs = assemble.locked_part(project, lock_file.read(project.lock_path)).outputs
+    same_lock = outputs is not None and outputs.environment == result.environment
+    if (
+        key is not None
+        and same_lock
+        and spec_parse.parse_all(spec_parse.read(project.spec_path), project.spec_path) == project.specs
+    ):
         owners = ownership.check(project.found)
         links = tuple((source, place) for source, place in project.places.items() if source != place)
         cache.store_plan(key, {**compiled, "owners": owners, "links": links}, watched)
+
+
+def _environment_words(project: Project) -> list[str]:
+    """Return what `hot.py` calls another environment than the spec's own."""
+    return ["environment", project.environment] if project.environment != DEFAULT else []
 
 
 def keep_answer(project: Project, command: str, said: str, result: BuildResult | None = None) -> None:
@@ -40,8 +50,13 @@ def keep_answer(project: Project, command: str, said: str, result: BuildResult |
     if project.spec.files:
         return  # every file would have to be looked at, which is most of the work
     cache.make_secret()
-    key = cache.project_key(project.spec_path, project.lock_path, project.store_path, [command])
-    if key is None or spec_parse.load(project.spec_path) != project.spec:
+    key = cache.project_key(
+        project.spec_path, project.lock_path, project.store_path, [command, *_environment_words(project)]
+    )
+    if (
+        key is None
+        or spec_parse.parse_all(spec_parse.read(project.spec_path), project.spec_path) != project.specs
+    ):
         return
     needs: tuple[str, ...] = ()
     watched: cache.Watched = ()
@@ -50,7 +65,7 @@ def keep_answer(project: Project, command: str, said: str, result: BuildResult |
         held = identities.detect().held
         layers = (store.layer(held, layer.digest) for layer in result.layers)
         needs = (*layers, store.environment(result.environment))
-        watched = cache.watch([generations.path(store, project.spec_path)])
+        watched = cache.watch([generations.path(store, project.spec_path, project.environment)])
     owners = ownership.check(project.found)
     links = tuple((source, place) for source, place in project.places.items() if source != place)
     answer = {"owners": owners, "links": links, "needs": needs, "said": said}

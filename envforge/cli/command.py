@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from envforge.cli import completions
 from envforge.cli.settings import Settings
 from envforge.errors import UsageError
 from envforge.progress.views import WAYS
@@ -30,7 +31,7 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
     """Return the global options: with short names before the command, hidden and long only behind it."""
 
     def option(*names: str, **attributes: Any) -> click.Option:
-        kept = names if before_command else tuple(name for name in names if not _is_short(name))
+        kept = names if before_command else tuple(name for name in names if not _is_dockers(name))
         attributes.setdefault("callback", _remember)
         return click.Option(kept, expose_value=False, hidden=not before_command, **attributes)
 
@@ -40,6 +41,13 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
             "--file",
             type=click.Path(readable=False),
             help="The spec. Default: the nearest envforge.toml upward.",
+        ),
+        option(
+            "-E",
+            "--environment",
+            metavar="NAME",
+            shell_complete=completions.environments,
+            help="Which of the spec's environments. Default: its own.",
         ),
         option(
             "--store",
@@ -58,8 +66,9 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
     ]
 
 
-def _is_short(name: str) -> bool:
-    return len(name) == len("-f")
+def _is_dockers(name: str) -> bool:
+    """Say whether an option of that name behind a command has the meaning that it has in Docker."""
+    return len(name) == len("-f") and name != "-E"
 
 
 class Command(click.Command):

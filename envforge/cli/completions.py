@@ -29,6 +29,15 @@ def users(context: click.Context, _parameter: click.Parameter, begun: str) -> li
     return _beginning(begun, ("self", *found))
 
 
+def environments(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the spec's environments."""
+    try:
+        names = list(context.ensure_object(Settings).project().specs)
+    except EnvforgeError:
+        return []
+    return _beginning(begun, names)
+
+
 def architectures(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return the architectures that can be locked for."""
     from envforge.api import locking  # noqa: PLC0415 (help needs none of it)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envforge.api.editing import EditResult
-    from envforge.api.locking import Change, Lock, LockResult
+    from envforge.api.locking import Change, LockResult
 
 
 @click.command(
@@ -148,7 +148,7 @@ def lock(  # noqa: PLR0917 (click passes options)
             listener=listener,
         )
     if not (result.changes or result.written or upgrade or names or dry_run or architectures):
-        warm.keep_answer(project, "lock", "\n".join((*change_lines(result.lock, ()), "")))
+        warm.keep_answer(project, "lock", "\n".join((*change_lines(()), "")))
     _show_changes(settings, result)
 
 
@@ -157,16 +157,14 @@ def _show_changes(settings: Settings, result: "LockResult") -> None:
         changes = [{"name": item.name, "old": item.old, "new": item.new} for item in result.changes]
         print_json({"written": result.written, "changes": changes})
     elif not settings.quiet:
-        click.echo("\n".join(change_lines(result.lock, result.changes)))
+        click.echo("\n".join(change_lines(result.changes, first=result.first)))
 
 
-def change_lines(lock: "Lock", changes: "Sequence[Change]") -> "tuple[str, ...]":
-    """Return the changes as lines. Of a first lock only what was asked for is named."""
-    packages = [package for part in lock.architectures for package in part.packages]
+def change_lines(changes: "Sequence[Change]", *, first: bool = False) -> "tuple[str, ...]":
+    """Return the changes as lines. Of a `first` lock only what was asked for is named."""
     if not changes:
         return ("no changes",)
-    if len(changes) < len(packages) or any(change.old for change in changes):
+    if not first:
         return tuple(map(str, changes))
-    asked = {package.name for package in packages if package.asked}
-    named = [str(change) for change in changes if change.name.partition(":")[0] in asked]
+    named = [str(change) for change in changes if change.asked]
     return (*named, f"{len(changes) - len(named)} more that they need, or that every system has")

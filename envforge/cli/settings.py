@@ -52,6 +52,8 @@ class Settings:
 
     file: str | None = None
     store: str | None = None
+    environment: str | None = None
+    """Which of the spec's environments is meant."""
     quiet: bool = False
     verbose: bool = False
     json: bool = False
@@ -68,7 +70,7 @@ class Settings:
         """Return the project that `--file` or the current directory means."""
         from envforge.api import projects  # noqa: PLC0415 (help and completion need none of it)
 
-        return projects.open(self.file, self.store, self.cache)
+        return projects.open(self.file, self.store, self.cache, self.environment)
 
     def store_path(self) -> str:
         """Return the store's path."""

@@ -1,6 +1,6 @@
 """`tree`: the environment as its layers, and as its packages with what each one needs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,7 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.units import size_text
 
 if TYPE_CHECKING:
-    from envforge.api.inspecting import EnvironmentDetails, LockedPackage
+    from envforge.api.inspecting import EnvironmentDetails, Package
 
 
 @frozen
@@ -43,27 +43,25 @@ def tree(settings: Settings, depth: int | None) -> None:
     from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
     details = inspecting.describe(settings.project())
-    needs = inspecting.needs(details.packages)
     if settings.json:
-        print_json(_as_json(details, needs))
+        print_json(_as_json(details))
         return
     click.echo(f"{details.name}  {short(details.environment) or 'not built'}  {details.suite}")
     layers = tuple(
         Node(f"{layer.name}  {short(layer.digest)}  {layer.files} files, {size_text(layer.size_bytes)}")
         for layer in details.layers
     )
-    packages = package_nodes(details.packages, needs, depth)
+    packages = package_nodes(details.packages, depth)
     top = [Node("layers", layers)] if layers else []
     top += [Node(f"packages ({len(details.packages)})", packages)] if packages else []
     for line in lines_of(top):
         click.echo(line)
 
 
-def package_nodes(
-    packages: Sequence["LockedPackage"], needs: Mapping[str, tuple[str, ...]], depth: int | None
-) -> tuple[Node, ...]:
+def package_nodes(packages: Sequence["Package"], depth: int | None) -> tuple[Node, ...]:
     """Return what was asked for, each with what it needs below it, and last the minimal system's own."""
     versions = {package.name: package.version for package in packages}
+    needs = {package.name: package.needs for package in packages}
     seen: set[str] = set()
 
     def node(name: str, level: int) -> Node:
@@ -89,7 +87,7 @@ def lines_of(nodes: Sequence[Node], indent: str = "") -> Iterator[str]:
         yield from lines_of(node.children, f"{indent}{'    ' if last else '│   '}")
 
 
-def _as_json(details: "EnvironmentDetails", needs: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+def _as_json(details: "EnvironmentDetails") -> dict[str, Any]:
     return {
         "name": details.name,
         "environment": prefixed(details.environment),
@@ -99,7 +97,7 @@ def _as_json(details: "EnvironmentDetails", needs: Mapping[str, tuple[str, ...]]
                 "name": package.name,
                 "version": package.version,
                 "asked": package.asked,
-                "needs": list(needs[package.name]),
+                "needs": list(package.needs),
             }
             for package in details.packages
         ],

@@ -7,21 +7,22 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from envforge import machine as architecture
+from envforge import machine
 from envforge.build.cache.model import Cache
 from envforge.build.layer import Built
 from envforge.build.site import Site
+from envforge.build.task import Work
 from envforge.environment import generations, model, outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.environment.project import Project
 from envforge.errors import IntegrityError, LockStaleError
 from envforge.lock import file as lock_file
-from envforge.lock.model import Lock
+from envforge.lock.model import Lock, Part, part_of, with_outputs
 from envforge.progress import Progress
 from envforge.sandbox.confine import View, call_confined
 from envforge.sandbox.identity import Identity
-from envforge.sources.debian.model import ArchitectureLock
-from envforge.store import holds, layers, locks, records
+from envforge.sources import registry
+from envforge.store import blobs, holds, layers, locks, records
 from envforge.store.durability import reaching_disk, recover
 from envforge.store.layout import Store, open_store
 from envforge.store.staging import clear_debris, has_debris
@@ -63,7 +64,7 @@ def assemble(
     """
     store = open_store(project.store_path)
     recover(store)
-    with holds.holding(store, held_names(architecture_part(lock))) as hold:
+    with holds.holding(store, held_names(locked_part(project, lock))) as hold:
         site = Site(
             store,
             identity,
@@ -73,24 +74,24 @@ def assemble(
             enter_failed=wanted.enter_failed,
             hold=hold,
             cache=_cache(project),
-            recorded=outputs.follow_from_packages(lock),
+            recorded=outputs.follow_from_packages(lock, project.environment),
         )
         return _assemble(site, project, lock, wanted, progress)
 
 
-def held_names(part: ArchitectureLock) -> Iterator[str]:
+def held_names(part: Part) -> Iterator[str]:
     """Yield what a build of that part may use of a store before it knows its layers."""
     yield model.closure_key(part)
-    for package in part.packages:
-        yield package.sha256
+    for name, pinned in part.pinned.items():
+        yield from registry.source(name).inputs(pinned)
 
 
 def _assemble(
     site: Site, project: Project, lock: Lock, wanted: Wanted, progress: Progress
 ) -> tuple[BuildResult, Lock]:
     started = time.monotonic()
-    store, part = site.store, architecture_part(lock)
-    made = _debian(site, part, progress)
+    store, part = site.store, locked_part(project, lock)
+    made = _locked_layers(site, part, progress)
     if project.spec.files:
         made = _local_files(site, project, made, progress)
     environment = Environment(
@@ -105,10 +106,10 @@ def _assemble(
         time.monotonic() - started,
     )
     if wanted.check_outputs:
-        outputs.check_all(lock, environment)
+        outputs.check_all(lock, project.environment, environment)
     elif not wanted.accept:
-        outputs.check_unchanged(lock, environment)
-    lock = outputs.with_outputs(lock, environment)
+        outputs.check_unchanged(lock, project.environment, environment)
+    lock = with_outputs(lock, project.environment, machine.native(), outputs.outputs_of(environment))
     site.keep(environment.digest)
     model.save(store, environment)
     _note(store, project, environment.digest, lock)
@@ -119,17 +120,19 @@ def _note(store: Store, project: Project, digest: str, lock: Lock) -> None:
     """Note a generation. Writing a lock takes longer than reading its file: most often that says the same."""
     about = (store, project.spec_path, project.spec.name, digest)
     on_disk = lock_file.read_bytes(project.lock_path) if os.path.exists(project.lock_path) else b""
-    if not generations.is_noted(*about, spec=project.spec_data, lock=on_disk):
-        generations.note(*about, spec=project.spec_data, lock=lock_file.dumps(lock))
+    if not generations.is_noted(*about, spec=project.spec_data, lock=on_disk, variant=project.environment):
+        generations.note(
+            *about, spec=project.spec_data, lock=lock_file.dumps(lock), variant=project.environment
+        )
 
 
-def architecture_part(lock: Lock) -> ArchitectureLock:
-    """Return the part of the lock for this machine. Raises LockStaleError where there is none."""
-    here = architecture.native()
-    for part in lock.architectures:
-        if part.architecture == here:
-            return part
-    raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
+def locked_part(project: Project, lock: Lock) -> Part:
+    """Return the project's part of the lock on this machine. Raises LockStaleError where there is none."""
+    here = machine.native()
+    part = part_of(lock, project.environment, here)
+    if part is None:
+        raise LockStaleError(f"the lock has nothing for {here}", hint="envforge lock")
+    return part
 
 
 def _cache(project: Project) -> Cache | None:
@@ -140,8 +143,8 @@ def _cache(project: Project) -> Cache | None:
     return open_directory(project.config.cache)
 
 
-def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
-    """Return the Debian layers: by the closure's record where all are there, else by building."""
+def _locked_layers(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
+    """Return the locked sources' layers: by the closure's record where all are there, else by building."""
     if site.anew:
         return _build(site, part, progress)
     key = model.closure_key(part)
@@ -160,7 +163,7 @@ def _debian(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Bui
 
 
 def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...]:
-    """Return the Debian layers as the cache has them, none where there is none or they are not in it."""
+    """Return these layers as the cache has them, none where there is none or they are not in it."""
     if site.cache is None:
         return ()
     from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
@@ -169,21 +172,29 @@ def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...]:
     return transfer.take(site, key, progress) or ()
 
 
-def _build(site: Site, part: ArchitectureLock, progress: Progress) -> tuple[Built, ...]:
+def _build(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
     from envforge.build import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
-    from envforge.sources.debian.layers import obtain  # noqa: PLC0415
-    from envforge.sources.debian.work import DebianWork  # noqa: PLC0415
 
     clear(site)
     locks.sweep(site.store)
     try:
         with reaching_disk(site.store):
-            return builder.build(site, [DebianWork(site, part, progress)], progress)
+            return builder.build(site, works_of(site, part, progress), progress)
     except BaseException as error:
         if isinstance(error, IntegrityError):
-            obtain.set_aside_altered(site.store, part.packages)
+            for name in held_names(part):
+                blobs.set_aside(site.store, name)
         clear(site)  # workers that were ended left theirs, and the disk may be full of it
         raise
+
+
+def works_of(site: Site, part: Part, progress: Progress) -> list[Work]:
+    """Return what the locked sources need done, bottom to top."""
+    return [
+        source.work(site, part.pinned[source.name], progress)
+        for source in registry.LOCKED
+        if source.name in part.pinned
+    ]
 
 
 def clear(site: Site) -> None:

@@ -21,6 +21,7 @@ from envforge.environment.reach import BUILDING, LOCKING, Reach, Want
 from envforge.errors import ConsentError, LockError
 from envforge.lock.model import Lock
 from envforge.sandbox import cache
+from envforge.sources import registry
 
 __all__ = ["BUILDING", "LOCKING", "Allowed", "allow", "everything", "known", "missing", "require", "revoke"]
 
@@ -73,13 +74,19 @@ def _command(project: Project) -> str:
 def require_lock(project: Project, lock: Lock) -> None:
     """Raise LockError where the lock brings archives that the spec does not name: code inside can edit it."""
     named = {archive.uri.rstrip("/") for archive in project.spec.debian.archives}
-    for part in lock.architectures:
-        for archive in part.archives:
-            if archive.uri and archive.uri.rstrip("/") not in named:
-                raise LockError(
-                    f"{project.lock_path} has packages of {archive.uri}, which the spec does not name",
-                    hint="envforge lock --upgrade",
-                )
+    for uri in _addresses(lock):
+        if uri.rstrip("/") not in named:
+            raise LockError(
+                f"{project.lock_path} has packages of {uri}, which the spec does not name",
+                hint="envforge lock --upgrade",
+            )
+
+
+def _addresses(lock: Lock) -> Iterator[str]:
+    for environment in lock.environments.values():
+        for part in environment.parts.values():
+            for name, pinned in part.pinned.items():
+                yield from registry.source(name).addresses(pinned)
 
 
 def allow(project: Project, reach: Reach) -> None:

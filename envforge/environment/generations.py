@@ -13,6 +13,7 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from envforge.errors import StoreError
+from envforge.spec.environments import DEFAULT
 from envforge.store import blobs, locks, records
 from envforge.store.layout import Store
 
@@ -40,6 +41,8 @@ class Project:
     """Real path of its spec: what identifies it."""
     name: str
     generations: tuple[Generation, ...]
+    variant: str = DEFAULT
+    """Which of the spec's environments these are of."""
 
     @property
     def current(self) -> Generation:
@@ -48,13 +51,32 @@ class Project:
 
 
 def project_id(spec_path: str) -> str:
-    """Return the name of a project's root, from the real path of its spec."""
-    return hashlib.sha256(os.fsencode(os.path.realpath(spec_path))).hexdigest()[:32]
+    """Return the name of a project, from the real path of its spec."""
+    return _id(os.path.realpath(spec_path))
 
 
-def is_noted(store: Store, spec_path: str, name: str, environment: str, *, spec: bytes, lock: bytes) -> bool:
+def _root_id(spec_path: str, variant: str) -> str:
+    """Return the name of the root of one of a project's environments."""
+    path = os.path.realpath(spec_path)
+    return _id(path if variant == DEFAULT else f"{path}\0{variant}")
+
+
+def _id(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
+
+
+def is_noted(
+    store: Store,
+    spec_path: str,
+    name: str,
+    environment: str,
+    *,
+    spec: bytes,
+    lock: bytes,
+    variant: str = DEFAULT,
+) -> bool:
     """Return whether the project's newest generation says all of that already, and has the bytes."""
-    project = find(store, spec_path)
+    project = find(store, spec_path, variant)
     if project is None or project.name != name:
         return False
     current = project.current
@@ -64,13 +86,20 @@ def is_noted(store: Store, spec_path: str, name: str, environment: str, *, spec:
 
 
 def note(
-    store: Store, spec_path: str, name: str, environment: str, *, spec: bytes, lock: bytes
+    store: Store,
+    spec_path: str,
+    name: str,
+    environment: str,
+    *,
+    spec: bytes,
+    lock: bytes,
+    variant: str = DEFAULT,
 ) -> Generation:
     """Make `environment` the project's newest generation, unless it is that already; return it.
 
     One that is the newest already takes the bytes of spec and lock: what was edited since moved nothing.
     """
-    identifier = project_id(spec_path)
+    identifier = _root_id(spec_path, variant)
     path = _path(store, identifier)
     sums = tuple(blobs.put(store, data, durable=True) for data in (spec, lock))
     with locks.holding(store, f"root-{identifier}"):
@@ -86,15 +115,16 @@ def note(
             document = {
                 "spec": os.path.realpath(spec_path),
                 "name": name,
+                "variant": variant,
                 "generations": [asdict(one) for one in (*kept, generation)],
             }
             records.write(store, path, document)
         return generation
 
 
-def find(store: Store, spec_path: str) -> Project | None:
-    """Return the project of that spec, None where it was never built here."""
-    root = path(store, spec_path)
+def find(store: Store, spec_path: str, variant: str = DEFAULT) -> Project | None:
+    """Return the project of that spec, None where that environment of it was never built here."""
+    root = path(store, spec_path, variant)
     document = records.read(root)
     return _parse(root, document) if document else None
 
@@ -105,9 +135,9 @@ def projects(store: Store) -> Iterator[Project]:
         yield _parse(_path(store, name), document)
 
 
-def path(store: Store, spec_path: str) -> str:
+def path(store: Store, spec_path: str, variant: str = DEFAULT) -> str:
     """Return where the generations of the project of that spec stand."""
-    return _path(store, project_id(spec_path))
+    return _path(store, _root_id(spec_path, variant))
 
 
 def _path(store: Store, identifier: str) -> str:
@@ -120,6 +150,6 @@ def _parse(path: str, document: dict[str, Any]) -> Project:
             Generation(one["number"], one["environment"], one["created"], one["spec"], one["lock"])
             for one in document["generations"]
         )
-        return Project(document["spec"], document["name"], generations)
+        return Project(document["spec"], document["name"], generations, document.get("variant", DEFAULT))
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path} is damaged", hint=f"rm {path}, and build again") from error

@@ -11,9 +11,12 @@ from envforge.environment import accounts, generations, model, own_files
 from envforge.environment.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
-from envforge.lock.request import request_of, stale_parts
+from envforge.lock.model import Lock, part_of
+from envforge.lock.requests import requests_of, stale_parts
 from envforge.sandbox import identity as identities
-from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources import registry
+from envforge.sources.interface import Package
+from envforge.spec.environments import DEFAULT
 from envforge.store import locks, records
 from envforge.store.layout import Store
 
@@ -51,7 +54,7 @@ class EnvironmentDetails:
     environment: str
     """Digest; empty where it was never built."""
     layers: tuple[Built, ...]
-    packages: tuple[LockedPackage, ...]
+    packages: tuple[Package, ...]
 
 
 def environments(store_path: str) -> tuple[EnvironmentInfo, ...]:
@@ -88,7 +91,7 @@ def _info(
     own = [layer.digest for layer in environment.layers]
     current = project.current
     return EnvironmentInfo(
-        project.name,
+        _label(project.name, project.variant),
         current.environment,
         current.created,
         _last_used(store, current),
@@ -97,6 +100,11 @@ def _info(
         current.number,
         project.spec,
     )
+
+
+def _label(name: str, variant: str) -> str:
+    """Return how an environment is called: `shop`, or `shop:db` where it is not the spec's own."""
+    return name if variant == DEFAULT else f"{name}:{variant}"
 
 
 def _last_used(store: Store, generation: generations.Generation) -> int:
@@ -110,22 +118,21 @@ def describe(project: Project) -> EnvironmentDetails:
     """Return what is known of a project: its lock and, if it was built, its environment."""
     spec = project.spec
     lock = lock_file.read(project.lock_path) if os.path.exists(project.lock_path) else None
-    part = _part(lock.architectures) if lock else None
     with locks.reading(project.store_path) as store:
         environment = _current(store, project) if store is not None else None
         layers = tuple(_built(store, one) for one in environment.layers) if store and environment else ()
     return EnvironmentDetails(
-        name=spec.name,
+        name=_label(spec.name, project.environment),
         description=spec.description,
         spec=project.spec_path,
         store=project.store_path,
         suite=spec.debian.suite,
         architecture=architecture.native(),
         locked=lock is not None,
-        stale=stale_parts(lock, request_of(spec)) if lock else (),
+        stale=stale_parts(lock, project.environment, requests_of(spec)) if lock else (),
         environment=environment.digest if environment else "",
         layers=layers,
-        packages=part.packages if part else (),
+        packages=_packages(lock, project.environment) if lock else (),
     )
 
 
@@ -140,13 +147,14 @@ def users(project: Project) -> tuple[str, ...]:
         return tuple(user.name for user in accounts.users(own_files.read(identity, roots).passwd))
 
 
-def _part(parts: tuple[ArchitectureLock, ...]) -> ArchitectureLock | None:
-    here = architecture.native()
-    return next((part for part in parts if part.architecture == here), None)
+def _packages(lock: Lock, environment: str) -> tuple[Package, ...]:
+    part = part_of(lock, environment, architecture.native())
+    pinned = part.pinned if part else {}
+    return tuple(one for name, pins in pinned.items() for one in registry.source(name).packages(pins))
 
 
 def _current(store: Store, project: Project) -> model.Environment | None:
-    known = generations.find(store, project.spec_path)
+    known = generations.find(store, project.spec_path, project.environment)
     return _environment(store, known.current.environment) if known else None
 
 

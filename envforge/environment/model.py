@@ -13,7 +13,8 @@ from attrs import frozen
 from envforge.build.recipe import FORMAT as RECIPE_FORMAT
 from envforge.digest import Canonical, digest_of
 from envforge.errors import NotFoundError, StoreError
-from envforge.sources.debian.model import ArchitectureLock
+from envforge.lock.model import Part
+from envforge.sources import registry
 from envforge.spec.model import Spec, written
 from envforge.store import records
 from envforge.store.layout import Store
@@ -60,8 +61,8 @@ def runtime_part(spec: Spec) -> dict[str, Canonical]:
     return {"runtime": RUNTIME_FORMAT, **{name: values[name] for name in _RUNTIME_TABLES if name in values}}
 
 
-def closure_key(lock: ArchitectureLock) -> str:
-    """Return the key of all Debian layers together: a pure function of the lock.
+def closure_key(part: Part) -> str:
+    """Return the key of all locked layers together: a pure function of the lock.
 
     A cache can be asked for it before a single archive is there. All that recipes read of the lock is in it.
     """
@@ -69,17 +70,11 @@ def closure_key(lock: ArchitectureLock) -> str:
         {
             "recipe": RECIPE_FORMAT,
             "kind": "closure",
-            "architecture": lock.architecture,
-            "packages": [
-                [
-                    package.sha256,
-                    "asked" if package.asked else "auto",
-                    "essential" if package.essential else "",
-                    package.priority,
-                    [list(relation) for relation in package.relations],
-                ]
-                for package in lock.packages
-            ],
+            "sources": {
+                source.name: source.key(part.pinned[source.name])
+                for source in registry.LOCKED
+                if source.name in part.pinned
+            },
         }
     )
 

@@ -12,8 +12,10 @@ from envforge import config, trust
 from envforge.config import Config
 from envforge.environment import ownership
 from envforge.environment.reach import Reach, reach_of
-from envforge.errors import SpecError, UsageError
+from envforge.errors import NotFoundError, SpecError, UsageError
 from envforge.spec import parse as spec_parse
+from envforge.spec.environments import DEFAULT
+from envforge.spec.grammar import nearest
 from envforge.spec.model import Spec
 from envforge.store.layout import default_path
 
@@ -27,7 +29,8 @@ class Project:
 
     spec_path: str
     """Real path of the spec."""
-    spec: Spec
+    specs: Mapping[str, Spec] = field(hash=False)
+    """What it says of each environment, by name, `default` first."""
     spec_data: bytes
     """The bytes that it was read from."""
     store_path: str
@@ -37,10 +40,17 @@ class Project:
     owner: int = -1
     """Whose the spec is."""
     reach: Reach = field(factory=Reach)
-    """What the spec wants of the host."""
+    """What the spec wants of the host, in all of its environments."""
+    environment: str = DEFAULT
+    """Which of the spec's environments is meant."""
     places: Mapping[str, str] = field(factory=dict, hash=False)
     """Real paths of the sources outside the project, by what the spec names: followed once, then allowed,
     then opened without following anything."""
+
+    @property
+    def spec(self) -> Spec:
+        """Return what the spec says of the environment that is meant."""
+        return self.specs[self.environment]
 
     @property
     def directory(self) -> str:
@@ -53,10 +63,12 @@ class Project:
         return trust.lock_of(self.spec_path)
 
 
-def open_project(file: str | None, store: str | None, cache: str | None = None) -> Project:
+def open_project(
+    file: str | None, store: str | None, cache: str | None = None, environment: str | None = None
+) -> Project:
     """Return the project of `file`, or of the nearest `envforge.toml` upward.
 
-    `store` and `cache` come before the user's configuration.
+    `store` and `cache` come before the user's configuration; `environment` is one of the spec's.
 
     Raises OwnerError where others could have written it, SpecError with every mistake of the
     spec, ConfigError.
@@ -65,7 +77,9 @@ def open_project(file: str | None, store: str | None, cache: str | None = None) 
     owners = ownership.check(found)
     path = os.path.realpath(found)
     data = spec_parse.read(path)
-    spec = spec_parse.parse(data, path)
+    specs = spec_parse.parse_all(data, path)
+    name = environment or DEFAULT
+    _check_there(name, specs, path)
     settings = config.load()
     if cache:
         settings = evolve(settings, cache=os.path.abspath(cache))
@@ -74,10 +88,24 @@ def open_project(file: str | None, store: str | None, cache: str | None = None) 
     def known_path(source: str) -> str:
         return places.setdefault(source, real_path(source))
 
-    reach = reach_of(spec, os.path.dirname(path), os.path.expanduser("~"), known_path, _key_digest)
+    home = os.path.expanduser("~")
+    wants = {
+        want
+        for spec in specs.values()
+        for want in reach_of(spec, os.path.dirname(path), home, known_path, _key_digest).wants
+    }
+    reach = Reach(tuple(sorted(wants)))
     owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
     location = store_location(store, settings)
-    return Project(path, spec, data, location, settings, found, owner, reach, places)
+    return Project(path, specs, data, location, settings, found, owner, reach, name, places)
+
+
+def _check_there(name: str, specs: Mapping[str, Spec], path: str) -> None:
+    """Raise NotFoundError for an environment that the spec does not have."""
+    if name not in specs:
+        meant = nearest(name, list(specs))
+        there = f"did you mean {meant}?" if meant else f"it has {', '.join(specs)}"
+        raise NotFoundError(f"{path} has no environment {name!r}; {there}", hint="envforge ls")
 
 
 def real_path(path: str) -> str:

@@ -11,12 +11,11 @@ from attrs import evolve, frozen
 
 from envforge.build.layer import Built, altered
 from envforge.build.site import Site
-from envforge.environment.assemble import architecture_part, clear, held_names
+from envforge.environment.assemble import clear, held_names, locked_part, works_of
 from envforge.environment.project import Project
-from envforge.lock.model import Lock
+from envforge.lock.model import Lock, Part
 from envforge.progress import Progress
 from envforge.sandbox.identity import Identity
-from envforge.sources.debian.model import ArchitectureLock
 from envforge.store import holds, layers, listing
 from envforge.store.layout import Store, open_store
 from envforge.store.listing import Entry
@@ -92,7 +91,7 @@ def rebuild_apart(
     IntegrityError where an archive was altered.
     """
     site = Site(open_store(project.store_path), identity, project.config)
-    part = architecture_part(lock)
+    part = locked_part(project, lock)
     with holds.holding(site.store, held_names(part)):
         try:
             return _compare(site, part, built, progress)
@@ -100,18 +99,15 @@ def rebuild_apart(
             clear(site)
 
 
-def _compare(
-    site: Site, part: ArchitectureLock, built: tuple[Built, ...], progress: Progress
-) -> tuple[Difference, ...]:
+def _compare(site: Site, part: Part, built: tuple[Built, ...], progress: Progress) -> tuple[Difference, ...]:
     from envforge.build import builder  # noqa: PLC0415 - only this command builds here
-    from envforge.sources.debian.work import DebianWork  # noqa: PLC0415
 
     digests = {layer.name: layer.digest for layer in built}
     found: list[Difference] = []
     directory, lock = reserve(site.store, "verify")
     try:
         apart = evolve(site, store=_store_with_blobs_of(site.store, f"{directory}/store"))
-        for layer in builder.build(apart, [DebianWork(apart, part, progress)], progress):
+        for layer in builder.build(apart, works_of(apart, part, progress), progress):
             if digests[layer.name] != layer.digest:
                 first = layers.read_listing(site.store, site.held, digests[layer.name])
                 second = layers.read_listing(apart.store, site.held, layer.digest)

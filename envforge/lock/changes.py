@@ -3,6 +3,11 @@
 from attrs import frozen
 
 from envforge.lock.model import Lock
+from envforge.sources import registry
+from envforge.sources.interface import Package
+
+_Where = tuple[str, str, str]
+"""Package, architecture, environment."""
 
 
 @frozen
@@ -10,11 +15,13 @@ class Change:
     """One package that comes, goes, or gets another version."""
 
     name: str
-    """With the architecture behind a colon where a lock has several."""
+    """With the architecture behind a colon, and the environment before one, where a lock has several."""
     old: str
     """Version, empty where the package is new."""
     new: str
     """Version, empty where the package goes."""
+    asked: bool = False
+    """The spec names it."""
 
     def __str__(self) -> str:
         """Return the line that people are shown."""
@@ -23,18 +30,29 @@ class Change:
 
 def changes(old: Lock | None, new: Lock) -> tuple[Change, ...]:
     """Return the packages that differ between two locks, by name."""
-    before, after = _versions(old) if old else {}, _versions(new)
-    several = len({architecture for _, architecture in (*before, *after)}) > 1
-    return tuple(
-        Change(f"{name}:{architecture}" if several else name, was, is_now)
-        for name, architecture in sorted({*before, *after})
-        if (was := before.get((name, architecture), "")) != (is_now := after.get((name, architecture), ""))
-    )
+    before, after = _packages(old) if old else {}, _packages(new)
+    architectures = {architecture for _, architecture, _ in (*before, *after)}
+    environments = {environment for _, _, environment in (*before, *after)}
+    found = []
+    for where in sorted({*before, *after}):
+        name, architecture, environment = where
+        label = f"{name}:{architecture}" if len(architectures) > 1 else name
+        was, is_now = before.get(where), after.get(where)
+        then, now = was.version if was else "", is_now.version if is_now else ""
+        if then != now:
+            asked = is_now.asked if is_now else False
+            found.append(
+                Change(f"{environment}: {label}" if len(environments) > 1 else label, then, now, asked)
+            )
+    return tuple(found)
 
 
-def _versions(lock: Lock) -> dict[tuple[str, str], str]:
+def _packages(lock: Lock) -> dict[_Where, Package]:
     return {
-        (package.name, item.architecture): package.version
-        for item in lock.architectures
-        for package in item.packages
+        (package.name, architecture, name): package
+        for name, environment in lock.environments.items()
+        for architecture, part in environment.parts.items()
+        for source in registry.LOCKED
+        if source.name in part.pinned
+        for package in source.packages(part.pinned[source.name])
     }

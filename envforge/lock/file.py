@@ -1,48 +1,35 @@
-"""The lock on disk: TOML, one thing a line, sorted, so that diffs and merges are small. Frozen format 1.
+"""The lock on disk: TOML, one thing a line, sorted, so that diffs and merges are small. Frozen format 2.
 
-    format = 1
+    format = 2
     recipe-format = 2
 
-    [request]                            what the spec asked for, so that staleness names what differs
-    [[request.archive]]                  further archives
+    [environments.default.debian]            what was asked of a source, so that staleness names what differs
+    [environments.default.outputs.amd64]     what building gave
 
-    [[architecture.amd64.archive]]       the indexes that packages were chosen from
-    [[architecture.amd64.package]]       the closure, by name
-    [architecture.amd64.outputs]         what building gave
+    [debian.…]                               what a source pins, for all environments and architectures
 
-What has its default value is left out.
+Each source says how its own tables look (`sources/debian/pins.py`).
 """
 
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import tomli_w
-from attrs import NOTHING, AttrsInstance, evolve, fields
 
 from envforge import whole_file
+from envforge.digest import is_sha256
 from envforge.errors import LockError
-from envforge.lock import grammar
-from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock
-from envforge.lock.request import stale_parts
-from envforge.sources.debian.model import (
-    ArchitectureLock,
-    LockedArchive,
-    LockedPackage,
-    Outputs,
-    Request,
-    RequestedArchive,
-)
-
-__all__ = ["FILE_NAME", "dumps", "loads", "read", "stale_parts", "write"]
+from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock, LockedEnvironment, Outputs, Part
+from envforge.sources import registry, tables
 
 FILE_NAME: Final = "envforge.lock"
 _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do not edit it.\n"
 _MARKERS: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
-_RELATIONS: Final = ("Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides", "Recommends", "Replaces")
-_Model = TypeVar("_Model", bound=AttrsInstance)
+_ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_LAYER: Final = re.compile(r"[a-z][a-z0-9-]*")
 _MEND: Final = "restore it from version control, or remove it and run: envforge lock"
 
 
@@ -82,12 +69,22 @@ def write(path: str, lock: Lock) -> None:
 
 def dumps(lock: Lock) -> bytes:
     """Return the bytes of a lock's file."""
-    document = {
+    document: dict[str, Any] = {
         "format": lock.format,
         "recipe-format": lock.recipe_format,
-        "request": _request_table(lock.request),
-        "architecture": {item.architecture: _architecture_table(item) for item in lock.architectures},
+        "environments": {
+            name: _environment_table(environment) for name, environment in sorted(lock.environments.items())
+        },
     }
+    for source in registry.LOCKED:
+        pins = {
+            (name, architecture): part.pinned[source.name]
+            for name, environment in lock.environments.items()
+            for architecture, part in environment.parts.items()
+            if source.name in part.pinned
+        }
+        if pins:
+            document[source.name] = source.pins_table(pins)
     return (_HEADER + tomli_w.dumps(document)).encode()
 
 
@@ -117,6 +114,10 @@ def _check_formats(document: Mapping[str, Any], name: str) -> None:
         number = document.get(key)
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise LockError(f"{name}: is not a lock: it has no number as its `{key}`", hint=_MEND)
+        if key == "format" and number < known:
+            raise LockError(
+                f"{name}: has the format {number}, of before", hint="rm the lock and run: envforge lock"
+            )
         if number > known:
             raise LockError(
                 f"{name}: has the {key} {number}, this release knows {known}",
@@ -124,141 +125,78 @@ def _check_formats(document: Mapping[str, Any], name: str) -> None:
             )
 
 
-def _request_table(request: Request) -> dict[str, Any]:
-    return {
-        "suite": request.suite,
-        "pockets": list(request.pockets),
-        "components": list(request.components),
-        "recommends": request.recommends,
-        "packages": list(request.packages),
-        **({"archive": [_plain(archive) for archive in request.archives]} if request.archives else {}),
+def _environment_table(environment: LockedEnvironment) -> dict[str, Any]:
+    outputs = {
+        architecture: _outputs_table(part.outputs)
+        for architecture, part in sorted(environment.parts.items())
+        if part.outputs is not None
     }
-
-
-def _architecture_table(item: ArchitectureLock) -> dict[str, Any]:
-    table: dict[str, Any] = {
-        "archive": [_plain(archive) for archive in item.archives],
-        "package": [_package_table(package) for package in item.packages],
+    requests = {
+        source.name: source.request_table(environment.requests[source.name])
+        for source in registry.LOCKED
+        if source.name in environment.requests
     }
-    if item.outputs is not None:
-        table["outputs"] = {
-            "environment": item.outputs.environment,
-            "layers": [f"{name} {digest}" for name, digest in item.outputs.layers],
-        }
-    return table
+    return {**requests, **({"outputs": outputs} if outputs else {})}
 
 
-def _package_table(package: LockedPackage) -> dict[str, Any]:
-    table = _plain(evolve(package, relations=()))
-    for field, text in package.relations:
-        table[field.lower()] = text.split(", ")
-    return table
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """Return what a flat model's fields say, those with their default value left out."""
+def _outputs_table(outputs: Outputs) -> dict[str, Any]:
     return {
-        attribute.name.replace("_", "-"): list(item) if isinstance(item, tuple) else item
-        for attribute in fields(type(value))
-        if (item := getattr(value, attribute.name)) != attribute.default
+        "environment": outputs.environment,
+        "runtime": outputs.runtime,
+        "layers": [f"{name} {digest}" for name, digest in outputs.layers],
     }
 
 
 def _lock(document: Mapping[str, Any]) -> Lock:
-    _refuse_unknown(document, {"format", "recipe-format", "request", "architecture"})
+    sources = {source.name: source for source in registry.LOCKED}
+    tables.only(document, ("format", "recipe-format", "environments", *sources))
+    texts = tables.as_table(document["environments"])
+    requests: dict[str, dict[str, Any]] = {}
+    outputs: dict[tuple[str, str], Outputs] = {}
+    for name, table in texts.items():
+        if not _ENVIRONMENT.fullmatch(name):
+            raise ValueError(f"{name[:200]!r} is no name of an environment")
+        tables.only(table, (*sources, "outputs"))
+        requests[name] = {
+            source.name: source.request_of_table(table[source.name])
+            for source in registry.LOCKED
+            if source.name in table
+        }
+        for architecture, item in tables.as_table(table.get("outputs", {})).items():
+            outputs[name, architecture] = _outputs(item)
+    parts: dict[tuple[str, str], dict[str, Any]] = {}
+    for source in registry.LOCKED:
+        if source.name in document:
+            for place, pinned in source.pins_of_table(document[source.name]).items():
+                if source.name not in requests.get(place[0], {}):
+                    raise ValueError(f"{place[0]} has no request of {source.name}")
+                parts.setdefault(place, {})[source.name] = pinned
     return Lock(
-        request=_request(document["request"]),
-        architectures=tuple(
-            _architecture(name, table) for name, table in sorted(_table(document["architecture"]).items())
-        ),
+        environments={
+            name: LockedEnvironment(
+                requests[name],
+                {
+                    architecture: Part(pinned, outputs.get((name, architecture)))
+                    for (environment, architecture), pinned in parts.items()
+                    if environment == name
+                },
+            )
+            for name in requests
+        },
         format=document["format"],
         recipe_format=document["recipe-format"],
     )
 
 
-def _request(table: Mapping[str, Any]) -> Request:
-    values = dict(_table(table))
-    archives = tuple(_model(RequestedArchive, item) for item in values.pop("archive", ()))
-    request = evolve(_model(Request, values), archives=archives)
-    grammar.check(request)
-    for archive in archives:
-        grammar.check(archive)
-    return request
-
-
-def _architecture(name: str, table: Mapping[str, Any]) -> ArchitectureLock:
-    _refuse_unknown(_table(table), {"archive", "package", "outputs"})
-    grammar.check_architecture(name)
-    archives = tuple(_model(LockedArchive, item) for item in table["archive"])
-    packages = tuple(_package(item) for item in table["package"])
-    for archive in archives:
-        grammar.check(archive)
-    known = {archive.name for archive in archives}
-    for package in packages:
-        if package.archive not in known:
-            raise ValueError(f"{package.name} is of the archive {package.archive}, which is not listed")
-    return ArchitectureLock(name, archives, packages, _outputs(table.get("outputs")))
-
-
-def _package(table: Mapping[str, Any]) -> LockedPackage:
-    values = dict(_table(table))
-    relations = tuple(
-        (field, ", ".join(_texts(field, values.pop(field.lower()))))
-        for field in _RELATIONS
-        if field.lower() in values
-    )
-    package = evolve(_model(LockedPackage, values), relations=relations)
-    grammar.check(package)
-    return package
-
-
-def _outputs(table: Any) -> Outputs | None:
-    if table is None:
-        return None
-    _refuse_unknown(_table(table), {"environment", "layers"})
+def _outputs(table: Any) -> Outputs:
+    tables.only(table, ("environment", "runtime", "layers"))
     layers = []
-    for line in _texts("layers", table["layers"]):
+    for line in tables.texts("layers", table["layers"]):
         name, _, digest = line.rpartition(" ")
         layers.append((name, digest))
-    outputs = Outputs(_checked("environment", table["environment"], str), tuple(layers))
-    grammar.check_outputs(outputs)
-    return outputs
-
-
-def _model(kind: type[_Model], table: Any) -> _Model:
-    """Return a flat model made from a table, each value checked against the type of its field."""
-    known = {attribute.name.replace("_", "-"): attribute for attribute in fields(kind)}
-    _refuse_unknown(_table(table), known)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        values[known[key].name] = _checked(key, value, known[key].type)
-    for key, attribute in known.items():
-        if key not in table and attribute.default is NOTHING:
-            raise KeyError(key)
-    return kind(**values)
-
-
-def _checked(key: str, value: Any, kind: Any) -> Any:
-    if kind in (str, int, bool):
-        if type(value) is not kind:
-            raise TypeError(f"{key} must be of type {kind.__name__}, not {value!r}")
-        return value
-    return _texts(key, value)
-
-
-def _texts(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise TypeError(f"{key} must be a list of texts, not {value!r}")
-    return tuple(value)
-
-
-def _table(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"a table is needed, not {value!r}")
-    return value
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: Any) -> None:
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise ValueError(f"{unknown[0]} is not known")
+    for name, digest in (("environment", table["environment"]), ("runtime", table["runtime"]), *layers):
+        if not _LAYER.fullmatch(name):
+            raise ValueError(f"outputs: {name[:200]!r} is no name of a layer")
+        if not isinstance(digest, str) or not is_sha256(digest):
+            raise ValueError(f"the output {name} has no SHA-256 but {digest!r}")
+    return Outputs(table["environment"], table["runtime"], tuple(layers))

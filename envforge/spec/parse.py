@@ -6,10 +6,14 @@ On the way of every command without a cached plan, so it loads little; only a wr
 import errno
 import os
 import stat
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import evolve
 
 from envforge import __version__, trust
 from envforge.errors import SpecError
+from envforge.spec import environments
 from envforge.spec.contradictions import contradictions
 from envforge.spec.model import Spec
 from envforge.spec.positions import scan
@@ -20,18 +24,36 @@ SPEC_NAME: Final = trust.SPEC_NAME
 
 
 def parse(data: bytes, filename: str) -> Spec:
-    """Return the spec that `data` says.
+    """Return what `data` says of its own environment, `default`. Raises SpecError as `parse_all` does."""
+    return parse_all(data, filename)[environments.DEFAULT]
+
+
+def parse_all(data: bytes, filename: str) -> dict[str, Spec]:
+    """Return what `data` says of each of its environments, by name, `default` first.
 
     Raises SpecError whose message holds every error, one a line, as `file:line:column: key.path: message`.
     """
     text = decode(data, filename)
-    values = load_values(text, filename)
-    problems: list[Problem] = []
-    spec = Reader(problems).model(Spec, values, ())
-    problems.extend(contradictions(spec, {problem.path for problem in problems}))
-    problems.extend(_release_problems(spec))
+    own, tables, problems = environments.tables_of(load_values(text, filename))
+    found = {environments.DEFAULT: _read(own, problems)}
+    problems.extend(_release_problems(found[environments.DEFAULT]))
+    for name, table in tables.items():
+        values, wrong = environments.merged(name, own, tables)
+        problems += (problem for problem in wrong if problem not in problems)
+        inner: list[Problem] = []
+        found[name] = _read(values, inner)
+        for problem in inner:
+            path = environments.own_path(table, problem.path, values)
+            if path is not None and not wrong:
+                problems.append(evolve(problem, path=(environments.TABLE, name, *path)))
     if problems:
         raise SpecError(_located(problems, text, filename))
+    return found
+
+
+def _read(values: Mapping[str, Any], problems: list[Problem]) -> Spec:
+    spec = Reader(problems).model(Spec, values, ())
+    problems.extend(contradictions(spec, {problem.path for problem in problems}))
     return spec
 
 

@@ -31,8 +31,8 @@ def fresh(built: CommandLine) -> Iterator[CommandLine]:
 
 def blob_of(line: CommandLine, name: str) -> Path:
     """Where the archive of a locked package lies."""
-    _, _, after = (line.directory / "envforge.lock").read_text().partition(f'name = "{name}"\n')
-    sha256 = after.partition('sha256 = "')[2][:64]
+    _, _, after = (line.directory / "envforge.lock").read_text().partition(f'\n{name} = "')
+    sha256 = after.split(" ")[5][:64]
     return line.store / "blobs" / sha256[:2] / sha256
 
 

@@ -133,7 +133,7 @@ def from_init_to_destroy(place: Path, store: str) -> None:
 
     details = inspecting.describe(project)
     assert details.environment == made.environment
-    assert inspecting.needs(details.packages)["app"] == ("library",)
+    assert next(one for one in details.packages if one.name == "app").needs == ("library",)
     assert [info.spec for info in inspecting.environments(store)] == [path]
     assert "root" in inspecting.users(project)
 

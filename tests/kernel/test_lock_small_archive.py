@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import web
 from attrs import evolve
+from locks import closure_of, packages_of, request_of
 from small_archive import Archive, public_key
 
 from envforge.config import Config
 from envforge.errors import IntegrityError, NetworkError, ResolveError, SignatureError
 from envforge.lock import file
-from envforge.lock.resolve import changes, resolve
+from envforge.lock.changes import changes
+from envforge.lock.model import DEFAULT
+from envforge.lock.resolve import Wanted, resolve
 from envforge.sources.debian.indexes import mirrors
 from envforge.sources.debian.model import Request, RequestedArchive
 from envforge.store.layout import open_store
@@ -73,15 +76,16 @@ def lock(store, server, tmp_path):
     key.write_bytes(public_key())
     config = Config(mirrors={"debian": (server.url,)}, keys={"debian": str(key)}, snapshot="")
 
-    def make(request=REQUEST, previous=None, **options):
-        options = {"architectures": ["amd64"], "config": config, "directory": str(tmp_path), **options}
-        return resolve(store, request, previous=previous, **options)
+    def make(request=REQUEST, previous=None, *, upgrade=False, free=()):
+        wanted = Wanted(["amd64"], upgrade, frozenset(free))
+        options = {"config": config, "directory": str(tmp_path)}
+        return resolve(store, {DEFAULT: {"debian": request}}, wanted, previous=previous, **options)
 
     return make
 
 
 def versions(made):
-    return {package.name: package.version for package in made.architectures[0].packages}
+    return {name: package.version for name, package in packages_of(made).items()}
 
 
 def same_as_golden(made, name):
@@ -118,14 +122,14 @@ def test_what_is_pinned_stays_though_the_archive_dropped_it(lock, archive):
     more = lock(evolve(REQUEST, packages=(*REQUEST.packages, "spell")), before)
     assert [str(change) for change in changes(before, more)] == ["spell (none) -> 1"]
     same_as_golden(more, "dropped.lock")
-    dropped = next(item for item in more.architectures[0].archives if "@" in item.name)
+    dropped = next(item for item in closure_of(more).archives if "@" in item.name)
     assert mirrors.urls(mirrors.Mirrors({}, "https://snapshot"), dropped, "pool/x")[-2:] == (
         "https://snapshot/debian/20260101T120000Z/pool/x",
         "https://snapshot/debian/20260101T000000Z/pool/x",
     )
-    assert lock(more.request, more) == more
-    upgraded = lock(more.request, more, upgrade=True)
-    assert [item.name for item in upgraded.architectures[0].archives] == ["bookworm"]
+    assert lock(request_of(more), more) == more
+    upgraded = lock(request_of(more), more, upgrade=True)
+    assert [item.name for item in closure_of(upgraded).archives] == ["bookworm"]
 
 
 def test_upgrading_all(lock, archive):
@@ -142,11 +146,11 @@ def test_upgrading_one_package(lock, archive):
     archive.add("libedit", "2.2")
     archive.add("greeter", "2.5")
     archive.publish(date=LATER)
-    after = lock(previous=before, upgrade_packages=["libedit"])
+    after = lock(previous=before, free=["libedit"])
     assert [str(change) for change in changes(before, after)] == ["libedit 2.1 -> 2.2"]
-    assert not next(item for item in after.architectures[0].packages if item.name == "libedit").asked
+    assert not packages_of(after)["libedit"].asked
     with pytest.raises(ResolveError, match="no package nothing"):
-        lock(previous=before, upgrade_packages=["nothing"])
+        lock(previous=before, free=["nothing"])
 
 
 def test_adding_moves_only_what_must_move(lock, archive):
@@ -176,9 +180,9 @@ def test_another_version_is_asked_for(lock):
 
 def test_virtual_packages(lock):
     before = lock(evolve(REQUEST, packages=("most", "pager")))
-    asked = {package.name for package in before.architectures[0].packages if package.asked}
+    asked = {name for name, package in packages_of(before).items() if package.asked}
     assert asked == {"most"}
-    assert lock(before.request, before) == before
+    assert lock(request_of(before), before) == before
     assert "most" in versions(lock(evolve(REQUEST, packages=("pager",)), before))
     with pytest.raises(ResolveError, match="several provide: less, most"):
         lock(evolve(REQUEST, packages=("pager",)))
@@ -246,7 +250,7 @@ def test_a_package_that_moves_to_another_suite(lock, archive):
     archive.publish("bookworm-updates", date=LATER)
     archive.publish(date=LATER)
     after = lock(request, before)
-    moved = next(item for item in after.architectures[0].packages if item.name == "libedit")
+    moved = packages_of(after)["libedit"]
     assert (moved.version, moved.archive) == ("2.3", "bookworm")
     assert changes(before, after) == ()
 
@@ -256,16 +260,16 @@ def test_a_further_archive_with_its_key(lock, archive, server, tmp_path):
     other.add("extra", "1", depends="libbase", suite="stable")
     other.publish("stable")
     (tmp_path / "keys.asc").write_bytes(public_key())
-    further = RequestedArchive("other stable", "stable", ("main",), f"{server.url}/other", "keys.asc")
+    further = RequestedArchive("other/stable", "stable", ("main",), f"{server.url}/other", "keys.asc")
     made = lock(evolve(REQUEST, packages=("extra",), archives=(further,)))
-    extra = next(item for item in made.architectures[0].packages if item.name == "extra")
-    assert (extra.archive, extra.asked) == ("other stable", True)
-    assert [item.uri for item in made.architectures[0].archives] == ["", f"{server.url}/other"]
-    by_fingerprint = f"{made.architectures[0].archives[1].fingerprint} {server.url}/key"
+    extra = packages_of(made)["extra"]
+    assert (extra.archive, extra.asked) == ("other/stable", True)
+    assert [item.uri for item in closure_of(made).archives] == ["", f"{server.url}/other"]
+    by_fingerprint = f"{closure_of(made).archives[1].fingerprint} {server.url}/key"
     (archive.path / "key").write_bytes(public_key())
-    assert lock(evolve(made.request, archives=(evolve(further, key=by_fingerprint),)), made)
+    assert lock(evolve(request_of(made), archives=(evolve(further, key=by_fingerprint),)), made)
     with pytest.raises(SignatureError, match="trusts"):
-        lock(evolve(made.request, archives=(evolve(further, key=""),)))
+        lock(evolve(request_of(made), archives=(evolve(further, key=""),)))
 
 
 def test_a_file_may_have_any_name(lock, archive):
@@ -292,4 +296,4 @@ def test_a_mirror_without_the_tools(lock, archive):
 def test_no_network(store):
     config = Config(mirrors={"debian": ("http://127.0.0.1:9/debian",)}, snapshot="")
     with pytest.raises(NetworkError):
-        resolve(store, REQUEST, architectures=["amd64"], config=config)
+        resolve(store, {DEFAULT: {"debian": REQUEST}}, Wanted(["amd64"]), config=config)

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 from commandline import COMMAND
+from locks import closure_of, packages_of
 
 from envforge.config import Config
 from envforge.errors import ResolveError
 from envforge.lock import file
-from envforge.lock.resolve import changes, resolve
+from envforge.lock.changes import changes
+from envforge.lock.model import DEFAULT
+from envforge.lock.resolve import Wanted, resolve
 from envforge.sources.debian.model import Request
 from envforge.store.layout import open_store
 
@@ -29,18 +32,23 @@ def store(tmp_path_factory):
     return open_store(str(tmp_path_factory.mktemp("stores") / "store"))
 
 
+def locked(store, request, *, config, previous=None, architecture="amd64"):
+    wanted = Wanted([architecture])
+    return resolve(store, {DEFAULT: {"debian": request}}, wanted, previous=previous, config=config)
+
+
 @pytest.fixture(scope="module")
 def reference(store):
-    return resolve(store, REFERENCE, architectures=["amd64"], config=Config())
+    return locked(store, REFERENCE, config=Config())
 
 
 def names(lock):
-    return {package.name for package in lock.architectures[0].packages}
+    return set(packages_of(lock))
 
 
 def test_the_reference_set(reference):
     """183 packages: debootstrap's minbase, and what was asked for."""
-    packages = reference.architectures[0].packages
+    packages = closure_of(reference).packages
     assert len(packages) == 183
     assert {package.name for package in packages if package.asked} == set(PACKAGES)
     assert {package.archive for package in packages} <= {"bookworm", "bookworm-security", "bookworm-updates"}
@@ -56,9 +64,9 @@ def test_locking_again_from_nothing_but_the_index_gives_the_same(reference, stor
 
 def test_adding_a_package(reference, store):
     request = Request("bookworm", ("security", "updates"), ("main",), (*PACKAGES, "jq"))
-    more = resolve(store, request, architectures=["amd64"], previous=reference, config=Config())
+    more = locked(store, request, previous=reference, config=Config())
     assert {change.name for change in changes(reference, more)} == {"jq", "libjq1", "libonig5"}
-    assert resolve(store, REFERENCE, architectures=["amd64"], previous=more, config=Config()) == reference
+    assert locked(store, REFERENCE, previous=more, config=Config()) == reference
 
 
 @pytest.mark.parametrize("suite", ["trixie", "bullseye", "sid"])
@@ -66,27 +74,27 @@ def test_other_suites(store, suite):
     pockets = () if suite == "sid" else ("security", "updates")
     request = Request(suite, pockets, ("main",), ("git",))
     config = Config(check_valid_until=suite != "sid")  # a mirror may be some days behind
-    lock = resolve(store, request, architectures=["amd64"], config=config)
+    lock = locked(store, request, config=config)
     assert {"git", "base-files", "dpkg", "apt"} <= names(lock)
     assert "usrmerge" not in names(lock)
 
 
 def test_backports_only_where_asked_for(store):
     request = Request("bookworm", ("backports", "security", "updates"), ("main",), ("git",))
-    lock = resolve(store, request, architectures=["amd64"], config=Config())
-    assert {item.archive for item in lock.architectures[0].packages} <= {"bookworm", "bookworm-security"}
+    lock = locked(store, request, config=Config())
+    assert {item.archive for item in closure_of(lock).packages} <= {"bookworm", "bookworm-security"}
 
 
 def test_another_architecture(store):
     request = Request("bookworm", ("security", "updates"), ("main",), ("git",))
-    lock = resolve(store, request, architectures=["arm64"], config=Config())
-    assert {item.architecture for item in lock.architectures[0].packages} == {"arm64", "all"}
+    lock = locked(store, request, config=Config(), architecture="arm64")
+    assert {item.architecture for item in closure_of(lock).packages} == {"arm64", "all"}
 
 
 def test_an_unknown_package(store):
     request = Request("bookworm", (), ("main",), ("pyhton3",))
     with pytest.raises(ResolveError, match="do you mean python3"):
-        resolve(store, request, architectures=["amd64"], config=Config())
+        locked(store, request, config=Config())
 
 
 @pytest.mark.plain_user

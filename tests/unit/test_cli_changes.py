@@ -1,7 +1,8 @@
+from locks import lock_of
+
 from envforge.cli.project import change_lines
 from envforge.lock.changes import changes
-from envforge.lock.model import Lock
-from envforge.sources.debian.model import ArchitectureLock, LockedPackage, Request
+from envforge.sources.debian.model import Closure, LockedPackage, Request
 
 
 def lock(**versions):
@@ -10,11 +11,11 @@ def lock(**versions):
         for name, version in sorted(versions.items())
     )
     request = Request("bookworm", (), ("main",), ("git",))
-    return Lock(request, (ArchitectureLock("amd64", (), packages),))
+    return lock_of(request, Closure("amd64", (), packages))
 
 
 def lines(old, new):
-    return change_lines(new, changes(old, new))
+    return change_lines(changes(old, new), first=old is None)
 
 
 def test_changes_are_named_one_a_line():

@@ -5,14 +5,14 @@ import stat
 
 import pytest
 from attrs import evolve
+from locks import lock_of
 
 from envforge import config
 from envforge.environment import consent
 from envforge.environment.project import open_project
 from envforge.environment.reach import reach_of
 from envforge.errors import ConsentError, LockError
-from envforge.lock.model import Lock
-from envforge.sources.debian.model import ArchitectureLock, LockedArchive, Request
+from envforge.sources.debian.model import Closure, LockedArchive, Request
 from envforge.spec.parse import parse
 
 PLAIN = """
@@ -179,7 +179,7 @@ def test_a_lock_brings_no_archive_that_the_spec_does_not_name(write):
 
     def lock(uri):
         archive = LockedArchive("x", "x", "2026-01-01T00:00:00Z", "f" * 40, uri)
-        return Lock(Request("bookworm", (), (), ()), (ArchitectureLock("amd64", (archive,), ()),))
+        return lock_of(Request("bookworm", (), (), ()), Closure("amd64", (archive,), ()))
 
     consent.require_lock(project, lock(""))
     with pytest.raises(LockError):

@@ -7,7 +7,8 @@ from attrs import evolve
 from envforge.environment import generations, model
 from envforge.environment.model import Environment, LayerReference
 from envforge.errors import StoreError
-from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.lock.model import Part
+from envforge.sources.debian.model import Closure, LockedPackage
 from envforge.spec.parse import parse
 from envforge.store import blobs, records
 from envforge.store.layout import open_store
@@ -54,21 +55,17 @@ def test_the_digest_is_pinned_and_follows_layers_and_runtime_alone():
 
 def test_the_closure_key_follows_from_the_lock_alone():
     package = LockedPackage("git", "1", "amd64", "bookworm", "pool/git.deb", 7, "a" * 64)
-    lock = ArchitectureLock("amd64", (), (package,))
-    assert model.closure_key(lock) == "01b708468a46c18a2d8298d4d80c51142911dcb499a68b1d434e0384550f4765"
+
+    def key(**changed):
+        return model.closure_key(Part({"debian": Closure("amd64", (), (evolve(package, **changed),))}))
+
+    assert key() == "ba776ba609c7be9c35a1295b08f21fc5a1ace55a2429cfc2f4350170905314b9"
     for field, value in KEYED.items():
-        other = evolve(lock, packages=(evolve(package, **{field: value}),))
-        assert model.closure_key(other) != model.closure_key(lock), field
-    assert model.closure_key(evolve(lock, packages=(evolve(package, size=8),))) == model.closure_key(lock)
+        assert key(**{field: value}) != key(), field
+    assert key(size=8) == key(path="pool/other.deb") == key()
 
 
-KEYED = {
-    "sha256": "b" * 64,
-    "asked": True,
-    "essential": True,
-    "priority": "required",
-    "relations": (("Depends", "libc6"),),
-}
+KEYED = {"sha256": "b" * 64, "asked": True, "base": True, "required": True}
 """What recipes read of a locked package: it decides about the base, and about what apt may remove."""
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 from attrs import evolve
+from locks import lock_of
 
-from envforge import machine as architecture
+from envforge import machine
 from envforge.environment import outputs
 from envforge.environment.model import Environment, LayerReference
 from envforge.errors import LockStaleError, OutputError
-from envforge.lock.model import RECIPE_FORMAT, Lock
-from envforge.sources.debian.model import ArchitectureLock, Outputs, Request
+from envforge.lock.model import DEFAULT, RECIPE_FORMAT, Outputs, part_of, with_outputs
+from envforge.sources.debian.model import Closure, Request
 
 
 def environment(runtime="", **layers):
@@ -19,16 +20,23 @@ def environment(runtime="", **layers):
 BUILT = environment(files="1", database="2", base="3", farm="4")
 
 
-EMPTY = Lock(Request("bookworm", (), (), ()), (ArchitectureLock(architecture.native(), (), ()),))
-RECORDED = outputs.with_outputs(EMPTY, BUILT)
+HERE = machine.native()
+EMPTY = lock_of(Request("bookworm", (), (), ()), Closure(HERE, (), ()), Closure("other", (), ()))
+
+
+def recorded(lock, built, where=HERE):
+    return with_outputs(lock, DEFAULT, where, outputs.outputs_of(built))
+
+
+RECORDED = recorded(EMPTY, BUILT)
 
 
 def test_the_same_digests():
-    outputs.check_unchanged(RECORDED, BUILT)
-    outputs.check_all(RECORDED, BUILT)
-    assert isinstance(RECORDED.architectures[0].outputs, Outputs)
-    outputs.check_unchanged(EMPTY, BUILT)
-    outputs.check_all(EMPTY, BUILT)
+    outputs.check_unchanged(RECORDED, DEFAULT, BUILT)
+    outputs.check_all(RECORDED, DEFAULT, BUILT)
+    assert isinstance(part_of(RECORDED, DEFAULT, HERE).outputs, Outputs)
+    outputs.check_unchanged(EMPTY, DEFAULT, BUILT)
+    outputs.check_all(EMPTY, DEFAULT, BUILT)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +50,10 @@ def test_the_same_digests():
 )
 def test_other_layers_for_the_same_packages(built):
     with pytest.raises(OutputError) as caught:
-        outputs.check_unchanged(RECORDED, built)
+        outputs.check_unchanged(RECORDED, DEFAULT, built)
     assert "envforge build --accept" in caught.value.hint
     with pytest.raises(OutputError):
-        outputs.check_all(RECORDED, built)
+        outputs.check_all(RECORDED, DEFAULT, built)
 
 
 @pytest.mark.parametrize(
@@ -57,24 +65,27 @@ def test_other_layers_for_the_same_packages(built):
     ],
 )
 def test_the_users_own_edits_nag_nobody_but_ci(built):
-    outputs.check_unchanged(RECORDED, built)
+    outputs.check_unchanged(RECORDED, DEFAULT, built)
     with pytest.raises(LockStaleError) as caught:
-        outputs.check_all(RECORDED, built)
+        outputs.check_all(RECORDED, DEFAULT, built)
     assert "`envforge build` takes" in caught.value.hint
 
 
 def test_other_recipes_give_other_digests():
     other = environment(files="1", database="f", base="f", farm="f")
-    old = evolve(
-        RECORDED,
-        recipe_format=1,
-        architectures=(*RECORDED.architectures, evolve(RECORDED.architectures[0], architecture="other")),
-    )
-    outputs.check_unchanged(old, other)
+    old = evolve(recorded(RECORDED, BUILT, "other"), recipe_format=1)
+    outputs.check_unchanged(old, DEFAULT, other)
     with pytest.raises(OutputError, match="recipe format 1") as caught:
-        outputs.check_all(old, other)
+        outputs.check_all(old, DEFAULT, other)
     assert "`envforge build`" in caught.value.hint
-    here, elsewhere = outputs.with_outputs(old, other).architectures
-    assert here.outputs != RECORDED.architectures[0].outputs
-    assert elsewhere.outputs is None
-    assert outputs.with_outputs(old, other).recipe_format == RECIPE_FORMAT
+    new = recorded(old, other)
+    assert part_of(new, DEFAULT, HERE).outputs == outputs.outputs_of(other)
+    assert part_of(new, DEFAULT, "other").outputs is None
+    assert new.recipe_format == RECIPE_FORMAT
+
+
+def test_an_altered_digest_of_the_whole_is_no_edit():
+    altered = evolve(outputs.outputs_of(BUILT), environment="f" * 64)
+    lock = with_outputs(EMPTY, DEFAULT, HERE, altered)
+    with pytest.raises(OutputError, match="environment came out"):
+        outputs.check_all(lock, DEFAULT, BUILT)

@@ -4,19 +4,19 @@ from envforge.build.recipe import first_difference, recipe
 from envforge.digest import canonical_json, digest_of
 from envforge.sources.debian.deb.facts import Facts, Interest
 from envforge.sources.debian.dpkg import relations
-from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity, plan
 from envforge.sources.debian.recipes.plan import Package
 
 
-def facts(name, *, scripts=(), interests=(), activates=(), files=(), mtime=100, diverts=False):
+def facts(name, *, fields="", scripts=(), interests=(), activates=(), files=(), mtime=100, diverts=False):
     return Facts(
         sha256=sha(name),
         name=name,
         version="1",
         architecture="amd64",
         multi_arch="no",
-        control=f"Package: {name}\n",
+        control=f"Package: {name}\n{fields}",
         members=dict.fromkeys(scripts, "0" * 64),
         conffiles=(),
         interests=tuple(Interest(trigger, waits=False) for trigger in interests),
@@ -36,20 +36,17 @@ def sha(name):
     return digest_of(name)
 
 
-def package(name, *, essential=False, depends="", pre_depends="", asked=False, **about):
-    fields = (("Depends", depends), ("Pre-Depends", pre_depends))
-    relations = tuple((field, value) for field, value in fields if value)
-    locked = LockedPackage(
-        name, "1", "amd64", "a", f"pool/{name}.deb", 1, sha(name), asked=asked, essential=essential,
-        relations=relations,
-    )  # fmt: skip
-    return Package(locked, facts(name, **about))
+def package(name, *, base=False, depends="", pre_depends="", asked=False, **about):
+    texts = (("Depends", depends), ("Pre-Depends", pre_depends))
+    fields = "".join(f"{field}: {value}\n" for field, value in texts if value)
+    locked = LockedPackage(name, "1", "amd64", "a", f"pool/{name}.deb", 1, sha(name), asked=asked, base=base)
+    return Package(locked, facts(name, fields=fields, **about))
 
 
 def system(*more):
     packages = [
-        package("base-files", essential=True, depends="libc"),
-        package("libc", scripts=("postinst",)),
+        package("base-files", base=True, depends="libc"),
+        package("libc", base=True, scripts=("postinst",)),
         package("mime", scripts=("postinst",), interests=("/usr/share/mime", "named", "ldconfig")),
         *more,
     ]
@@ -57,9 +54,7 @@ def system(*more):
 
 
 def steps(packages):
-    lock = ArchitectureLock("amd64", (), tuple(one.locked for one in packages.values()))
-    ids = plan.base_ids(lock)
-    base = plan.base_step({name: packages[name] for name in ids})
+    base = plan.base_step({name: one for name, one in packages.items() if one.locked.base})
     return base, plan.rest_step(packages, base)
 
 
@@ -137,7 +132,7 @@ def plan_facts(packages):
 
 def test_new_files_fire_triggers_of_packages_below():
     packages = system(
-        package("watcher", essential=True, interests=("/usr/share/x",)),
+        package("watcher", base=True, interests=("/usr/share/x",)),
         package("new", scripts=("postinst",), files=("/usr/share/x/y",)),
     )
     base, rest = steps(packages)

@@ -8,7 +8,7 @@ class RequestedArchive:
     """One archive that the spec asks for, normalised: suites and components sorted as written."""
 
     name: str
-    """`debian` for the suite's own, else the host and path of its URI."""
+    """The host and path of its URI, and the suite: `apt.example.org/debian/bookworm-pgdg`."""
     suite: str
     components: tuple[str, ...]
     uri: str = ""
@@ -47,7 +47,7 @@ class LockedArchive:
 
 @frozen
 class LockedPackage:
-    """One package of the closure."""
+    """One package of the closure. What else recipes must know of it, its archive says."""
 
     name: str
     version: str
@@ -61,29 +61,27 @@ class LockedPackage:
     sha256: str
     asked: bool = False
     """The spec names it; the others came along."""
-    essential: bool = False
-    priority: str = "optional"
-    multi_arch: str = "no"
-    relations: tuple[tuple[str, str], ...] = ()
-    """Field (`Depends`, `Provides`, …) and its text, as far as resolving again needs them; sorted."""
+    base: bool = False
+    """It is essential, or an essential package needs it: configured first, whatever else is there."""
+    required: bool = False
+    """Its priority is `required`: apt never removes it by itself."""
+    needs: tuple[str, ...] = ()
+    """Ids of packages of the closure that satisfy what it depends on, sorted: the first of alternatives."""
 
 
 @frozen
-class Outputs:
-    """What building gave: written by `build`, checked by `--locked` and `ci`."""
-
-    environment: str
-    """The environment's digest, 64 hex digits."""
-    layers: tuple[tuple[str, str], ...]
-    """Name and digest, top to bottom."""
-
-
-@frozen
-class ArchitectureLock:
-    """The closure for one architecture."""
+class Closure:
+    """What is pinned for one environment on one architecture."""
 
     architecture: str
     archives: tuple[LockedArchive, ...]
+    """By name."""
     packages: tuple[LockedPackage, ...]
     """Sorted by name, then architecture."""
-    outputs: Outputs | None = None
+
+
+def package_id(package: LockedPackage, native: str) -> str:
+    """Return the name that a package has in a set: with `:arch` where it is a foreign one."""
+    if package.architecture in {native, "all"}:
+        return package.name
+    return f"{package.name}:{package.architecture}"

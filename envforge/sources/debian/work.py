@@ -23,7 +23,7 @@ from envforge.sources.debian.deb import decoder
 from envforge.sources.debian.deb.facts import Facts
 from envforge.sources.debian.layers import obtain
 from envforge.sources.debian.layers.narration import Narration
-from envforge.sources.debian.model import ArchitectureLock
+from envforge.sources.debian.model import Closure
 from envforge.sources.debian.recipes.state import Possible, State, state_of
 from envforge.store.layout import Store
 
@@ -33,7 +33,7 @@ class DebianWork:
     """A `build.task.Work`: the lowest one, so nothing is below."""
 
     site: Site
-    lock: ArchitectureLock
+    closure: Closure
     progress: Progress
     state: State = field(init=False)
     narration: Narration = field(init=False)
@@ -41,7 +41,7 @@ class DebianWork:
     """Layers that are being made, by key."""
 
     def __attrs_post_init__(self) -> None:
-        self.state = state_of(self.lock)
+        self.state = state_of(self.closure)
         self.narration = Narration(self.progress)
 
     @property
@@ -63,8 +63,8 @@ class DebianWork:
         if missing:
             total = sum(state.packages[name].size for name in unfetched)
             self.progress.stage("fetching and unpacking", total_bytes=total or None, total_items=len(missing))
-        if unfetched and decoder.is_missing(self._store, self.lock.architecture):
-            arguments = (self._store, self.site.config, self.lock.architecture)
+        if unfetched and decoder.is_missing(self._store, self.closure.architecture):
+            arguments = (self._store, self.site.config, self.closure.architecture)
             yield Task("decoder", Kind.FETCH, decoder.fetch, arguments)
         yield from (self._fetch(name) if name in unfetched else self._unpack(name) for name in missing)
 
@@ -105,7 +105,7 @@ class DebianWork:
 
     def _fetch(self, name: str) -> Task:
         package = self.state.packages[name]
-        archive = next(archive for archive in self.lock.archives if archive.name == package.archive)
+        archive = next(archive for archive in self.closure.archives if archive.name == package.archive)
         arguments = (self._store, self.site.config, archive, package, name)
         return Task(("fetched", name), Kind.FETCH, obtain.fetch, arguments)
 

@@ -82,6 +82,12 @@ def extract_plain(archive: str, target: str, *, sha256: str) -> facts.Facts:
         return _facts(sha256, control, [], tree)
 
 
+def control_of(archive: str, *, sha256: str) -> str:
+    """Return the control paragraph of an archive. Raises IntegrityError, ArchiveError."""
+    with _opened(archive, sha256) as (descriptor, layout):
+        return read_control(descriptor, layout)["control"].data.decode("utf-8", "replace")
+
+
 def _limit(descriptor: int, control: bytes) -> int:
     """Return how many bytes an archive may unpack to: twice its Installed-Size (in KiB), and some.
 

@@ -32,8 +32,7 @@ def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package
 
 
 def _tree(site: Site, name: str, package: Package) -> farms.Tree:
-    fields = dict(package.locked.relations)
-    replaced = frozenset(group[0].name for group in relations.parse(fields.get("Replaces", "")))
+    replaced = frozenset(group[0].name for group in relations.parse(package.relations.get("Replaces", "")))
     return farms.Tree(name, site.store.tree(site.held, package.locked.sha256), replaced)
 
 

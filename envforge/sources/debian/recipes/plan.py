@@ -10,16 +10,20 @@ configuration leaves `base` and `rest` as they are.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from attrs import frozen
 
 from envforge.build.recipe import Recipe, recipe
-from envforge.sources.debian.deb.facts import Facts
+from envforge.sources.debian.deb.facts import Facts, parse_paragraph
 from envforge.sources.debian.dpkg import relations
-from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity
 
+_RELATIONS: Final = frozenset(
+    ("Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides", "Recommends", "Replaces")
+)
 _FIRST: Final = "base-files"
 """Its directories' modes and owners are the ones that count."""
 
@@ -30,6 +34,22 @@ class Package:
 
     locked: LockedPackage
     facts: Facts
+
+    @property
+    def relations(self) -> Mapping[str, str]:
+        """Return its relation fields, as its archive has them."""
+        return relations_of(self.facts)
+
+
+@cache
+def _fields(control: str) -> Mapping[str, str]:
+    fields = parse_paragraph(control)
+    return {name: " ".join(value.split()) for name, value in fields.items() if name in _RELATIONS}
+
+
+def relations_of(facts: Facts) -> Mapping[str, str]:
+    """Return the fields of an archive that speak of other packages."""
+    return _fields(facts.control)
 
 
 @frozen
@@ -55,38 +75,17 @@ class Step:
         return frozenset(self.present) | frozenset(self.configure)
 
 
-def package_id(package: LockedPackage, native: str) -> str:
-    """Return the name that a package has in a set: with `:arch` where it is a foreign one."""
-    if package.architecture in {native, "all"}:
-        return package.name
-    return f"{package.name}:{package.architecture}"
-
-
-def base_ids(lock: ArchitectureLock) -> frozenset[str]:
-    """Return the packages of the base layer: the essential ones and all that they need."""
-    by_id = {package_id(package, lock.architecture): package for package in lock.packages}
-    return _base_of(by_id)
-
-
-def _base_of(packages: Mapping[str, LockedPackage]) -> frozenset[str]:
-    """Return the base of a set: the same whatever else is in it, so that sets share its layer."""
-    essential = [name for name, package in packages.items() if package.essential]
-    required_first = sorted(packages.items(), key=lambda item: (item[1].priority != "required", item[0]))
-    return relations.least_closure(essential, _relations(dict(required_first)))
-
-
 def automatic(packages: Mapping[str, Package]) -> frozenset[str]:
     """Return the packages that apt may remove once nothing needs them any more."""
-    base = _base_of({name: package.locked for name, package in packages.items()})
     return frozenset(
         name
         for name, package in packages.items()
-        if not package.locked.asked and package.locked.priority != "required" and name not in base
+        if not (package.locked.asked or package.locked.required or package.locked.base)
     )
 
 
 def base_step(packages: Mapping[str, Package]) -> Step:
-    """Return the step that configures the base; `packages` are those of `base_ids`, no others."""
+    """Return the step that configures the base; `packages` are the base, no others."""
     facts = {name: package.facts for name, package in packages.items()}
     wanted = activity.active(facts)
     return _step("base", packages, present=(), wanted=wanted, triggers=(), lower=())
@@ -99,8 +98,8 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
     wanted = activity.active(facts) - below
     if not wanted:
         return None
-    by_id = {name: package.locked for name, package in packages.items()}
-    needed = relations.closure(wanted, _relations(by_id)) | below
+    fields = {name: package.relations for name, package in packages.items()}
+    needed = relations.closure(wanted, fields) | below
     chosen = {name: package for name, package in packages.items() if name in needed}
     triggers = activity.fired(
         (package.facts for name, package in chosen.items() if name not in below),
@@ -169,7 +168,3 @@ def _step(
     return Step(
         made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), unpack, triggers, newest
     )
-
-
-def _relations(packages: Mapping[str, LockedPackage]) -> dict[str, dict[str, str]]:
-    return {name: dict(package.relations) for name, package in packages.items()}

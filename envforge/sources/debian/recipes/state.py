@@ -10,7 +10,7 @@ from envforge.build.task import Kind
 from envforge.build.workers import Job
 from envforge.sources.debian.deb.facts import Facts
 from envforge.sources.debian.layers import jobs
-from envforge.sources.debian.model import ArchitectureLock, LockedPackage
+from envforge.sources.debian.model import Closure, LockedPackage, package_id
 from envforge.sources.debian.recipes import plan
 from envforge.sources.debian.recipes.plan import Package, Step
 
@@ -141,7 +141,7 @@ class State:
         return plan.database_recipe(whole.packages, (made.recipe for made in below[:-1]))
 
 
-def state_of(lock: ArchitectureLock) -> State:
+def state_of(closure: Closure) -> State:
     """Return what the lock alone says."""
-    packages = {plan.package_id(package, lock.architecture): package for package in lock.packages}
-    return State(packages, plan.base_ids(lock))
+    packages = {package_id(package, closure.architecture): package for package in closure.packages}
+    return State(packages, frozenset(name for name, package in packages.items() if package.base))

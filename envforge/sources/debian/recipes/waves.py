@@ -27,7 +27,7 @@ class Wave:
 
 def waves(step: Step, packages: Mapping[str, Package]) -> tuple[Wave, ...]:
     """Return the waves of a step over configured packages; nothing where no preinst runs."""
-    fields = {name: dict(package.locked.relations) for name, package in packages.items()}
+    fields = {name: package.relations for name, package in packages.items()}
     left = [
         name for name in step.configure if name in step.unpack or "preinst" in packages[name].facts.members
     ]

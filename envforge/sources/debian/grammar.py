@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from attrs import AttrsInstance
 
-from envforge.digest import is_sha256
 from envforge.sources.debian.dpkg import policy
 from envforge.sources.debian.dpkg.policy import Rule
-from envforge.sources.debian.model import LockedArchive, LockedPackage, Outputs, Request, RequestedArchive
+from envforge.sources.debian.model import LockedArchive, LockedPackage, Request, RequestedArchive
 
 _SIZE_MAX_BYTES: Final = 1 << 40
 _SHA256: Final = Rule("SHA-256", "[0-9a-f]{64}")
@@ -16,7 +15,6 @@ _SUITE: Final = Rule("suite", policy.ARCHIVE_PATH.pattern.pattern)
 _DATE: Final = Rule("date", r"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}Z")
 _FINGERPRINT: Final = Rule("fingerprint", "[0-9a-fA-F]{40,64}")
 _ADDRESS: Final = Rule("address", r"(?:https?://[!-~]+)?")
-_LAYER: Final = Rule("name of a layer", r"[a-z][a-z0-9-]*")
 
 _RULES: Final[Mapping[type[AttrsInstance], Mapping[str, Rule]]] = {
     LockedArchive: {
@@ -33,8 +31,6 @@ _RULES: Final[Mapping[type[AttrsInstance], Mapping[str, Rule]]] = {
         "archive": policy.LINE,
         "path": policy.ARCHIVE_PATH,
         "sha256": _SHA256,
-        "priority": policy.PRIORITY,
-        "multi_arch": policy.MULTI_ARCH,
     },
     Request: {"suite": policy.LINE},
     RequestedArchive: {"name": policy.LINE, "suite": policy.LINE, "uri": policy.LINE, "key": policy.LINE},
@@ -48,19 +44,11 @@ def check(model: AttrsInstance) -> None:
     if isinstance(model, LockedPackage):
         if not 0 < model.size <= _SIZE_MAX_BYTES:
             raise ValueError(f"{model.name} has the size {model.size}")
-        for _, text in model.relations:
-            _check(f"a relation of {model.name}", text, policy.LINE)
+        for name in model.needs:
+            _check(f"what {model.name} needs", name.partition(":")[0], policy.PACKAGE)
     if isinstance(model, Request):
         for text in (*model.pockets, *model.components, *model.packages):
             _check("request", text, policy.LINE)
-
-
-def check_outputs(outputs: Outputs) -> None:
-    """Raise ValueError where outputs are no digests."""
-    for name, digest in (("environment", outputs.environment), *outputs.layers):
-        _check("outputs", name, _LAYER)
-        if not is_sha256(digest):
-            raise ValueError(f"the output {name} has no SHA-256 but {digest!r}")
 
 
 def check_architecture(name: Any) -> None:

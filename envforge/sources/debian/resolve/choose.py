@@ -1,19 +1,19 @@
 """Which packages a lock holds: apt's answer over what is pinned. What is pinned stays unless it cannot.
 
 apt is told that the pinned packages are installed already. So it changes no more of them than the request
-needs, also where an archive has dropped the pinned version: the lock's own relations tell apt enough of it.
+needs, also where an archive has dropped the pinned version: its control file tells enough of it.
 """
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from envforge.errors import ResolveError
 from envforge.sources.debian.dpkg import relations
 from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.sources.debian.indexes.packages import Package
-from envforge.sources.debian.model import LockedArchive, LockedPackage, Request
+from envforge.sources.debian.model import LockedArchive, LockedPackage, Request, package_id
 from envforge.sources.debian.resolve import resolver
 from envforge.sources.debian.resolve.resolver import Answer, Installed, Wish, split_request
 from envforge.sources.debian.resolve.workspace import Workspace
@@ -29,6 +29,8 @@ class Pins:
     """Names that may change nevertheless."""
     same_frame: bool = True
     """They were chosen from the same suites, in the same way."""
+    details: Mapping[str, Package] = field(factory=dict)
+    """What an index, or the archive itself, says of each of them, by name."""
 
     def version(self, name: str, pattern: str = "") -> str:
         """Return the version that a name is pinned to, if it is and that fits the pattern; else nothing."""
@@ -39,7 +41,7 @@ class Pins:
 
     def provider(self, name: str) -> str:
         """Return a pinned package that provides a name, or nothing."""
-        return next((package.name for package in self.packages if _provides(package, name)), "")
+        return next((package.name for package in self.details.values() if _provides(package, name)), "")
 
 
 def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackage, ...]:
@@ -57,7 +59,9 @@ def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackag
         else:
             installed = {item.name for item in wish.installed}
             kept = [package for package in pins.packages if package.name in installed]
-            return _mark_asked(_joined(space.suites, answer, kept), asked)
+            packages = _joined(space.suites, answer, kept)
+            details = {**pins.details, **{one.package.name: one.package for one in answer.chosen}}
+            return _marked(packages, details, asked, space.architecture)
     raise failure
 
 
@@ -86,7 +90,7 @@ def _wishes(wanted: Mapping[str, str], request: Request, pins: Pins) -> Iterator
     """Yield what to ask apt for, in order: each leaves less as it was, and the last one nothing."""
     fresh = Wish(tuple(_word(*item) for item in wanted.items()), request.recommends)
     if pins.packages and pins.same_frame:
-        installed = tuple(_installed(package, wanted) for package in pins.packages)
+        installed = tuple(_installed(pins.details[package.name], wanted) for package in pins.packages)
         for firmly in (True, False):
             yield Wish(tuple(_words(wanted, pins, firmly=firmly)), request.recommends, installed)
     elif pins.packages:
@@ -110,7 +114,7 @@ def _word(name: str, pattern: str) -> str:
     return f"{name}={pattern}" if pattern else name
 
 
-def _installed(package: LockedPackage, wanted: Mapping[str, str]) -> Installed:
+def _installed(package: Package, wanted: Mapping[str, str]) -> Installed:
     return Installed(
         name=package.name,
         version=package.version,
@@ -118,7 +122,7 @@ def _installed(package: LockedPackage, wanted: Mapping[str, str]) -> Installed:
         essential=package.essential,
         priority=package.priority,
         multi_arch=package.multi_arch,
-        relations=package.relations,
+        relations=tuple(sorted(package.relations.items())),
         auto=package.name not in wanted,
     )
 
@@ -146,12 +150,48 @@ def _found_again(suites: Sequence[SuiteIndex], package: LockedPackage) -> Locked
     return evolve(package, archive=places[0][0], path=places[0][1])
 
 
-def _mark_asked(packages: Mapping[str, LockedPackage], asked: Mapping[str, str]) -> tuple[LockedPackage, ...]:
+def _marked(
+    packages: Mapping[str, LockedPackage],
+    details: Mapping[str, Package],
+    asked: Mapping[str, str],
+    architecture: str,
+) -> tuple[LockedPackage, ...]:
+    """Return the packages, sorted, with all that follows from the whole set."""
     virtual = [name for name in asked if name not in packages]
+    ids = {name: package_id(package, architecture) for name, package in packages.items()}
+    fields = {name: details[name].relations for name in packages}
+    base = _base({name: details[name] for name in packages})
+    given = relations.providers(fields.items())
     return tuple(
-        evolve(package, asked=name in asked or any(_provides(package, other) for other in virtual))
+        evolve(
+            package,
+            asked=name in asked or any(_provides(details[name], other) for other in virtual),
+            base=name in base,
+            required=details[name].priority == "required",
+            needs=tuple(sorted(ids[other] for other in _needs(name, fields, given))),
+        )
         for name, package in sorted(packages.items())
     )
+
+
+def _base(packages: Mapping[str, Package]) -> frozenset[str]:
+    """Return the base of a set: the same whatever else is in it, so that sets share its layer."""
+    essential = [name for name, package in packages.items() if package.essential]
+    required_first = sorted(packages.items(), key=lambda item: (item[1].priority != "required", item[0]))
+    return relations.least_closure(essential, {name: package.relations for name, package in required_first})
+
+
+def _needs(
+    name: str, fields: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]]
+) -> frozenset[str]:
+    """Return what a package needs; of alternatives and of providers, the first that the set holds."""
+    groups = (
+        group
+        for field in ("Pre-Depends", "Depends")
+        for group in relations.parse(fields[name].get(field, ""))
+    )
+    able = ([giver for one in group for giver in given.get(one.name, ())] for group in groups)
+    return frozenset(candidates[0] for candidates in able if candidates) - {name}
 
 
 def _locked(package: Package, archive: str) -> LockedPackage:
@@ -163,13 +203,9 @@ def _locked(package: Package, archive: str) -> LockedPackage:
         path=package.path,
         size=package.size,
         sha256=package.sha256,
-        essential=package.essential,
-        priority=package.priority,
-        multi_arch=package.multi_arch,
-        relations=tuple(sorted(package.relations.items())),
     )
 
 
-def _provides(package: LockedPackage, name: str) -> bool:
-    text = dict(package.relations).get("Provides", "")
+def _provides(package: Package, name: str) -> bool:
+    text = package.relations.get("Provides", "")
     return name in text and any(group[0].name == name for group in relations.parse(text))

@@ -1,12 +1,13 @@
 """The part of a spec that resolving depends on, and how it differs from what a lock was made for. Pure."""
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from attrs import fields
+from attrs import asdict, fields
 
-from envforge.lock.model import Lock
+from envforge.sources import tables
+from envforge.sources.debian import grammar
 from envforge.sources.debian.model import Request, RequestedArchive
 from envforge.spec.model import Archive, Spec
 
@@ -26,9 +27,8 @@ def request_of(spec: Spec) -> Request:
     )
 
 
-def stale_parts(lock: Lock, request: Request) -> tuple[str, ...]:
-    """Return the parts of the request that differ from the lock's, by their spec keys, with what differs."""
-    then, now = lock.request, request
+def differences(then: Request, now: Request) -> tuple[str, ...]:
+    """Return the parts of a request that differ from an earlier one's, by their keys, with what differs."""
     parts = []
     for attribute in fields(Request):
         old, new = getattr(then, attribute.name), getattr(now, attribute.name)
@@ -42,7 +42,7 @@ def _archive(archive: Archive) -> RequestedArchive:
     uri = archive.uri.rstrip("/")
     parts = urlsplit(uri)
     return RequestedArchive(
-        name=f"{parts.netloc.rpartition('@')[2]}{parts.path} {archive.suite}",
+        name=f"{parts.netloc.rpartition('@')[2]}{parts.path}/{archive.suite}",
         suite=archive.suite,
         components=_sorted(archive.components),
         uri=uri,
@@ -71,3 +71,45 @@ def _text(value: object) -> str:
     if isinstance(value, RequestedArchive):
         return value.name
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def to_table(request: Request) -> dict[str, Any]:
+    """Return a request as it stands in the lock."""
+    return {
+        "suite": request.suite,
+        "pockets": list(request.pockets),
+        "components": list(request.components),
+        "recommends": request.recommends,
+        "packages": list(request.packages),
+        **(
+            {"archive": [_archive_table(archive) for archive in request.archives]} if request.archives else {}
+        ),
+    }
+
+
+def from_table(table: Any) -> Request:
+    """Return what `to_table` wrote. Raises KeyError, TypeError, ValueError where it is broken."""
+    tables.only(table, ("suite", "pockets", "components", "recommends", "packages", "archive"))
+    request = Request(
+        suite=tables.text("suite", table["suite"]),
+        pockets=tables.texts("pockets", table["pockets"]),
+        components=tables.texts("components", table["components"]),
+        packages=tables.texts("packages", table["packages"]),
+        recommends=tables.flag("recommends", table["recommends"]),
+        archives=tuple(map(_archive_of_table, table.get("archive", ()))),
+    )
+    grammar.check(request)
+    for archive in request.archives:
+        grammar.check(archive)
+    return request
+
+
+def _archive_table(archive: RequestedArchive) -> dict[str, Any]:
+    values = asdict(archive) | {"components": list(archive.components)}
+    return {key: value for key, value in values.items() if value or key in {"name", "suite", "components"}}
+
+
+def _archive_of_table(table: Any) -> RequestedArchive:
+    tables.only(table, ("name", "suite", "components", "uri", "key"))
+    words = {key: tables.text(key, value) for key, value in table.items() if key != "components"}
+    return RequestedArchive(**words, components=tables.texts("components", table["components"]))

@@ -1,0 +1,92 @@
+"""Debian as a source: packages of its archives, chosen by apt, configured by dpkg."""
+
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+from envforge.build.site import Site
+from envforge.build.task import Work
+from envforge.digest import Canonical
+from envforge.progress import Progress
+from envforge.sources.debian import pins, request
+from envforge.sources.debian.model import Closure, Request, package_id
+from envforge.sources.interface import Before, Package, Place, Session, Table
+from envforge.spec.model import Spec
+
+
+@frozen
+class Debian:
+    """`[debian]`, an `interface.Source`: the lowest one."""
+
+    name: str = "debian"
+
+    def request(self, spec: Spec) -> Request:
+        """Return what the spec asks for."""
+        return request.request_of(spec)
+
+    def differences(self, then: Request, now: Request) -> tuple[str, ...]:
+        """Return what differs, by spec keys."""
+        return request.differences(then, now)
+
+    def resolve(self, session: Session, wanted: Request, architecture: str, before: Before | None) -> Closure:
+        """Return the closure that apt chooses."""
+        from envforge.sources.debian.resolve.pin import pin  # noqa: PLC0415 - not where nothing is resolved
+
+        return pin(session, wanted, architecture, before)
+
+    def request_table(self, wanted: Request) -> Table:
+        """Return a request as it stands in the lock."""
+        return request.to_table(wanted)
+
+    def request_of_table(self, table: Table) -> Request:
+        """Return what `request_table` wrote."""
+        return request.from_table(table)
+
+    def pins_table(self, pinned: Mapping[Place, Closure]) -> Table:
+        """Return all closures as they stand in the lock."""
+        return pins.to_table(pinned)
+
+    def pins_of_table(self, table: Table) -> Mapping[Place, Closure]:
+        """Return what `pins_table` wrote."""
+        return pins.from_table(table)
+
+    def key(self, pinned: Closure) -> Canonical:
+        """Return architecture, archives by SHA-256, and what is said of each."""
+        marks = ("asked", "base", "required")
+        return {
+            "architecture": pinned.architecture,
+            "packages": [
+                [package.sha256, *(mark for mark in marks if getattr(package, mark))]
+                for package in pinned.packages
+            ],
+        }
+
+    def inputs(self, pinned: Closure) -> Iterator[str]:
+        """Yield the SHA-256 of every archive."""
+        return (package.sha256 for package in pinned.packages)
+
+    def addresses(self, pinned: Closure) -> Iterator[str]:
+        """Yield the addresses of further archives."""
+        return (archive.uri for archive in pinned.archives if archive.uri)
+
+    def packages(self, pinned: Closure) -> tuple[Package, ...]:
+        """Return the packages by id."""
+        return tuple(
+            Package(
+                self.name,
+                package_id(package, pinned.architecture),
+                package.version,
+                package.architecture,
+                package.sha256,
+                package.size,
+                package.asked,
+                package.needs,
+            )
+            for package in pinned.packages
+        )
+
+    def work(self, site: Site, pinned: Closure, progress: Progress) -> Work:
+        """Return what making the layers needs done."""
+        from envforge.sources.debian.work import DebianWork  # noqa: PLC0415 - 60 ms that a warm build saves
+
+        return DebianWork(site, pinned, progress)
