@@ -283,7 +283,7 @@ def test_a_file_may_have_any_name(lock, archive):
     archive.add("odd", "1", listed={"Filename": "./pool/Odd+1.deb"})
     archive.publish()
     made = lock(evolve(REQUEST, packages=("odd",)))
-    assert [item.path for item in made.architectures[0].packages if item.name == "odd"] == ["pool/Odd+1.deb"]
+    assert [item.path for item in closure_of(made).packages if item.name == "odd"] == ["pool/Odd+1.deb"]
 
 
 def test_a_mirror_without_the_tools(lock, archive):
