@@ -44,7 +44,7 @@ def check_unchanged(lock: Lock, name: str, environment: Environment) -> None:
         built = {layer.name: layer.digest for layer in environment.layers if layer.name != _LOCAL}
         said = {name: digest for name, digest in expected.layers if name != _LOCAL}
         for layer in said | built:
-            _compare(layer, said.get(layer), built.get(layer))
+            _compare(f"layer {layer}", said.get(layer), built.get(layer))
 
 
 def check_all(lock: Lock, name: str, environment: Environment) -> None:
@@ -66,13 +66,13 @@ def check_all(lock: Lock, name: str, environment: Environment) -> None:
             hint="`envforge build` takes what follows from that",
         )
     for layer in said | built:
-        _compare(layer, said.get(layer), built.get(layer))
+        _compare(f"layer {layer}", said.get(layer), built.get(layer))
     if expected.runtime != digest_of(environment.runtime):
         raise LockStaleError(
             "the lock is of another [shell], [variables], [[mounts]] or [network] than the spec's",
             hint="`envforge build` takes what follows from the spec's edits",
         )
-    _compare("environment", expected.environment, environment.digest)
+    _compare("the environment", expected.environment, environment.digest)
 
 
 def _compare(name: str, recorded: str | None, built: str | None) -> None:
