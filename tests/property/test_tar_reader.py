@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envforge.archives.tar import WHOLE_BYTES, TarReader
 from envforge.errors import ArchiveError
-from envforge.sources.debian.deb.tar import WHOLE_BYTES, TarReader
 from envforge.sources.debian.dpkg.names import merged, relative_name
 
 TYPES = {

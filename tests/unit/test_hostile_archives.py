@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlink, tar
 
+from envforge.archives import tar as tar_module
 from envforge.errors import ArchiveError, StoreFullError
-from envforge.sources.debian.deb import tar as tar_module
 from envforge.sources.debian.deb import unpack as unpack_module
 from envforge.sources.debian.deb.unpack import _explained, extract_plain, unpack
 

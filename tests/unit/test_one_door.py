@@ -11,7 +11,7 @@ from pathlib import Path
 import envforge
 
 TOP = Path(envforge.__file__).parent
-LOOKED_AT = ("build", "sources", "store", "transfer")
+LOOKED_AT = ("archives", "build", "sources", "store", "transfer")
 """Whoever is handed a tree. All others know of layers what a confined call tells them."""
 
 OWN = "names of our own in directories of our own"
@@ -47,7 +47,7 @@ ALLOWED = {
     "sources/debian/deb/tree.py": "an empty directory whose every parent it has made itself, confined",
     "sources/debian/deb/unpack.py": "as tree.py, beside it",
     "sources/debian/resolve/workspace.py": f"lists and wishes for apt: {OWN}",
-    "sources/debian/deb/xz.py": "looks for a library among the store's tools, confined",
+    "archives/xz.py": "looks for a library among the store's tools, confined",
     "transfer/network.py": "certificates that the host's environment names",
     "store/blobs.py": f"blobs by their SHA-256: {OWN}",
     "store/durability.py": f"marks: {OWN}",

@@ -13,9 +13,9 @@ import pytest
 import zstandard
 from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlink, tar
 
+from envforge.archives import xz
 from envforge.errors import IntegrityError
 from envforge.sources.debian.deb import facts as facts_module
-from envforge.sources.debian.deb import xz
 from envforge.sources.debian.deb.unpack import extract_plain, unpack
 from envforge.store import listing
 

@@ -5,24 +5,16 @@
 Strict: whatever dpkg-deb would not have written raises ArchiveError. Nothing is read whole into memory.
 """
 
-import bz2
-import lzma
 import os
-import zlib
-from collections.abc import Callable
-from typing import IO, Final, Protocol, cast
+from typing import Final
 
-import zstandard
 from attrs import frozen
 
+from envforge.archives.streams import Reader, open_part
 from envforge.errors import ArchiveError
-from envforge.sources.debian.deb import xz
 
 _MAGIC: Final = b"!<arch>\n"
 _HEADER_BYTES: Final = 60
-_INPUT_BYTES: Final = 256 << 10
-_WINDOW_MAX_BYTES: Final = 128 << 20
-_MEMORY_MAX_BYTES: Final = 160 << 20
 
 
 @frozen
@@ -40,16 +32,6 @@ class Layout:
 
     control: Member
     data: Member
-
-
-class Reader(Protocol):
-    """Decompressed bytes, step by step."""
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; return how many bytes, 0 at the end. Raises ArchiveError."""
-
-    def close(self) -> None:
-        """Free what the decoder holds."""
 
 
 def read_layout(descriptor: int) -> Layout:
@@ -98,145 +80,9 @@ def _expect(member: Member, name: str) -> None:
         raise ArchiveError(f"its members are out of order: {member.name!r} stands where {name} must")
 
 
-class _Slice:
-    """The bytes of one member. Positions are its own, so threads may share the descriptor."""
-
-    def __init__(self, descriptor: int, member: Member) -> None:
-        self._descriptor = descriptor
-        self._position = member.offset
-        self._end = member.offset + member.size
-
-    def readinto(self, buffer: memoryview) -> int:
-        wanted = min(len(buffer), self._end - self._position)
-        count = os.preadv(self._descriptor, [buffer[:wanted]], self._position) if wanted else 0
-        self._position += count
-        return count
-
-    def read(self, size: int = -1) -> bytes:
-        wanted = min(_INPUT_BYTES if size < 0 else size, self._end - self._position)
-        data = os.pread(self._descriptor, wanted, self._position)
-        self._position += len(data)
-        return data
-
-    def close(self) -> None:
-        """Leave the descriptor open: it is the caller's."""
-
-
-class _Decoder(Protocol):
-    """What bz2 and lzma decoders have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
-
-
-class _GzipDecoder:
-    """zlib's decoder in the shape of the others."""
-
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(31)
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._decoder.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    def decompress(self, data: bytes, max_length: int = 0) -> bytes:
-        return self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
-
-
-class _StandardReader:
-    """gz, bz2, lzma, and xz where no liblzma can be loaded: several streams on end are one."""
-
-    def __init__(self, make: Callable[[], _Decoder], source: _Slice) -> None:
-        self._make = make
-        self._decoder: _Decoder = make()
-        self._source = source
-
-    def readinto(self, buffer: memoryview) -> int:
-        try:
-            data = self._step(len(buffer))
-        except (zlib.error, OSError, lzma.LZMAError, ValueError) as error:
-            raise ArchiveError(f"compressed data cannot be decoded: {error}") from error
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _step(self, wanted: int) -> bytes:
-        data = b""
-        while not data:
-            fresh = b""
-            if self._decoder.eof:
-                fresh = self._decoder.unused_data.lstrip(b"\0") or self._source.read()
-                if not fresh:
-                    return b""
-                self._decoder = self._make()
-            elif self._decoder.needs_input:
-                fresh = self._source.read()
-                if not fresh:
-                    raise ArchiveError("compressed data is truncated")
-            data = self._decoder.decompress(fresh, wanted)
-        return data
-
-    def close(self) -> None:
-        pass
-
-
-class _ZstdReader:
-    def __init__(self, source: _Slice) -> None:
-        decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX_BYTES)
-        self._reader = decoder.stream_reader(
-            cast("IO[bytes]", source), read_size=_INPUT_BYTES, read_across_frames=True
-        )
-
-    def readinto(self, buffer: memoryview) -> int:
-        try:
-            return int(self._reader.readinto(buffer))
-        except zstandard.ZstdError as error:
-            raise ArchiveError(f"zstd data cannot be decoded: {error}") from error
-
-    def close(self) -> None:
-        self._reader.close()  # type: ignore[no-untyped-call]  # the library leaves it untyped  # type: ignore[no-untyped-call]  # the library leaves it untyped
-
-
 def open_member(descriptor: int, member: Member) -> Reader:
     """Return a reader of the member's decompressed bytes; its name's ending says how it is compressed.
 
     Raises ArchiveError for a compression that dpkg does not know either.
     """
-    source = _Slice(descriptor, member)
-    ending = member.name.partition(".tar")[2]
-    if ending == ".xz":
-        chosen = xz.library()
-        if chosen is not None:
-            return xz.XzReader(chosen, source, bytearray(_INPUT_BYTES))
-    if ending in _STANDARD:
-        return _StandardReader(_STANDARD[ending], source)
-    if ending == ".zst":
-        return _ZstdReader(source)
-    if ending == "":
-        return source
-    raise ArchiveError(f"its member {member.name!r} has an unknown compression")
-
-
-def open_whole(descriptor: int, ending: str) -> Reader:
-    """Return a reader of the decompressed bytes of a whole file, compressed as `ending` says."""
-    return open_member(descriptor, Member(f"file.tar{ending}", 0, os.fstat(descriptor).st_size))
-
-
-_STANDARD: Final[dict[str, Callable[[], _Decoder]]] = {
-    ".xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY_MAX_BYTES),
-    ".lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY_MAX_BYTES),
-    ".gz": _GzipDecoder,
-    ".bz2": bz2.BZ2Decompressor,
-}
+    return open_part(descriptor, member.name.partition(".tar")[2], member.offset, member.size)

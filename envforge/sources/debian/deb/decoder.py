@@ -8,10 +8,10 @@ import errno
 import os
 from typing import Final
 
+from envforge.archives import xz
 from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import EnvforgeError
-from envforge.sources.debian.deb import xz
 from envforge.sources.debian.deb.unpack import extract_plain
 from envforge.sources.debian.layers import obtain
 from envforge.sources.debian.model import LockedArchive, LockedPackage

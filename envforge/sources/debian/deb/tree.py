@@ -12,9 +12,9 @@ from typing import Final
 
 from attrs import evolve
 
+from envforge.archives.tar import WHOLE_BYTES, Member, TarReader
 from envforge.errors import ArchiveError
 from envforge.sources.debian.configure import pem
-from envforge.sources.debian.deb.tar import WHOLE_BYTES, Member, TarReader
 from envforge.sources.debian.deb.xattrs import kept_xattrs
 from envforge.sources.debian.dpkg.names import merged, relative_name, shown
 from envforge.store.listing import DIRECTORY_MTIME, Entry

@@ -16,10 +16,10 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge.archives.tar import TarReader
 from envforge.errors import ArchiveError, StoreFullError
 from envforge.sources.debian.deb import facts
 from envforge.sources.debian.deb.archive import Layout, open_member, read_layout
-from envforge.sources.debian.deb.tar import TarReader
 from envforge.sources.debian.deb.tree import Tree
 from envforge.sources.debian.dpkg import policy
 from envforge.store import blobs, listing

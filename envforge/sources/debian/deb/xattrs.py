@@ -3,8 +3,8 @@
 import struct
 from typing import Final
 
+from envforge.archives.tar import Member
 from envforge.errors import ArchiveError
-from envforge.sources.debian.deb.tar import Member
 from envforge.sources.debian.dpkg.names import shown
 
 _CAPABILITY: Final = b"security.capability"

@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import field, frozen
 
+from envforge.archives.streams import open_part
 from envforge.errors import ArchiveError, IntegrityError
-from envforge.sources.debian.deb.archive import open_whole
 from envforge.sources.debian.indexes import release as releases
 from envforge.sources.debian.indexes.mirrors import Mirrors
 from envforge.sources.debian.indexes.packages import Package, PackageIndex, open_index
@@ -155,7 +155,7 @@ def _keep_unpacked(
         with (
             blobs.opened(store, packed[0]) as descriptor,
             blobs.writing(store, sha256, size=size, name=f"{name}, unpacked", limit=limit) as sink,
-            closing(open_whole(descriptor, ending)) as reader,
+            closing(open_part(descriptor, ending)) as reader,
         ):
             buffer = memoryview(bytearray(_CHUNK_BYTES))
             while count := reader.readinto(buffer):

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from envforge import whole_file
+from envforge.archives import xz
 from envforge.build.workers import Report
 from envforge.config import Config
 from envforge.errors import IntegrityError, StoreError
 from envforge.kernel.tree import Tree
 from envforge.progress.events import Bytes, to_json
 from envforge.sources.debian.deb import facts as facts_of_archive
-from envforge.sources.debian.deb import xz
 from envforge.sources.debian.deb.facts import Facts
 from envforge.sources.debian.deb.unpack import unpack
 from envforge.sources.debian.dpkg import policy

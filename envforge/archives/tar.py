@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 from attrs import define
 
+from envforge.archives.streams import Reader
 from envforge.errors import ArchiveError
-from envforge.sources.debian.deb.archive import Reader
 
 BLOCK: Final = 512
 BUFFER_BYTES: Final = 1 << 20

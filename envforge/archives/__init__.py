@@ -1,0 +1,1 @@
+"""Reading archives of any kind: tar, and the compressions that it comes in. Writes no file."""
