@@ -14,6 +14,7 @@ from envforge.sandbox import identity as identities
 from envforge.sandbox.perform import Started, wait
 from envforge.sandbox.plan import Compiled, compile_plan
 from envforge.sandbox.settle import settle
+from envforge.sources import registry
 from envforge.store import locks
 from envforge.store.layout import open_store
 
@@ -39,11 +40,9 @@ def prepare(
 
 
 def _local_sources(project: Project) -> tuple[str, ...]:
-    if not project.spec.files:
-        return ()
-    from envforge.sources.files import read as project_files  # noqa: PLC0415 - only for specs with files
-
-    return project_files.sources(project.directory, project.spec.files)
+    return tuple(
+        path for source in registry.LOCAL for path in source.watched(project.spec, project.directory)
+    )
 
 
 def enter(

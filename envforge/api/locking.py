@@ -73,7 +73,7 @@ def lock(
             requests,
             Wanted(missing, upgrade, frozenset(upgrade_packages)),
             previous=previous,
-            directory=project.directory,
+            project=project.files,
             config=project.config,
             progress=Progress(listener),
         )

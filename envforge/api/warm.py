@@ -9,6 +9,7 @@ from envforge.run_options import plan_words
 from envforge.sandbox import cache
 from envforge.sandbox import identity as identities
 from envforge.sandbox.plan import Compiled
+from envforge.sources import registry
 from envforge.spec import parse as spec_parse
 from envforge.spec.environments import DEFAULT
 from envforge.store.layout import Store
@@ -47,7 +48,7 @@ def _environment_words(project: Project) -> list[str]:
 
 def keep_answer(project: Project, command: str, said: str, result: BuildResult | None = None) -> None:
     """Keep what a command that had nothing to do has said, until anything that it depends on changes."""
-    if project.spec.files:
+    if any(source.watched(project.spec, project.directory) for source in registry.LOCAL):
         return  # every file would have to be looked at, which is most of the work
     cache.make_secret()
     key = cache.project_key(

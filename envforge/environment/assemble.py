@@ -91,9 +91,7 @@ def _assemble(
 ) -> tuple[BuildResult, Lock]:
     started = time.monotonic()
     store, part = site.store, locked_part(project, lock)
-    made = _locked_layers(site, part, progress)
-    if project.spec.files:
-        made = _local_files(site, project, made, progress)
+    made = _local_layers(site, project, _locked_layers(site, part, progress), progress)
     environment = Environment(
         tuple(LayerReference(one.name, one.key, one.digest) for one in made),
         model.runtime_part(project.spec),
@@ -222,13 +220,17 @@ def _document(layer: Built) -> dict[str, Any]:
     return {name: value for name, value in asdict(layer).items() if name != "reused"}
 
 
-def _local_files(
+def _local_layers(
     site: Site, project: Project, below: tuple[Built, ...], progress: Progress
 ) -> tuple[Built, ...]:
-    from envforge.build import builder  # noqa: PLC0415 - only for specs with files
-    from envforge.sources.files import read as project_files  # noqa: PLC0415
-    from envforge.sources.files.layer import FilesWork  # noqa: PLC0415
+    works = [
+        source.work(site, content, progress)
+        for source in registry.LOCAL
+        if (content := source.read(project.spec, project.files)) is not None
+    ]
+    if not works:
+        return below
+    from envforge.build import builder  # noqa: PLC0415 - only for specs with files of the project
 
-    files = project_files.read_files(project.directory, project.spec.files, project.places)
     with reaching_disk(site.store):
-        return builder.build(site, [FilesWork(site, files)], progress, below=below)
+        return builder.build(site, works, progress, below=below)

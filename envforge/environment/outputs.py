@@ -13,8 +13,10 @@ from envforge.digest import digest_of
 from envforge.environment.model import Environment
 from envforge.errors import LockStaleError, OutputError
 from envforge.lock.model import RECIPE_FORMAT, Lock, Outputs, part_of
+from envforge.sources import registry
 
-_LOCAL: Final = "files"
+_LOCAL: Final = frozenset(source.name for source in registry.LOCAL)
+"""Names of layers that the lock says nothing of."""
 
 
 def outputs_of(environment: Environment) -> Outputs:
@@ -34,15 +36,15 @@ def follow_from_packages(lock: Lock, name: str) -> dict[str, str] | None:
     expected = recorded(lock, name)
     if expected is None:
         return None
-    return {name: digest for name, digest in expected.layers if name != _LOCAL}
+    return {name: digest for name, digest in expected.layers if name not in _LOCAL}
 
 
 def check_unchanged(lock: Lock, name: str, environment: Environment) -> None:
     """Raise OutputError where layers that follow from the lock alone came out otherwise than it records."""
     expected = recorded(lock, name)
     if expected is not None:
-        built = {layer.name: layer.digest for layer in environment.layers if layer.name != _LOCAL}
-        said = {name: digest for name, digest in expected.layers if name != _LOCAL}
+        built = {layer.name: layer.digest for layer in environment.layers if layer.name not in _LOCAL}
+        said = {name: digest for name, digest in expected.layers if name not in _LOCAL}
         for layer in said | built:
             _compare(f"layer {layer}", said.get(layer), built.get(layer))
 
@@ -60,11 +62,12 @@ def check_all(lock: Lock, name: str, environment: Environment) -> None:
         return
     built = {layer.name: layer.digest for layer in environment.layers}
     said = dict(expected.layers)
-    if said.get(_LOCAL) != built.get(_LOCAL):
-        raise LockStaleError(
-            "the lock is of other [[files]]: their sources, targets or modes have changed",
-            hint="`envforge build` takes what follows from that",
-        )
+    for local in _LOCAL:
+        if said.get(local) != built.get(local):
+            raise LockStaleError(
+                f"the lock is of other [[{local}]]: their sources, targets or modes have changed",
+                hint="`envforge build` takes what follows from that",
+            )
     for layer in said | built:
         _compare(f"layer {layer}", said.get(layer), built.get(layer))
     if expected.runtime != digest_of(environment.runtime):

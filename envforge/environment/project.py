@@ -13,6 +13,7 @@ from envforge.config import Config
 from envforge.environment import ownership
 from envforge.environment.reach import Reach, reach_of
 from envforge.errors import NotFoundError, SpecError, UsageError
+from envforge.sources.interface import ProjectFiles
 from envforge.spec import parse as spec_parse
 from envforge.spec.environments import DEFAULT
 from envforge.spec.grammar import nearest
@@ -56,6 +57,11 @@ class Project:
     def directory(self) -> str:
         """Return the project directory, which is mounted at its own path."""
         return os.path.dirname(self.spec_path)
+
+    @property
+    def files(self) -> ProjectFiles:
+        """Return where files that the spec names are read."""
+        return ProjectFiles(self.directory, self.places)
 
     @property
     def lock_path(self) -> str:

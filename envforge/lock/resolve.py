@@ -12,7 +12,7 @@ from envforge.lock.model import Lock, LockedEnvironment, Part
 from envforge.lock.requests import Requests
 from envforge.progress import Progress
 from envforge.sources import registry
-from envforge.sources.interface import Before, Pinned, Request, Session, Source
+from envforge.sources.interface import Before, Pinned, ProjectFiles, Request, Session, Source
 from envforge.store.layout import Store
 
 
@@ -34,21 +34,21 @@ def resolve(
     wanted: Wanted,
     *,
     previous: Lock | None = None,
-    directory: str = ".",
+    project: ProjectFiles | None = None,
     config: Config | None = None,
     progress: Progress | None = None,
 ) -> Lock:
     """Return the lock for the requests of each environment. It equals `previous` where nothing need change.
 
-    `directory` is the spec's: files that a request names are relative to it. Raises ResolveError,
-    NetworkError, SignatureError, IntegrityError.
+    `project` is where files that a request names are read. Raises ResolveError, NetworkError,
+    SignatureError, IntegrityError.
     """
     settings = configuration.load() if config is None else config
     known = {} if previous is None else previous.environments
     _check_free(known, wanted.free)
     places = {*wanted.architectures, *(place for one in known.values() for place in one.parts)}
     with ExitStack() as stack:
-        session = Session(store, settings, directory, progress or Progress(), stack)
+        session = Session(store, settings, project or ProjectFiles("."), progress or Progress(), stack)
         environments = {
             name: _environment(session, asked, known.get(name), wanted, sorted(places))
             for name, asked in requests.items()

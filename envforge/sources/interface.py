@@ -1,7 +1,8 @@
 """What the rest of envforge knows of a source of content; `registry.py` names them all.
 
 A source turns a part of the spec into a request, the request into what is pinned, and that into layers over
-those of the sources before it. Lock, builder, store and environment handle these values and look into none.
+those of the sources before it. One whose inputs are the project's own files pins nothing: it reads them when
+the environment is built. Lock, builder, store and environment handle these values and look into none.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -25,6 +26,8 @@ Pinned = Any
 Place = tuple[str, str]
 """Which part of a lock: the environment's name, the architecture."""
 Kept = TypeVar("Kept")
+Content = Any
+"""A source's own frozen model of what it read of the project."""
 Table = Mapping[str, Any]
 """A TOML table as plain values."""
 
@@ -48,13 +51,23 @@ class Package:
 
 
 @frozen
+class ProjectFiles:
+    """Where files that a spec names are read: they come with a project, and a link may lie anywhere."""
+
+    directory: str
+    """The spec's: what is in it is opened beneath it."""
+    allowed: Mapping[str, str] = field(factory=dict, hash=False)
+    """Of sources outside, by their normalised path: the real path that they were allowed to lead to."""
+
+
+@frozen
 class Session:
     """What resolving may use."""
 
     store: Store
     config: Config
-    directory: str
-    """The spec's: files that a request names are relative to it."""
+    project: ProjectFiles
+    """What a request names is relative to its directory."""
     progress: Progress
     stack: ExitStack = field(factory=ExitStack)
     """Closes what a source opens for all environments and architectures."""
@@ -82,7 +95,7 @@ class Before:
 
 
 class Source(Protocol):
-    """One source. All but `resolve` and what a `Work` does is pure."""
+    """One source whose choices stand in the lock. All but `resolve` and what a `Work` does is pure."""
 
     @property
     def name(self) -> str:
@@ -122,4 +135,21 @@ class Source(Protocol):
         """Return the packages, by name."""
 
     def work(self, site: Site, pinned: Pinned, progress: Progress) -> Work:
+        """Return what making the layers needs done."""
+
+
+class Local(Protocol):
+    """One source whose inputs are the project's own files, read and hashed at each build."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of its table in the spec, and of its layer."""
+
+    def watched(self, spec: Spec, directory: str) -> tuple[str, ...]:
+        """Return every path that `read` looks at: where none has changed, neither has what it gives."""
+
+    def read(self, spec: Spec, project: ProjectFiles) -> Content | None:
+        """Return what the spec names, None where that is nothing. Raises SpecError."""
+
+    def work(self, site: Site, content: Content, progress: Progress) -> Work:
         """Return what making the layers needs done."""

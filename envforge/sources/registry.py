@@ -3,12 +3,15 @@
 from typing import Final
 
 from envforge.sources.debian.source import Debian
-from envforge.sources.interface import Source
+from envforge.sources.files.source import Files
+from envforge.sources.interface import Local, Source
 
 LOCKED: Final[tuple[Source, ...]] = (Debian(),)
 """Those whose choices stand in the lock, bottom to top."""
+LOCAL: Final[tuple[Local, ...]] = (Files(),)
+"""Those that read the project's own files, bottom to top: they lie over all others."""
 
 
 def source(name: str) -> Source:
-    """Return the source of that name."""
+    """Return the locked source of that name."""
     return next(one for one in LOCKED if one.name == name)

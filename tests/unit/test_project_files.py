@@ -10,6 +10,7 @@ from envforge.errors import SpecError
 from envforge.kernel.removal import remove_tree
 from envforge.sources.files import read as project_files
 from envforge.sources.files.read import read_files
+from envforge.sources.interface import ProjectFiles
 from envforge.spec.model import LocalFile
 
 
@@ -23,7 +24,7 @@ def project(tmp_path):
 
 
 def read(project, source, mode="", **options):
-    files = read_files(str(project), [LocalFile(source, "/t", mode)], **options)
+    files = read_files(ProjectFiles(str(project), options.get("places", {})), [LocalFile(source, "/t", mode)])
     return {one.target: (one.type, f"{one.mode:o}", one.content) for one in files}
 
 

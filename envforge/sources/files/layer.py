@@ -13,7 +13,7 @@ from envforge.build.site import Site
 from envforge.build.task import Kind, Task, layer_task
 from envforge.build.workers import Report
 from envforge.errors import SpecError
-from envforge.sources.files.read import Placed
+from envforge.sources.files.placed import Placed
 from envforge.store import layers, listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.merge import merged, resolve

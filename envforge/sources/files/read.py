@@ -4,18 +4,16 @@ A project is written from inside a sandbox: a source there is opened beneath the
 a link leads nowhere else, and nothing but files and directories is opened at all. openat2(2).
 """
 
-import errno
-import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
-
-from attrs import frozen
 
 from envforge.errors import SpecError
 from envforge.kernel import syscalls
-from envforge.sandbox import mounts
+from envforge.sources.files.placed import Placed
+from envforge.sources.interface import ProjectFiles
+from envforge.sources.project_files import explained, open_source
 from envforge.spec.model import LocalFile
 
 CONTENT_MAX_BYTES: Final = 256 << 20
@@ -25,36 +23,16 @@ _EXECUTABLE: Final = 0o755
 _PLAIN: Final = 0o644
 
 
-@frozen
-class Placed:
-    """One file, link or directory on its way into the environment."""
-
-    target: str
-    """Absolute inside."""
-    type: str
-    mode: int
-    content: bytes
-    """Of a file; the target of a link."""
-
-    @property
-    def sha256(self) -> str:
-        """Return the SHA-256 of the content."""
-        return hashlib.sha256(self.content).hexdigest()
-
-
-def read_files(
-    directory: str, files: Sequence[LocalFile], places: Mapping[str, str] | None = None
-) -> tuple[Placed, ...]:
+def read_files(project: ProjectFiles, files: Sequence[LocalFile]) -> tuple[Placed, ...]:
     """Return what `[[files]]` name, directories whole, sorted by target.
 
-    `places` are the real paths of sources outside the project, as they were allowed. Raises SpecError for a
-    source that is missing, unreadable, leads out of the project, is neither file, directory nor link, or for
-    more than CONTENT_MAX_BYTES in all.
+    Raises SpecError for a source that is missing, unreadable, leads out of the project, is neither file,
+    directory nor link, or for more than CONTENT_MAX_BYTES in all.
     """
     found: dict[str, Placed] = {}
     total = 0
     for file in files:
-        for placed in _read(directory, file, places or {}, CONTENT_MAX_BYTES - total):
+        for placed in _read(project, file, CONTENT_MAX_BYTES - total):
             found[placed.target] = placed
             total += len(placed.content)
     return tuple(found[target] for target in sorted(found))
@@ -71,32 +49,16 @@ def sources(directory: str, files: Sequence[LocalFile]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _read(directory: str, file: LocalFile, places: Mapping[str, str], limit: int) -> Iterator[Placed]:
-    source = os.path.normpath(os.path.join(directory, file.source))
+def _read(project: ProjectFiles, file: LocalFile, limit: int) -> Iterator[Placed]:
     mode = int(file.mode, 8) if file.mode else None
     try:
-        if source in places:
-            top = mounts.open_exactly(places[source])
-        else:
-            top = mounts.open_beneath(directory, source)
+        top = open_source(project, file.source)
         try:
             yield from _placed(top, file, mode, limit)
         finally:
             os.close(top)
     except OSError as error:
-        raise _explain(file, source, error) from error
-
-
-def _explain(file: LocalFile, source: str, error: OSError) -> SpecError:
-    if error.errno == errno.EXDEV:
-        return SpecError(
-            f"[[files]] source {file.source!r} is a link that leads out of the project",
-            hint=f"copy what it leads to beside the spec; it leads to {os.path.realpath(source)}",
-        )
-    return SpecError(
-        f"[[files]] source {file.source!r}: {error.strerror}",
-        hint=f"it is looked for at {error.filename or source}",
-    )
+        raise explained(f"[[files]] source {file.source!r}", error) from error
 
 
 def _placed(top: int, file: LocalFile, mode: int | None, limit: int) -> Iterator[Placed]:

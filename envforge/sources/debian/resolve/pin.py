@@ -114,7 +114,7 @@ def _keys(work: _Work, archive: RequestedArchive) -> tuple[Cert, ...]:
         return signature.shipped_keys()
     fingerprint, _, source = archive.key.rpartition(" ")
     if not source.startswith(("http://", "https://")):
-        return signature.keys_of_file(os.path.join(work.session.directory, archive.key))
+        return signature.keys_of_file(os.path.join(work.session.project.directory, archive.key))
     data = fetch_remembered(work.access, source)
     return signature.with_fingerprint(signature.keys_of_bytes(data, source), fingerprint, source)
 

@@ -1,0 +1,22 @@
+"""What `[[files]]` bring, as it was read."""
+
+import hashlib
+
+from attrs import frozen
+
+
+@frozen
+class Placed:
+    """One file, link or directory on its way into the environment."""
+
+    target: str
+    """Absolute inside."""
+    type: str
+    mode: int
+    content: bytes
+    """Of a file; the target of a link."""
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of the content."""
+        return hashlib.sha256(self.content).hexdigest()

@@ -1,0 +1,39 @@
+"""The project's own files as a source."""
+
+from attrs import frozen
+
+from envforge.build.site import Site
+from envforge.build.task import Work
+from envforge.progress import Progress
+from envforge.sources.files.placed import Placed
+from envforge.sources.interface import ProjectFiles
+from envforge.spec.model import Spec
+
+
+@frozen
+class Files:
+    """`[[files]]`, an `interface.Local`."""
+
+    name: str = "files"
+
+    def watched(self, spec: Spec, directory: str) -> tuple[str, ...]:
+        """Return the sources, and all that is below them."""
+        if not spec.files:
+            return ()
+        from envforge.sources.files import read  # noqa: PLC0415 - only for specs with files
+
+        return read.sources(directory, spec.files)
+
+    def read(self, spec: Spec, project: ProjectFiles) -> tuple[Placed, ...] | None:
+        """Return the files, links and directories."""
+        if not spec.files:
+            return None
+        from envforge.sources.files import read  # noqa: PLC0415 - only for specs with files
+
+        return read.read_files(project, spec.files)
+
+    def work(self, site: Site, content: tuple[Placed, ...], progress: Progress) -> Work:  # noqa: ARG002
+        """Return what making the layer needs done."""
+        from envforge.sources.files.layer import FilesWork  # noqa: PLC0415 - only for specs with files
+
+        return FilesWork(site, content)
