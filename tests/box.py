@@ -19,11 +19,12 @@ from attrs import evolve, field, frozen
 from envforge.errors import EnvforgeError
 from envforge.kernel import syscalls
 from envforge.sandbox import perform
-from envforge.sandbox.entry import enter
-from envforge.sandbox.identity import Identity, detect
-from envforge.sandbox.plan import Account, Compiled, Mount, SandboxPlan, compile_plan
-from envforge.sandbox.settle import settle
-from envforge.sandbox.worker import call_in_namespace
+from envforge.sandbox.ids.identity import Identity, detect
+from envforge.sandbox.ids.worker import call_in_namespace
+from envforge.sandbox.life.entry import enter
+from envforge.sandbox.plan.compile import Compiled, compile_plan
+from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
+from envforge.sandbox.plan.settle import settle
 
 DIGEST = "d" * 64
 ERROR = 125

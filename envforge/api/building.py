@@ -9,7 +9,7 @@ from envforge.environment.assemble import BuildResult, Wanted
 from envforge.environment.project import Project
 from envforge.lock import file as lock_file
 from envforge.progress import Listener, Progress, ignore
-from envforge.sandbox import identity as identities
+from envforge.sandbox.ids import identity as identities
 from envforge.store import locks
 from envforge.store.layout import open_store
 

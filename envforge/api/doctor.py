@@ -11,10 +11,11 @@ from attrs import field, frozen
 from envforge import places
 from envforge.config import load
 from envforge.errors import EnvforgeError
-from envforge.kernel import syscalls
-from envforge.sandbox import probe, seccomp, settle
-from envforge.sandbox.advice import read_sysctl
-from envforge.sandbox.identity import Identity, detect
+from envforge.kernel import seccomp, syscalls
+from envforge.kernel.advice import read_sysctl
+from envforge.sandbox.ids import probe
+from envforge.sandbox.ids.identity import Identity, detect
+from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.passing import PROXIES
 from envforge.units import size_text
 
@@ -260,7 +261,7 @@ def _idmapped(machine: Machine) -> Check:
     identity, place = machine.identity, _existing(machine.store)
     if isinstance(identity, EnvforgeError) or identity.held != "true":
         return Check("idmapped", WELL, "not needed: run by a plain user")
-    if kernel_number(os.uname().release) >= _KERNEL_OF_ROOT and not settle.not_idmappable(identity, [place]):
+    if kernel_number(os.uname().release) >= _KERNEL_OF_ROOT and not not_idmappable(identity, [place]):
         return Check("idmapped", WELL, f"works in {place}: what root runs has ids of its own")
     mend = "use Linux 5.19 or later and a store on ext4, xfs or btrfs, or a plain user"
     return Check("idmapped", NOTE, f"does not work in {place}", "what root runs has the host's ids", mend)

@@ -9,11 +9,12 @@ from envforge.environment import consent, hints, system_files
 from envforge.environment.plan import RunOptions, make_plan
 from envforge.environment.project import Project
 from envforge.progress import Listener, ignore
-from envforge.sandbox import cache, entry
-from envforge.sandbox import identity as identities
+from envforge.sandbox import cache
+from envforge.sandbox.ids import identity as identities
+from envforge.sandbox.life import entry
 from envforge.sandbox.perform import Started, wait
-from envforge.sandbox.plan import Compiled, compile_plan
-from envforge.sandbox.settle import settle
+from envforge.sandbox.plan.compile import Compiled, compile_plan
+from envforge.sandbox.plan.settle import settle
 from envforge.sources import registry
 from envforge.store import locks
 from envforge.store.layout import open_store

@@ -8,15 +8,15 @@ from envforge import trust
 from envforge.environment.plan import RunOptions, make_plan
 from envforge.environment.project import open_project
 from envforge.errors import CapabilityError, NotFoundError, UsageError
-from envforge.sandbox import entry, join
-from envforge.sandbox import identity as identities
 from envforge.sandbox.compiled import Plan
+from envforge.sandbox.ids import identity as identities
+from envforge.sandbox.life import entry, join
+from envforge.sandbox.life.running import Running, running
 from envforge.sandbox.passing import payload_environment, start_directory
-from envforge.sandbox.plan import compile_plan
-from envforge.sandbox.running import Running, running
+from envforge.sandbox.plan.compile import compile_plan
 
 __all__ = ["Running", "enter", "find", "running"]
-from envforge.sandbox.settle import settle
+from envforge.sandbox.plan.settle import settle
 
 _OF_USER: Final = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR"})
 """The variables that follow from who one is."""

@@ -7,7 +7,7 @@ from envforge.api.building import BuildResult, build
 from envforge.environment.project import Project
 from envforge.environment.verify import Difference, read_layers, rebuild_apart
 from envforge.progress import Listener, Progress, ignore
-from envforge.sandbox import identity as identities
+from envforge.sandbox.ids import identity as identities
 from envforge.store import locks
 from envforge.store.layout import open_store
 

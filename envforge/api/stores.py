@@ -5,8 +5,8 @@ import os
 from envforge import config
 from envforge.environment import project
 from envforge.errors import StoreError
-from envforge.sandbox import identity as identities
-from envforge.sandbox.confine import View, call_confined
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids import identity as identities
 from envforge.store import locks
 from envforge.store.layout import LOCK_NAME, open_store
 from envforge.store.staging import empty_tree

@@ -7,8 +7,8 @@ from envforge.environment.project import Project
 from envforge.lock import file as lock_file
 from envforge.run_options import plan_words
 from envforge.sandbox import cache
-from envforge.sandbox import identity as identities
-from envforge.sandbox.plan import Compiled
+from envforge.sandbox.ids import identity as identities
+from envforge.sandbox.plan.compile import Compiled
 from envforge.sources import registry
 from envforge.spec import parse as spec_parse
 from envforge.spec.environments import DEFAULT

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.digest import is_sha256
-from envforge.sandbox.confine import View, call_confined
+from envforge.sandbox.confined.confine import View, call_confined
 from envforge.store import audit, layers, records
 from envforge.store.layers import Layer
 

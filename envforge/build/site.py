@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from envforge.build.cache.model import Cache
 from envforge.config import Config
-from envforge.sandbox.confine import BUILD, FILES, View
-from envforge.sandbox.identity import Identity
+from envforge.sandbox.confined.confine import BUILD, FILES, View
+from envforge.sandbox.ids.identity import Identity
 from envforge.store.holds import Hold
 from envforge.store.layout import DIRECTORIES, Store
 

@@ -23,11 +23,11 @@ from attrs import define, field, frozen
 
 from envforge.errors import BuildError
 from envforge.kernel import syscalls
-from envforge.sandbox import confine
-from envforge.sandbox.confine import View
-from envforge.sandbox.confined import close_all_but
-from envforge.sandbox.identity import Identity
-from envforge.sandbox.interrupts import heed, signals_wait
+from envforge.kernel.interrupts import heed, signals_wait
+from envforge.sandbox.confined import confine
+from envforge.sandbox.confined.confine import View
+from envforge.sandbox.confined.inside import close_all_but
+from envforge.sandbox.ids.identity import Identity
 from envforge.store import staging
 from envforge.store.layout import Store
 from envforge.store.staging import remove_tree

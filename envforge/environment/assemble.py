@@ -19,8 +19,8 @@ from envforge.errors import IntegrityError, LockStaleError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, Part, part_of, with_outputs
 from envforge.progress import Progress
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import Identity
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import Identity
 from envforge.sources import registry
 from envforge.store import blobs, holds, layers, locks, records
 from envforge.store.durability import reaching_disk, recover

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from envforge import places
 from envforge.environment import git
 from envforge.sandbox.passing import unknown_locales
-from envforge.sandbox.plan import Compiled
+from envforge.sandbox.plan.compile import Compiled
 
 
 def warnings() -> Iterator[str]:

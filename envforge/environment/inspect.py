@@ -13,7 +13,7 @@ from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, part_of
 from envforge.lock.requests import requests_of, stale_parts
-from envforge.sandbox import identity as identities
+from envforge.sandbox.ids import identity as identities
 from envforge.sources import registry
 from envforge.sources.interface import Package
 from envforge.spec.environments import DEFAULT

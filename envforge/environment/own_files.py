@@ -12,8 +12,8 @@ from attrs import field, frozen
 
 from envforge.errors import SandboxError
 from envforge.kernel.tree import Tree
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import Identity
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import Identity
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 KEYSTORE: Final = "/etc/ssl/certs/java/cacerts"

@@ -20,9 +20,9 @@ from envforge.environment.reach import inside as is_inside
 from envforge.environment.reach import source_of
 from envforge.environment.system_files import Accounts, system_files
 from envforge.errors import SpecError
-from envforge.sandbox.identity import Identity
+from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.passing import PROXIES
-from envforge.sandbox.plan import Account, Mount, SandboxPlan
+from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
 from envforge.store.layout import open_store
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -19,7 +19,7 @@ from envforge.environment.certificates import Certificate
 from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.project import Project
 from envforge.sandbox import cache
-from envforge.sandbox.plan import Mount
+from envforge.sandbox.plan.model import Mount
 from envforge.sources.debian.configure import jks
 
 HOSTS: Final = "/etc/hosts"

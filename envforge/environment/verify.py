@@ -15,7 +15,7 @@ from envforge.environment.assemble import clear, held_names, locked_part, works_
 from envforge.environment.project import Project
 from envforge.lock.model import Lock, Part
 from envforge.progress import Progress
-from envforge.sandbox.identity import Identity
+from envforge.sandbox.ids.identity import Identity
 from envforge.store import holds, layers, listing
 from envforge.store.layout import Store, open_store
 from envforge.store.listing import Entry

@@ -1,6 +1,7 @@
 """The type of a compiled plan: plain values, as the warm path finds them. For type checkers alone.
 
-`plan.py` makes them, `cache.py` keeps them, and whoever enters reads them. The warm path never loads this.
+`plan/compile.py` makes them, `cache.py` keeps them, and whoever enters reads them. The warm path never loads
+this.
 """
 
 from typing import Any, TypedDict

@@ -8,8 +8,8 @@ plain files, nothing that can be read or traced. Loaded on the warm path: it imp
 import os
 import sys
 
-from envforge.kernel import syscalls
-from envforge.sandbox import init, masks, mounts, streams, targets
+from envforge.kernel import init, syscalls
+from envforge.sandbox import masks, mounts, streams, targets
 from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False

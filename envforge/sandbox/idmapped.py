@@ -11,8 +11,8 @@ from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socket
 from errno import ECONNRESET
 
 from envforge.kernel import syscalls
+from envforge.kernel.clone import clone
 from envforge.sandbox import masks, mounts, uppers
-from envforge.sandbox.clone import clone
 from envforge.sandbox.first_process import Channel, RefusedError
 from envforge.sandbox.payload import map_ids
 
@@ -128,7 +128,7 @@ def _relay_if_needed(given: "Streams") -> "ModuleType | None":
     """Load what relays the caller's terminal, if there is one: once the root has changed it is too late."""
     if not given.terminal():
         return None
-    from envforge.sandbox import relay  # noqa: PLC0415  # only with a terminal
+    from envforge.sandbox.relays import terminal as relay  # noqa: PLC0415  # only with a terminal
 
     return relay
 

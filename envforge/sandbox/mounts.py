@@ -185,6 +185,21 @@ def make_scratch(directories: "Iterable[str]") -> None:
         os.mkdir(f"{SCRATCH}/skeleton{path}")
 
 
+def topmost_once(layers: "Iterable[str]") -> list[str]:
+    """Return layers without repetitions: overlayfs refuses one that is given twice, and shows the topmost."""
+    return list(dict.fromkeys(layers))
+
+
+def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
+    """Return these absolute directories and all directories above them, parents first, without the root."""
+    found = set()
+    for path in paths:
+        while path not in ("/", "") and path not in found:
+            found.add(path)
+            path = os.path.dirname(path)  # noqa: PLW2901
+    return tuple(sorted(found))
+
+
 def make_points(sources: "Iterable[Source]") -> None:
     """Add the mount points of those sources to the skeleton; their parents are there."""
     for source in sources:

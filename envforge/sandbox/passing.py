@@ -92,7 +92,7 @@ def with_sockets(plan: "Plan", host: "Mapping[str, str]") -> "Plan":
     plan = _with_own_name(plan, host.get("PWD", ""))
     if not plan["forward"]:
         return plan
-    from envforge.sandbox import forwarding  # noqa: PLC0415  # few specs forward anything
+    from envforge.sandbox.relays import forwarding  # noqa: PLC0415  # few specs forward anything
 
     return forwarding.forwarded(plan, host)
 

@@ -7,8 +7,7 @@ Nothing may be imported late here, nor anywhere that C and D run: the root chang
 import os
 import sys
 
-from envforge.kernel import syscalls
-from envforge.sandbox import init
+from envforge.kernel import init, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

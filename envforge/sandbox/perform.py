@@ -4,15 +4,16 @@ The parent P clones C with all namespaces at once, and C, which stays as PID 1, 
 namespace of its own where the own uid and 0 change places (`first_process.py`). `start` returns once D runs;
 `attend` waits as a command does that passes signals on, `wait` as any thread may. Starting changes nothing of
 the process that other threads could notice, and the sandbox dies with the thread that started it: what shall
-outlive that has a process of its own (`monitor.py`). Loaded on the warm path: it imports next to nothing.
+outlive that has a process of its own (`life/monitor.py`). Loaded on the warm path: imports next to nothing.
 """
 
 import os
 from _thread import get_native_id
 from fcntl import LOCK_SH, flock
 
-from envforge.sandbox import init, record, uppers
-from envforge.sandbox.clone import clone, is_alone
+from envforge.kernel import init
+from envforge.kernel.clone import clone, is_alone
+from envforge.sandbox import record, uppers
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first
 from envforge.sandbox.payload import Payload, say
 from envforge.sandbox.streams import STANDARD, Streams
@@ -238,7 +239,7 @@ def _remove(plan: "Plan", upper: uppers.Upper) -> None:
 
 
 def _delete(path: str) -> None:
-    from envforge.sandbox.debris import delete  # noqa: PLC0415  # only where the payload made files of other ids
+    from envforge.sandbox.confined.deleting import delete  # noqa: PLC0415  # only for files of other ids
 
     delete(path)
 

@@ -4,8 +4,8 @@
                             values (32 bytes), the values by marshal; its time is when the sandbox was started
 
 RUNTIME is `$XDG_RUNTIME_DIR/envforge`, or the state directory where there is none. Another process is put
-into namespaces by what is read there (`running.py`, `join.py`), so it is believed for its MAC, as a plan is.
-A file whose lock can be had is of a sandbox that has ended, and is removed by whoever looks.
+into namespaces by what is read there (`running.py` and `join.py` in `life/`), so it is believed for its MAC,
+as a plan is. A file whose lock can be had is of a sandbox that has ended, and is removed by whoever looks.
 """
 
 import os

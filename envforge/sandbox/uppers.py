@@ -3,7 +3,7 @@
     uppers/<name>/lock        flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
     uppers/<name>/upper/      becomes the root directory of the sandbox: 0755
     uppers/<name>/work/       overlay's own; its directories have mode 000
-    uppers/kept-<name>/       one that is kept, see `kept.py`
+    uppers/kept-<name>/       one that is kept, see `life/kept.py`
 
 The lock is a plain file: a descriptor of a directory would be a way out of a sandbox whose PID 1 holds it.
 A directory whose lock can be had exclusively belongs to nobody any more. It is renamed into the trash before
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 KEPT = "kept-"
-"""What the names of those begin with that are kept (`kept.py`); those of others begin with a number."""
+"""What the names of those begin with that are kept (`life/kept.py`); those of others begin with a number."""
 
 
 class Upper:

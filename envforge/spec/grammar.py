@@ -182,7 +182,7 @@ KNOWN_SUITES: Final = ("bullseye", "bookworm", "trixie", "forky", "sid")
 KNOWN_POCKETS: Final = ("updates", "security", "backports", "proposed-updates")
 KNOWN_COMPONENTS: Final = ("main", "contrib", "non-free", "non-free-firmware")
 FORWARDED: Final = ("ssh-agent", "gpg-agent", "wayland", "x11")
-"""Sockets that `sandbox/forwarding.py` knows how to find."""
+"""Sockets that `sandbox/relays/forwarding.py` knows how to find."""
 FINGERPRINT: Final = r"[0-9A-F]{40}|[0-9A-F]{64}"
 
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\u0000-\u001f\u007f]+"

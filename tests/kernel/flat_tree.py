@@ -36,7 +36,7 @@ OWNERS |= {f"/usr/share/owned/{number}": (5, 60 + number) for number in range(10
 
 _DRIVER = """
 import json, os, sys
-from envforge.sandbox import identity, worker
+from envforge.sandbox.ids import identity, worker
 from envforge.sandbox.owners import Owner
 from envforge.sandbox.owners.run import run_supervised
 

@@ -14,9 +14,9 @@ import pytest
 
 from envforge.build.workers import Cell, Workers, ready
 from envforge.errors import BuildError, SandboxError
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import detect
-from envforge.sandbox.worker import WorkerCrashError
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import detect
+from envforge.sandbox.ids.worker import WorkerCrashError
 from envforge.store.layout import open_store
 from envforge.store.staging import clear_debris, move_out
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from commandline import COMMAND, CommandLine
 
-from envforge.sandbox.identity import detect
+from envforge.sandbox.ids.identity import detect
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 

@@ -19,10 +19,10 @@ ALLOWED = {
     "envforge.kernel.syscalls",
     "envforge.sandbox",
     "envforge.sandbox.cache",
-    "envforge.sandbox.clone",
+    "envforge.kernel.clone",
     "envforge.sandbox.first_process",
     "envforge.sandbox.idmapped",
-    "envforge.sandbox.init",
+    "envforge.kernel.init",
     "envforge.sandbox.masks",
     "envforge.sandbox.mounts",
     "envforge.sandbox.passing",
@@ -57,8 +57,8 @@ sys.path.insert(0, sys.argv[1])
 import box
 from envforge import trust
 from envforge.sandbox import cache
-from envforge.sandbox.identity import detect
-from envforge.sandbox.plan import compile_plan
+from envforge.sandbox.ids.identity import detect
+from envforge.sandbox.plan.compile import compile_plan
 home = sys.argv[2]
 project = box.Box(home, 0, "", list).project
 for name in ("envforge.toml", "envforge.lock"):

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.userns
 
 JOIN = """
 import json
-from envforge.sandbox import join, running
-from envforge.sandbox.capabilities import DEFAULT
+from envforge.sandbox.life import join, running
+from envforge.kernel.capabilities import DEFAULT
 from envforge.sandbox.passing import payload_environment, start_directory
 wanted, options, command = sys.argv[3], json.loads(sys.argv[4]), sys.argv[5:]
 one = next(one for one in running.running() if one.command[-1] == wanted)
@@ -215,7 +215,7 @@ def test_nobody_inside_can_look_into_it_before_it_is_one_of_them(box, inside, ac
 def test_a_record_of_a_dead_one_is_removed_and_a_forged_one_not_believed(box, inside):
     mark = f"mark{os.getpid()}"
     process, _ = inside(mark)
-    listing = "from envforge.sandbox import running\nprint(len(running.running()))\n"
+    listing = "from envforge.sandbox.life import running\nprint(len(running.running()))\n"
     assert box.program(listing) == "1\n"
     place = box.program("from envforge.sandbox import record\nprint(record.directory())\n").strip()
     (name,) = os.listdir(place)
@@ -243,8 +243,8 @@ def test_a_record_of_a_dead_one_is_removed_and_a_forged_one_not_believed(box, in
 
 ANOTHERS = """
 import marshal
-from envforge.sandbox import namespaces
-from envforge.sandbox.running import Running
+from envforge.sandbox.life import namespaces
+from envforge.sandbox.life.running import Running
 values = marshal.loads(bytes.fromhex(sys.argv[3]))
 one = Running("x", "x", "", "", "", (), values["pid"], 0, values["started"], values["plan"])
 try:
@@ -261,12 +261,12 @@ def test_anothers_cannot_be_joined_by_root_either(ranges_box, root_box):
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     found = ranges_box.program(
-        "import marshal\nfrom envforge.sandbox import running\n"
+        "import marshal\nfrom envforge.sandbox.life import running\n"
         "one, = running.running()\n"
         'print(marshal.dumps({"pid": one.pid, "started": one.started_ticks, "plan": one.plan}).hex())\n'
     )
     assert root_box.program(ANOTHERS, found.strip()) == "PermissionError\n"
-    assert root_box.program("from envforge.sandbox import running\nprint(running.running())\n") == "()\n"
+    assert root_box.program("from envforge.sandbox.life import running\nprint(running.running())\n") == "()\n"
     os.kill(sandbox_parent(process), signal.SIGTERM)
     process.communicate(timeout=20)
 

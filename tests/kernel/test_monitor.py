@@ -9,8 +9,9 @@ pytestmark = pytest.mark.userns
 
 KEPT = """
 from envforge.errors import NotFoundError, StoreError, UsageError
-from envforge.sandbox import kept, uppers
-from envforge.sandbox.debris import delete
+from envforge.sandbox.life import kept
+from envforge.sandbox import uppers
+from envforge.sandbox.confined.deleting import delete
 def run(script, name="one", **options):
     plan = compiled_plan(home, options)
     return start(plan, Payload(["sh", "-c", script], {"PATH": "/bin"}, "/"), upper=kept.keep(plan, name))
@@ -53,7 +54,7 @@ def test_what_was_changed_is_there_again_under_its_name(box):
 
 
 BEGIN = """
-from envforge.sandbox import monitor
+from envforge.sandbox.life import monitor
 read, write = os.pipe()
 nothing = os.open(os.devnull, os.O_RDWR)
 def begin():
@@ -72,7 +73,7 @@ print(found[0].id, found[0].monitor, flush=True)
 GONE = "sys.stdout.flush()\nos._exit(0)\n"
 WAITED = "assert found[0].wait() == 5\n"
 LOOK = """
-from envforge.sandbox import ended, running
+from envforge.sandbox.life import ended, running
 print([one.id for one in running.running()], ended.code_of(sys.argv[3]))
 """
 
@@ -85,7 +86,7 @@ def test_it_outlives_who_asked_for_it_and_leaves_its_exit_code(box):
     with open(f"/proc/{monitor}/status", encoding="ascii") as file:
         assert "\nPPid:\t1\n" in file.read()
     join = (
-        "from envforge.sandbox import join, running\n"
+        "from envforge.sandbox.life import join, running\n"
         "one, = running.running()\n"
         'assert join.enter(one, one.plan, join.Payload(["touch", "/tmp/end"], {"PATH": "/bin"}, "/")) == 0\n'
     )
@@ -118,7 +119,7 @@ def test_a_signal_to_the_monitor_reaches_the_payload_and_its_death_ends_all(box)
 
 REFUSED = """
 from envforge.errors import UsageError
-from envforge.sandbox import monitor
+from envforge.sandbox.life import monitor
 nothing = os.open(os.devnull, os.O_RDWR)
 def begin(name="", **options):
     monitor.start(compiled_plan(home, options), ["true"], {}, "/", (nothing,) * 3, name=name)

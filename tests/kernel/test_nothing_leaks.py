@@ -5,9 +5,9 @@ import os
 import pytest
 
 from envforge.errors import CapabilityError
-from envforge.sandbox import confine
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import detect
+from envforge.sandbox.confined import confine
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import detect
 
 pytestmark = pytest.mark.userns
 

@@ -121,8 +121,8 @@ def test_programs_of_32_bits(flat_tree):
 
 
 _WITHOUT_THE_OTHER_FILTER = """
-from envforge.sandbox import chroot
-chroot.syscalls.set_seccomp = lambda program: None
+from envforge.sandbox.confined import in_tree
+in_tree.syscalls.set_seccomp = lambda program: None
 """
 _CALLS_OF_I386 = """
 import ctypes, mmap, os, struct

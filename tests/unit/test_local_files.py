@@ -7,7 +7,7 @@ import pytest
 from envforge.build.site import Site
 from envforge.config import Config
 from envforge.errors import SpecError
-from envforge.sandbox.identity import detect
+from envforge.sandbox.ids.identity import detect
 from envforge.sources.files.layer import _stage
 from envforge.sources.files.placed import Placed
 from envforge.store.layout import open_store

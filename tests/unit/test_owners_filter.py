@@ -9,9 +9,9 @@ import pytest
 
 from envforge.sandbox.owners import filter as seccomp_filter
 from envforge.sandbox.owners import numbers
-from envforge.sandbox.owners.attributes import Attributes
 from envforge.sandbox.owners.calls import handlers
-from envforge.sandbox.owners.world import World
+from envforge.sandbox.owners.state.attributes import Attributes
+from envforge.sandbox.owners.state.world import World
 
 ALLOW, NOTIFY, NO_SUCH_CALL = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.ENOSYS
 O_TMPFILE = os.O_TMPFILE

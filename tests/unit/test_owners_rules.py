@@ -2,12 +2,12 @@
 
 import pytest
 
-from envforge.sandbox import capabilities
-from envforge.sandbox.owners import posix_acl
+from envforge.kernel import capabilities
 from envforge.sandbox.owners.calls.chown import may_chown
 from envforge.sandbox.owners.calls.identity import set_all, set_one, set_real_effective
 from envforge.sandbox.owners.calls.open import wanted_access
-from envforge.sandbox.owners.identities import ALL_CAPABILITIES, ROOT, Identity, after_exec, with_uids
+from envforge.sandbox.owners.state import posix_acl
+from envforge.sandbox.owners.state.identities import ALL_CAPABILITIES, ROOT, Identity, after_exec, with_uids
 
 NO_ID = 0xFFFFFFFF
 OTHER = Identity(uids=(6, 6, 6, 6), gids=(12, 12, 12, 12), groups=(8,), permitted=0, effective=0)

@@ -3,7 +3,7 @@
 import pytest
 
 from envforge.errors import CapabilityError
-from envforge.sandbox.identity import (
+from envforge.sandbox.ids.identity import (
     RANGE_IDS,
     SubordinateRange,
     detect,

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from envforge.kernel.seccomp import system_calls
+from envforge.kernel.seccomp_page import END, START, updated
 from envforge.sandbox import mounts
-from envforge.sandbox.seccomp import system_calls
-from envforge.sandbox.seccomp_page import END, START, updated
 
 PAGE = Path(__file__).parents[2] / "specs" / "sandbox.md"
 
 
 def test_the_listing_is_current():
     text = PAGE.read_text()
-    assert text == updated(text), "run `python -m envforge.sandbox.seccomp_page`"
+    assert text == updated(text), "run `python -m envforge.kernel.seccomp_page`"
 
 
 def test_every_call_is_on_the_page_once():

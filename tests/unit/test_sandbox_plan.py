@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from envforge.errors import CapabilityError
 from envforge.kernel import syscalls
-from envforge.sandbox.capabilities import DEFAULT
-from envforge.sandbox.identity import Identity
-from envforge.sandbox.plan import Account, Mount, SandboxPlan, compile_plan, swapped
+from envforge.kernel.capabilities import DEFAULT
+from envforge.sandbox.ids.identity import Identity
+from envforge.sandbox.plan.compile import compile_plan, swapped
+from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
 
 UIDS = ((0, 1000, 1), (1, 100000, 65536))
 GIDS = ((0, 1001, 1), (1, 200000, 65536))

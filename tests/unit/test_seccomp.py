@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envforge.kernel import syscalls
-from envforge.sandbox import seccomp
-from envforge.sandbox.seccomp import ARCHITECTURES, SystemCall, system_calls
+from envforge.kernel import seccomp, syscalls
+from envforge.kernel.seccomp import ARCHITECTURES, SystemCall, system_calls
 
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50001, 0x50026
 AUDIT = {

@@ -8,7 +8,7 @@ import pytest
 
 from envforge.build.workers import Done, Workers, ready
 from envforge.errors import BuildError, NetworkError
-from envforge.sandbox.worker import WorkerCrashError
+from envforge.sandbox.ids.worker import WorkerCrashError
 
 
 def finish(*pools):

@@ -25,7 +25,7 @@ from envforge.digest import digest_of, is_sha256
 from envforge.errors import EnvforgeError, IntegrityError
 from envforge.kernel.tree import Tree
 from envforge.progress import Progress
-from envforge.sandbox.confine import View
+from envforge.sandbox.confined.confine import View
 from envforge.store import layers, records
 from envforge.store.durability import reaching_disk
 from envforge.store.staging import staging

@@ -21,9 +21,9 @@ from typing import NoReturn
 from attrs import define, field
 
 from envforge.errors import EnvforgeError, SandboxError
-from envforge.kernel import syscalls
-from envforge.sandbox import chroot, init
-from envforge.sandbox.console import Console
+from envforge.kernel import init, syscalls
+from envforge.sandbox.confined import in_tree
+from envforge.sandbox.confined.console import Console
 from envforge.sandbox.owners import filter as seccomp_filter
 from envforge.sandbox.owners import kernel
 from envforge.sandbox.owners.model import Owner
@@ -45,12 +45,12 @@ def run_supervised(
     stdin: int | None = None,
     output: int | None = None,
     owners: Mapping[bytes, Owner],
-    binds: Sequence[chroot.Bind] = (),
+    binds: Sequence[in_tree.Bind] = (),
     hostname: str = "localhost",
     volatile: bool = True,
     console: Console | None = None,
 ) -> tuple[int, dict[bytes, Owner]]:
-    """Run `command` as `chroot.run_in_tree` does; return its exit code and what is true of the upper layer.
+    """Run `command` as `in_tree.run_in_tree` does; return its exit code and what is true of the upper layer.
 
     `owners`: absolute paths of the lower layers, with what is true of them. Returned: the same for every path
     of the upper directory of which lstat(2) in namespace A says something else. To be called in namespace A
@@ -59,7 +59,7 @@ def run_supervised(
     """
     supervision = _Supervision(upper, owners, console)
     try:
-        code = chroot.run_in_tree(
+        code = in_tree.run_in_tree(
             lowers=lowers,
             upper=upper,
             work=work,

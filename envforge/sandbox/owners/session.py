@@ -12,13 +12,14 @@ from attrs import define
 
 from envforge.errors import CapabilityError
 from envforge.kernel import syscalls
-from envforge.sandbox.owners import kernel, notify, posix_acl
-from envforge.sandbox.owners.attributes import Attributes, Owned
+from envforge.sandbox.owners import kernel, notify
 from envforge.sandbox.owners.kernel import AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.model import Owner
-from envforge.sandbox.owners.names import Names
+from envforge.sandbox.owners.state import posix_acl
+from envforge.sandbox.owners.state.attributes import Attributes, Owned
+from envforge.sandbox.owners.state.names import Names
+from envforge.sandbox.owners.state.world import World
 from envforge.sandbox.owners.supervisor import serve
-from envforge.sandbox.owners.world import World
 
 _KINDS = {"c": stat.S_IFCHR, "b": stat.S_IFBLK}
 _TYPES = {kind: type_ for type_, kind in _KINDS.items()}

@@ -14,7 +14,7 @@ from types import FrameType
 from envforge.errors import CapabilityError
 from envforge.sandbox.owners.calls import handlers
 from envforge.sandbox.owners.notify import EMPTY, GO_ON, RECEIVE, SEND, pack_answer, unpack_notification
-from envforge.sandbox.owners.world import ANSWERED, CONTINUE, World
+from envforge.sandbox.owners.state.world import ANSWERED, CONTINUE, World
 
 END = signal.SIGURG
 """Tells the supervisor that no program is left. Ignored unless it serves; to be sent until it has stopped."""

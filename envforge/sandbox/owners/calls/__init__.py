@@ -14,7 +14,7 @@ from envforge.sandbox.owners.calls.permission import PermissionCalls
 from envforge.sandbox.owners.calls.program import ProgramCalls
 from envforge.sandbox.owners.calls.stat import StatCalls, stat_i386, stat_x86_64
 from envforge.sandbox.owners.numbers import I386, TRAPPED, X86_64, numbers_of
-from envforge.sandbox.owners.world import Handler, World
+from envforge.sandbox.owners.state.world import Handler, World
 
 
 def handlers(world: World) -> dict[int, dict[int, Handler]]:

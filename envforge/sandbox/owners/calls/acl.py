@@ -5,11 +5,12 @@ import os
 
 from attrs import define
 
-from envforge.sandbox.owners import kernel, memory, posix_acl
-from envforge.sandbox.owners.attributes import Owned
+from envforge.sandbox.owners import kernel, memory
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH
-from envforge.sandbox.owners.names import Place, directory_of
-from envforge.sandbox.owners.world import CONTINUE, World
+from envforge.sandbox.owners.state import posix_acl
+from envforge.sandbox.owners.state.attributes import Owned
+from envforge.sandbox.owners.state.names import Place, directory_of
+from envforge.sandbox.owners.state.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _FIELDS = {posix_acl.ACCESS: "access_acl", posix_acl.DEFAULT: "default_acl"}

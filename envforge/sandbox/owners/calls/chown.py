@@ -5,12 +5,12 @@ import os
 
 from attrs import define
 
-from envforge.sandbox import capabilities
+from envforge.kernel import capabilities
 from envforge.sandbox.owners import kernel, memory, notify
-from envforge.sandbox.owners.identities import Identity
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
-from envforge.sandbox.owners.names import Place
-from envforge.sandbox.owners.world import CONTINUE, NO_ID, World
+from envforge.sandbox.owners.state.identities import Identity
+from envforge.sandbox.owners.state.names import Place
+from envforge.sandbox.owners.state.world import CONTINUE, NO_ID, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _ROOTS = (0, NO_ID)

@@ -5,10 +5,10 @@ from struct import pack, unpack
 
 from attrs import define, evolve
 
-from envforge.sandbox import capabilities
+from envforge.kernel import capabilities
 from envforge.sandbox.owners import memory
-from envforge.sandbox.owners.identities import ROOT, Identity, Ids, with_uids
-from envforge.sandbox.owners.world import CONTINUE, NO_ID, World
+from envforge.sandbox.owners.state.identities import ROOT, Identity, Ids, with_uids
+from envforge.sandbox.owners.state.world import CONTINUE, NO_ID, World
 
 _ROOM_FOR_GROUPS = 2048
 _NO_LIMIT = b"\xff" * 16

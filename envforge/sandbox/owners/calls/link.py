@@ -6,13 +6,13 @@ import stat
 
 from attrs import define
 
-from envforge.sandbox import capabilities
+from envforge.kernel import capabilities
 from envforge.sandbox.owners import kernel
-from envforge.sandbox.owners.attributes import Owned
-from envforge.sandbox.owners.identities import ROOT, Identity
 from envforge.sandbox.owners.kernel import AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW
-from envforge.sandbox.owners.names import Place, directory_of, parent_of
-from envforge.sandbox.owners.world import CONTINUE, World
+from envforge.sandbox.owners.state.attributes import Owned
+from envforge.sandbox.owners.state.identities import ROOT, Identity
+from envforge.sandbox.owners.state.names import Place, directory_of, parent_of
+from envforge.sandbox.owners.state.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from attrs import define
 
-from envforge.sandbox import capabilities
+from envforge.kernel import capabilities
 from envforge.sandbox.owners import kernel, memory
-from envforge.sandbox.owners.attributes import Owned
-from envforge.sandbox.owners.heritage import Heritage, heritage_in, record, umask_of
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
-from envforge.sandbox.owners.names import Place, directory_of, names_an_entry, parent_of
-from envforge.sandbox.owners.world import CONTINUE, World
+from envforge.sandbox.owners.state.attributes import Owned
+from envforge.sandbox.owners.state.heritage import Heritage, heritage_in, record, umask_of
+from envforge.sandbox.owners.state.names import Place, directory_of, names_an_entry, parent_of
+from envforge.sandbox.owners.state.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _AF_UNIX = 1

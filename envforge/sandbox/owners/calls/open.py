@@ -8,11 +8,11 @@ from struct import unpack
 from attrs import define
 
 from envforge.sandbox.owners import kernel, memory, notify
-from envforge.sandbox.owners.heritage import heritage_in, record, umask_of
-from envforge.sandbox.owners.identities import ROOT, Identity
 from envforge.sandbox.owners.kernel import O_TMPFILE_BIT
-from envforge.sandbox.owners.names import Place, directory_of, names_an_entry, parent_of
-from envforge.sandbox.owners.world import ANSWERED, CONTINUE, Status, World
+from envforge.sandbox.owners.state.heritage import heritage_in, record, umask_of
+from envforge.sandbox.owners.state.identities import ROOT, Identity
+from envforge.sandbox.owners.state.names import Place, directory_of, names_an_entry, parent_of
+from envforge.sandbox.owners.state.world import ANSWERED, CONTINUE, Status, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _READ, _WRITE = 4, 2

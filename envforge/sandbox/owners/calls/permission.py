@@ -4,11 +4,11 @@ import errno
 
 from attrs import define
 
-from envforge.sandbox import capabilities
-from envforge.sandbox.owners.identities import ROOT
+from envforge.kernel import capabilities
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
-from envforge.sandbox.owners.names import Place
-from envforge.sandbox.owners.world import CONTINUE, World
+from envforge.sandbox.owners.state.identities import ROOT
+from envforge.sandbox.owners.state.names import Place
+from envforge.sandbox.owners.state.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _AT_EACCESS = 0x200

@@ -8,10 +8,10 @@ from struct import pack, unpack
 from attrs import define, evolve
 
 from envforge.sandbox.owners import memory
-from envforge.sandbox.owners.identities import ROOT, Identity, after_exec
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH
-from envforge.sandbox.owners.names import directory_of
-from envforge.sandbox.owners.world import CONTINUE, World
+from envforge.sandbox.owners.state.identities import ROOT, Identity, after_exec
+from envforge.sandbox.owners.state.names import directory_of
+from envforge.sandbox.owners.state.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _EXECUTE = 1

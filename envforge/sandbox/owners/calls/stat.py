@@ -6,9 +6,9 @@ from struct import Struct
 from attrs import define
 
 from envforge.sandbox.owners import kernel, memory
-from envforge.sandbox.owners.attributes import Owned
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW, STATX, STATX_ADDRESS, STATX_BASIC
-from envforge.sandbox.owners.world import CONTINUE, World
+from envforge.sandbox.owners.state.attributes import Owned
+from envforge.sandbox.owners.state.world import CONTINUE, World
 
 _AT_FDCWD = 0xFFFFFF9C
 _unpack_statx = Struct("<4xI8xI8xH2xQQQ8xqI4x16xqI4xqI4xIIII").unpack_from

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from envforge.errors import EnvforgeError
-from envforge.sandbox.chroot import Bind, run_in_tree
+from envforge.sandbox.confined.in_tree import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from envforge.sandbox.console import Console
+from envforge.sandbox.confined.console import Console
 from envforge.sources.debian.configure.dpkg_output import Output
 
 Heard = Callable[[bytes], None]

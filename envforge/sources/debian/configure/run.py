@@ -21,8 +21,8 @@ from envforge.build.layer import Made, Notes
 from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.kernel.tree import Tree
-from envforge.sandbox.chroot import Bind, run_in_tree
-from envforge.sandbox.console import Console
+from envforge.sandbox.confined.console import Console
+from envforge.sandbox.confined.in_tree import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
 from envforge.sources.debian.configure import (

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from envforge.build.layer import Made
 from envforge.build.site import Site
 from envforge.kernel.tree import Tree
-from envforge.sandbox.chroot import Bind
+from envforge.sandbox.confined.in_tree import Bind
 from envforge.sources.debian.configure import unpacking
 from envforge.sources.debian.configure.script import COVERS, Preinst, Unpacking
 from envforge.sources.debian.deb.facts import Conffile

@@ -9,7 +9,7 @@ from envforge.build.parents import match_below
 from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.kernel.tree import Tree
-from envforge.sandbox.chroot import run_in_tree
+from envforge.sandbox.confined.in_tree import run_in_tree
 from envforge.sources.debian.configure import normalize, script, unpacking
 from envforge.sources.debian.dpkg import database
 from envforge.sources.debian.dpkg.database import Installed

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from envforge.errors import ArchiveError
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import detect
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import detect
 from envforge.sources.debian.deb.unpack import control_of
 from envforge.sources.debian.indexes import mirrors
 from envforge.sources.debian.indexes.index import SuiteIndex

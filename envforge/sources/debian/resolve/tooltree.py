@@ -11,8 +11,8 @@ from typing import Final
 
 from envforge.digest import digest_of
 from envforge.errors import IntegrityError, ResolveError
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import detect
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import detect
 from envforge.sources.debian.deb.unpack import extract_plain
 from envforge.sources.debian.dpkg import relations
 from envforge.sources.debian.indexes.index import SuiteIndex

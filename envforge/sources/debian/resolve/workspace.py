@@ -20,9 +20,9 @@ from typing import Final
 from attrs import frozen
 
 from envforge.digest import digest_of
-from envforge.sandbox.chroot import run_in_tree
-from envforge.sandbox.identity import detect
-from envforge.sandbox.worker import call_in_namespace
+from envforge.sandbox.confined.in_tree import run_in_tree
+from envforge.sandbox.ids.identity import detect
+from envforge.sandbox.ids.worker import call_in_namespace
 from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.store import locks
 from envforge.store.durability import reaching_disk

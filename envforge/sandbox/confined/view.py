@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from envforge.sandbox.capabilities import BUILD, FILES
+from envforge.kernel.capabilities import BUILD, FILES
 
 __all__ = ["BUILD", "FILES", "Shown", "View"]
 

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from envforge.kernel import syscalls
-from envforge.sandbox import advice, init, mounts, payload, seccomp, targets
-from envforge.sandbox.capabilities import DEFAULT, KILL, SYS_ADMIN
-from envforge.sandbox.clone import clone
-from envforge.sandbox.console import Console
-from envforge.sandbox.plan import topmost_once, with_parents
+from envforge.kernel import advice, init, seccomp, syscalls
+from envforge.kernel.capabilities import DEFAULT, KILL, SYS_ADMIN
+from envforge.kernel.clone import clone
+from envforge.sandbox import mounts, payload, targets
+from envforge.sandbox.confined.console import Console
+from envforge.sandbox.mounts import topmost_once, with_parents
 
 _NAMESPACES = (
     syscalls.CLONE_NEWPID

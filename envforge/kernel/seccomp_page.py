@@ -1,6 +1,6 @@
 """The filter as a page shows it: what happens to each system call here and under Docker's default profile.
 
-`python -m envforge.sandbox.seccomp_page` writes it anew into specs/sandbox.md; a test fails while it is not
+`python -m envforge.kernel.seccomp_page` writes it anew into specs/sandbox.md; a test fails while it is not
 current.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from envforge import whole_file
-from envforge.sandbox.seccomp import SystemCall, system_calls
+from envforge.kernel.seccomp import SystemCall, system_calls
 
-START: Final = "<!-- system calls: made by `python -m envforge.sandbox.seccomp_page` -->\n"
+START: Final = "<!-- system calls: made by `python -m envforge.kernel.seccomp_page` -->\n"
 END: Final = "<!-- end of system calls -->\n"
 _PAGE: Final = "specs/sandbox.md"
 

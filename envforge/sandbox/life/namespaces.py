@@ -15,7 +15,7 @@ from typing import Final
 from attrs import define, field
 
 from envforge.kernel import syscalls
-from envforge.sandbox.running import Running, is_there
+from envforge.sandbox.life.running import Running, is_there
 
 _NS_GET_USERNS: Final = 0xB701
 _NS_GET_PARENT: Final = 0xB702

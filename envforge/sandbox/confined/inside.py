@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn
 
 from envforge.kernel import syscalls
+from envforge.kernel.interrupts import heed
 from envforge.sandbox import mounts
-from envforge.sandbox.interrupts import heed
-from envforge.sandbox.plan import with_parents
-from envforge.sandbox.view import FILES, Shown, View
+from envforge.sandbox.confined.view import FILES, Shown, View
+from envforge.sandbox.mounts import with_parents
 
 _ROOT: Final = mounts.SCRATCH
 _FAILED: Final = 125

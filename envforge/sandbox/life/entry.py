@@ -6,9 +6,11 @@ The warm path calls `perform` itself and comes here only when something was refu
 from collections.abc import Mapping, Sequence
 
 from envforge.errors import EnvforgeError
-from envforge.sandbox import advice, perform
+from envforge.kernel import advice
+from envforge.sandbox import perform
 from envforge.sandbox.passing import payload_environment, start_directory, with_sockets
-from envforge.sandbox.plan import Compiled, SandboxPlan, compile_plan
+from envforge.sandbox.plan.compile import Compiled, compile_plan
+from envforge.sandbox.plan.model import SandboxPlan
 
 
 def enter(

@@ -12,15 +12,15 @@ import os
 from errno import ESRCH
 from socket import AF_UNIX, SOCK_STREAM, socketpair
 
-from envforge.kernel import syscalls
-from envforge.sandbox import init, relay
-from envforge.sandbox.clone import clone
+from envforge.kernel import init, syscalls
+from envforge.kernel.clone import clone
 from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.idmapped import give_pipes, receive, send
-from envforge.sandbox.namespaces import Namespaces, open_namespaces
+from envforge.sandbox.life.namespaces import Namespaces, open_namespaces
+from envforge.sandbox.life.running import Running
 from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, become, show_bug
 from envforge.sandbox.perform import Child, attend, wait
-from envforge.sandbox.running import Running
+from envforge.sandbox.relays import terminal as relay
 from envforge.sandbox.streams import STANDARD, Streams
 
 TYPE_CHECKING = False

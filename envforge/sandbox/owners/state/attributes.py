@@ -15,7 +15,7 @@ from attrs import define, field
 from envforge.errors import CapabilityError
 from envforge.sandbox.owners import kernel
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, Key
-from envforge.sandbox.owners.watches import Watches
+from envforge.sandbox.owners.state.watches import Watches
 
 _ROOM = 64
 """Descriptors that are left to the work of a call."""

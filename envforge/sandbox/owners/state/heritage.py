@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from envforge.sandbox.owners import kernel, posix_acl
-from envforge.sandbox.owners.attributes import Owned
-from envforge.sandbox.owners.identities import Identity
-from envforge.sandbox.owners.names import Place
-from envforge.sandbox.owners.world import World
+from envforge.sandbox.owners import kernel
+from envforge.sandbox.owners.state import posix_acl
+from envforge.sandbox.owners.state.attributes import Owned
+from envforge.sandbox.owners.state.identities import Identity
+from envforge.sandbox.owners.state.names import Place
+from envforge.sandbox.owners.state.world import World
 
 
 @frozen(slots=True)

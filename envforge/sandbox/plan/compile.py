@@ -1,23 +1,21 @@
-"""What a sandbox shall be, as a value that a test can read, and its compiled form for the warm path.
+"""From a plan to its compiled form: plain values, which marshal can write and the warm path enters.
 
-`environment/plan.py` makes a SandboxPlan from an environment; `compile_plan` decides everything that can be
-decided before entering (id maps, flags, filter) and leaves plain values that marshal can write.
+All that can be decided before entering is decided here: id maps, flags, filter.
 """
 
 import os
-from collections.abc import Iterable
 from typing import Final, Literal
 
-from attrs import field, frozen
-
 from envforge.errors import CapabilityError
-from envforge.kernel import syscalls
+from envforge.kernel import seccomp, syscalls
+from envforge.kernel.capabilities import DEFAULT, SETFCAP
 from envforge.process import find_program
-from envforge.sandbox import mounts, seccomp
-from envforge.sandbox.capabilities import DEFAULT, SETFCAP
+from envforge.sandbox import mounts
 from envforge.sandbox.compiled import Ids, Plan, Privileges
-from envforge.sandbox.identity import RANGE_IDS, Identity, Map, range_command
+from envforge.sandbox.ids.identity import RANGE_IDS, Map, range_command
+from envforge.sandbox.mounts import topmost_once, with_parents
 from envforge.sandbox.passing import plain_locale
+from envforge.sandbox.plan.model import Account, SandboxPlan
 
 Compiled = Plan
 
@@ -30,84 +28,6 @@ _NAMESPACES: Final = (
     | syscalls.CLONE_NEWCGROUP
 )
 _TTY_GROUP: Final = 5
-
-
-@frozen
-class Mount:
-    """Something of the host at a place inside, in the order in which they are attached: parents first."""
-
-    source: str
-    """Absolute path on the host."""
-    target: str
-    """Absolute path inside; links in it are followed inside."""
-    read_only: bool = False
-    optional: bool = False
-    """A missing source is no error."""
-    own: bool = False
-    """Chosen by envforge itself: links are followed, and it may lie in a private directory."""
-    within: str = ""
-    """The directory that links in the source may not lead out of; without one no link is followed at all."""
-
-
-@frozen
-class Account:
-    """The user inside that a payload runs as, unless it is the caller's own."""
-
-    name: str
-    uid: int
-    gid: int
-    groups: tuple[int, ...] = ()
-    """Supplementary groups."""
-
-
-@frozen
-class SandboxPlan:
-    """Everything that entering one environment takes."""
-
-    identity: Identity
-    store: str
-    """The store's top directory; layers, uppers and trash lie where store/layout.py says."""
-    layers: tuple[str, ...]
-    """Layer digests, topmost first."""
-    lock_file: str
-    """Flocked (shared) while the sandbox lives: what gc asks for exclusively."""
-    hostname: str
-    command: tuple[str, ...]
-    """What runs where the caller names nothing."""
-    cwd: str
-    """Where it runs."""
-    project: str = ""
-    """The real path of the spec, for those who look for what runs."""
-    follow: bool = True
-    """The caller's own directory goes before `cwd`, where it is the same inside."""
-    user: Literal["self"] | Account = "self"
-    """`self`: the caller's own uid; else an account of the environment, `root` among them."""
-    mounts: tuple[Mount, ...] = ()
-    forward: tuple[str, ...] = ()
-    """Sockets of the host that are let in, by the names that `forwarding` knows."""
-    runtime: str = ""
-    """The payload's own directory for sockets (XDG_RUNTIME_DIR), below /run; empty for none."""
-    foreign: tuple[str, int, int] | None = None
-    """The project of another user that root enters, and its owner, whose is what is made there."""
-    read_only: tuple[str, ...] = ()
-    """Real paths on the host that can only be read inside, under whatever mount."""
-    private: tuple[str, ...] = ()
-    """Directories of the host that no mount may show: store, state, configuration, plan cache."""
-    variables: tuple[tuple[str, str], ...] = ()
-    """The environment, before what is passed through."""
-    passed: tuple[str, ...] = ()
-    """Names of host variables to pass through; `*` stands for any characters."""
-    locales: tuple[str, ...] | None = None
-    """Those that the environment has besides C and C.UTF-8, which stands in for others; None: not known."""
-    network: Literal["host", "none"] = "host"
-    privileges: bool = False
-    """Set-id programs and file capabilities work inside."""
-    nested_namespaces: bool = False
-    """The payload may make namespaces of its own, and mount proc in them."""
-    idmapped: bool = True
-    """Run by root: idmapped mounts work on the layers and the mounts. Else the full range is mapped."""
-    notes: tuple[str, ...] = field(default=())
-    """What is weaker here than it should be, for `inspect` and for the user's eyes."""
 
 
 def compile_plan(plan: SandboxPlan) -> Compiled:
@@ -308,18 +228,3 @@ def _payload_owner(plan: SandboxPlan, uid_map: Map, gid_map: Map) -> tuple[int, 
     """Return who the payload is outside."""
     uid, gid = (plan.user.uid, plan.user.gid) if plan.user != "self" else (0, 0)
     return uid_map[0][1] + min(uid, RANGE_IDS - 1), gid_map[0][1] + min(gid, RANGE_IDS - 1)
-
-
-def topmost_once(layers: "Iterable[str]") -> list[str]:
-    """Return layers without repetitions: overlayfs refuses one that is given twice, and shows the topmost."""
-    return list(dict.fromkeys(layers))
-
-
-def with_parents(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return these absolute directories and all directories above them, parents first, without the root."""
-    found = set()
-    for path in paths:
-        while path not in ("/", "") and path not in found:
-            found.add(path)
-            path = os.path.dirname(path)  # noqa: PLW2901
-    return tuple(sorted(found))

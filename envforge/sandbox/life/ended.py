@@ -10,7 +10,8 @@ import time
 from typing import Final
 
 from envforge import whole_file
-from envforge.sandbox import record, running
+from envforge.sandbox import record
+from envforge.sandbox.life import running
 
 _BELOW: Final = "ended"
 _KEPT_S: Final = 7 * 86400

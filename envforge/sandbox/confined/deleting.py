@@ -4,8 +4,8 @@ import os
 
 from envforge.errors import EnvforgeError
 from envforge.kernel.removal import remove_tree
-from envforge.sandbox.confine import View, call_confined
-from envforge.sandbox.identity import detect
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import detect
 
 
 def delete(path: str) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from envforge.sandbox import capabilities
+from envforge.kernel import capabilities
 from envforge.sandbox.owners import kernel
-from envforge.sandbox.owners.attributes import Attributes, Owned
-from envforge.sandbox.owners.identities import Identities, Identity
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
-from envforge.sandbox.owners.names import Names, Place, parent_of
+from envforge.sandbox.owners.state.attributes import Attributes, Owned
+from envforge.sandbox.owners.state.identities import Identities, Identity
+from envforge.sandbox.owners.state.names import Names, Place, parent_of
 
 CONTINUE = 1 << 48
 """The kernel shall do the call itself."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from envforge.sandbox.compiled import Plan
-    from envforge.sandbox.socket_relay import SocketRelay
+    from envforge.sandbox.relays.socket_relay import SocketRelay
 
     Host = Mapping[str, str]
 
@@ -80,7 +80,7 @@ def forwarded(plan: "Plan", host: "Host") -> "Plan":
 
 
 def _relay(source: str, target: str) -> "SocketRelay":
-    from envforge.sandbox.socket_relay import SocketRelay  # noqa: PLC0415  # seldom needed
+    from envforge.sandbox.relays.socket_relay import SocketRelay  # noqa: PLC0415  # seldom needed
 
     return SocketRelay(source, target)
 

@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from typing import NoReturn, ParamSpec, TypeVar, cast
 
 from envforge.errors import CapabilityError, EnvforgeError, SandboxError
-from envforge.kernel import syscalls
+from envforge.kernel import advice, syscalls
+from envforge.kernel.interrupts import signals_wait
 from envforge.process import find_program, run
-from envforge.sandbox import advice
-from envforge.sandbox.identity import Identity, Map
-from envforge.sandbox.interrupts import signals_wait
-from envforge.sandbox.surroundings import forget_caller
+from envforge.sandbox.ids.identity import Identity, Map
+from envforge.sandbox.ids.surroundings import forget_caller
 
 T = TypeVar("T")
 P = ParamSpec("P")

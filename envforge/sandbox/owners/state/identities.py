@@ -10,7 +10,7 @@ from resource import RLIMIT_RTTIME, prlimit
 from attrs import define, evolve, field, frozen
 
 from envforge.errors import CapabilityError
-from envforge.sandbox import capabilities
+from envforge.kernel import capabilities
 
 ALL_CAPABILITIES = sum(1 << capability for capability in capabilities.DEFAULT)
 """What root has in the tree: more than the kernel gives must not be told, or capset(2) fails."""

@@ -5,10 +5,9 @@ import shutil
 import tempfile
 
 from envforge.errors import EnvforgeError
-from envforge.kernel import syscalls
-from envforge.sandbox import advice
-from envforge.sandbox.identity import Identity
-from envforge.sandbox.worker import call_in_namespace
+from envforge.kernel import advice, syscalls
+from envforge.sandbox.ids.identity import Identity
+from envforge.sandbox.ids.worker import call_in_namespace
 
 _OPTIONS = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
 

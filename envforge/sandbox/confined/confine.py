@@ -24,14 +24,14 @@ from attrs import frozen
 
 from envforge import errors
 from envforge.errors import SandboxError
-from envforge.kernel import syscalls
-from envforge.sandbox import advice, confined, init, seccomp
-from envforge.sandbox.clone import clone
-from envforge.sandbox.identity import Identity, Map
-from envforge.sandbox.interrupts import signals_wait
-from envforge.sandbox.settle import OVER_IDMAPPED, kernel_release, not_idmappable
-from envforge.sandbox.view import BUILD, FILES, View
-from envforge.sandbox.worker import WorkerCrashError, write_maps
+from envforge.kernel import advice, init, seccomp, syscalls
+from envforge.kernel.clone import clone
+from envforge.kernel.interrupts import signals_wait
+from envforge.sandbox.confined import inside
+from envforge.sandbox.confined.view import BUILD, FILES, View
+from envforge.sandbox.ids.identity import Identity, Map
+from envforge.sandbox.ids.idmappable import OVER_IDMAPPED, kernel_release, not_idmappable
+from envforge.sandbox.ids.worker import WorkerCrashError, write_maps
 
 __all__ = ["BUILD", "FILES", "View", "call_confined", "end", "start"]
 
@@ -124,7 +124,7 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
         raise advice.no_user_namespace(error) from error
     if child == 0:
         ours.close()
-        confined.become(view, theirs, body, keep, one_id=identity.held == "flat")
+        inside.become(view, theirs, body, keep, one_id=identity.held == "flat")
     theirs.close()
     with ours:
         try:

@@ -18,15 +18,18 @@ from errno import ECHILD
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import Any, Final
 
+import envforge
 from envforge import errors
-from envforge.sandbox import ended, init, kept, passing, perform
+from envforge.kernel import init
+from envforge.sandbox import passing, perform
 from envforge.sandbox.compiled import Plan
+from envforge.sandbox.life import ended, kept
 
 _REQUEST: Final = 3
 _ANSWER: Final = 4
 _ABOVE: Final = 10
 _CODE: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from envforge.sandbox import monitor; monitor.main()"
+    "import sys; sys.path.insert(0, sys.argv[1]); from envforge.sandbox.life import monitor; monitor.main()"
 )
 
 
@@ -83,7 +86,7 @@ def start(
 def _spawn(descriptors: Iterable[int]) -> int:
     """Start the monitor with these descriptors as 0, 1, 2, … and no others."""
     held = [fcntl(descriptor, F_DUPFD_CLOEXEC, _ABOVE) for descriptor in descriptors]
-    above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    above = os.path.dirname(os.path.dirname(os.path.abspath(envforge.__file__)))
     try:
         return os.posix_spawn(
             sys.executable,

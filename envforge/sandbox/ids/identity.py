@@ -1,6 +1,6 @@
 """Who we are here and which ids we may map: root, a user with a subordinate range, or a single id.
 
-Reads files only; it makes no namespace. `worker.py` and `perform.py` use the maps.
+Reads files only; it makes no namespace. `worker.py` and `plan/compile.py` use the maps.
 """
 
 import os

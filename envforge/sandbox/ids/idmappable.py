@@ -1,0 +1,40 @@
+"""Whether this machine mounts a file system with other ids (mount_setattr(2), MOUNT_ATTR_IDMAP)."""
+
+import os
+from itertools import takewhile
+from typing import Final
+
+from envforge.kernel import syscalls
+from envforge.sandbox.ids.identity import Identity
+from envforge.sandbox.ids.worker import namespace_descriptor
+
+OVER_IDMAPPED: Final = (5, 19)
+"""The first kernel with overlay over idmapped mounts."""
+
+
+def kernel_release() -> tuple[int, int]:
+    """Return the first two numbers of the kernel's release."""
+    major, minor, *_ = (*os.uname().release.split("."), "0")
+    return int(major), int("".join(takewhile(str.isdecimal, minor)) or 0)
+
+
+def not_idmappable(identity: Identity, places: list[str]) -> list[str]:
+    """Return those of the places whose file system cannot be mounted with the ids of root's range."""
+    with namespace_descriptor(identity.run_uid_map, identity.run_gid_map) as namespace:
+        return [place for place in places if not _is_idmappable(place, namespace)]
+
+
+def _is_idmappable(place: str, namespace: int) -> bool:
+    try:
+        tree = syscalls.open_tree(place, syscalls.OPEN_TREE_CLONE)
+    except OSError:
+        return True  # not there: that is found, and told, on entering
+    try:
+        syscalls.mount_setattr(
+            tree, syscalls.MOUNT_ATTR_IDMAP, user_namespace=namespace, recursive=False, path=place
+        )
+    except OSError:
+        return False
+    finally:
+        os.close(tree)
+    return True

@@ -1,0 +1,31 @@
+"""Fitting a plan to this machine: what cannot be had here is taken out of it, with a note that says so."""
+
+import os
+
+from attrs import evolve
+
+from envforge.sandbox.ids.idmappable import OVER_IDMAPPED, kernel_release, not_idmappable
+from envforge.sandbox.plan.model import SandboxPlan
+
+
+def settle(plan: SandboxPlan) -> SandboxPlan:
+    """Return the plan as it can be entered here.
+
+    Only a sandbox of root may change: where a file system of its layers or mounts has no idmapped mounts, it
+    maps the host's own ids. Raises CapabilityError where no user namespace can be made.
+    """
+    identity = plan.identity
+    if identity.held != "true" or identity.run_uid_map == identity.uid_map or not plan.idmapped:
+        return plan
+    if kernel_release() < OVER_IDMAPPED:
+        return _with_whole_range(plan, "overlay over idmapped mounts takes Linux 5.19")
+    places = [f"{plan.store}/layers/{identity.held}"]
+    places += [mount.source for mount in plan.mounts if os.path.isdir(mount.source)]
+    refused = not_idmappable(identity, places)
+    if not refused:
+        return plan
+    return _with_whole_range(plan, f"the file system of {refused[0]} has no idmapped mounts")
+
+
+def _with_whole_range(plan: SandboxPlan, note: str) -> SandboxPlan:
+    return evolve(plan, idmapped=False, notes=(*plan.notes, note))
