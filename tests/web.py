@@ -20,7 +20,9 @@ class Server(ThreadingHTTPServer):
         self.faults: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
         self.connections = 0
+        self.halfway = threading.Event()
         self.validators = False
+        self.ranges = False
         self.headers: list[dict[str, str]] = []
 
     @property
@@ -71,10 +73,32 @@ class Handler(BaseHTTPRequestHandler):
             return self._trickle(data)
         if fault == "has no end of head":
             return self._drip_head()
+        if fault == "waits in the middle":
+            return self._wait_in_the_middle(data)
         stops = fault == "stops" or (fault == "once stops" and self.server.asked[path] == 1)
         headers = {"ETag": tag} if self.server.validators else {}
+        if self.server.ranges and "Range" in self.headers and self.headers.get("If-Range", tag) == tag:
+            return self._answer_range(data, fault, stops=stops, **headers)
         self._answer(200, data, stops=stops, **headers)
         return None
+
+    def _answer_range(self, data, fault, *, stops, **headers):
+        first = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        if first >= len(data):
+            return self._answer(416, b"")
+        said = first + 1 if fault == "another range" else first
+        headers["Content-Range"] = f"bytes {said}-{len(data) - 1}/{len(data)}"
+        return self._answer(206, data[first:], stops=stops, **headers)
+
+    def _wait_in_the_middle(self, data):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.wfile.flush()
+        self.server.halfway.set()
+        time.sleep(5)
+        self.close_connection = True
 
     def _answer(self, status, data, *, stops=False, **headers):
         self.send_response(status)

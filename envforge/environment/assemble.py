@@ -22,7 +22,7 @@ from envforge.progress import Progress
 from envforge.sandbox.confined.confine import View, call_confined
 from envforge.sandbox.ids.identity import Identity
 from envforge.sources import registry
-from envforge.store import blobs, holds, layers, locks, records
+from envforge.store import blobs, holds, layers, locks, partial, records
 from envforge.store.durability import reaching_disk, recover
 from envforge.store.layout import Store, open_store
 from envforge.store.staging import clear_debris, has_debris
@@ -175,6 +175,7 @@ def _build(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
 
     clear(site)
     locks.sweep(site.store)
+    partial.sweep(site.store)
     try:
         with reaching_disk(site.store):
             return builder.build(site, works_of(site, part, progress), progress)

@@ -82,18 +82,23 @@ def writing(
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if size is not None and sink.size != size:
-            raise IntegrityError(f"{name}: {sink.size} bytes came, {size} were promised")
-        if sha256 not in ("", sink.sha256):
-            raise IntegrityError(
-                f"{name}: the SHA-256 is {sink.sha256}, it must be {sha256}",
-                hint="the mirror serves other bytes; try again later or set another mirror",
-            )
+        check_promise(name, (sink.size, sink.sha256), (size, sha256))
         final = store.blob(sink.sha256)
         os.makedirs(os.path.dirname(final), exist_ok=True)
         os.rename(path, final)
         if durable:
             sync_directory(os.path.dirname(final))
+
+
+def check_promise(name: str, came: tuple[int, str], promised: tuple[int | None, str]) -> None:
+    """Raise IntegrityError where size and SHA-256 of what came are not the promised ones (None, "": none)."""
+    if promised[0] not in (None, came[0]):
+        raise IntegrityError(f"{name}: {came[0]} bytes came, {promised[0]} were promised")
+    if promised[1] not in ("", came[1]):
+        raise IntegrityError(
+            f"{name}: the SHA-256 is {came[1]}, it must be {promised[1]}",
+            hint="the server gives other bytes; try again later, or set another mirror",
+        )
 
 
 def put(store: Store, data: bytes, *, durable: bool = False) -> str:

@@ -16,6 +16,7 @@
       locks/<name>                 flocked while the thing of that name is being made
       holds/<id>                   what a running build has found and not noted yet, locked by it
       unsynced/<mark>              builds whose bytes may not be on the disk yet
+      partial/<name>               blobs of which a part has come; flocked while one process writes it
       staging/  trash/             half-made things, and things on their way out; never looked into
 
 `<held>` says how owners lie on disk: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the owner, inside n
@@ -50,6 +51,7 @@ DIRECTORIES: Final = (
     "uppers",
     "staging",
     "trash",
+    "partial",
     "locks",
     "holds",
     "unsynced",

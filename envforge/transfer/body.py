@@ -1,9 +1,11 @@
 """The bytes of one answer of a mirror, as they come: broken off, too slow, or whole."""
 
 import http.client
+import re
 import time
 from typing import BinaryIO, Final
 
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-\d{1,19}/")
 _LEAST_BYTES_PER_S: Final = 1024
 """A mirror that gives less is left for the next one."""
 
@@ -11,11 +13,17 @@ _LEAST_BYTES_PER_S: Final = 1024
 class TransferError(Exception):
     """An address did not give its file."""
 
-    def __init__(self, message: str, *, passing: bool = False, missing: bool = False) -> None:
-        """Say whether trying again may help, and whether the mirror says that it has no such file."""
+    def __init__(
+        self, message: str, *, passing: bool = False, missing: bool = False, unfit: bool = False
+    ) -> None:
+        """Say whether trying again may help, and whether the mirror says that it has no such file.
+
+        `unfit`: what is here of the file is none of what is there; from the start it may come.
+        """
         super().__init__(message)
-        self.passing = passing
+        self.passing = passing or unfit
         self.missing = missing
+        self.unfit = unfit
 
 
 class Body:
@@ -38,6 +46,24 @@ class Body:
             isinstance(self._source, http.client.HTTPResponse)
             and self._source.status == http.HTTPStatus.NOT_MODIFIED
         )
+
+    @property
+    def first_byte(self) -> int:
+        """Return where in the file the answer begins: not at 0 where a range was asked for and given."""
+        if not isinstance(self._source, http.client.HTTPResponse):
+            return 0
+        if self._source.status != http.HTTPStatus.PARTIAL_CONTENT:
+            return 0
+        found = _CONTENT_RANGE.match(self.header("Content-Range"))
+        if found is None:
+            raise TransferError(f"{self.url}: gives a part of the file and does not say which", unfit=True)
+        return int(found[1])
+
+    @property
+    def version(self) -> str:
+        """Return what tells this version of the file from another byte for byte; empty where nothing does."""
+        tag = self.header("ETag")
+        return tag if tag and not tag.startswith("W/") else self.header("Last-Modified")
 
     def header(self, name: str) -> str:
         """Return a header of the answer, empty where it has none."""

@@ -68,7 +68,7 @@ class Pool:
             with self._answer(url, parts, headers) as response:
                 location = response.headers.get("Location")
                 if response.status not in {301, 302, 303, 307, 308} or not location:
-                    _check_status(url, response)
+                    _check_status(url, response, is_range="Range" in headers)
                     yield Body(url, response, window_s=self._timeout_s)
                     return
                 _drain(response)
@@ -222,13 +222,14 @@ def _redirected(url: str, location: str) -> str:
     return target
 
 
-def _check_status(url: str, response: http.client.HTTPResponse) -> None:
-    if response.status not in {200, 304}:
+def _check_status(url: str, response: http.client.HTTPResponse, *, is_range: bool) -> None:
+    if response.status not in {200, 304} and not (is_range and response.status == 206):
         _drain(response)
         raise TransferError(
             f"{url}: {response.status} {response.reason}",
             passing=response.status in {408, 429, 500, 502, 503, 504},
             missing=response.status in {404, 410},
+            unfit=is_range and response.status == 416,
         )
 
 

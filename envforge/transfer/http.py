@@ -4,17 +4,20 @@ What is fetched is either a blob, whose size and SHA-256 are known beforehand, o
 its own signature. http.client and 256 KiB buffers because that was the fastest of all that was measured.
 """
 
+import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, Self, TypeVar
 
 from attrs import frozen
 
 from envforge.errors import EnvforgeError, IntegrityError, NetworkError
-from envforge.store import blobs
+from envforge.store import blobs, partial
 from envforge.store.layout import Store
-from envforge.transfer.body import TransferError
+from envforge.store.partial import Arriving
+from envforge.transfer.body import Body, TransferError
 from envforge.transfer.connections import Pool
 
 CHUNK: Final = 256 * 1024
@@ -128,9 +131,22 @@ class Fetcher:
                     break
         raise _summary(failures)
 
+    def fetch_unknown(
+        self, store: Store, url: str, *, limit: int, progress: Callable[[int], None] | None = None
+    ) -> tuple[str, int]:
+        """Fetch a file of which nothing is known into the store; return SHA-256 and size.
+
+        Raises NetworkError; IntegrityError where it has more than `limit` bytes.
+        """
+        report = progress or (lambda _: None)
+        return self._first_of([url], lambda url: self._resumed(store, url, report, limit=limit))
+
     def _blob(
         self, store: Store, url: str, sha256: str, size: int | None, report: Callable[[int], None]
     ) -> None:
+        if size is None or size >= partial.WORTH_BYTES:
+            self._resumed(store, url, report, sha256=sha256, size=size)
+            return
         received = 0
         buffer = memoryview(bytearray(CHUNK))
         try:
@@ -141,6 +157,55 @@ class Fetcher:
                     report(count)
         except BaseException:
             report(-received)
+            raise
+
+    def _resumed(
+        self,
+        store: Store,
+        url: str,
+        report: Callable[[int], None],
+        *,
+        sha256: str = "",
+        size: int | None = None,
+        limit: int | None = None,
+    ) -> tuple[str, int]:
+        """Fetch what an earlier attempt has left to come, of the same version or with a promised SHA-256."""
+        received, went_on = 0, False
+        buffer = memoryview(bytearray(CHUNK))
+        key = sha256 or hashlib.sha256(url.encode()).hexdigest()
+        try:
+            with partial.arriving(store, key, sha256, name=url, size=size, limit=limit) as blob:
+                if size is None or blob.size != size:
+                    with self._opened(url, blob, promised=bool(sha256)) as body:
+                        received, went_on = blob.size, blob.size > 0
+                        report(received)
+                        while count := body.read_into(buffer):
+                            blob.write(buffer[:count])
+                            received += count
+                            report(count)
+                return blob.sha256, blob.size
+        except BaseException as error:
+            report(-received)
+            if isinstance(error, IntegrityError) and went_on:  # nothing is left of it: from the start now
+                return self._resumed(store, url, report, sha256=sha256, size=size, limit=limit)
+            raise
+
+    @contextmanager
+    def _opened(self, url: str, blob: Arriving, *, promised: bool) -> Iterator[Body]:
+        """Give the rest of a file, or all of it: then what has come is forgotten. RFC 9110, 14."""
+        headers = {}
+        if blob.size and (promised or blob.version):
+            headers = {"Range": f"bytes={blob.size}-"} | ({} if promised else {"If-Range": blob.version})
+        try:
+            with self._pool.open(url, headers) as body:
+                if body.first_byte != blob.size or not headers:
+                    if body.first_byte:
+                        raise TransferError(f"{url}: gives another part than was asked for", unfit=True)
+                    blob.restart(body.version)
+                yield body
+        except TransferError as error:
+            if error.unfit:
+                blob.restart("")
             raise
 
     def _small(self, url: str, limit: int, conditions: Mapping[str, str]) -> Answer:

@@ -1,0 +1,152 @@
+"""Blobs that have come in part: kept where a transfer breaks off, so that the next one goes on from there.
+
+    partial/<name>     the bytes so far; flocked by the one process that writes it
+    partial/<name>.of  which version of the file they are of: what the server said of it
+
+Whoever goes on hashes what is there first, and the whole is checked as every blob is.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from attrs import define, field
+
+from envforge import whole_file
+from envforge.errors import IntegrityError
+from envforge.store import blobs
+from envforge.store.layout import Store
+
+WORTH_BYTES: Final = 1 << 20
+"""Smaller files come again as quickly."""
+_KEPT_S: Final = 7 * 24 * 3600
+_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK: Final = 1 << 20
+_VERSION_MAX_BYTES: Final = 1024
+
+
+@define
+class Arriving:
+    """A blob on its way, as far as it has come."""
+
+    name: str
+    """What messages call it."""
+    limit: int | None
+    """Bytes that it may have at most."""
+    _descriptor: int
+    _path: str
+    version: str = ""
+    """What the server said of the file that the bytes so far are of; empty where it said nothing."""
+    size: int = field(default=0, init=False)
+    _hash: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what has come so far."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes. Raises IntegrityError when more come than may."""
+        self.size += len(data)
+        if self.limit is not None and self.size > self.limit:
+            raise IntegrityError(f"{self.name}: more than the promised {self.limit} bytes came")
+        self._hash.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def restart(self, version: str) -> None:
+        """Forget what has come: from here on it is a file of that version."""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self.version = version
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._path}.of")
+        if version and len(version) <= _VERSION_MAX_BYTES:
+            whole_file.write(f"{self._path}.of", version.encode(), mode=0o600, durable=False)
+
+    def take_up(self) -> None:
+        """Take in what another process has left of it."""
+        buffer = bytearray(_CHUNK)
+        while count := os.readv(self._descriptor, [buffer]):
+            self._hash.update(memoryview(buffer)[:count])
+            self.size += count
+        with suppress(OSError), open(f"{self._path}.of", encoding="utf-8") as file:
+            self.version = file.read(_VERSION_MAX_BYTES)
+
+
+@contextmanager
+def arriving(
+    store: Store, key: str, sha256: str, *, name: str, size: int | None = None, limit: int | None = None
+) -> Iterator[Arriving]:
+    """Give a blob on its way; on leaving, check size and SHA-256 and publish it.
+
+    `key` (hex digits) is what it goes on under: the promised SHA-256, or one of its address where none is
+    promised and it is kept under the one that it has. What has come stays where the body raises, apart from
+    wrong bytes, and where the disk is full. Another process that fetches it meanwhile gets one of its own.
+    """
+    path, descriptor = _claim(store, key)
+    kept = False
+    try:
+        blob = Arriving(name, limit if size is None else size, descriptor, path)
+        blob.take_up()
+        if blob.limit is not None and blob.size > blob.limit:
+            blob.restart("")
+        try:
+            yield blob
+        except (IntegrityError, OSError):
+            raise
+        except BaseException:
+            kept = blob.size >= WORTH_BYTES
+            raise
+        blobs.check_promise(name, (blob.size, blob.sha256), (size, sha256))
+        os.fchmod(descriptor, 0o444)
+        final = store.blob(blob.sha256)
+        os.makedirs(os.path.dirname(final), exist_ok=True)
+        os.rename(path, final)
+    finally:
+        if not kept:
+            for left in (path, f"{path}.of"):
+                with suppress(FileNotFoundError):
+                    os.unlink(left)
+        os.close(descriptor)
+
+
+def _claim(store: Store, key: str) -> tuple[str, int]:
+    """Return path and locked descriptor of a partial file: of another name where somebody writes that one."""
+    path = f"{store.path}/partial/{key}"
+    while True:
+        descriptor = os.open(path, _OPEN, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_there(path, os.fstat(descriptor)):
+                return path, descriptor
+        except BlockingIOError:
+            path = f"{store.path}/partial/{key}-{secrets.token_hex(4)}"
+        os.close(descriptor)
+
+
+def sweep(store: Store) -> None:
+    """Remove what nobody has gone on with for a week."""
+    oldest = time.time() - _KEPT_S
+    for entry in os.scandir(f"{store.path}/partial"):
+        with suppress(OSError):
+            if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                os.unlink(entry.path)
+
+
+def _is_there(path: str, status: os.stat_result) -> bool:
+    """Say whether the path is still that of the open file: another process may have published it."""
+    try:
+        now = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)
