@@ -4,9 +4,10 @@ from attrs import evolve
 
 from envforge.api import locking
 from envforge.build.layer import Built
-from envforge.environment import assemble, consent
-from envforge.environment.assemble import BuildResult, Wanted
-from envforge.environment.project import Project
+from envforge.environment.made import assemble
+from envforge.environment.made.assemble import BuildResult, Wanted
+from envforge.environment.projects import consent
+from envforge.environment.projects.project import Project
 from envforge.lock import file as lock_file
 from envforge.progress import Listener, Progress, ignore
 from envforge.sandbox.ids import identity as identities

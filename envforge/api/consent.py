@@ -4,10 +4,10 @@ Work that lacks consent raises ConsentError before it does anything. A face then
 `allow`, and starts the work again.
 """
 
-from envforge.environment import consent, ownership
-from envforge.environment.consent import Allowed
-from envforge.environment.project import Project
-from envforge.environment.reach import Want
+from envforge.environment.projects import consent, ownership
+from envforge.environment.projects.consent import Allowed
+from envforge.environment.projects.project import Project
+from envforge.environment.projects.reach import Want
 
 __all__ = [
     "Allowed",

@@ -196,7 +196,7 @@ def _state(_machine: Machine) -> Check:
 
 
 def _trust(_machine: Machine) -> Check:
-    from envforge.environment import certificates  # noqa: PLC0415 (help needs none of it)
+    from envforge.environment.entering import certificates  # noqa: PLC0415 (help needs none of it)
 
     try:
         sources = certificates.sources(os.environ, load().ca_file)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from attrs import evolve, frozen
 
 from envforge import whole_file
-from envforge.environment.project import Project
+from envforge.environment.projects.project import Project
 from envforge.errors import SpecError, UsageError
 from envforge.progress import Listener, ignore
 from envforge.spec import edit, parse

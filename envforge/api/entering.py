@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from envforge.api import warm
 from envforge.api.building import build
-from envforge.environment import consent, hints, system_files
-from envforge.environment.plan import RunOptions, make_plan
-from envforge.environment.project import Project
+from envforge.environment.entering import hints, system_files
+from envforge.environment.entering.plan import RunOptions, make_plan
+from envforge.environment.projects import consent
+from envforge.environment.projects.project import Project
 from envforge.progress import Listener, ignore
 from envforge.sandbox import cache
 from envforge.sandbox.ids import identity as identities

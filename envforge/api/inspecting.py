@@ -1,6 +1,6 @@
 """`ls`, `show` and `tree`: which environments there are, what one is, and why each package is in it."""
 
-from envforge.environment.inspect import (
+from envforge.environment.made.inspect import (
     EnvironmentDetails,
     EnvironmentInfo,
     describe,

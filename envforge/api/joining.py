@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from envforge import trust
-from envforge.environment.plan import RunOptions, make_plan
-from envforge.environment.project import open_project
+from envforge.environment.entering.plan import RunOptions, make_plan
+from envforge.environment.projects.project import open_project
 from envforge.errors import CapabilityError, NotFoundError, UsageError
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.ids import identity as identities

@@ -7,8 +7,8 @@ from typing import Final
 from attrs import frozen
 
 from envforge import machine
-from envforge.environment import consent
-from envforge.environment.project import Project
+from envforge.environment.projects import consent
+from envforge.environment.projects.project import Project
 from envforge.errors import LockStaleError, ResolveError
 from envforge.lock import file as lock_file
 from envforge.lock.changes import Change, changes

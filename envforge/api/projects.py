@@ -1,6 +1,6 @@
 """Which project is meant."""
 
-from envforge.environment.project import Project, open_project
+from envforge.environment.projects.project import Project, open_project
 from envforge.trust import SPEC_NAME
 
 __all__ = ["SPEC_NAME", "Project", "open"]

@@ -4,8 +4,8 @@ from attrs import frozen
 
 from envforge.api import locking
 from envforge.api.building import BuildResult, build
-from envforge.environment.project import Project
-from envforge.environment.verify import Difference, read_layers, rebuild_apart
+from envforge.environment.made.verify import Difference, read_layers, rebuild_apart
+from envforge.environment.projects.project import Project
 from envforge.progress import Listener, Progress, ignore
 from envforge.sandbox.ids import identity as identities
 from envforge.store import locks

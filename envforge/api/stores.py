@@ -3,7 +3,7 @@
 import os
 
 from envforge import config
-from envforge.environment import project
+from envforge.environment.projects import project
 from envforge.errors import StoreError
 from envforge.sandbox.confined.confine import View, call_confined
 from envforge.sandbox.ids import identity as identities

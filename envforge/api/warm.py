@@ -1,9 +1,10 @@
 """What is kept for the warm path (`hot.py`), which answers the next command without any of this."""
 
-from envforge.environment import assemble, generations, ownership
-from envforge.environment.assemble import BuildResult
-from envforge.environment.plan import RunOptions
-from envforge.environment.project import Project
+from envforge.environment.entering.plan import RunOptions
+from envforge.environment.made import assemble
+from envforge.environment.made.assemble import BuildResult
+from envforge.environment.projects import generations, ownership
+from envforge.environment.projects.project import Project
 from envforge.lock import file as lock_file
 from envforge.run_options import plan_words
 from envforge.sandbox import cache

@@ -1,12 +1,16 @@
 """What a shell completes of a project: its packages, the users of its environment. Silent where it cannot."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError
+
+COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
+"""What a shell's completion sets to ask, as click wants it named."""
 
 
 def asked_packages(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -10,12 +10,12 @@ from typing import Final
 import click
 from click.shell_completion import shell_complete
 
+from envforge.cli.completions import COMPLETE_VARIABLE
 from envforge.cli.failures import report
 from envforge.cli.root import root
 from envforge.cli.settings import Settings
 from envforge.errors import ConsentError
 
-COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
 
@@ -50,7 +50,7 @@ def _invoke_with_consent(arguments: list[str], settings: Settings) -> int:
     try:
         return _invoke(arguments, settings)
     except ConsentError:
-        from envforge.cli.allow import offer  # noqa: PLC0415 (only after a failure)
+        from envforge.cli.commands.allow import offer  # noqa: PLC0415 (only after a failure)
 
         if settings.command == "allow" or not offer(settings):
             raise

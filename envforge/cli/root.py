@@ -8,7 +8,7 @@ import click
 from envforge.cli.command import Group, global_options
 from envforge.cli.settings import Settings
 
-# Heading -> command -> module of envforge.cli; the module holds the command under its own name.
+# Heading -> command -> module of envforge.cli.commands; the module holds the command under its own name.
 COMMANDS: Final[dict[str, dict[str, str]]] = {
     "Project": {
         "init": "project",
@@ -58,7 +58,7 @@ class Root(Group):
         module = _MODULES.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(import_module(f"envforge.cli.{module}"), cmd_name)
+        command: click.Command = getattr(import_module(f"envforge.cli.commands.{module}"), cmd_name)
         return command
 
     def resolve_command(

@@ -54,7 +54,8 @@ def project_key(
     """Return the name of a project's plan, None where its files cannot be read, or its store is not clear.
 
     `spec_path` is a real path. `store` is what `--store` says; else the user's configuration or the usual
-    place counts, as in `environment/project.py`. `options` are those of the command line that shape a plan.
+    place counts, as in `environment/projects/project.py`. `options` are those of the command line that
+    shape a plan.
     Over the bytes as they are on disk now: whoever keeps a plan asks before reading them and again
     afterwards.
     """

@@ -8,7 +8,7 @@ import web
 from small_archive import Archive
 from small_system import add_system, built, new_project
 
-from envforge.environment import generations
+from envforge.environment.projects import generations
 from envforge.store import blobs
 from envforge.store.layout import open_store
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envforge import hot
-from envforge.cli import enter
+from envforge.cli.commands import enter
 from envforge.cli.root import root
 from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError

@@ -1,7 +1,7 @@
 import pytest
 
-from envforge.environment import accounts
-from envforge.environment.accounts import User
+from envforge.environment.made import accounts
+from envforge.environment.made.accounts import User
 from envforge.errors import NotFoundError
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\npostgres:x:162:162:,,,:/var/lib/postgresql:/bin/sh\nbroken\n"

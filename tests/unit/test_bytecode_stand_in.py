@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envforge.sources.debian.configure import dpkg_output
+from envforge.sources.debian.configure.output import dpkg_output
 from envforge.sources.debian.quirks import bytecode
 
 

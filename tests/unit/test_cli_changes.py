@@ -1,6 +1,6 @@
 from locks import lock_of
 
-from envforge.cli.project import change_lines
+from envforge.cli.commands.project import change_lines
 from envforge.lock.changes import changes
 from envforge.sources.debian.model import Closure, LockedPackage, Request
 

@@ -1,4 +1,4 @@
-from envforge.cli.tree import lines_of, package_nodes
+from envforge.cli.commands.tree import lines_of, package_nodes
 from envforge.sources.interface import Package
 
 

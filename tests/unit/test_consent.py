@@ -8,9 +8,9 @@ from attrs import evolve
 from locks import lock_of
 
 from envforge import config
-from envforge.environment import consent
-from envforge.environment.project import open_project
-from envforge.environment.reach import reach_of
+from envforge.environment.projects import consent
+from envforge.environment.projects.project import open_project
+from envforge.environment.projects.reach import reach_of
 from envforge.errors import ConsentError, LockError
 from envforge.sources.debian.model import Closure, LockedArchive, Request
 from envforge.spec.parse import parse

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from envforge.errors import BuildError, StoreFullError
-from envforge.sources.debian.configure import dpkg_output, failure
-from envforge.sources.debian.configure.failure import Ended
+from envforge.sources.debian.configure.output import dpkg_output, failure
+from envforge.sources.debian.configure.output.failure import Ended
 
 LOGS = Path(__file__).parents[1] / "golden" / "dpkg"
 

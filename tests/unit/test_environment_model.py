@@ -4,8 +4,9 @@ import re
 import pytest
 from attrs import evolve
 
-from envforge.environment import generations, model
-from envforge.environment.model import Environment, LayerReference
+from envforge.environment.made import model
+from envforge.environment.made.model import Environment, LayerReference
+from envforge.environment.projects import generations
 from envforge.errors import StoreError
 from envforge.lock.model import Part
 from envforge.sources.debian.model import Closure, LockedPackage

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from envforge.environment.git import Repository, repository_of
+from envforge.environment.entering.git import Repository, repository_of
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 

@@ -1,6 +1,6 @@
 """Secrets that scripts made leave a layer with all that debconf and ucf remember of them."""
 
-from envforge.sources.debian.configure.secrets import remove_machine_state
+from envforge.sources.debian.configure.cleaning.secrets import remove_machine_state
 from envforge.sources.debian.quirks import answers
 
 CONFIG = """\

@@ -5,8 +5,8 @@ from attrs import evolve
 from locks import lock_of
 
 from envforge import machine
-from envforge.environment import outputs
-from envforge.environment.model import Environment, LayerReference
+from envforge.environment.made import outputs
+from envforge.environment.made.model import Environment, LayerReference
 from envforge.errors import LockStaleError, OutputError
 from envforge.lock.model import DEFAULT, RECIPE_FORMAT, Outputs, part_of, with_outputs
 from envforge.sources.debian.model import Closure, Request

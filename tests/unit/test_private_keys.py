@@ -5,7 +5,7 @@ import py_compile
 import pytest
 
 from envforge.errors import BuildError
-from envforge.sources.debian.configure.keys import published_keys, refuse_made_keys
+from envforge.sources.debian.configure.cleaning.keys import published_keys, refuse_made_keys
 
 KEY = """\
 -----BEGIN {0}PRIVATE KEY-----

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from envforge.environment.project import real_path
+from envforge.environment.projects.project import real_path
 from envforge.errors import SpecError
 from envforge.kernel.removal import remove_tree
 from envforge.sources.files import read as project_files

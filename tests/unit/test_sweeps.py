@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from envforge.environment import system_files
+from envforge.environment.entering import system_files
 from envforge.sandbox import cache
 from envforge.sources.debian.resolve import workspace
 from envforge.store import locks

@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from envforge.environment import apt, certificates, homes
-from envforge.environment.own_files import HomeFile, archived_locales, read_here
-from envforge.environment.system_files import hosts_text
+from envforge.environment.entering import apt, certificates, homes
+from envforge.environment.entering.system_files import hosts_text
+from envforge.environment.made.own_files import HomeFile, archived_locales, read_here
 from envforge.sandbox.passing import unknown_locales
 from envforge.spec.model import Debian
 

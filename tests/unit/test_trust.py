@@ -5,8 +5,8 @@ import os
 import pytest
 
 from envforge import trust
-from envforge.environment import ownership
-from envforge.environment.project import open_project
+from envforge.environment.projects import ownership
+from envforge.environment.projects.project import open_project
 from envforge.errors import OwnerError
 
 SPEC = 'name = "p"\n[debian]\nsuite = "bookworm"\n'

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from envforge.errors import BuildError
-from envforge.sources.debian.configure.uncover import uncover
+from envforge.sources.debian.configure.cleaning.uncover import uncover
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What a sandbox shall be, as a value that a test can read.
 
-`environment/plan.py` makes a SandboxPlan from an environment, `compile.py` makes of it what is entered.
+`environment/entering/plan.py` makes a SandboxPlan from an environment, `compile.py` makes of that what is
+entered.
 """
 
 from typing import Literal

@@ -25,22 +25,15 @@ from envforge.sandbox.confined.console import Console
 from envforge.sandbox.confined.in_tree import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.run import run_supervised
-from envforge.sources.debian.configure import (
-    conffiles,
-    failure,
-    half_built,
-    jks,
-    keys,
-    normalize,
-    script,
-    secrets,
-    unpacking,
-)
-from envforge.sources.debian.configure.dpkg_output import Output
-from envforge.sources.debian.configure.hearing import Hearing
+from envforge.sources.debian.configure import conffiles, half_built, script, unpacking
+from envforge.sources.debian.configure.cleaning import keys, normalize, secrets
+from envforge.sources.debian.configure.cleaning.uncover import uncover
+from envforge.sources.debian.configure.output import failure
+from envforge.sources.debian.configure.output.dpkg_output import Output
+from envforge.sources.debian.configure.output.hearing import Hearing
 from envforge.sources.debian.configure.scaffold import Scaffold, open_farm, write_scaffold
-from envforge.sources.debian.configure.uncover import uncover
 from envforge.sources.debian.dpkg import database
+from envforge.sources.debian.key_files import jks
 from envforge.sources.debian.recipes.plan import Package, Step
 from envforge.sources.debian.recipes.waves import waves
 from envforge.store import layers, listing

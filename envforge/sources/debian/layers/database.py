@@ -10,7 +10,8 @@ from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.kernel.tree import Tree
 from envforge.sandbox.confined.in_tree import run_in_tree
-from envforge.sources.debian.configure import normalize, script, unpacking
+from envforge.sources.debian.configure import script, unpacking
+from envforge.sources.debian.configure.cleaning import normalize
 from envforge.sources.debian.dpkg import database
 from envforge.sources.debian.dpkg.database import Installed
 from envforge.sources.debian.layers import whole

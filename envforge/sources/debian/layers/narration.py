@@ -5,7 +5,7 @@ from collections.abc import Collection
 from attrs import define, field
 
 from envforge.progress import Progress
-from envforge.sources.debian.configure.dpkg_output import SETTING_UP, Output, Step
+from envforge.sources.debian.configure.output.dpkg_output import SETTING_UP, Output, Step
 
 
 @define

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from envforge import config
-from envforge.environment.own_files import HomeFile
+from envforge.environment.made.own_files import HomeFile
 from envforge.kernel.tree import Tree
 
 _NOT_A_NAME: Final = frozenset({"", ".", ".."})

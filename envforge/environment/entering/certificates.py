@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from envforge.environment.own_files import BUNDLE
+from envforge.environment.made.own_files import BUNDLE
 from envforge.sandbox.cache import TRUST_VARIABLES
 
 BUNDLES: Final = (

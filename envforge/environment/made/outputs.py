@@ -10,7 +10,7 @@ from typing import Final
 
 from envforge import machine
 from envforge.digest import digest_of
-from envforge.environment.model import Environment
+from envforge.environment.made.model import Environment
 from envforge.errors import LockStaleError, OutputError
 from envforge.lock.model import RECIPE_FORMAT, Lock, Outputs, part_of
 from envforge.sources import registry

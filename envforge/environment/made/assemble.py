@@ -12,9 +12,10 @@ from envforge.build.cache.model import Cache
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.build.task import Work
-from envforge.environment import generations, model, outputs
-from envforge.environment.model import Environment, LayerReference
-from envforge.environment.project import Project
+from envforge.environment.made import model, outputs
+from envforge.environment.made.model import Environment, LayerReference
+from envforge.environment.projects import generations
+from envforge.environment.projects.project import Project
 from envforge.errors import IntegrityError, LockStaleError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, Part, part_of, with_outputs

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from attrs import define, field
 
 from envforge.sandbox.confined.console import Console
-from envforge.sources.debian.configure.dpkg_output import Output
+from envforge.sources.debian.configure.output.dpkg_output import Output
 
 Heard = Callable[[bytes], None]
 """Told each piece of what scripts print."""

@@ -7,8 +7,9 @@ from attrs import frozen
 
 from envforge import machine as architecture
 from envforge.build.layer import Built
-from envforge.environment import accounts, generations, model, own_files
-from envforge.environment.project import Project
+from envforge.environment.made import accounts, model, own_files
+from envforge.environment.projects import generations
+from envforge.environment.projects.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, part_of

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from envforge.environment.project import Project
+from envforge.environment.projects.project import Project
 from envforge.spec.model import Debian
 
 _ADVISED: Final = ("/usr/local/sbin/apt", "/usr/local/sbin/apt-get")

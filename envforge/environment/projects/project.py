@@ -10,8 +10,8 @@ from attrs import evolve, field, frozen
 
 from envforge import config, trust
 from envforge.config import Config
-from envforge.environment import ownership
-from envforge.environment.reach import Reach, reach_of
+from envforge.environment.projects import ownership
+from envforge.environment.projects.reach import Reach, reach_of
 from envforge.errors import NotFoundError, SpecError, UsageError
 from envforge.sources.interface import ProjectFiles
 from envforge.spec import parse as spec_parse

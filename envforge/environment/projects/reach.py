@@ -1,7 +1,7 @@
 """What a spec wants beyond its own directory, a private home and the network: its reach. Pure.
 
 Code inside can edit the spec, so reach is not configuration: the user is shown it once, in these words, and
-says yes (`environment/consent.py`). Whatever makes a sandbox weaker or shows it more of the host is named
+says yes (`consent.py`). Whatever makes a sandbox weaker or shows it more of the host is named
 here; what only makes it narrower is not.
 """
 

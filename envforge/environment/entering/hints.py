@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from envforge import places
-from envforge.environment import git
+from envforge.environment.entering import git
 from envforge.sandbox.passing import unknown_locales
 from envforge.sandbox.plan.compile import Compiled
 

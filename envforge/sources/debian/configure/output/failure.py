@@ -9,7 +9,7 @@ from typing import Final
 from attrs import frozen
 
 from envforge.errors import BuildError, EnvforgeError, StoreFullError
-from envforge.sources.debian.configure.dpkg_output import Failure, Output
+from envforge.sources.debian.configure.output.dpkg_output import Failure, Output
 from envforge.units import duration_text
 
 _NO_SPACE: Final = os.strerror(errno.ENOSPC)

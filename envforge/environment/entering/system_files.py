@@ -14,13 +14,13 @@ from typing import Final
 from attrs import frozen
 
 from envforge import config, whole_file
-from envforge.environment import apt, certificates, git
-from envforge.environment.certificates import Certificate
-from envforge.environment.own_files import BUNDLE, KEYSTORE, OwnFiles
-from envforge.environment.project import Project
+from envforge.environment.entering import apt, certificates, git
+from envforge.environment.entering.certificates import Certificate
+from envforge.environment.made.own_files import BUNDLE, KEYSTORE, OwnFiles
+from envforge.environment.projects.project import Project
 from envforge.sandbox import cache
 from envforge.sandbox.plan.model import Mount
-from envforge.sources.debian.configure import jks
+from envforge.sources.debian.key_files import jks
 
 HOSTS: Final = "/etc/hosts"
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from envforge.cli.build import as_json
 from envforge.cli.command import Command, allow_option, cache_option, json_option
+from envforge.cli.commands.build import as_json
 from envforge.cli.output import prefixed, print_json
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import OutputError

@@ -9,7 +9,7 @@ import pwd
 from typing import Final
 
 from envforge import trust
-from envforge.environment import state
+from envforge.environment.projects import state
 from envforge.errors import OwnerError
 from envforge.sandbox import cache
 

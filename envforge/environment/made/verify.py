@@ -11,8 +11,8 @@ from attrs import evolve, frozen
 
 from envforge.build.layer import Built, altered
 from envforge.build.site import Site
-from envforge.environment.assemble import clear, held_names, locked_part, works_of
-from envforge.environment.project import Project
+from envforge.environment.made.assemble import clear, held_names, locked_part, works_of
+from envforge.environment.projects.project import Project
 from envforge.lock.model import Lock, Part
 from envforge.progress import Progress
 from envforge.sandbox.ids.identity import Identity

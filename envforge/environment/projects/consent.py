@@ -2,7 +2,7 @@
 
     $XDG_STATE_HOME/envforge/allowed/<project>.json   {"spec", "owner", "wants": [[kind, text, place], …]}
 
-Allowed is a set of wants (`environment/reach.py`), word for word, for the spec at one real path as long as it
+Allowed is a set of wants (`reach.py`), word for word, for the spec at one real path as long as it
 has one owner. Wanting less never asks; what is new is asked for alone.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from envforge import config
-from envforge.environment import state
-from envforge.environment.generations import project_id
-from envforge.environment.project import Project
-from envforge.environment.reach import BUILDING, LOCKING, Reach, Want
+from envforge.environment.projects import state
+from envforge.environment.projects.generations import project_id
+from envforge.environment.projects.project import Project
+from envforge.environment.projects.reach import BUILDING, LOCKING, Reach, Want
 from envforge.errors import ConsentError, LockError
 from envforge.lock.model import Lock
 from envforge.sandbox import cache

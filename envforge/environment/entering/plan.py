@@ -12,13 +12,15 @@ from typing import Final
 from attrs import field, frozen
 
 from envforge import config
-from envforge.environment import accounts, generations, git, homes, model, own_files
-from envforge.environment.accounts import User
-from envforge.environment.own_files import OwnFiles
-from envforge.environment.project import Project, real_path
-from envforge.environment.reach import inside as is_inside
-from envforge.environment.reach import source_of
-from envforge.environment.system_files import Accounts, system_files
+from envforge.environment.entering import git, homes
+from envforge.environment.entering.system_files import Accounts, system_files
+from envforge.environment.made import accounts, model, own_files
+from envforge.environment.made.accounts import User
+from envforge.environment.made.own_files import OwnFiles
+from envforge.environment.projects import generations
+from envforge.environment.projects.project import Project, real_path
+from envforge.environment.projects.reach import inside as is_inside
+from envforge.environment.projects.reach import source_of
 from envforge.errors import SpecError
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.passing import PROXIES

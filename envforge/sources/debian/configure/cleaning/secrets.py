@@ -4,7 +4,7 @@ import stat
 from collections.abc import Callable, Collection
 
 from envforge.kernel.tree import Tree
-from envforge.sources.debian.configure import normalize
+from envforge.sources.debian.configure.cleaning import normalize
 from envforge.sources.debian.quirks import answers
 from envforge.sources.debian.quirks import table as quirks
 

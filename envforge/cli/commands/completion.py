@@ -4,6 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from envforge.cli.command import Command
+from envforge.cli.completions import COMPLETE_VARIABLE
 from envforge.errors import UsageError
 
 
@@ -18,10 +19,8 @@ from envforge.errors import UsageError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print a completion script for bash, zsh or fish."""
-    from envforge.cli.entry import COMPLETE_VARIABLE  # noqa: PLC0415 (entry imports the commands)
-    from envforge.cli.root import root  # noqa: PLC0415 (likewise)
-
     maker = get_completion_class(shell)
     if maker is None:
         raise UsageError(f"no completion for {shell!r}", hint="bash, zsh and fish are known")
+    root = click.get_current_context().find_root().command
     click.echo(maker(root, {}, "envforge", COMPLETE_VARIABLE).source())

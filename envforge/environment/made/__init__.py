@@ -1,0 +1,1 @@
+"""An environment: made of its layers, looked at, and checked."""

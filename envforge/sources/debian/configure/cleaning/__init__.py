@@ -1,0 +1,1 @@
+"""What configuring wrote becomes the same bytes every time, and holds nothing of this machine."""

@@ -1,0 +1,1 @@
+"""What scripts print while they run: heard, understood, and told as an error."""
