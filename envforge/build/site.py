@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from envforge.build.cache.model import Cache
+from envforge.build.cache_interface import Cache
 from envforge.config import Config
 from envforge.sandbox.confined.confine import BUILD, FILES, View
 from envforge.sandbox.ids.identity import Identity

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from envforge.sources.debian.deb import decoder
+from envforge.sources.debian.layers import decoder
 from envforge.store.layout import open_store
 
 

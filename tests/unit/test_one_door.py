@@ -18,7 +18,7 @@ OWN = "names of our own in directories of our own"
 ALLOWED = {
     "sources/debian/quirks/bytecode.py": "reads a file of the program itself",
     "sources/debian/configure/run.py": "makes directories in its empty place, before a script runs",
-    "sources/debian/deb/decoder.py": f"the store's tools: {OWN}",
+    "sources/debian/layers/decoder.py": f"the store's tools: {OWN}",
     "sources/debian/layers/farm.py": "a tree from listings in an empty directory, confined",
     "sources/debian/configure/cleaning/keys.py": "the place that Tree.walk gives, good for just that file",
     "sources/files/layer.py": "the target is empty, links are resolved by the listings, confined",

@@ -3,8 +3,7 @@
 import pytest
 
 from envforge.errors import ArchiveError, IntegrityError, StoreError
-from envforge.sources.debian.deb import facts
-from envforge.sources.debian.dpkg import policy
+from envforge.sources.debian.dpkg import facts, policy
 from envforge.sources.debian.model import LockedPackage
 
 GOOD = {

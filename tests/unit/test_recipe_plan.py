@@ -2,8 +2,8 @@ import pytest
 
 from envforge.build.recipe import first_difference, recipe
 from envforge.digest import canonical_json, digest_of
-from envforge.sources.debian.deb.facts import Facts, Interest
 from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.dpkg.facts import Facts, Interest
 from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity, plan
 from envforge.sources.debian.recipes.plan import Package

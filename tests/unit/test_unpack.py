@@ -15,8 +15,8 @@ from debs import CONTROL, ar, control_tar, deb, digest, hardlink, member, symlin
 
 from envforge.archives import xz
 from envforge.errors import IntegrityError
-from envforge.sources.debian.deb import facts as facts_module
 from envforge.sources.debian.deb.unpack import extract_plain, unpack
+from envforge.sources.debian.dpkg import facts as facts_module
 from envforge.store import listing
 
 TIME = 1_600_000_000

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from attrs import fields
 
-from envforge.build.cache.model import Cache
 from envforge.build.cache.pack import pack
 from envforge.build.cache.unpack import unpack
+from envforge.build.cache_interface import Cache
 from envforge.build.layer import Built
 from envforge.build.recipe import Recipe
 from envforge.build.site import Site

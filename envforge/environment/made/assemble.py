@@ -8,7 +8,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from envforge import machine
-from envforge.build.cache.model import Cache
+from envforge.build.cache_interface import Cache
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.build.task import Work

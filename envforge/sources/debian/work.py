@@ -19,12 +19,11 @@ from envforge.build.site import Site
 from envforge.build.task import Kind, Task, layer_task
 from envforge.build.workers import Done
 from envforge.progress import Progress
-from envforge.sources.debian.deb import decoder
-from envforge.sources.debian.deb.facts import Facts
-from envforge.sources.debian.layers import obtain
+from envforge.sources.debian.dpkg.facts import Facts
+from envforge.sources.debian.layers import decoder, obtain
 from envforge.sources.debian.layers.narration import Narration
 from envforge.sources.debian.model import Closure
-from envforge.sources.debian.recipes.state import Possible, State, state_of
+from envforge.sources.debian.state import Possible, State, state_of
 from envforge.store.layout import Store
 
 

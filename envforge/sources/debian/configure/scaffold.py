@@ -11,9 +11,9 @@ from envforge.kernel.tree import Tree
 from envforge.sandbox.confined.in_tree import Bind
 from envforge.sources.debian.configure import unpacking
 from envforge.sources.debian.configure.script import COVERS, Preinst, Unpacking
-from envforge.sources.debian.deb.facts import Conffile
 from envforge.sources.debian.dpkg import database
 from envforge.sources.debian.dpkg.database import Installed
+from envforge.sources.debian.dpkg.facts import Conffile
 from envforge.sources.debian.quirks import bytecode, quicker, users
 from envforge.sources.debian.quirks import table as quirks
 from envforge.sources.debian.recipes.plan import Package, Step, order

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from envforge.build.parents import match_below
 from envforge.kernel.tree import Tree
-from envforge.sources.debian.deb.facts import Conffile
+from envforge.sources.debian.dpkg.facts import Conffile
 from envforge.sources.debian.dpkg.names import merged
 from envforge.sources.debian.recipes.plan import Package
 from envforge.store import listing

@@ -18,10 +18,9 @@ from attrs import frozen
 
 from envforge.archives.tar import TarReader
 from envforge.errors import ArchiveError, StoreFullError
-from envforge.sources.debian.deb import facts
 from envforge.sources.debian.deb.archive import Layout, open_member, read_layout
 from envforge.sources.debian.deb.tree import Tree
-from envforge.sources.debian.dpkg import policy
+from envforge.sources.debian.dpkg import facts, policy
 from envforge.store import blobs, listing
 
 _CONTROL_MAX_BYTES: Final = 64 << 20

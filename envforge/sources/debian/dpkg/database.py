@@ -25,7 +25,7 @@ from attrs import field, frozen
 
 from envforge.errors import StoreError
 from envforge.kernel.tree import Tree
-from envforge.sources.debian.deb.facts import Facts
+from envforge.sources.debian.dpkg.facts import Facts
 from envforge.sources.debian.dpkg.status import Status, status_paragraph
 
 _DPKG: Final = "var/lib/dpkg"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from envforge.sources.debian.deb.facts import Conffile, Facts, parse_paragraph
 from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.dpkg.facts import Conffile, Facts, parse_paragraph
 
 Status = Literal["installed", "unpacked"]
 

@@ -12,10 +12,10 @@ from envforge.config import Config
 from envforge.errors import IntegrityError, StoreError
 from envforge.kernel.tree import Tree
 from envforge.progress.events import Bytes, to_json
-from envforge.sources.debian.deb import facts as facts_of_archive
-from envforge.sources.debian.deb.facts import Facts
 from envforge.sources.debian.deb.unpack import unpack
+from envforge.sources.debian.dpkg import facts as facts_of_archive
 from envforge.sources.debian.dpkg import policy
+from envforge.sources.debian.dpkg.facts import Facts
 from envforge.sources.debian.indexes import mirrors
 from envforge.sources.debian.model import LockedArchive, LockedPackage
 from envforge.store import blobs, durability

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from envforge.sources.debian.deb.facts import Facts
+from envforge.sources.debian.dpkg.facts import Facts
 
 _IGNORED: Final = frozenset({"ldconfig", "/usr/share/man"})
 """Triggers that make nobody active: ldconfig runs for the whole set, an index of manuals is not built."""

@@ -16,8 +16,8 @@ from typing import Final
 from attrs import frozen
 
 from envforge.build.recipe import Recipe, recipe
-from envforge.sources.debian.deb.facts import Facts, parse_paragraph
 from envforge.sources.debian.dpkg import relations
+from envforge.sources.debian.dpkg.facts import Facts, parse_paragraph
 from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity
 

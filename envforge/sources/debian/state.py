@@ -8,7 +8,7 @@ from envforge.build.layer import Made
 from envforge.build.recipe import Recipe
 from envforge.build.task import Kind
 from envforge.build.workers import Job
-from envforge.sources.debian.deb.facts import Facts
+from envforge.sources.debian.dpkg.facts import Facts
 from envforge.sources.debian.layers import jobs
 from envforge.sources.debian.model import Closure, LockedPackage, package_id
 from envforge.sources.debian.recipes import plan
