@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -30,6 +31,7 @@ Group = tuple[Alternative, ...]
 """Alternatives of which one is enough."""
 
 
+@lru_cache(maxsize=1 << 14)
 def parse(text: str) -> tuple[Group, ...]:
     """Return the groups of a relation field, all of which must hold. Raises ArchiveError."""
     return tuple(

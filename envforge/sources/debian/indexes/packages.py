@@ -16,6 +16,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -138,6 +139,7 @@ def open_index(store: Store, sha256: str) -> PackageIndex:
     return PackageIndex(sha256, store.blob(sha256), data, table)
 
 
+@lru_cache(maxsize=1 << 12)
 def parse_stanza(text: str) -> Package:
     """Return what a stanza says. Raises IntegrityError where it says too little, or what cannot be."""
     fields = {name: value.strip() for name, value in _FIELD.findall(text)}

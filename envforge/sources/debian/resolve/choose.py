@@ -1,11 +1,13 @@
 """Which packages a lock holds: apt's answer over what is pinned. What is pinned stays unless it cannot.
 
+Where that answer is known without asking, apt is not asked: see `forced.py`.
+
 apt is told that the pinned packages are installed already. So it changes no more of them than the request
 needs, also where an archive has dropped the pinned version: its control file tells enough of it.
 """
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
@@ -14,7 +16,7 @@ from envforge.sources.debian.dpkg import relations
 from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.sources.debian.indexes.packages import Package
 from envforge.sources.debian.model import LockedArchive, LockedPackage, Request, package_id
-from envforge.sources.debian.resolve import resolver
+from envforge.sources.debian.resolve import forced, resolver
 from envforge.sources.debian.resolve.resolver import Answer, Installed, Wish, split_request
 from envforge.sources.debian.resolve.workspace import Workspace
 
@@ -44,24 +46,36 @@ class Pins:
         return next((package.name for package in self.details.values() if _provides(package, name)), "")
 
 
-def choose(space: Workspace, request: Request, pins: Pins) -> tuple[LockedPackage, ...]:
+@frozen
+class Choices:
+    """What packages are chosen from."""
+
+    architecture: str
+    suites: Sequence[SuiteIndex] = field(repr=False)
+    workspace: Callable[[], Workspace] = field(repr=False)
+    """Makes what apt needs to be asked, where it is not there: most often it need not be asked."""
+
+
+def choose(choices: Choices, request: Request, pins: Pins) -> tuple[LockedPackage, ...]:
     """Return the closure of a request, sorted. Raises ResolveError."""
     asked = dict(map(split_request, request.packages))
-    resolver.check_known(space.suites, [name for name in asked if not pins.version(name)])
-    base = dict.fromkeys(resolver.base_names(space.suites), "")
-    wanted = {**base, **_without_virtual(space.suites, asked, pins)}
+    resolver.check_known(choices.suites, [name for name in asked if not pins.version(name)])
+    base = dict.fromkeys(resolver.base_names(choices.suites), "")
+    wanted = {**base, **_without_virtual(choices.suites, asked, pins)}
     failure = ResolveError("nothing was asked for")
     for wish in _wishes(wanted, request, pins):
         try:
-            answer = resolver.resolve(space, wish)
+            answer = forced.answer(choices.suites, choices.architecture, wish, pins.details)
+            if answer is None:
+                answer = resolver.resolve(choices.workspace(), wish)
         except ResolveError as error:
             failure = error
         else:
             installed = {item.name for item in wish.installed}
             kept = [package for package in pins.packages if package.name in installed]
-            packages = _joined(space.suites, answer, kept)
+            packages = _joined(choices.suites, answer, kept)
             details = {**pins.details, **{one.package.name: one.package for one in answer.chosen}}
-            return _marked(packages, details, asked, space.architecture)
+            return _marked(packages, details, asked, choices.architecture)
     raise failure
 
 

@@ -13,8 +13,9 @@ from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.sources.debian.indexes.release import Access, Source, fetch_remembered
 from envforge.sources.debian.model import Closure, LockedArchive, LockedPackage, Request, RequestedArchive
 from envforge.sources.debian.resolve import tooltree, workspace
-from envforge.sources.debian.resolve.choose import Pins, choose
+from envforge.sources.debian.resolve.choose import Choices, Pins, choose
 from envforge.sources.debian.resolve.details import details
+from envforge.sources.debian.resolve.workspace import Workspace
 from envforge.sources.interface import Before, Session
 
 _KEPT: Final = "@"
@@ -45,13 +46,16 @@ def pin(session: Session, request: Request, architecture: str, before: Before | 
     pins = Pins() if before is None or pinned is None else _pins(before, pinned, request)
     sources = tuple(_sources(work, pins.archives))
     suites = _refresh(work, sources, architecture)
-    native = machine.native()
-    tool_suites = suites if architecture == native else _refresh(work, sources, native)
-    tools = tooltree.ensure(access, tool_suites, work.fetched)
     session.progress.stage("resolving")
-    space = workspace.ensure(session.store, tools, suites, architecture)
     known = details(access, suites, pins.packages, pins.archives)
-    packages = choose(space, request, evolve(pins, details=known))
+
+    def space() -> Workspace:
+        native = machine.native()
+        tool_suites = suites if architecture == native else _refresh(work, sources, native)
+        tools = tooltree.ensure(access, tool_suites, work.fetched)
+        return workspace.ensure(session.store, tools, suites, architecture)
+
+    packages = choose(Choices(architecture, suites, space), request, evolve(pins, details=known))
     if pinned is not None and packages == pinned.packages and _same_sources(pinned.archives, sources):
         return pinned
     archives, packages = _archives(suites, packages, pins.archives)
