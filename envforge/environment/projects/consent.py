@@ -73,7 +73,7 @@ def _command(project: Project) -> str:
 
 def require_lock(project: Project, lock: Lock) -> None:
     """Raise LockError where the lock brings archives that the spec does not name: code inside can edit it."""
-    named = {archive.uri.rstrip("/") for archive in project.spec.debian.archives}
+    named = {archive.uri.rstrip("/") for spec in project.specs.values() for archive in spec.debian.archives}
     for uri in _addresses(lock):
         if uri.rstrip("/") not in named:
             raise LockError(

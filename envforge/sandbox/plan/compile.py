@@ -47,6 +47,8 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "network": plan.network,
         "hostname": plan.hostname,
         "project": plan.project,
+        "environment": plan.environment,
+        "label": plan.label or plan.hostname,
         "skeleton": with_parents([*mounts.STANDARD, *parents]),
         "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
         "forward": plan.forward,
