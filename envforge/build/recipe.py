@@ -36,14 +36,3 @@ class Recipe:
 def recipe(name: str, kind: Kind, **inputs: Canonical) -> Recipe:
     """Return a recipe with its inputs sorted by field."""
     return Recipe(name, kind, tuple(sorted(inputs.items())))
-
-
-def first_difference(old: dict[str, Canonical], new: dict[str, Canonical]) -> str:
-    """Return the first field in which two recipes differ, with both values; empty where they are equal.
-
-    This is the answer to "why was this built again?".
-    """
-    for field in sorted(old.keys() | new.keys()):
-        if old.get(field) != new.get(field):
-            return f"{field}: {old.get(field)!r} -> {new.get(field)!r}"
-    return ""

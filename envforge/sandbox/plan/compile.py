@@ -28,7 +28,6 @@ _NAMESPACES: Final = (
     | processes.CLONE_NEWUTS
     | processes.CLONE_NEWCGROUP
 )
-_TTY_GROUP: Final = 5
 
 
 def compile_plan(plan: SandboxPlan) -> Compiled:
