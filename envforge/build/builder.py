@@ -95,7 +95,7 @@ def _crew(
         Kind.LINK: pool(2, site.linking(store)),
         Kind.LINK_AND_RUN: pool(1, site.linking(store, runs_programs=True)),
         Kind.RUN: pool(1, site.configuring(store), report=log.take),
-        Kind.PLACE: pool(1, site.placing(store)),
+        Kind.PLACE: pool(cores, site.placing(store)),
     }
     return _Crew(place, works, below, log, pools)
 

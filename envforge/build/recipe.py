@@ -1,5 +1,6 @@
 """What a recipe is, and its key. Frozen: the canonical form of a recipe is what caches are asked by."""
 
+import re
 from typing import Final, Literal
 
 from attrs import frozen
@@ -9,7 +10,9 @@ from envforge.digest import Canonical, digest_of
 FORMAT: Final = 2
 """Raised by a release that would make other bytes of the same inputs."""
 
-Kind = Literal["farm", "configure", "database", "files"]
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
+
+Kind = Literal["farm", "configure", "database", "fetch", "files"]
 
 
 @frozen
@@ -17,7 +20,7 @@ class Recipe:
     """How one layer is made."""
 
     name: str
-    """The layer's name in an environment: `farm`, `base`, `rest`, `database`, `files`."""
+    """The layer's name in an environment: `farm`, `base`, `rest`, `database`, `fetch-1`, `files`."""
     kind: Kind
     inputs: tuple[tuple[str, Canonical], ...]
     """Field and value, sorted: archives by SHA-256, lower layers by key, parameters."""
@@ -36,3 +39,19 @@ class Recipe:
 def recipe(name: str, kind: Kind, **inputs: Canonical) -> Recipe:
     """Return a recipe with its inputs sorted by field."""
     return Recipe(name, kind, tuple(sorted(inputs.items())))
+
+
+def is_layer_name(text: str) -> bool:
+    """Return whether `text` can be the name of a layer in an environment."""
+    return _NAME.fullmatch(text) is not None
+
+
+def first_difference(old: dict[str, Canonical], new: dict[str, Canonical]) -> str:
+    """Return the first field in which two recipes differ, with both values; empty where they are equal.
+
+    This is the answer to "why was this built again?".
+    """
+    for field in sorted(old.keys() | new.keys()):
+        if old.get(field) != new.get(field):
+            return f"{field}: {old.get(field)!r} -> {new.get(field)!r}"
+    return ""

@@ -17,12 +17,24 @@ _LINKED: Final = frozenset(("trees", "staging"))
 
 
 @frozen
+class ProjectFiles:
+    """Where files that a spec names are read: they come with a project, and a link may lie anywhere."""
+
+    directory: str
+    """The spec's: what is in it is opened beneath it."""
+    allowed: Mapping[str, str] = field(factory=dict, hash=False)
+    """Of sources outside, by their normalised path: the real path that they were allowed to lead to."""
+
+
+@frozen
 class Site:
     """Build context: the same for all parts of a build, so that jobs can be handed to processes."""
 
     store: Store
     identity: Identity
     config: Config
+    files: ProjectFiles = ProjectFiles("/")
+    """Where what the spec names is read."""
     anew: bool = False
     """Make every layer even where it is in the store, to compare."""
     project: str = ""
@@ -78,8 +90,8 @@ def linking(store: Store, *, runs_programs: bool = False) -> Callable[[str], Vie
 
 
 def placing(store: Store) -> Callable[[str], View]:
-    """Return what the maker of a project's own files sees."""
-    return lambda own: View.of(readable=_of(store, "layers"), writable=[own])
+    """Return what those see who put files of a project, or fetched ones, over layers."""
+    return lambda own: View.of(readable=_of(store, "layers", "blobs"), writable=[own])
 
 
 def _of(store: Store, *names: str) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import tomli_w
 
 from envforge import whole_file
+from envforge.build.recipe import is_layer_name
 from envforge.digest import is_sha256
 from envforge.errors import LockError
 from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock, LockedEnvironment, Outputs, Part
@@ -29,7 +30,6 @@ FILE_NAME: Final = "envforge.lock"
 _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do not edit it.\n"
 _MARKERS: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_LAYER: Final = re.compile(r"[a-z][a-z0-9-]*")
 _MEND: Final = "restore it from version control, or remove it and run: envforge lock"
 
 
@@ -195,7 +195,7 @@ def _outputs(table: Any) -> Outputs:
         name, _, digest = line.rpartition(" ")
         layers.append((name, digest))
     for name, digest in (("environment", table["environment"]), ("runtime", table["runtime"]), *layers):
-        if not _LAYER.fullmatch(name):
+        if not is_layer_name(name):
             raise ValueError(f"outputs: {name[:200]!r} is no name of a layer")
         if not isinstance(digest, str) or not is_sha256(digest):
             raise ValueError(f"the output {name} has no SHA-256 but {digest!r}")

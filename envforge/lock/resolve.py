@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from attrs import evolve, frozen
 
 from envforge import config as configuration
+from envforge.build.site import ProjectFiles
 from envforge.config import Config
 from envforge.errors import ResolveError
 from envforge.lock.model import Lock, LockedEnvironment, Part
 from envforge.lock.requests import Requests
 from envforge.progress import Progress
 from envforge.sources import registry
-from envforge.sources.interface import Before, Pinned, ProjectFiles, Request, Session, Source
+from envforge.sources.interface import Before, Pinned, Request, Session, Source
 from envforge.store.layout import Store
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from attrs import field, frozen
 
-from envforge.build.site import Site
+from envforge.build.site import ProjectFiles, Site
 from envforge.build.task import Work
 from envforge.config import Config
 from envforge.digest import Canonical
@@ -48,16 +48,6 @@ class Package:
     """The spec names it; the others came along."""
     needs: tuple[str, ...] = ()
     """Names of other packages of the source that it needs, sorted."""
-
-
-@frozen
-class ProjectFiles:
-    """Where files that a spec names are read: they come with a project, and a link may lie anywhere."""
-
-    directory: str
-    """The spec's: what is in it is opened beneath it."""
-    allowed: Mapping[str, str] = field(factory=dict, hash=False)
-    """Of sources outside, by their normalised path: the real path that they were allowed to lead to."""
 
 
 @frozen
@@ -110,10 +100,16 @@ class Source(Protocol):
     def resolve(self, session: Session, request: Request, architecture: str, before: Before | None) -> Pinned:
         """Pin what a request means, as little changed as can be. Raises ResolveError, NetworkError."""
 
-    def request_table(self, request: Request) -> Table:
-        """Return a request as it stands in the lock."""
+    def addresses(self, request: Request) -> Iterable[str]:
+        """Yield the addresses that the spec names, without those that everybody knows."""
 
-    def request_of_table(self, table: Table) -> Request:
+    def origins(self, pinned: Pinned) -> Iterable[str]:
+        """Yield which of them inputs are fetched from: a lock may name no other."""
+
+    def request_table(self, request: Request) -> Any:
+        """Return a request as it stands in the lock: a table, or a list of tables."""
+
+    def request_of_table(self, table: Any) -> Request:
         """Return what `request_table` wrote. Raises KeyError, TypeError, ValueError where it is broken."""
 
     def pins_table(self, pins: Mapping[Place, Pinned]) -> Table:
@@ -127,9 +123,6 @@ class Source(Protocol):
 
     def inputs(self, pinned: Pinned) -> Iterable[str]:
         """Yield the SHA-256 of everything that a build may need, to be kept while it goes on."""
-
-    def addresses(self, pinned: Pinned) -> Iterable[str]:
-        """Yield addresses of the lock that inputs are fetched from: the spec has to name them too."""
 
     def packages(self, pinned: Pinned) -> tuple[Package, ...]:
         """Return the packages, by name."""

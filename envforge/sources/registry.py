@@ -3,10 +3,11 @@
 from typing import Final
 
 from envforge.sources.debian.source import Debian
+from envforge.sources.fetch.source import FetchSource
 from envforge.sources.files.source import Files
 from envforge.sources.interface import Local, Source
 
-LOCKED: Final[tuple[Source, ...]] = (Debian(),)
+LOCKED: Final[tuple[Source, ...]] = (Debian(), FetchSource())
 """Those whose choices stand in the lock, bottom to top."""
 LOCAL: Final[tuple[Local, ...]] = (Files(),)
 """Those that read the project's own files, bottom to top: they lie over all others."""

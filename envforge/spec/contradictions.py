@@ -29,7 +29,7 @@ def contradictions(spec: Spec, wrong: set[Path]) -> Iterator[Problem]:
 def _all(spec: Spec) -> Iterator[tuple[Problem, tuple[Path, ...]]]:
     for problem in _privileges(spec):
         yield problem, (("shell", "user"),)
-    for check in (_pins, _archives, _files, _mounts, _variables, _passed):
+    for check in (_pins, _archives, _fetch, _files, _mounts, _variables, _passed):
         for problem in check(spec):
             yield problem, ()
 
@@ -75,18 +75,29 @@ def _archive_key(archive: Archive, path: Path) -> Iterator[Problem]:
         yield Problem((*path, "key-source"), "needs key to be the fingerprint of the key that lies there")
 
 
+def _fetch(spec: Spec) -> Iterator[Problem]:
+    for index, one in enumerate(spec.fetch):
+        path: Path = ("fetch", index)
+        if one.unpack and one.mode:
+            yield Problem((*path, "mode"), "is for a single file; what is unpacked has the archive's modes")
+        if one.strip and not one.unpack:
+            yield Problem((*path, "strip"), "is for archives: write unpack = true")
+        if one.target == "/" and not one.unpack:
+            yield Problem((*path, "target"), "is a directory: write the file's own whole path")
+
+
 def _files(spec: Spec) -> Iterator[Problem]:
     seen: dict[str, Path] = {}
-    for index, file in enumerate(spec.files):
-        path: Path = ("files", index, "target")
-        merged = f"/usr{file.target}" if _above(file.target, _MERGED) else file.target
-        where = seen.setdefault(merged, path)
-        if file.target and where != path:
-            yield Problem(path, f"{quoted(file.target)} is the target of {dotted(where[:2])} already")
-        if covering := _above(file.target, _MADE_ON_ENTRY):
-            yield Problem(
-                path, f"{quoted(file.target)} would never be seen: {covering} is made anew on entry"
-            )
+    fetched = [(("fetch", index, "target"), one.target, one.unpack) for index, one in enumerate(spec.fetch)]
+    local = [(("files", index, "target"), one.target, False) for index, one in enumerate(spec.files)]
+    path: Path
+    for path, target, several in (*fetched, *local):
+        merged = f"/usr{target}" if _above(target, _MERGED) else target
+        where = path if several else seen.setdefault(merged, path)
+        if target and where != path:
+            yield Problem(path, f"{quoted(target)} is the target of {dotted(where[:2])} already")
+        if covering := _above(target, _MADE_ON_ENTRY):
+            yield Problem(path, f"{quoted(target)} would never be seen: {covering} is made anew on entry")
 
 
 def _mounts(spec: Spec) -> Iterator[Problem]:

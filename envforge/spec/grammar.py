@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final
+from urllib.parse import unquote
 
 from attrs import frozen
 
@@ -159,6 +160,21 @@ def _uri_advice(value: str) -> str:
     return ""
 
 
+def _fetched_advice(value: str) -> str:
+    if value.startswith("git+") or value.endswith(".git"):
+        return "git repositories are not taken yet; most hosts give a revision as an archive too"
+    if "#" in value and value.startswith("http"):
+        return "write it without # and what follows; a hash belongs in sha256"
+    if value and "://" not in value and not value.startswith("file:"):
+        return f"a file of the project is {quoted(f'file:{value}')}"
+    return _uri_advice(value)
+
+
+def _sha256_advice(value: str) -> str:
+    plain = value.removeprefix("sha256").lstrip(":-").lower()
+    return f"write {quoted(plain)}" if re.fullmatch("[0-9a-f]{64}", plain) and plain != value else ""
+
+
 def _key_advice(value: str) -> str:
     plain = value.replace(" ", "").replace(":", "").upper().removeprefix("0X")
     if re.fullmatch("[0-9A-F]{40}|[0-9A-F]{64}", plain):
@@ -217,6 +233,15 @@ PACKAGE: Final = Rule(
 URI: Final = Rule(
     r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", "an address that begins with http:// or https://", _uri_advice
 )
+FETCHED: Final = Rule(
+    r"https?://[^\s/?#@]+(?:/[^\s#]*)?|file:(?://(?=/))?(?!//)[^\s\u0000-\u001f\u007f]+",
+    "an address that begins with http:// or https://, or file: with a path",
+    _fetched_advice,
+)
+SHA256: Final = Rule(r"[0-9a-f]{64}", "a SHA-256: 64 hexadecimal digits in lower case", _sha256_advice)
+FETCH_TARGET: Final = Rule(
+    rf"/|(?:/{_SEGMENT})+", "an absolute path inside the environment", _absolute_advice
+)
 KEY: Final = Rule(
     rf"(?:{FINGERPRINT})|(?![/~]|[0-9A-Fa-f: ]+$)[^\u0000-\u001f\u007f]+",
     "a key: a file relative to the spec, or a fingerprint of 40 or 64 hexadecimal digits",
@@ -249,3 +274,11 @@ PASSED: Final = Rule(
     r"[*?]*[A-Za-z_][A-Za-z0-9_*?]*", "a variable's name, in which * and ? may stand", _pass_advice
 )
 USER: Final = Rule(r"[a-z_][a-z0-9_-]{0,31}", '"self", "root" or a user\'s name', _lower_advice)
+
+
+def local_path(url: str) -> str:
+    """Return the path that a `file:` address names, absolute or relative to the spec; else nothing."""
+    if not url.startswith("file:"):
+        return ""
+    path = url.removeprefix("file:")
+    return unquote(path.removeprefix("//") if path.startswith("///") else path)

@@ -4,42 +4,12 @@ Values stand as written: `~` and relative paths are not expanded here. `spec/par
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast, get_args, get_origin
+from typing import Final, get_args, get_origin
 
-from attrs import Attribute, AttrsInstance, Factory, field, fields, frozen, has
+from attrs import AttrsInstance, Factory, field, fields, frozen, has
 
 from envforge.spec import grammar
-from envforge.spec.grammar import Rule
-
-
-@frozen
-class Key:
-    """What the parser and the reference must know of a field besides its type and its default."""
-
-    name: str
-    """As it stands in the file."""
-    rule: Rule | None = None
-    """For a text, for each text of a list, or for each value of a table."""
-    names: Rule | None = None
-    """For the keys of a table whose keys are the user's."""
-    choices: tuple[str, ...] = ()
-    """The only texts that are taken, where there are so few."""
-    later: tuple[str, ...] = ()
-    """Texts that a later release takes."""
-    filled: bool = False
-    """An empty list is refused."""
-    otherwise: str = ""
-    """Says what holds where the key is left out, if its default value does not say it."""
-
-
-def _key(name: str, **about: Any) -> dict[str, Key]:
-    return {"key": Key(name=name, **about)}
-
-
-def key_of(attribute: "Attribute[Any]") -> Key:
-    """Return what a model's field says of its key."""
-    return cast("Key", attribute.metadata["key"])
-
+from envforge.spec.keys import key_of, named
 
 LATER_TABLES: Final = {
     "limits": "limits come with containers, in a later release; until then leave the table away",
@@ -52,27 +22,27 @@ LATER_TABLES: Final = {
 class Archive:
     """One `[[debian.archive]]`: a further archive that packages are chosen from."""
 
-    uri: str = field(metadata=_key("uri", rule=grammar.URI))
+    uri: str = field(metadata=named("uri", rule=grammar.URI))
     """Address of the archive, the directory in which `dists` lies: `"https://apt.example.org/debian"`."""
 
-    suite: str = field(metadata=_key("suite", rule=grammar.FOREIGN_SUITE))
+    suite: str = field(metadata=named("suite", rule=grammar.FOREIGN_SUITE))
     """Name of the directory below `dists`: `"bookworm-pgdg"`."""
 
     components: tuple[str, ...] = field(
-        default=("main",), metadata=_key("components", rule=grammar.COMPONENT, filled=True)
+        default=("main",), metadata=named("components", rule=grammar.COMPONENT, filled=True)
     )
     """Which parts of the archive to use."""
 
     key: str = field(
         default="",
-        metadata=_key(
+        metadata=named(
             "key", rule=grammar.KEY, otherwise="the keys of Debian's archive, which ship with envforge"
         ),
     )
     """Who must have signed the archive: a file with OpenPGP keys, relative to the spec, or the fingerprint of
     one key. A fingerprint needs `key-source`."""
 
-    key_source: str = field(default="", metadata=_key("key-source", rule=grammar.URI))
+    key_source: str = field(default="", metadata=named("key-source", rule=grammar.URI))
     """Where the key with that fingerprint is fetched from. Only a key that has it is believed."""
 
 
@@ -84,26 +54,26 @@ def _usual_pockets(debian: "Debian") -> tuple[str, ...]:
 class Debian:
     """`[debian]`: the packages that the environment is made of."""
 
-    suite: str = field(metadata=_key("suite", rule=grammar.SUITE))
+    suite: str = field(metadata=named("suite", rule=grammar.SUITE))
     """The Debian release, by its code name: `"bookworm"` (12), `"trixie"` (13). Its updates and security
     fixes come with it."""
 
-    packages: tuple[str, ...] = field(default=(), metadata=_key("packages", rule=grammar.PACKAGE))
+    packages: tuple[str, ...] = field(default=(), metadata=named("packages", rule=grammar.PACKAGE))
     """Packages by name: `"git"`. `"nodejs=18.*"` pins a version: behind the `=` stands a version, in which
     `*` is anything. What they depend on comes along, and a minimal Debian system is always there."""
 
-    recommends: bool = field(default=False, metadata=_key("recommends"))
+    recommends: bool = field(default=False, metadata=named("recommends"))
     """Whether recommended packages come along too, as with a plain `apt install`."""
 
     components: tuple[str, ...] = field(
         default=("main",),
-        metadata=_key("components", rule=grammar.COMPONENT, choices=grammar.KNOWN_COMPONENTS, filled=True),
+        metadata=named("components", rule=grammar.COMPONENT, choices=grammar.KNOWN_COMPONENTS, filled=True),
     )
     """Which parts of Debian to use."""
 
     pockets: tuple[str, ...] = field(
         default=Factory(_usual_pockets, takes_self=True),
-        metadata=_key(
+        metadata=named(
             "pockets",
             rule=grammar.POCKET,
             otherwise='`["updates", "security"]`, or `[]` where the suite is `sid`',
@@ -112,7 +82,7 @@ class Debian:
     """Which companions of the suite to use besides it; `"backports"` is another one. With `[]` it is the
     suite alone, without the fixes made since its last point release."""
 
-    archives: tuple[Archive, ...] = field(default=(), metadata=_key("archive"))
+    archives: tuple[Archive, ...] = field(default=(), metadata=named("archive"))
     """Further archives, each a `[[debian.archive]]`."""
 
 
@@ -130,15 +100,15 @@ class LocalFile:
     the home covers it: put it below `/etc/skel`, which a new home is made from.
     """
 
-    source: str = field(metadata=_key("source", rule=grammar.RELATIVE_PATH))
+    source: str = field(metadata=named("source", rule=grammar.RELATIVE_PATH))
     """A file or a directory, relative to the spec."""
 
-    target: str = field(metadata=_key("target", rule=grammar.ABSOLUTE_PATH))
+    target: str = field(metadata=named("target", rule=grammar.ABSOLUTE_PATH))
     """Where it is inside: its own whole path, not the directory that it is put into."""
 
     mode: str = field(
         default="",
-        metadata=_key(
+        metadata=named(
             "mode", rule=grammar.MODE, otherwise='`"0755"` where the source is executable, else `"0644"`'
         ),
     )
@@ -146,44 +116,77 @@ class LocalFile:
 
 
 @frozen
+class Fetch:
+    """One `[[fetch]]`: a file or an archive at an address, which becomes a part of the environment.
+
+    `envforge lock` fetches it and pins its SHA-256; no other bytes are ever taken for it, until
+    `envforge lock --upgrade`, or `--upgrade-package` with the last part of its address, pins anew. Where
+    several put something at one path, the last one in the spec counts. It belongs to root inside.
+    """
+
+    url: str = field(metadata=named("url", rule=grammar.FETCHED))
+    """Where it is: `https://…`, `http://…`, or `file:` with a path relative to the spec, such as
+    `"file:vendor/tool.tar.gz"`."""
+
+    target: str = field(metadata=named("target", rule=grammar.FETCH_TARGET))
+    """Where it is inside: its own whole path; with `unpack` the directory that the archive's files lie in."""
+
+    unpack: bool = field(default=False, metadata=named("unpack"))
+    """Whether it is an archive to unpack: a tar file, as it is or compressed by gzip, xz, zstd or bzip2, or
+    a zip file; its bytes say which. What would come to lie outside the target is refused. Files get `0755`
+    where the archive has them executable, else `0644`, directories `0755`; times are the archive's."""
+
+    strip: int = field(default=0, metadata=named("strip", most=64))
+    """How many leading directories of the archive's paths are left away: 1 where all lies in `tool-1.2/`."""
+
+    mode: str = field(default="", metadata=named("mode", rule=grammar.MODE, otherwise='`"0644"`'))
+    """The file's mode, in octal: `"0755"` for a program. Not together with `unpack`."""
+
+    sha256: str = field(
+        default="", metadata=named("sha256", rule=grammar.SHA256, otherwise="what came when it was locked")
+    )
+    """The SHA-256 that it must have."""
+
+
+@frozen
 class Shell:
     """`[shell]`: how the environment is entered, by `envforge shell` and `envforge run` alike."""
 
     command: tuple[str, ...] = field(
-        default=("bash",), metadata=_key("command", rule=grammar.ARGUMENT, filled=True)
+        default=("bash",), metadata=named("command", rule=grammar.ARGUMENT, filled=True)
     )
     """What `envforge shell` starts: a program and its arguments."""
 
-    home: str = field(default="private", metadata=_key("home", choices=("private", "host")))
+    home: str = field(default="private", metadata=named("home", choices=("private", "host")))
     """`"private"`: a home directory of the project's own, kept between runs. `"host"`: your own home. A user
     of a package, such as `"postgres"`, has the home that the environment gives it."""
 
-    user: str = field(default="self", metadata=_key("user", rule=grammar.USER))
+    user: str = field(default="self", metadata=named("user", rule=grammar.USER))
     """`"self"`: your own user, and files that you make are yours outside too. `"root"`: user 0 inside, you
     outside. Else the name of a user that the environment's packages make, such as `"postgres"`."""
 
-    pass_: tuple[str, ...] = field(default=(), metadata=_key("pass", rule=grammar.PASSED))
+    pass_: tuple[str, ...] = field(default=(), metadata=named("pass", rule=grammar.PASSED))
     """Variables of the host that are let through: `["EDITOR", "AWS_*"]`; `*` stands for any characters, `?`
     for one. `TERM`, `COLORTERM`, `NO_COLOR`, `LANG`, `LC_*` and `TZ` always are, and the proxies' where
     `network.trust` says so; nothing else is."""
 
-    forward: tuple[str, ...] = field(default=(), metadata=_key("forward", choices=grammar.FORWARDED))
+    forward: tuple[str, ...] = field(default=(), metadata=named("forward", choices=grammar.FORWARDED))
     """Sockets of the host that are let through. `"ssh-agent"`: `ssh` and `git` use your agent's keys.
     `"gpg-agent"`: `gpg` signs and decrypts with your keys, by the agent's restricted socket; the public keys
     are to be imported inside. `"wayland"` and `"x11"`: programs open windows on your display, and an X server
     lets each of its programs see what the others do. What is not there on entering is told and left out."""
 
-    read_only: tuple[str, ...] = field(default=(), metadata=_key("read-only", rule=grammar.PROJECT_PATH))
+    read_only: tuple[str, ...] = field(default=(), metadata=named("read-only", rule=grammar.PROJECT_PATH))
     """Paths of the project that can only be read inside, as far as they are there on entering:
     `["envforge.toml", ".git/hooks", ".git/config"]`. Worth it where code that you do not trust runs inside:
     what it writes there, your own shell, git or editor may run outside. What a spec wants beyond its
     directory has to be allowed in any case."""
 
-    privileges: bool = field(default=False, metadata=_key("privileges"))
+    privileges: bool = field(default=False, metadata=named("privileges"))
     """Whether set-id programs such as `sudo`, and file capabilities such as those of `ping`, work inside.
     Needs another `user` than `"self"`, and a range of subordinate ids."""
 
-    nested: bool = field(default=False, metadata=_key("nested"))
+    nested: bool = field(default=False, metadata=named("nested"))
     """Whether programs may make namespaces of their own, as browsers, `bwrap` and `podman` do for theirs. It
     opens more of the kernel to what runs inside, and whoever mounts a `/proc` of their own sees what is
     covered in the first one."""
@@ -196,16 +199,16 @@ class Mount:
     The project directory needs none: it is there at its own path, and writable.
     """
 
-    source: str = field(metadata=_key("source", rule=grammar.HOST_PATH))
+    source: str = field(metadata=named("source", rule=grammar.HOST_PATH))
     """On the host: absolute, below your home (`~/…`), or relative to the spec."""
 
-    target: str = field(metadata=_key("target", rule=grammar.INSIDE_PATH))
+    target: str = field(metadata=named("target", rule=grammar.INSIDE_PATH))
     """Inside: absolute, or below the home inside (`~/…`)."""
 
-    read_only: bool = field(default=False, metadata=_key("read-only"))
+    read_only: bool = field(default=False, metadata=named("read-only"))
     """Whether it can only be read inside."""
 
-    optional: bool = field(default=False, metadata=_key("optional"))
+    optional: bool = field(default=False, metadata=named("optional"))
     """Whether a missing source is passed over. Else it is an error."""
 
 
@@ -213,10 +216,10 @@ class Mount:
 class Network:
     """`[network]`: what the environment sees of the network once it is entered. Builds never see any."""
 
-    mode: str = field(default="host", metadata=_key("mode", choices=("host", "none"), later=("private",)))
+    mode: str = field(default="host", metadata=named("mode", choices=("host", "none"), later=("private",)))
     """`"host"`: the host's network. `"none"`: a loopback interface, and nothing else."""
 
-    trust: str = field(default="host", metadata=_key("trust", choices=("host", "environment")))
+    trust: str = field(default="host", metadata=named("trust", choices=("host", "environment")))
     """`"host"`: what the host trusts besides Debian's certificates, such as a company's own authority, is
     trusted inside too, by the system's bundle, Java's keystore and the variables that programs read; and the
     host's proxy variables (`https_proxy` and the like) are let through. Both are of the moment: they are in
@@ -227,36 +230,39 @@ class Network:
 class Spec:
     """The keys at the top of the file, before its first table."""
 
-    name: str = field(metadata=_key("name", rule=grammar.NAME))
+    name: str = field(metadata=named("name", rule=grammar.NAME))
     """A label for the project: lower-case letters, digits and hyphens, 63 at most. What identifies a project
     is where its spec lies, so two may have one name."""
 
-    debian: Debian = field(metadata=_key("debian"))
+    debian: Debian = field(metadata=named("debian"))
     """The packages. The one table that must be there."""
 
-    description: str = field(default="", metadata=_key("description", rule=grammar.LINE))
+    description: str = field(default="", metadata=named("description", rule=grammar.LINE))
     """What the environment is for, in a line."""
 
     requires_envforge: str = field(
-        default="", metadata=_key("requires-envforge", rule=grammar.LINE, otherwise="any release")
+        default="", metadata=named("requires-envforge", rule=grammar.LINE, otherwise="any release")
     )
     """Which releases of envforge the spec is for, as a Python version specifier: `">=0.1"`."""
 
-    files: tuple[LocalFile, ...] = field(default=(), metadata=_key("files"))
+    fetch: tuple[Fetch, ...] = field(default=(), metadata=named("fetch"))
+    """Files and archives from anywhere, each a `[[fetch]]`."""
+
+    files: tuple[LocalFile, ...] = field(default=(), metadata=named("files"))
     """Files of the project that become a part of the environment, each a `[[files]]`."""
 
     variables: Mapping[str, str] = field(
-        factory=dict, metadata=_key("variables", rule=grammar.VALUE, names=grammar.VARIABLE)
+        factory=dict, metadata=named("variables", rule=grammar.VALUE, names=grammar.VARIABLE)
     )
     """Variables that are set inside: `APP_ENV = "development"`. Values are text."""
 
-    shell: Shell = field(factory=Shell, metadata=_key("shell"))
+    shell: Shell = field(factory=Shell, metadata=named("shell"))
     """How the environment is entered."""
 
-    mounts: tuple[Mount, ...] = field(default=(), metadata=_key("mounts"))
+    mounts: tuple[Mount, ...] = field(default=(), metadata=named("mounts"))
     """Files and directories of the host that are seen inside, each a `[[mounts]]`."""
 
-    network: Network = field(factory=Network, metadata=_key("network"))
+    network: Network = field(factory=Network, metadata=named("network"))
     """What is seen of the network."""
 
 
@@ -271,37 +277,3 @@ def tables(kind: type[AttrsInstance] = Spec, path: tuple[str, ...] = ()) -> Iter
             yield from tables(attribute.type, inner)
         elif get_origin(attribute.type) is tuple and has(get_args(attribute.type)[0]):
             yield f"[[{'.'.join(inner)}]]", get_args(attribute.type)[0]
-
-
-def written(model: AttrsInstance) -> dict[str, Any]:
-    """Return a model as a file would say it, defaults left out: texts, booleans, lists and tables only.
-
-    Equal models give equal values, however their files were laid out.
-    """
-    values: dict[str, Any] = {}
-    for attribute in fields(type(model)):
-        value = getattr(model, attribute.name)
-        if value != default_of(attribute, model):
-            values[key_of(attribute).name] = _plain(value)
-    return values
-
-
-def default_of(attribute: "Attribute[Any]", model: AttrsInstance | None = None) -> object:
-    """Return what a field is where nothing is written; attrs' `NOTHING` where something must be.
-
-    `model` is needed only for `pockets`, whose default follows from the suite.
-    """
-    default: Any = attribute.default
-    if not hasattr(default, "takes_self"):
-        return cast("object", default)
-    return cast("object", default.factory(model) if default.takes_self else default.factory())
-
-
-def _plain(value: Any) -> object:
-    if isinstance(value, str | bool):
-        return value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    return written(value)

@@ -17,7 +17,8 @@ from attrs import NOTHING, Attribute, AttrsInstance, fields, has
 from envforge import whole_file
 from envforge.spec import model
 from envforge.spec.grammar import Rule
-from envforge.spec.model import LATER_TABLES, Key, Spec, default_of, key_of, tables
+from envforge.spec.keys import Key, default_of, key_of
+from envforge.spec.model import LATER_TABLES, Spec, tables
 
 SCHEMA_NAME: Final = "envforge.schema.json"
 
@@ -57,6 +58,13 @@ uri = "https://apt.example.org/debian"
 suite = "bookworm-extra"
 components = ["main"]
 key = "keys/extra.asc"
+
+[[fetch]]                          # a file or an archive from anywhere, pinned when locked
+url = "https://example.org/tool-1.2.tar.gz"
+target = "/opt/tool"
+unpack = true
+strip = 1
+sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 
 [[files]]                          # becomes a part of the environment
 source = "deploy/app.conf"
@@ -128,7 +136,8 @@ def _section(title: str, kind: type[AttrsInstance]) -> str:
 def _entry(text: str, attribute: "Attribute[Any]") -> str:
     key = key_of(attribute)
     several = get_origin(attribute.type) is tuple
-    what = ("list of texts" if several else "text") if attribute.type is not bool else "true or false"
+    plain = {bool: "true or false", int: f"number from 0 to {key.most}"}
+    what = plain.get(attribute.type or object) or ("list of texts" if several else "text")
     if key.choices:
         choices = [f'`"{choice}"`' for choice in key.choices]
         what = f"list of {', '.join(choices)}" if several else " or ".join(choices)
@@ -193,6 +202,8 @@ def _table_schema(kind: type[AttrsInstance]) -> dict[str, Any]:
 def _schema_of(kind: Any, key: Key) -> dict[str, Any]:
     if kind is bool:
         return {"type": "boolean"}
+    if kind is int:
+        return {"type": "integer", "minimum": 0, "maximum": key.most}
     if kind is str:
         return _text_schema(key)
     if get_origin(kind) is Mapping:

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 from attrs import NOTHING, Attribute, AttrsInstance, define, fields, frozen
 
 from envforge.spec.grammar import nearest, quoted
-from envforge.spec.model import LATER_TABLES, Key, key_of, tables
+from envforge.spec.keys import Key, key_of
+from envforge.spec.model import LATER_TABLES, tables
 from envforge.spec.positions import Path
 
 Model = TypeVar("Model", bound=AttrsInstance)
@@ -27,6 +28,11 @@ _MEANT: Final = {
     "repository": "archive",
     "src": "source",
     "url": "uri",
+    "uri": "url",
+    "strip-components": "strip",
+    "checksum": "sha256",
+    "hash": "sha256",
+    "extract": "unpack",
     "volumes": "mounts",
 }
 """What other tools call a key, and its name here."""
@@ -87,6 +93,8 @@ class Reader:
             return self._text(key, value, path)
         if kind is bool:
             return self._boolean(value, path)
+        if kind is int:
+            return self._number(key, value, path)
         if get_origin(kind) is Mapping:
             return self._texts_by_name(key, value, path)
         if get_origin(kind) is not tuple:
@@ -120,6 +128,16 @@ class Reader:
         }.get(said)
         advice = f"; write {word}, without quotes" if word else ""
         return self._wrong(path, f"must be true or false, not {_kind_of(value)}{advice}")
+
+    def _number(self, key: Key, value: Any, path: Path) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            advice = (
+                f"; write {value}, without quotes" if isinstance(value, str) and value.isdecimal() else ""
+            )
+            return self._wrong(path, f"must be a number, not {_kind_of(value)}{advice}")
+        if not 0 <= value <= key.most:
+            return self._wrong(path, f"must be from 0 to {key.most}, not {value}")
+        return value
 
     def _texts(self, key: Key, value: Any, path: Path) -> Any:
         if not isinstance(value, list):

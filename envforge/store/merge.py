@@ -38,12 +38,13 @@ def _forget(shown: dict[bytes, Entry], directories: Iterable[bytes]) -> None:
 def resolve(shown: Mapping[bytes, Entry], path: bytes) -> bytes:
     """Return `path` with every symbolic link on its way followed inside the tree; the last part may be new.
 
+    It has no empty parts, and none that are `.` or `..`.
     Raises SandboxError where links go round.
     """
     for _ in range(_LINKS_FOLLOWED):
         step = _first_link(shown, path)
         if step is None:
-            return path
+            return b"/" + b"/".join(part for part in path.split(b"/") if part not in {b"", b"."})
         path = step
     raise SandboxError(f"too many symbolic links on the way to {path!r}")
 

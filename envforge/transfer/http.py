@@ -91,16 +91,25 @@ class Fetcher:
         *,
         sha256: str,
         size: int | None,
+        limit: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> str:
         """Fetch a file whose SHA-256 is known into the store, unless it is there, and return its path.
 
-        `progress` is told the bytes as they come; what was in vain is taken back by a negative number.
+        `limit` is for a file of unknown size. `progress` is told the bytes as they come; what was in vain is
+        taken back by a negative number.
         Raises NetworkError where no address has it, IntegrityError where wrong bytes came.
         """
         if not blobs.has(store, sha256):
             report = progress or (lambda _: None)
-            self._first_of(urls, lambda url: self._blob(store, url, sha256, size, report))
+
+            def blob(url: str) -> None:
+                if size is not None and size < partial.WORTH_BYTES:
+                    self._blob(store, url, sha256, size, report)
+                else:
+                    self._resumed(store, url, report, sha256=sha256, size=size, limit=limit)
+
+            self._first_of(urls, blob)
         return store.blob(sha256)
 
     def fetch_small(
@@ -141,12 +150,7 @@ class Fetcher:
         report = progress or (lambda _: None)
         return self._first_of([url], lambda url: self._resumed(store, url, report, limit=limit))
 
-    def _blob(
-        self, store: Store, url: str, sha256: str, size: int | None, report: Callable[[int], None]
-    ) -> None:
-        if size is None or size >= partial.WORTH_BYTES:
-            self._resumed(store, url, report, sha256=sha256, size=size)
-            return
+    def _blob(self, store: Store, url: str, sha256: str, size: int, report: Callable[[int], None]) -> None:
         received = 0
         buffer = memoryview(bytearray(CHUNK))
         try:

@@ -14,12 +14,12 @@ pytestmark = pytest.mark.userns
 
 DELAYED = """
 import sys, time
-from envforge.kernel import processes
+from envforge.kernel import syscalls
 for name in ("set_dumpable", "set_capabilities", "drop_bounding", "set_no_new_privileges", "set_seccomp"):
-    def late(*arguments, real=getattr(processes, name)):
+    def late(*arguments, real=getattr(syscalls, name)):
         time.sleep(0.2)
         return real(*arguments)
-    setattr(processes, name, late)
+    setattr(syscalls, name, late)
 from envforge.hot import main
 sys.argv[0] = "envforge"
 raise SystemExit(main())

@@ -13,7 +13,8 @@ from envforge.errors import SpecError
 from envforge.spec.detect import propose
 from envforge.spec.edit import add_packages, remove_packages
 from envforge.spec.grammar import NAME, slug
-from envforge.spec.model import Spec, key_of, tables, written
+from envforge.spec.keys import key_of, written
+from envforge.spec.model import Spec, tables
 from envforge.spec.parse import parse
 from envforge.spec.positions import Path, scan
 

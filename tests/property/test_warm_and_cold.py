@@ -3,7 +3,7 @@
 import os
 
 import click
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envforge import hot
@@ -40,8 +40,6 @@ VALUES = [
     "a.toml",
     "json",
     "none",
-    "default",
-    "db",
 ]
 NAMES = [
     *("-e", "--env", "--env-file", "-v", "--volume", "-w", "--workdir", "-u", "--user", "-i", "-t", "-it"),
@@ -71,10 +69,6 @@ NAMES = [
         "-ie",
         "-tv",
         "-iw",
-        "-E",
-        "--environment",
-        "-iE",
-        "-E=",
     ),
 ]
 JOINED = st.builds(
@@ -105,8 +99,7 @@ def cold(words):
 
     def entered(settings, options, command, *, locked, environment=(), workdir=None):
         del locked
-        place = (settings.file, settings.store, named(settings.environment))
-        taken.append((*place, list(command), dict(environment), workdir, options))
+        taken.append((settings.file, settings.store, list(command), dict(environment), workdir, options))
         return 0
 
     before, enter._enter = enter._enter, entered
@@ -123,28 +116,16 @@ def cold(words):
     return (*plain, plan_words(options.volumes, options.user))
 
 
-def named(environment):
-    """Return which environment is meant: the spec's own by its name, or without one."""
-    return environment or "default"
-
-
 def warm(words):
     request = hot.parse(words)
     options = request and hot._options(request)
     if not options:
         return None
-    variables, plan = options
-    words = hot._environment_words(request)
-    assert plan[: len(words)] == words, "each environment has a plan of its own"
-    place = (request.file, request.store, named(request.environment))
-    return (*place, request.command, variables, request.workdir, plan[len(words) :])
+    return (request.file, request.store, request.command, options[0], request.workdir, options[1])
 
 
 @settings(max_examples=1500, deadline=None)
 @given(LINES)
-@example(["-E", "db", "run", "-u", "root", "-v", ".:/x", "true"])
-@example(["-Edb", "shell", "--environment=default"])
-@example(["run", "-iE", "db", "true"])
 def test_what_the_warm_path_takes_means_the_same_to_the_whole_command_line(words):
     understood = warm(words)
     if understood is not None:

@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
+from envforge.build.site import ProjectFiles
 from envforge.environment.projects.project import real_path
 from envforge.errors import SpecError
 from envforge.kernel.removal import remove_tree
 from envforge.sources.files import read as project_files
 from envforge.sources.files.read import read_files
-from envforge.sources.interface import ProjectFiles
 from envforge.spec.model import LocalFile
 
 

@@ -18,7 +18,7 @@ from envforge.build.cache.pack import pack
 from envforge.build.cache.unpack import unpack
 from envforge.build.cache_interface import Cache
 from envforge.build.layer import Built
-from envforge.build.recipe import Recipe
+from envforge.build.recipe import Recipe, is_layer_name
 from envforge.build.site import Site
 from envforge.build.workers import Cell, Done, Workers, ready
 from envforge.digest import digest_of, is_sha256
@@ -31,7 +31,6 @@ from envforge.store.durability import reaching_disk
 from envforge.store.staging import staging
 
 _LAYERS_MAX: Final = 1000
-_NAME_MAX: Final = 64
 _OF_RECORD: Final = ("key", "digest", "size_bytes", "files")
 _PROCESSES: Final = 2
 
@@ -149,13 +148,9 @@ def _built(one: Any) -> Built:
         name, key, digest = one["name"], one["key"], one["digest"]
         texts = all(isinstance(text, str) for text in (name, key, digest))
         numbers = all(type(one[field]) is int and one[field] >= 0 for field in ("size_bytes", "files"))
-        if texts and numbers and is_sha256(key) and is_sha256(digest) and _is_name(name):
+        if texts and numbers and is_sha256(key) and is_sha256(digest) and is_layer_name(name):
             return Built(**one, reused=True)
     raise IntegrityError("it has a record of a layer that is none")
-
-
-def _is_name(name: str) -> bool:
-    return name.isascii() and name.isidentifier() and len(name) <= _NAME_MAX
 
 
 def _record(cache: Cache, one: Built) -> dict[str, Any]:

@@ -76,8 +76,7 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
 @click.command(
     cls=Command,
     examples="""
-        envforge show                   the spec's own environment, and which others it has
-        envforge show -E db             another one
+        envforge show
         envforge show --json | jq '.packages[] | select(.asked) | .name'
     """,
 )
@@ -86,8 +85,7 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
 def show(settings: Settings) -> None:
     """Show this project's environment.
 
-    Says whether its lock fits, of which layers it is made, what was asked for, and which other environments
-    the spec has.
+    Says whether its lock fits, of which layers it is made, and what was asked for.
     """
     from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
@@ -108,7 +106,6 @@ def _lock_state(details: "EnvironmentDetails") -> str:
 def _details_as_json(details: "EnvironmentDetails") -> dict[str, Any]:
     return {
         "name": details.name,
-        "environment_name": details.environment_name,
         "description": details.description,
         "spec": details.spec,
         "store": details.store,
@@ -128,10 +125,6 @@ def _details_as_json(details: "EnvironmentDetails") -> dict[str, Any]:
                 "sha256": package.sha256,
             }
             for package in details.packages
-        ],
-        "environments": [
-            {"name": one.name, "lock": one.lock, "environment": prefixed(one.environment)}
-            for one in details.environments
         ],
     }
 
@@ -154,19 +147,4 @@ def _details_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]"
         yield "" if index else "asked for", text
     if details.packages:
         fetched = size_text(sum(package.size for package in details.packages))
-        is_own = details.environment_name == details.environments[0].name
-        tree = "tree" if is_own else f"tree -E {details.environment_name}"
-        yield "packages", f"{len(details.packages)} in all, {fetched} to fetch; `envforge {tree}` shows them"
-    yield from _environment_lines(details)
-
-
-def _environment_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]":
-    """Yield which environments the spec has, where it has several; the one that is shown is marked."""
-    if len(details.environments) == 1:
-        return
-    width = max(len(one.name) for one in details.environments)
-    for index, one in enumerate(details.environments):
-        mark = "*" if one.name == details.environment_name else " "
-        lock = "" if one.lock == "current" else f", lock {one.lock}"
-        built = short(one.environment) or "not built"
-        yield "" if index else "environments", f"{mark} {one.name:<{width}}  {built}{lock}"
+        yield "packages", f"{len(details.packages)} in all, {fetched} to fetch; `envforge tree` shows them"

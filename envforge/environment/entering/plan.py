@@ -71,10 +71,8 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         store=store.path,
         layers=tuple(layer.digest for layer in known.layers),
         lock_file=store.environment_lock(environment),
-        hostname=project.host_name,
+        hostname=spec.name,
         project=project.spec_path,
-        environment=project.environment,
-        label=project.label,
         command=spec.shell.command,
         cwd=project.directory,
         user=inside.account or "self",
@@ -196,10 +194,11 @@ def _home(project: Project, inside: Inside, own: OwnFiles) -> Iterator[Mount]:
         os.makedirs(os.path.dirname(config.config_path()), 0o700, exist_ok=True)
         yield Mount(_real_path(project, os.path.expanduser("~")), inside.user.home)
         return
-    for file in project.spec.files:
-        if f"{file.target}/".startswith(f"{inside.user.home.rstrip('/')}/"):
+    fetched, local = project.spec.fetch, project.spec.files
+    for target in [*(one.target for one in fetched), *(one.target for one in local)]:
+        if f"{target}/".startswith(f"{inside.user.home.rstrip('/')}/"):
             raise SpecError(
-                f"{file.target} would not be seen: the home covers it",
+                f"{target} would not be seen: the home covers it",
                 hint="put it below /etc/skel, which a new home is made from, or mount it with [[mounts]]",
             )
     files = own.root_home if inside.user.uid == 0 and inside.user.home == "/root" else own.skeleton
@@ -258,7 +257,7 @@ def _variables(project: Project, inside: Inside, of_files: Mapping[str, str]) ->
         "LOGNAME": user.name,
         "SHELL": user.shell,
         "XDG_RUNTIME_DIR": _runtime(inside),
-        "ENVFORGE": project.label,
+        "ENVFORGE": project.spec.name,
         **of_files,
         **project.spec.variables,
     }

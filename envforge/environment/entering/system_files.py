@@ -67,13 +67,15 @@ def system_files(project: Project, own: OwnFiles, accounts: Accounts, host: Mapp
         given = [one for one in found if not is_given(project, one.path)]
         mounts += [_laid(one.content, one.path, mode=one.mode) for one in given]
     if not is_given(project, HOSTS):
-        text = hosts_text(_host_lines(), project.host_name)
+        text = hosts_text(_host_lines(), project.spec.name)
         mounts.append(Mount(_generated(_encoded(text)), HOSTS, read_only=True, own=True))
     return SystemFiles(tuple(mounts), certificates.variables() if extra else {})
 
 
 def is_given(project: Project, path: str) -> bool:
-    """Say whether one of the spec's `[[files]]` puts something at that path inside."""
+    """Say whether the spec puts something of its own at that path inside."""
+    if any(path == one.target for one in project.spec.fetch):
+        return True
     for file in project.spec.files:
         source = os.path.join(project.directory, file.source)
         if path == file.target:

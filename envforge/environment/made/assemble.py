@@ -70,6 +70,7 @@ def assemble(
             store,
             identity,
             project.config,
+            project.files,
             anew=wanted.anew,
             project=project.spec.name,
             enter_failed=wanted.enter_failed,

@@ -15,7 +15,8 @@ from envforge.digest import Canonical, digest_of
 from envforge.errors import NotFoundError, StoreError
 from envforge.lock.model import Part
 from envforge.sources import registry
-from envforge.spec.model import Spec, written
+from envforge.spec.keys import written
+from envforge.spec.model import Spec
 from envforge.store import records
 from envforge.store.layout import Store
 

@@ -17,9 +17,10 @@ from envforge import config
 from envforge.environment.projects import state
 from envforge.environment.projects.generations import project_id
 from envforge.environment.projects.project import Project
-from envforge.environment.projects.reach import BUILDING, LOCKING, Reach, Want
+from envforge.environment.projects.reach import BUILDING, LOCKING, Reach, Want, shown
 from envforge.errors import ConsentError, LockError
 from envforge.lock.model import Lock
+from envforge.lock.requests import requests_of
 from envforge.sandbox import cache
 from envforge.sources import registry
 
@@ -72,21 +73,25 @@ def _command(project: Project) -> str:
 
 
 def require_lock(project: Project, lock: Lock) -> None:
-    """Raise LockError where the lock brings archives that the spec does not name: code inside can edit it."""
-    named = {archive.uri.rstrip("/") for spec in project.specs.values() for archive in spec.debian.archives}
-    for uri in _addresses(lock):
-        if uri.rstrip("/") not in named:
-            raise LockError(
-                f"{project.lock_path} has packages of {uri}, which the spec does not name",
-                hint="envforge lock --upgrade",
-            )
+    """Raise LockError where the environment's part of the lock fetches what the spec does not name.
+
+    Code inside can edit the lock: what it adds there would else be fetched without anybody being asked.
+    """
+    for address in _unnamed(project, lock):
+        raise LockError(
+            f"{project.lock_path} fetches from {shown(address)}, which the spec does not name",
+            hint="envforge lock --upgrade",
+        )
 
 
-def _addresses(lock: Lock) -> Iterator[str]:
-    for environment in lock.environments.values():
-        for part in environment.parts.values():
-            for name, pinned in part.pinned.items():
-                yield from registry.source(name).addresses(pinned)
+def _unnamed(project: Project, lock: Lock) -> Iterator[str]:
+    known = lock.environments.get(project.environment)
+    requests = requests_of(project.spec)
+    for part in known.parts.values() if known else ():
+        for name, pinned in part.pinned.items():
+            source = registry.source(name)
+            named = set(source.addresses(requests[name])) if name in requests else set()
+            yield from (address for address in source.origins(pinned) if address not in named)
 
 
 def allow(project: Project, reach: Reach) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from attrs import evolve, field, frozen
 
 from envforge import config, trust
+from envforge.build.site import ProjectFiles
 from envforge.config import Config
 from envforge.environment.projects import ownership
 from envforge.environment.projects.reach import Reach, reach_of
 from envforge.errors import NotFoundError, SpecError, UsageError
-from envforge.sources.interface import ProjectFiles
 from envforge.spec import parse as spec_parse
 from envforge.spec.environments import DEFAULT
 from envforge.spec.grammar import nearest
@@ -22,7 +22,6 @@ from envforge.store.layout import default_path
 
 _KEY_MAX_BYTES = 1 << 20
 _ATTEMPTS = 100
-_HOST_NAME_MAX = 63
 
 
 @frozen
@@ -55,16 +54,6 @@ class Project:
         return self.specs[self.environment]
 
     @property
-    def label(self) -> str:
-        """Return what the environment that is meant is called in lists: `shop`, or `shop:db`."""
-        return label(self.spec.name, self.environment)
-
-    @property
-    def host_name(self) -> str:
-        """Return its host name inside: `shop`, or `shop-db`."""
-        return self.label.replace(":", "-")[:_HOST_NAME_MAX].rstrip("-")
-
-    @property
     def directory(self) -> str:
         """Return the project directory, which is mounted at its own path."""
         return os.path.dirname(self.spec_path)
@@ -78,11 +67,6 @@ class Project:
     def lock_path(self) -> str:
         """Return where the lock lies: beside the spec; `NAME.lock` for a spec of another name."""
         return trust.lock_of(self.spec_path)
-
-
-def label(name: str, environment: str) -> str:
-    """Return what an environment of a project is called: `shop`, or `shop:db` where it is not its own."""
-    return name if environment == DEFAULT else f"{name}:{environment}"
 
 
 def open_project(
@@ -127,9 +111,7 @@ def _check_there(name: str, specs: Mapping[str, Spec], path: str) -> None:
     if name not in specs:
         meant = nearest(name, list(specs))
         there = f"did you mean {meant}?" if meant else f"it has {', '.join(specs)}"
-        raise NotFoundError(
-            f"{path} has no environment {name!r}; {there}", hint="`envforge show` lists those of a spec"
-        )
+        raise NotFoundError(f"{path} has no environment {name!r}; {there}", hint="envforge ls")
 
 
 def real_path(path: str) -> str:

@@ -12,9 +12,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from envforge.digest import digest_of
+from envforge.spec.grammar import local_path
 from envforge.spec.model import Archive, Spec
 
-LOCKING: Final = frozenset({"archive"})
+LOCKING: Final = frozenset({"archive", "fetch"})
 """Kinds that matter to resolving."""
 BUILDING: Final = LOCKING | {"file"}
 """Kinds that matter to building."""
@@ -25,7 +26,8 @@ class Want:
     """One thing that a spec wants of the host."""
 
     kind: str
-    """`archive`, `file`, `project`, `home`, `mount`, `pass`, `forward`, `user`, `privileges` or `nested`."""
+    """`archive`, `fetch`, `file`, `project`, `home`, `mount`, `pass`, `forward`, `user`, `privileges` or
+    `nested`."""
     text: str
     """As the spec says it."""
     place: str = ""
@@ -40,6 +42,7 @@ class Want:
 
 _WORDS: Final = {
     "archive": "install packages from the archive {}{place}; their scripts run in builds",
+    "fetch": "copy {}{place} from outside the project into the environment",
     "file": "copy {}{place} from outside the project into the environment",
     "project": "see and change the project directory {}, which is or holds your home",
     "home": "see and change your whole home directory{place}",
@@ -113,6 +116,11 @@ def _places(spec: Spec, directory: str, home: str, real_path: Callable[[str], st
         yield Want("project", directory)
     if spec.shell.home == "host":
         yield Want("home", 'home = "host"', real_home)
+    for one in spec.fetch:
+        source = local_path(one.url)
+        path = os.path.normpath(os.path.join(directory, source))
+        if source and not inside(path, directory):
+            yield Want("fetch", one.url, real_path(path))
     for file in spec.files:
         path = source_of(directory, file.source)
         if not inside(path, directory):

@@ -34,6 +34,14 @@ class Debian:
 
         return pin(session, wanted, architecture, before)
 
+    def addresses(self, wanted: Request) -> Iterator[str]:
+        """Yield the addresses of further archives."""
+        return (archive.uri for archive in wanted.archives)
+
+    def origins(self, pinned: Closure) -> Iterator[str]:
+        """Yield the addresses of further archives."""
+        return (archive.uri.rstrip("/") for archive in pinned.archives if archive.uri)
+
     def request_table(self, wanted: Request) -> Table:
         """Return a request as it stands in the lock."""
         return request.to_table(wanted)
@@ -64,10 +72,6 @@ class Debian:
     def inputs(self, pinned: Closure) -> Iterator[str]:
         """Yield the SHA-256 of every archive."""
         return (package.sha256 for package in pinned.packages)
-
-    def addresses(self, pinned: Closure) -> Iterator[str]:
-        """Yield the addresses of further archives."""
-        return (archive.uri for archive in pinned.archives if archive.uri)
 
     def packages(self, pinned: Closure) -> tuple[Package, ...]:
         """Return the packages by id."""

@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from envforge.build.site import ProjectFiles
 from envforge.errors import SpecError
 from envforge.kernel import syscalls
 from envforge.sources.files.placed import Placed
-from envforge.sources.interface import ProjectFiles
 from envforge.sources.project_files import explained, open_source
 from envforge.spec.model import LocalFile
 

@@ -2,11 +2,10 @@
 
 from attrs import frozen
 
-from envforge.build.site import Site
+from envforge.build.site import ProjectFiles, Site
 from envforge.build.task import Work
 from envforge.progress import Progress
 from envforge.sources.files.placed import Placed
-from envforge.sources.interface import ProjectFiles
 from envforge.spec.model import Spec
 
 

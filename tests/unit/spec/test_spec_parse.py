@@ -6,7 +6,8 @@ import pytest
 
 from envforge import __version__
 from envforge.errors import SpecError
-from envforge.spec.model import Archive, Debian, LocalFile, Mount, Network, Shell, Spec, written
+from envforge.spec.keys import written
+from envforge.spec.model import Archive, Debian, LocalFile, Mount, Network, Shell, Spec
 from envforge.spec.parse import find, load, parse
 
 WHOLE = """\

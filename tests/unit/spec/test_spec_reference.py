@@ -8,7 +8,8 @@ import pytest
 from attrs import fields
 from jsonschema import Draft7Validator
 
-from envforge.spec.model import key_of, tables
+from envforge.spec.keys import key_of
+from envforge.spec.model import tables
 from envforge.spec.parse import parse
 from envforge.spec.reference import EXAMPLE, SCHEMA_NAME, reference, schema
 

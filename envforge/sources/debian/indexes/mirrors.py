@@ -13,8 +13,8 @@ from attrs import frozen
 
 from envforge.config import Config
 from envforge.sources.debian.indexes import hostapt
+from envforge.transfer import host
 from envforge.transfer.http import Fetcher
-from envforge.transfer.network import host_proxies, trusted_file
 
 MAIN: Final = "debian"
 SECURITY: Final = "debian-security"
@@ -87,14 +87,8 @@ def discover(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Mirr
 
 
 def open_fetcher(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> Fetcher:
-    """Return a fetcher with this host's proxies and CA settings."""
-    configured = {"http": config.proxy, "https": config.proxy} if config.proxy else {}
-    return Fetcher(
-        connections=config.connections,
-        timeout_s=config.timeout_s,
-        proxies=host_proxies(os.environ, configured or hostapt.read_proxies(apt_directory)),
-        ca_file=trusted_file(os.environ, config.ca_file),
-    )
+    """Return a fetcher with this host's proxies, apt's among them, and CA settings."""
+    return host.open_fetcher(config, hostapt.read_proxies(apt_directory))
 
 
 def archive_of(suite: str, uri: str) -> str:

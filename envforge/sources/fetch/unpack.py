@@ -1,0 +1,182 @@
+"""Members of an archive, tar or zip, handed to a `Writer`. What it is, its first bytes say."""
+
+import codecs
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from lzma import LZMAError
+from typing import Final
+
+from envforge.archives.streams import open_part
+from envforge.archives.tar import Member, TarReader
+from envforge.errors import ArchiveError
+from envforge.sources.fetch.writer import Writer
+
+codecs.lookup("cp437")  # of names in zip files: a confined process finds no module any more
+_MAGIC: Final = (
+    (b"\x1f\x8b", ".gz"),
+    (b"\xfd7zXZ\0", ".xz"),
+    (b"\x28\xb5\x2f\xfd", ".zst"),
+    (b"BZh", ".bz2"),
+)
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_TAR: Final = (257, b"ustar")
+_HEAD_BYTES: Final = 512
+_UNPACKED_BYTES: Final = 1 << 30
+_UNPACKED_MAX_BYTES: Final = 64 << 30
+_RATIO_MAX: Final = 128
+"""An archive may unpack to 1 GiB, or to so many times its size: as a package of Debian may."""
+_MEMBERS_MAX: Final = 1 << 20
+_LINK_MAX_BYTES: Final = 4096
+_CHUNK: Final = 1 << 20
+_EXECUTABLE: Final = 0o755
+_PLAIN: Final = 0o644
+
+
+def unpack(descriptor: int, writer: Writer, strip: int) -> int:
+    """Write what an open archive holds; return how many members that are no directories.
+
+    Raises ArchiveError for what is no archive, is broken or hostile, or has nothing once names are stripped.
+    """
+    head = os.pread(descriptor, _HEAD_BYTES, 0)
+    limit = min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
+    if head.startswith(_ZIP):
+        count = _zip(descriptor, writer, strip, limit)
+    else:
+        count = _tar(descriptor, writer, strip, limit, _compression(head))
+    if not count:
+        raise ArchiveError(
+            f"nothing is left of it with strip = {strip}" if strip else "it is empty",
+            hint="write a smaller strip" if strip else "leave unpack away to have it as it is",
+        )
+    return count
+
+
+def _compression(head: bytes) -> str:
+    found = next((ending for magic, ending in _MAGIC if head.startswith(magic)), "")
+    offset, magic = _TAR
+    if not found and head[offset : offset + len(magic)] != magic:
+        raise ArchiveError(
+            "it is no archive that can be unpacked: neither tar (plain, gzip, xz, zstd, bzip2) nor zip",
+            hint="leave unpack away to have it as it is",
+        )
+    return found
+
+
+def _tar(descriptor: int, writer: Writer, strip: int, limit: int, compression: str) -> int:
+    count = 0
+    with closing(open_part(descriptor, compression)) as stream:
+        reader = TarReader(stream, limit_bytes=limit)
+        for member in reader:
+            name = _stripped(member.name, strip)
+            if name is None:
+                continue
+            if member.kind == "directory":
+                writer.directory(name)
+                continue
+            if not name:
+                raise ArchiveError(f"it has the {member.kind} {shown(member.name)}")
+            _tar_member(writer, reader, member, name, strip)
+            count += 1
+    return count
+
+
+def _tar_member(writer: Writer, reader: TarReader, member: Member, name: bytes, strip: int) -> None:
+    path = writer.path(name)
+    if member.kind == "file":
+        mode = _EXECUTABLE if member.mode & stat.S_IXUSR else _PLAIN
+        writer.file(path, reader.content(), mode, member.mtime)
+    elif member.kind == "symlink":
+        writer.symlink(path, member.target, member.mtime)
+    elif member.kind == "hardlink":
+        other = _stripped(member.target, strip)
+        if not other:
+            raise ArchiveError(
+                f"{shown(member.name)} is a hard link to {shown(member.target)}, no file of it"
+            )
+        writer.hard_link(path, writer.path(other))
+    else:
+        raise ArchiveError(f"it contains {shown(member.name)}, a {member.kind} device")
+
+
+def _zip(descriptor: int, writer: Writer, strip: int, limit: int) -> int:
+    count = total = 0
+    try:
+        with open(descriptor, "rb", closefd=False) as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if len(members) > _MEMBERS_MAX:
+                raise ArchiveError(f"it has more than {_MEMBERS_MAX} members")
+            for member in members:
+                name = _stripped(os.fsencode(member.filename), strip)
+                if name is None:
+                    continue
+                if member.is_dir():
+                    writer.directory(name)
+                    continue
+                total += member.file_size
+                if total > limit:
+                    raise ArchiveError(f"it unpacks to more than {limit >> 20} MiB")
+                _zip_member(writer, archive, member, name)
+                count += 1
+    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ArchiveError(f"the zip archive is broken or not supported: {error}") from error
+    return count
+
+
+def _zip_member(writer: Writer, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: bytes) -> None:
+    if not name:
+        raise ArchiveError(f"it has a file called {shown(os.fsencode(member.filename))}")
+    path = writer.path(name)
+    said = member.external_attr >> 16
+    kind = stat.S_IFMT(said)
+    mtime = _zip_time(member)
+    if kind == stat.S_IFLNK:
+        if member.file_size > _LINK_MAX_BYTES:
+            raise ArchiveError(f"the link {shown(name)} has a target of {member.file_size} bytes")
+        writer.symlink(path, b"".join(_zip_content(archive, member)), mtime)
+    elif kind in (0, stat.S_IFREG):
+        writer.file(
+            path, _zip_content(archive, member), _EXECUTABLE if said & stat.S_IXUSR else _PLAIN, mtime
+        )
+    else:
+        raise ArchiveError(f"it contains {shown(name)}, which is neither file, directory nor link")
+
+
+def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield the bytes, no more than the directory of the archive says."""
+    left = member.file_size
+    with archive.open(member) as file:
+        while data := file.read(_CHUNK):
+            left -= len(data)
+            if left < 0:
+                raise ArchiveError(f"{member.filename!r} unpacks to more than it says")
+            yield data
+
+
+def _zip_time(member: zipfile.ZipInfo) -> int:
+    """Return the time, which says no zone: as if it were UTC."""
+    try:
+        return int(datetime(*member.date_time, tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
+
+
+def _stripped(name: bytes, strip: int) -> bytes | None:
+    """Return a member's name, relative, without its leading directories; None where nothing is left of it."""
+    if b"\0" in name:
+        raise ArchiveError(f"it contains the impossible name {shown(name)}")
+    parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
+    if b".." in parts:
+        raise ArchiveError(f"it contains {shown(name)}, which leads upward")
+    if strip and len(parts) <= strip:
+        return None
+    return b"/".join(parts[strip:])
+
+
+def shown(name: bytes) -> str:
+    """Return a name for messages: no character of it moves the cursor."""
+    return repr(os.fsdecode(name[:200]))
