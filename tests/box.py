@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import evolve, field, frozen
 
 from envforge.errors import EnvforgeError
-from envforge.kernel import syscalls
+from envforge.kernel import processes, syscalls
 from envforge.sandbox import perform
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.worker import call_in_namespace
@@ -185,8 +185,9 @@ def compiled_plan(home: str, options: dict[str, object]) -> Compiled:
 
 def slow_down(seconds: float) -> None:
     """Make PID 1 dawdle before each step of closing itself: a payload that can run meanwhile surely does."""
-    for name in ("close_range", "drop_bounding", "set_capabilities", "set_dumpable", "set_no_new_privileges"):
-        setattr(syscalls, name, _slow(getattr(syscalls, name), seconds))
+    syscalls.close_range = _slow(syscalls.close_range, seconds)
+    for name in ("drop_bounding", "set_capabilities", "set_dumpable", "set_no_new_privileges"):
+        setattr(processes, name, _slow(getattr(processes, name), seconds))
 
 
 def _slow(function: Callable[..., object], seconds: float) -> Callable[..., object]:

@@ -45,4 +45,4 @@ def build(
         result, outcome = assemble.assemble(project, known, identities.detect(), wanted, Progress(listener))
     if outcome != known and not locked and not frozen:
         lock_file.write(project.lock_path, outcome)
-    return result
+    return evolve(result, name=project.label)

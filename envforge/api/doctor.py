@@ -11,7 +11,7 @@ from attrs import field, frozen
 from envforge import places
 from envforge.config import load
 from envforge.errors import EnvforgeError
-from envforge.kernel import seccomp, syscalls
+from envforge.kernel import processes, seccomp
 from envforge.kernel.advice import read_sysctl
 from envforge.sandbox.ids import probe
 from envforge.sandbox.ids.identity import Identity, detect
@@ -244,7 +244,7 @@ def _seccomp(machine: Machine) -> Check:
 
 
 def _landlock(_machine: Machine) -> Check:
-    version = syscalls.landlock_version()
+    version = processes.landlock_version()
     if version >= _SCOPES:
         return Check("landlock", WELL, "the host's abstract sockets are out of reach")
     found = f"version {version}, without scopes" if version else "not there"

@@ -53,16 +53,31 @@ def add(
 ) -> EditResult:
     """Add packages to the spec, keeping its comments, and lock: both files are written, or neither.
 
-    Raises SpecError, UsageError, and what `locking.lock` raises.
+    They go to the environment that is meant. Raises SpecError, UsageError, and what `locking.lock` raises.
     """
-    return _edit(project, lambda text: edit.add_packages(text, packages), lock=lock, listener=listener)
+    return _edit(
+        project,
+        lambda text: edit.add_packages(text, packages, project.environment),
+        lock=lock,
+        listener=listener,
+    )
 
 
 def remove(
     project: Project, packages: Sequence[str], *, lock: bool = True, listener: Listener = ignore
 ) -> EditResult:
     """Remove packages from the spec, and lock, likewise."""
-    return _edit(project, lambda text: edit.remove_packages(text, packages), lock=lock, listener=listener)
+    return _edit(
+        project,
+        lambda text: edit.remove_packages(text, packages, project.environment),
+        lock=lock,
+        listener=listener,
+    )
+
+
+def own_packages(project: Project) -> tuple[str, ...]:
+    """Return the names of the packages that can be removed from the environment that is meant."""
+    return edit.own_packages(_read(project.spec_path), project.environment)
 
 
 def _edit(project: Project, change: Callable[[str], str], *, lock: bool, listener: Listener) -> EditResult:

@@ -14,21 +14,23 @@ from envforge.sandbox.life import entry, join
 from envforge.sandbox.life.running import Running, running
 from envforge.sandbox.passing import payload_environment, start_directory
 from envforge.sandbox.plan.compile import compile_plan
+from envforge.sandbox.plan.settle import settle
+from envforge.spec.environments import DEFAULT
 
 __all__ = ["Running", "enter", "find", "running"]
-from envforge.sandbox.plan.settle import settle
 
 _OF_USER: Final = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR"})
 """The variables that follow from who one is."""
 _LIST: Final = "`envforge exec` lists what runs"
 
 
-def find(named: str, spec: str | None = None) -> Running:
+def find(named: str, spec: str | None = None, environment: str | None = None) -> Running:
     """Return what runs under that name or the beginning of its ID; without one, for the nearest project.
 
-    `spec` is the path of a spec that is meant instead. Raises NotFoundError where nothing does, UsageError
-    where several do.
+    `spec` is the path of a spec that is meant instead, `environment` one of its environments: its own, where
+    None. Raises NotFoundError where nothing does, UsageError where several do.
     """
+    meant = environment or DEFAULT
     all_of_them = running()
     if named:
         found = [one for one in all_of_them if one.name == named or one.id.startswith(named)]
@@ -36,8 +38,15 @@ def find(named: str, spec: str | None = None) -> Running:
     else:
         path = spec or trust.find(os.getcwd())
         real = os.path.realpath(path) if path else ""
-        found = [one for one in all_of_them if one.project == real or not real]
+        of_project = [one for one in all_of_them if one.project == real or not real]
+        found = [one for one in of_project if one.environment_name == meant or not real]
         what = f"for {real}" if real else "here"
+        if not found and of_project:
+            others = sorted({one.environment_name for one in of_project})
+            raise NotFoundError(
+                f"nothing runs {what} in its environment {meant}, but in {', '.join(others)}",
+                hint=f"`envforge exec -E {others[0]} -- COMMAND…`",
+            )
     if not found:
         hint = _LIST if all_of_them else "`envforge shell` or `envforge run` starts something"
         raise NotFoundError(f"nothing runs {what}", hint=hint)
@@ -73,7 +82,7 @@ def enter(
 
 def _as_user(one: Running, user: str) -> Plan:
     """Return the plan of the sandbox with another user of its environment. It grants nothing else."""
-    project = open_project(one.project, one.store)
+    project = open_project(one.project, one.store, environment=one.environment_name)
     other = compile_plan(
         settle(make_plan(project, one.environment, identities.detect(), RunOptions(user=user)))
     )

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from envforge import machine
 from envforge.environment.projects import consent
@@ -43,12 +44,14 @@ def lock(
     dry_run: bool = False,
     check: bool = False,
     architectures: Collection[str] = (),
+    environment: str | None = None,
     before_writing: Callable[[], None] = lambda: None,
     listener: Listener = ignore,
 ) -> LockResult:
     """Pin what the project's spec asks for; keep what is pinned and still fits.
 
     `architectures` are Debian's names of machines that must be in the lock: this one, where none is named.
+    `environment` is the only one of the spec's that is upgraded: all are, where none is named.
     `before_writing` is called once the new lock is known, right before it is written.
     `check` changes nothing and raises LockStaleError where the lock is missing or does not fit. Raises
     ResolveError, NetworkError, SignatureError, LockError, ConsentError.
@@ -63,25 +66,55 @@ def lock(
     if previous and not stale and not missing and not upgrade and not upgrade_packages:
         return LockResult(previous, (), written=False)
     consent.require(project, consent.LOCKING)
-    from envforge.lock.resolve import Wanted, resolve  # noqa: PLC0415 - not where nothing is to be resolved
-
     store = open_store(project.store_path)
     with locks.in_use(store):
         durability.recover(store)
-        found = resolve(
-            store,
-            requests,
-            Wanted(missing, upgrade, frozenset(upgrade_packages)),
-            previous=previous,
-            project=project.files,
-            config=project.config,
-            progress=Progress(listener),
+        upgrades = _Upgrades(upgrade, frozenset(upgrade_packages), environment)
+        found = _resolved(
+            project, requests, previous, missing=missing, upgrades=upgrades, progress=Progress(listener)
         )
     changed = found != previous and not dry_run
     if changed:
         before_writing()
         lock_file.write(project.lock_path, found)
     return LockResult(found, changes(previous, found), written=changed, first=previous is None)
+
+
+@frozen
+class _Upgrades:
+    everything: bool
+    packages: frozenset[str]
+    environment: str | None
+    """The only one to upgrade."""
+
+
+def _resolved(
+    project: Project,
+    requests: Mapping[str, Requests],
+    previous: Lock | None,
+    *,
+    missing: Collection[str],
+    upgrades: _Upgrades,
+    progress: Progress,
+) -> Lock:
+    from envforge.lock.resolve import Wanted, resolve  # noqa: PLC0415 - not where nothing is to be resolved
+
+    pin = partial(
+        resolve,
+        open_store(project.store_path),
+        project=project.files,
+        config=project.config,
+        progress=progress,
+    )
+    everything, packages, only = upgrades.everything, upgrades.packages, upgrades.environment
+    if only is None or previous is None:
+        return pin(requests, Wanted(missing, everything, packages), previous=previous)
+    found = pin(requests, Wanted(missing), previous=previous)
+    if not everything and not packages:
+        return found
+    alone = evolve(found, environments={only: found.environments[only]})
+    upgraded = pin({only: requests[only]}, Wanted((), everything, packages), previous=alone)
+    return evolve(found, environments={**found.environments, **upgraded.environments})
 
 
 def ready(project: Project, *, locked: bool, frozen: bool, listener: Listener) -> Lock:

@@ -44,14 +44,3 @@ def recipe(name: str, kind: Kind, **inputs: Canonical) -> Recipe:
 def is_layer_name(text: str) -> bool:
     """Return whether `text` can be the name of a layer in an environment."""
     return _NAME.fullmatch(text) is not None
-
-
-def first_difference(old: dict[str, Canonical], new: dict[str, Canonical]) -> str:
-    """Return the first field in which two recipes differ, with both values; empty where they are equal.
-
-    This is the answer to "why was this built again?".
-    """
-    for field in sorted(old.keys() | new.keys()):
-        if old.get(field) != new.get(field):
-            return f"{field}: {old.get(field)!r} -> {new.get(field)!r}"
-    return ""

@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 from attrs import define, field, frozen
 
 from envforge.errors import BuildError
-from envforge.kernel import syscalls
+from envforge.kernel import processes
 from envforge.kernel.interrupts import heed, signals_wait
 from envforge.sandbox.confined import confine
 from envforge.sandbox.confined.confine import View
@@ -192,7 +192,7 @@ def _start_plain(ours: socket.socket, theirs: socket.socket) -> _Worker:
     try:
         heed()
         close_all_but([theirs.fileno()])
-        syscalls.set_parent_death_signal(signal.SIGKILL)
+        processes.set_parent_death_signal(signal.SIGKILL)
         os.umask(0o022)
         _serve(theirs, "")
     finally:

@@ -14,12 +14,14 @@ COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
 
 
 def asked_packages(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the packages that the spec asks for, without their versions."""
+    """Return the packages that the spec asks for in the environment's own tables, without their versions."""
+    from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
+
     try:
-        packages = context.ensure_object(Settings).project().spec.debian.packages
+        packages = editing.own_packages(context.ensure_object(Settings).project())
     except EnvforgeError:
         return []
-    return _beginning(begun, (name.partition("=")[0] for name in packages))
+    return _beginning(begun, packages)
 
 
 def users(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

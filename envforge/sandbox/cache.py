@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Watched = tuple[tuple[str, int, int, int], ...]
 
 
-FORMAT = "10"
+FORMAT = "11"
 """Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
 KEPT_MAX = 256
 """Plans that are kept; those that were used longest ago go first."""

@@ -62,6 +62,10 @@ class Plan(Ids, Privileges):
     hostname: str
     project: str
     """The real path of its spec; "" for none."""
+    environment: str
+    """Which of the spec's environments."""
+    label: str
+    """What lists call it: `shop`, or `shop:db`."""
     skeleton: tuple[str, ...]
     mounts: tuple[tuple[str, str, bool, bool], ...]
     """Source, target, read-only, optional."""

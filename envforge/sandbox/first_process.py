@@ -8,9 +8,9 @@ plain files, nothing that can be read or traced. Loaded on the warm path: it imp
 import os
 import sys
 
-from envforge.kernel import init, syscalls
-from envforge.sandbox import masks, mounts, streams, targets
-from envforge.sandbox.payload import Payload, map_ids, say, show_bug, start
+from envforge.kernel import init, processes, syscalls
+from envforge.sandbox import binds, masks, mounts, streams
+from envforge.sandbox.payload import Payload, make_runtime, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ class Channel:
             if descriptor >= 0:
                 os.close(descriptor)
 
-    def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
+    def wait(self, plan: "Plan") -> "list[binds.Source] | None":
         """In C: return what is to be bound once the ids are mapped; None where P is gone."""
         os.close(self.go_write)
         if plan["mapping"] == "self":
             map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
         self.console = mounts.open_console()
-        sources = mounts.open_sources(plan)  # meanwhile newuidmap is at work
+        sources = binds.open_sources(plan)  # meanwhile newuidmap is at work
         self.masks = masks.find([source.path for source in sources], plan["private"])
         return sources if os.read(self.go_read, 2) == b"go" else None
 
@@ -85,11 +85,11 @@ class Channel:
             mounts.attach_console(self.console)
         return None
 
-    def mount_overlay(self, plan: "Plan", upper: "uppers.Upper", sources: "list[mounts.Source]") -> None:
+    def mount_overlay(self, plan: "Plan", upper: "uppers.Upper", sources: "list[binds.Source]") -> None:
         """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
         os.chdir(plan["layers_directory"])
         mounts.make_scratch(plan["skeleton"])
-        mounts.make_points(sources)
+        binds.make_points(sources)
         place = f"{plan['uppers_relative']}/{upper.name}"
         options = mounts.overlay_options(
             plan["layers"], f"{place}/upper", f"{place}/work", volatile=not upper.kept
@@ -122,7 +122,7 @@ def be_first(  # noqa: PLR0917  # what a fork inherits
     code = FAILED
     progress = ["a private mount namespace"]
     try:
-        syscalls.set_parent_death_signal(_SIGKILL)
+        processes.set_parent_death_signal(_SIGKILL)
         payload.umask = os.umask(0o022)
         channel.given.take()
         if mount_all(plan, upper, channel, payload, progress):
@@ -148,14 +148,14 @@ def _close_first_process(plan: "Plan", kept: "tuple[int, ...]") -> None:
     /proc/1/exe is the host's Python, /proc/1/fd leads to its files (CVE-2019-5736), and the command line and
     the name are for everyone to read. The bounding set does not matter: C executes nothing.
     """
-    syscalls.set_dumpable(0)
+    processes.set_dumpable(0)
     syscalls.close_others(kept)
-    syscalls.set_name("envforge")
-    syscalls.overwrite_arguments(sys.orig_argv, "envforge")
+    processes.set_name("envforge")
+    processes.overwrite_arguments(sys.orig_argv, "envforge")
     # A payload that may change its uid still gets the signals that are passed on.
-    syscalls.set_capabilities((_KILL,) if plan["bounding"] else ())
-    syscalls.set_no_new_privileges()
-    syscalls.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
+    processes.set_capabilities((_KILL,) if plan["bounding"] else ())
+    processes.set_no_new_privileges()
+    processes.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
 
 
 def mount_all(
@@ -169,7 +169,7 @@ def mount_all(
     if channel.given.left_to_first:
         progress[0] = "standard input"
         streams.protect_own_input()
-    syscalls.sethostname(plan["hostname"])
+    processes.sethostname(plan["hostname"])
     own_network = plan["network"] != "host"
     if own_network:
         syscalls.bring_up_loopback()
@@ -195,28 +195,28 @@ def mount_all(
     mounts.mount_temporary(nested=plan["namespaces"])
     if plan["runtime"]:
         progress[0] = plan["runtime"]
-        mounts.make_runtime(plan)
+        make_runtime(plan)
     mounts.leave_host()
     _attach(plan, sources, channel.masks, progress)
     for path, text in plan["links"]:
-        targets.make_link(path, text)
+        binds.make_link(path, text)
     return True
 
 
 def _attach(
-    plan: "Plan", sources: "list[mounts.Source]", hidden: "list[masks.Mask]", progress: "list[str]"
+    plan: "Plan", sources: "list[binds.Source]", hidden: "list[masks.Mask]", progress: "list[str]"
 ) -> None:
     """Attach what is bound; cover at once what it may not show, before another mount is on top of it."""
     for number, source in enumerate(sources):
         progress[0] = f"a mount at {source.target}"
-        targets.attach(source.tree, source.target, directory=source.directory)
+        binds.attach(source.tree, source.target, directory=source.directory)
         protected = [*masks.seen_in(source.path, plan["read_only"])]
         covered = [mask[1:] for mask in hidden if mask[0] == number]
         progress[0] = f"what is covered in {source.target}"
         for path in dict.fromkeys((*protected, *(path for path, *_ in covered))):
-            targets.pin(source.tree, path)
+            binds.pin(source.tree, path)
         for path in protected:
-            targets.protect(source.tree, path)
+            binds.protect(source.tree, path)
         for path, device, inode in covered:
-            targets.mask(source.tree, path, device, inode)
+            binds.mask(source.tree, path, device, inode)
         os.close(source.tree)

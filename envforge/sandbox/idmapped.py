@@ -10,9 +10,9 @@ import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
 from errno import ECONNRESET
 
-from envforge.kernel import syscalls
-from envforge.kernel.clone import clone
-from envforge.sandbox import masks, mounts, uppers
+from envforge.kernel import processes, syscalls
+from envforge.kernel.processes import clone
+from envforge.sandbox import binds, masks, mounts, uppers
 from envforge.sandbox.first_process import Channel, RefusedError
 from envforge.sandbox.payload import map_ids
 
@@ -65,7 +65,7 @@ class MappedChannel(Channel):
         self.parent.close()
         self.child.close()
 
-    def wait(self, plan: "Plan") -> "list[mounts.Source] | None":
+    def wait(self, plan: "Plan") -> "list[binds.Source] | None":
         """In C: receive the mounts and become uid 0 of the range."""
         self.parent.close()
         received = receive(self.child, len(plan["mounts"]))
@@ -78,9 +78,9 @@ class MappedChannel(Channel):
         os.setresgid(0, 0, 0)
         os.setgroups([])
         os.setresuid(0, 0, 0)
-        syscalls.set_parent_death_signal(_SIGKILL)  # the change of ids has cleared it
+        processes.set_parent_death_signal(_SIGKILL)  # the change of ids has cleared it
         return [
-            mounts.Source(tree, target, path)
+            binds.Source(tree, target, path)
             for tree, target, path in zip(
                 sources,
                 [bind[1] for bind, there in zip(plan["mounts"], present, strict=True) if there],
@@ -110,10 +110,10 @@ class MappedChannel(Channel):
         os.close(master)
         return carrier
 
-    def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[mounts.Source]") -> None:
+    def mount_overlay(self, plan: "Plan", upper: uppers.Upper, sources: "list[binds.Source]") -> None:
         """In C: put the layers on the scratch file system and mount the overlay from there."""
         mounts.make_scratch(plan["skeleton"])
-        mounts.make_points(sources)
+        binds.make_points(sources)
         os.chdir(mounts.SCRATCH)
         names = [f"lower{number}" for number in range(len(plan["layers"]))]
         for tree, name in zip(self.layers, [*names, "changes"], strict=True):
@@ -156,7 +156,7 @@ def _owners_namespace(plan: "Plan") -> int:
     _, uid_map, gid_map = plan["foreign"]
     end, held = os.pipe()
     try:
-        child = clone(syscalls.CLONE_NEWUSER)
+        child = clone(processes.CLONE_NEWUSER)
     except OSError:
         os.close(end)
         os.close(held)
@@ -186,14 +186,14 @@ def _open_sources(
     present = bytearray()
     for number, (source, _, read_only, optional) in enumerate(plan["mounts"]):
         try:
-            tree, path = mounts.open_tree_of(plan, number, source)
+            tree, path = binds.open_tree_of(plan, number, source)
         except FileNotFoundError:
             if not optional:
                 raise
             present.append(0)
             continue
         opened.append(tree)
-        mounts.guard(tree, source, read_only=read_only)
+        binds.guard(tree, source, read_only=read_only)
         ids = theirs if theirs >= 0 and _is_foreign(plan, path) else namespace
         try:  # noqa: SIM105  # contextlib costs a millisecond
             _map(tree, ids, source, recursive=True)

@@ -2,7 +2,7 @@
 
 Sources are opened as detached mounts while the host's tree is still the root; then the root changes, /proc
 and /sys are mounted, which the kernel allows only while the host's own are there, the host's tree is left,
-and only then are they attached (`targets.py`).
+and only then are they attached (`binds.py`).
 
 Loaded on the warm path: it imports nothing but `os` and `syscalls`.
 """
@@ -23,16 +23,12 @@ from envforge.kernel.syscalls import (
     MS_NOSUID,
     MS_RDONLY,
     OPEN_TREE_CLONE,
-    RESOLVE_BENEATH,
-    RESOLVE_NO_MAGICLINKS,
-    RESOLVE_NO_SYMLINKS,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from envforge.sandbox.compiled import Plan
 
 SCRATCH = "/dev"
 """Where the scratch file system is put over the host's tree: every Linux has it, nothing else is there that
@@ -68,80 +64,6 @@ SHM_BOUNDS = "size=25%,nr_inodes=50k"
 _CGROUPS = "/sys/fs/cgroup"
 _READ_ONLY = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 _PAGE = 4096
-
-
-class Source:
-    """A detached mount and where it shall be attached; the real path of one that may not show everything."""
-
-    __slots__ = ("directory", "path", "target", "tree")
-
-    def __init__(self, tree: int, target: str, path: "str | None" = None) -> None:
-        self.tree = tree
-        self.target = target
-        self.path = path
-        self.directory = os.fstat(tree).st_mode & 0o170000 == 0o040000
-
-
-def open_source(path: str, *, read_only: bool = False) -> int:
-    """Return a detached copy of what is mounted at `path`, with what is mounted below it."""
-    return guard(syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE), path, read_only=read_only)
-
-
-def guard(tree: int, path: str, *, read_only: bool) -> int:
-    """Take the power of set-id and device files from a detached mount, or all writing; return it."""
-    attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
-    syscalls.mount_setattr(tree, attributes, path=path)
-    return tree
-
-
-def open_sources(plan: "Plan") -> list[Source]:
-    """Open what shall be bound."""
-    sources = []
-    for number, (source, target, read_only, optional) in enumerate(plan["mounts"]):
-        try:
-            tree, path = open_tree_of(plan, number, source)
-        except FileNotFoundError:
-            if not optional:
-                raise
-            continue
-        sources.append(Source(guard(tree, source, read_only=read_only), target, path))
-    return sources
-
-
-def open_tree_of(plan: "Plan", number: int, source: str) -> "tuple[int, str | None]":
-    """Return a detached copy of a source, and its real path unless it is of envforge's own choice.
-
-    What a spec names is opened without following any link: where it leads was found out, and allowed, before.
-    What lies inside the project may lead elsewhere in there, never out of it. Raises OSError (ELOOP, EXDEV).
-    """
-    ways = plan["ways"]
-    within = ways[number] if number < len(ways) else None
-    if within is None:
-        return syscalls.open_tree(source, OPEN_TREE_CLONE | AT_RECURSIVE), None
-    place = open_beneath(within, source) if within else open_exactly(source)
-    try:
-        path = os.readlink(f"/proc/self/fd/{place}")
-        return syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=place), path
-    finally:
-        os.close(place)
-
-
-def open_exactly(path: str) -> int:
-    """Return a descriptor (O_PATH) of an absolute path on whose way is no link."""
-    return syscalls.open_resolved(path, os.O_PATH, RESOLVE_NO_SYMLINKS)
-
-
-def open_beneath(directory: str, path: str) -> int:
-    """Return a descriptor (O_PATH) of a path below a directory, by links that do not lead out of it."""
-    inner = os.path.relpath(path, directory)  # the kernel refuses one that begins with ..
-    top = open_exactly(directory)
-    try:
-        resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
-        return syscalls.open_resolved(inner, os.O_PATH, resolve, directory=top)
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, path) from None
-    finally:
-        os.close(top)
 
 
 def open_devices() -> list[tuple[str, int]]:
@@ -188,29 +110,6 @@ def make_scratch(directories: "Iterable[str]") -> None:
 def topmost_once(layers: "Iterable[str]") -> list[str]:
     """Return layers without repetitions: overlayfs refuses one that is given twice, and shows the topmost."""
     return list(dict.fromkeys(layers))
-
-
-def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
-    """Return these absolute directories and all directories above them, parents first, without the root."""
-    found = set()
-    for path in paths:
-        while path not in ("/", "") and path not in found:
-            found.add(path)
-            path = os.path.dirname(path)  # noqa: PLW2901
-    return tuple(sorted(found))
-
-
-def make_points(sources: "Iterable[Source]") -> None:
-    """Add the mount points of those sources to the skeleton; their parents are there."""
-    for source in sources:
-        path = f"{SCRATCH}/skeleton{source.target}"
-        try:
-            if source.directory:
-                os.mkdir(path)
-            else:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-        except (FileExistsError, IsADirectoryError, FileNotFoundError):
-            continue  # the parent of another one, or where something of the sandbox's own is mounted
 
 
 def overlay_options(
@@ -370,29 +269,6 @@ def mount_temporary(*, nested: bool = False) -> None:
         except PermissionError:
             pass  # what is bound from outside is partly covered already
     mount_empty("/run", bounds=RUN_BOUNDS)
-
-
-def make_runtime(plan: "Plan") -> None:
-    """Make the payload's own directory for sockets, with the files that were decided on entering.
-
-    As the XDG base directory specification and GnuPG want it: the user's own, and nobody else's.
-    """
-    owner = plan["credentials"]
-    for path in ("/run/user", plan["runtime"], *plan["runtime_directories"]):
-        os.mkdir(path, 0o755 if path == "/run/user" else 0o700)
-    for path, content in plan["runtime_files"]:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(descriptor, content)
-        os.close(descriptor)
-    if owner is not None:
-        for path in (
-            plan["runtime"],
-            *plan["runtime_directories"],
-            *(name for name, _ in plan["runtime_files"]),
-        ):
-            os.chown(path, owner[0], owner[1])
-    if plan["relay"] is not None:
-        plan["relay"].open_inside(owner and owner[:2])
 
 
 def restrict(masked: "Iterable[str]" = MASKED, read_only: "Iterable[str]" = READ_ONLY) -> None:

@@ -7,7 +7,7 @@ Nothing may be imported late here, nor anywhere that C and D run: the root chang
 import os
 import sys
 
-from envforge.kernel import init, syscalls
+from envforge.kernel import init, processes, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def start(plan: "Plan", payload: Payload) -> "tuple[int, int]":
     nested = plan["nested"]
     go_read, go_write = os.pipe()
     name_read, name_write = os.pipe()
-    child = syscalls.clone(0 if nested is None else syscalls.CLONE_NEWUSER)
+    child = processes.clone_alone(0 if nested is None else processes.CLONE_NEWUSER)
     if child == 0:
         os.close(go_write)
         if nested is not None:
@@ -93,12 +93,12 @@ def become(plan: "Plan", payload: Payload) -> "NoReturn":
     """Turn this process into the payload. Ends it with Docker's exit codes where that fails."""
     code = CANNOT_EXECUTE
     try:
-        syscalls.set_dumpable(0)  # until exec: this is still the host's Python, with PID 1's descriptors
+        processes.set_dumpable(0)  # until exec: this is still the host's Python, with PID 1's descriptors
         if payload.adopt is not None:
             payload.adopt()
         restrict(plan)
         if payload.ends_with_parent:
-            syscalls.set_parent_death_signal(_SIGKILL)  # the change of ids would clear it
+            processes.set_parent_death_signal(_SIGKILL)  # the change of ids would clear it
         os.umask(payload.umask)
         if change_directory(payload.cwd):
             init.restore(payload.mask or ())
@@ -131,18 +131,41 @@ def change_directory(path: str) -> bool:
 
 def restrict(plan: "Plan") -> None:
     """Take on the payload's ids and give up all other privileges, in the order that the kernel asks for."""
-    syscalls.drop_bounding(plan["bounding"])
+    processes.drop_bounding(plan["bounding"])
     if plan["no_new_privileges"]:
-        syscalls.set_no_new_privileges()
-    syscalls.restrict_scopes(plan["scopes"])
+        processes.set_no_new_privileges()
+    processes.restrict_scopes(plan["scopes"])
     if plan["seccomp"]:
-        syscalls.set_seccomp(plan["seccomp"])  # needs no_new_privs or CAP_SYS_ADMIN, so before the rest
+        processes.set_seccomp(plan["seccomp"])  # needs no_new_privs or CAP_SYS_ADMIN, so before the rest
     if plan["credentials"] is not None:
         uid, gid, groups = plan["credentials"]
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    syscalls.set_capabilities(plan["capabilities"])
+    processes.set_capabilities(plan["capabilities"])
+
+
+def make_runtime(plan: "Plan") -> None:
+    """Make the payload's own directory for sockets, with the files that were decided on entering.
+
+    As the XDG base directory specification and GnuPG want it: the user's own, and nobody else's.
+    """
+    owner = plan["credentials"]
+    for path in ("/run/user", plan["runtime"], *plan["runtime_directories"]):
+        os.mkdir(path, 0o755 if path == "/run/user" else 0o700)
+    for path, content in plan["runtime_files"]:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.write(descriptor, content)
+        os.close(descriptor)
+    if owner is not None:
+        for path in (
+            plan["runtime"],
+            *plan["runtime_directories"],
+            *(name for name, _ in plan["runtime_files"]),
+        ):
+            os.chown(path, owner[0], owner[1])
+    if plan["relay"] is not None:
+        plan["relay"].open_inside(owner and owner[:2])
 
 
 def execute(command: "list[str]", environment: "dict[str, str]", last_filter: bytes = b"") -> int:
@@ -160,7 +183,7 @@ def execute(command: "list[str]", environment: "dict[str, str]", last_filter: by
         try:
             refuse_magic_links(candidate)
             if last_filter:
-                syscalls.set_seccomp(last_filter)
+                processes.set_seccomp(last_filter)
             os.execve(candidate, command, environment)  # noqa: S606  # no shell is wanted
         except (FileNotFoundError, NotADirectoryError):
             continue

@@ -12,7 +12,7 @@ from _thread import get_native_id
 from fcntl import LOCK_SH, flock
 
 from envforge.kernel import init
-from envforge.kernel.clone import clone, is_alone
+from envforge.kernel.processes import clone, is_alone
 from envforge.sandbox import record, uppers
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first
 from envforge.sandbox.payload import Payload, say

@@ -9,7 +9,7 @@ import os
 from errno import EISDIR, ENOENT
 from fcntl import F_DUPFD_CLOEXEC, F_GETFL, fcntl
 
-from envforge.kernel import syscalls
+from envforge.kernel import processes, syscalls
 
 STANDARD = (0, 1, 2)
 _PIECE = 1 << 16
@@ -140,7 +140,7 @@ def _pour(descriptor: int) -> "tuple[int, int]":
     child = os.fork()
     if child == 0:
         try:
-            syscalls.set_parent_death_signal(9)
+            processes.set_parent_death_signal(9)
             syscalls.close_others({descriptor, write})
             while piece := os.read(descriptor, _PIECE):
                 while piece:

@@ -9,15 +9,15 @@ import os
 
 from envforge.build.site import ProjectFiles
 from envforge.errors import SpecError
-from envforge.sandbox import mounts
+from envforge.sandbox import binds
 
 
 def open_source(project: ProjectFiles, source: str) -> int:
     """Return a descriptor (O_PATH) of what a source in a spec means, the caller's. Raises OSError."""
     path = os.path.normpath(os.path.join(project.directory, source))
     if path in project.allowed:
-        return mounts.open_exactly(project.allowed[path])
-    return mounts.open_beneath(project.directory, path)
+        return binds.open_exactly(project.allowed[path])
+    return binds.open_beneath(project.directory, path)
 
 
 def explained(what: str, error: OSError) -> SpecError:

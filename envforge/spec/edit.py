@@ -7,51 +7,74 @@ comments, quotes, order, indentation and line ends are kept by construction.
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
 from envforge.errors import NotFoundError, SpecError
+from envforge.spec.environments import DEFAULT, TABLE, extended
 from envforge.spec.grammar import PACKAGE, nearest, split_request
 from envforge.spec.positions import Path, Places, scan
+from envforge.spec.structure import dotted
 
 DEFAULT_SUITE: Final = "trixie"
 """For a spec that has no `[debian]` yet."""
 
-_DEBIAN: Final[Path] = ("debian",)
-_PACKAGES: Final[Path] = ("debian", "packages")
+_DEBIAN: Final = "debian"
+_PACKAGES: Final = "packages"
 _GAP_AND_COMMA: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*\n)*,")
 _REST_OF_LINE: Final = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*)?\n")
 
 
-def add_packages(text: str, packages: Sequence[str]) -> str:
+def add_packages(text: str, packages: Sequence[str], environment: str = DEFAULT) -> str:
     """Return `text` with the package requests in it; a pin takes the place of what is there for its name.
 
-    Raises SpecError if a request is malformed, or if the text is no spec that has room for packages.
+    They go into the tables of one of the spec's environments, which has to be there. Raises SpecError if a
+    request is malformed, or if the text is no spec that has room for packages.
     """
     problems = [problem for request in packages if (problem := PACKAGE.problem(request))]
     if problems:
         raise SpecError("\n".join(problems))
     for request in packages:
-        text = _added(text, request)
+        text = _added(text, _table_of(environment), request)
     return text
 
 
-def remove_packages(text: str, packages: Sequence[str]) -> str:
+def remove_packages(text: str, packages: Sequence[str], environment: str = DEFAULT) -> str:
     """Return `text` without the packages of these names, whatever version they are pinned to.
 
-    Raises NotFoundError with the nearest names if one is not there; SpecError if the text is no spec.
+    Raises NotFoundError with the nearest names if one is not there, or where the environment that has it if
+    this one extends it; SpecError if the text is no spec.
     """
+    table = _table_of(environment)
     names = [split_request(request)[0] for request in packages]
-    listed = {item.name for item in _items(text)}
+    listed = {item.name for item in _items(text, table)}
     if unknown := [name for name in names if name not in listed]:
         guesses = [guess for name in unknown if (guess := nearest(name, listed))]
-        hint = f"did you mean {', '.join(guesses)}?" if guesses else ""
-        raise NotFoundError(f"not in debian.packages: {', '.join(unknown)}", hint=hint)
+        hint = f"did you mean {', '.join(guesses)}?" if guesses else _inherited(text, environment, unknown)
+        raise NotFoundError(f"not in {dotted((*table, _PACKAGES))}: {', '.join(unknown)}", hint=hint)
     for name in names:
-        while found := [item.index for item in _items(text) if item.name == name]:
-            text = _removed(text, found[-1])
+        while found := [item.index for item in _items(text, table) if item.name == name]:
+            text = _removed(text, table, found[-1])
     return text
+
+
+def own_packages(text: str, environment: str = DEFAULT) -> tuple[str, ...]:
+    """Return the names of the packages in an environment's own tables: what can be removed there."""
+    return tuple(item.name for item in _items(text, _table_of(environment)))
+
+
+def _table_of(environment: str) -> Path:
+    return (_DEBIAN,) if environment == DEFAULT else (TABLE, environment, _DEBIAN)
+
+
+def _inherited(text: str, environment: str, names: Sequence[str]) -> str:
+    """Return where the first of these packages comes from, as a hint; nothing where from nowhere."""
+    for other in extended(tomllib.loads(text), environment):
+        if names[0] in own_packages(text, other):
+            option = "" if other == DEFAULT else f"-E {other} "
+            return f"it comes from {other}, which {environment} extends: `envforge remove {option}{names[0]}`"
+    return ""
 
 
 @frozen
@@ -68,21 +91,24 @@ class _Item:
         return split_request(self.request)[0]
 
 
-def _items(text: str) -> list[_Item]:
-    """Return the elements of the list; none where there is no list."""
+def _items(text: str, table: Path) -> list[_Item]:
+    """Return the elements of the list in a table; none where there is no list."""
     try:
-        debian = tomllib.loads(text).get("debian", {})
+        place: Any = tomllib.loads(text)
     except ValueError as error:
         raise SpecError(f"not TOML: {error}") from None
-    packages = debian.get("packages", []) if isinstance(debian, dict) else None
+    for step in table:
+        place = place.get(step, {}) if isinstance(place, dict) else None
+    path = (*table, _PACKAGES)
+    packages = place.get(_PACKAGES, []) if isinstance(place, dict) else None
     if not isinstance(packages, list) or not all(isinstance(item, str) for item in packages):
-        raise SpecError("debian.packages is not a list of texts; mend the spec first")
+        raise SpecError(f"{dotted(path)} is not a list of texts; mend the spec first")
     spans = scan(text).values
-    return [_Item(index, item, *spans[*_PACKAGES, index]) for index, item in enumerate(packages)]
+    return [_Item(index, item, *spans[*path, index]) for index, item in enumerate(packages)]
 
 
-def _added(text: str, request: str) -> str:
-    items = _items(text)
+def _added(text: str, table: Path, request: str) -> str:
+    items = _items(text, table)
     present = [item for item in items if item.name == split_request(request)[0]]
     if any(request in (item.request, item.name) for item in present):
         return text
@@ -90,12 +116,13 @@ def _added(text: str, request: str) -> str:
         quote = text[present[0].start]
         return f"{text[: present[0].start]}{quote}{request}{quote}{text[present[0].end :]}"
     places = scan(text)
+    path = (*table, _PACKAGES)
     if items:
-        return _behind(text, items[-1], request, places.values[_PACKAGES][1])
+        return _behind(text, items[-1], request, places.values[path][1])
     string = f"'{request}'" if text.count("'") > text.count('"') else f'"{request}"'
-    if _PACKAGES in places.values:
-        return _into_empty(text, string, *places.values[_PACKAGES])
-    return _with_key(text, f"packages = [{string}]", places)
+    if path in places.values:
+        return _into_empty(text, string, *places.values[path])
+    return _with_key(text, table, f"{_PACKAGES} = [{string}]", places)
 
 
 def _behind(text: str, last: _Item, request: str, end: int) -> str:
@@ -123,29 +150,54 @@ def _into_empty(text: str, string: str, start: int, end: int) -> str:
     return f"{text[:line]}{text[line:closing]}  {string},{_newline(text)}{text[line:]}"
 
 
-def _with_key(text: str, statement: str, places: Places) -> str:
-    """Add `packages = […]` where `[debian]` is, however that is written, or `[debian]` as a whole."""
-    newline = _newline(text)
-    children = [span for path, span in places.values.items() if len(path) == 2 and path[:1] == _DEBIAN]
-    if _DEBIAN in places.values:
-        end = places.values[_DEBIAN][1] - 1
-        if children:
-            last = max(children)[1]
-            return f"{text[:last]}, {statement}{text[last:]}"
-        return f"{text[:end].rstrip()} {statement} {text[end:]}"
-    if not children and _DEBIAN not in places.headers:
+def _with_key(text: str, table: Path, statement: str, places: Places) -> str:
+    """Add a statement to a table, however that is written, or the table with it."""
+    if table in places.values:
+        return _into_inline(text, table, statement, places)
+    children = [span for path, span in places.values.items() if path[:-1] == table]
+    if children or table in places.headers:
+        after = max(children)[1] if children else places.headers[table]
+        return _behind_line(text, after, f"{_prefix(table, after, places)}{statement}")
+    above = table[:-1]
+    below = [path for path in places.headers if path[: len(above)] == above]
+    if not above:
+        newline = _newline(text)
         gap = "" if not text else newline if text.endswith("\n") else newline * 2
-        return f'{text}{gap}[debian]{newline}suite = "{DEFAULT_SUITE}"{newline}{statement}{newline}'
-    after = max(children)[1] if children else places.headers[_DEBIAN]
-    prefix = "" if _DEBIAN in places.headers else "debian."
-    line_end = text.find("\n", after) + 1
+        return f'{text}{gap}[{table[0]}]{newline}suite = "{DEFAULT_SUITE}"{newline}{statement}{newline}'
+    if not below:
+        return _with_key(text, above, f"{table[-1]}.{statement}", places)
+    ends = [span[1] for path, span in places.values.items() if path[: len(above)] == above]
+    newline = _newline(text)
+    section = f"{newline}[{dotted(table)}]{newline}{statement}"
+    return _behind_line(text, max([*ends, *(places.headers[path] for path in below)]), section)
+
+
+def _into_inline(text: str, table: Path, statement: str, places: Places) -> str:
+    end = places.values[table][1] - 1
+    children = [span for path, span in places.values.items() if path[:-1] == table]
+    if children:
+        last = max(children)[1]
+        return f"{text[:last]}, {statement}{text[last:]}"
+    return f"{text[:end].rstrip()} {statement} {text[end:]}"
+
+
+def _prefix(table: Path, offset: int, places: Places) -> str:
+    """Return what goes before a key of a table, below the header that an offset stands under."""
+    above = [(end, path) for path, end in places.headers.items() if end <= offset]
+    header = max(above)[1] if above else ()
+    return "".join(f"{step}." for step in table[len(header) :])
+
+
+def _behind_line(text: str, offset: int, statement: str) -> str:
+    newline = _newline(text)
+    line_end = text.find("\n", offset) + 1
     if not line_end:
-        return f"{text}{newline}{prefix}{statement}{newline}"
-    return f"{text[:line_end]}{prefix}{statement}{newline}{text[line_end:]}"
+        return f"{text}{newline}{statement}{newline}"
+    return f"{text[:line_end]}{statement}{newline}{text[line_end:]}"
 
 
-def _removed(text: str, index: int) -> str:
-    items = _items(text)
+def _removed(text: str, table: Path, index: int) -> str:
+    items = _items(text, table)
     item = items[index]
     previous = items[index - 1] if index else None
     following = items[index + 1] if index + 1 < len(items) else None

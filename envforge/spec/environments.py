@@ -68,6 +68,11 @@ def merged(name: str, own: Values, tables: Values) -> tuple[Values, list[Problem
     return {key: value for key, value in result.items() if key != _EXTENDS}, problems
 
 
+def extended(values: Values, name: str) -> list[str]:
+    """Return what an environment extends, nearest first, as far as that is right."""
+    return _chain(name, tables_of(values)[1])[0][-2::-1] if name != DEFAULT else []
+
+
 def _chain(name: str, tables: Values) -> tuple[list[str], list[Problem]]:
     """Return what is laid over one another, lowest first."""
     chain = [name]

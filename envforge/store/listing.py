@@ -29,7 +29,6 @@ _DAMAGED = "the store is damaged; `envforge store destroy`, then `envforge build
 HEADER = b"envforge-listing %d\n" % FORMAT
 DIRECTORY_MTIME = 315532800
 """Every directory's mtime, 1980-01-01: caches that compare times hold over any farm."""
-TYPES = frozenset("dowflcbps")
 
 _PLAIN = bytes(byte for byte in range(0x21, 0x7F) if byte != 0x5C)
 _UNSAFE = re.compile(rb"[^\x21-\x5b\x5d-\x7e]")

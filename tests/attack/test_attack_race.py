@@ -14,12 +14,12 @@ pytestmark = pytest.mark.userns
 
 DELAYED = """
 import sys, time
-from envforge.kernel import syscalls
+from envforge.kernel import processes
 for name in ("set_dumpable", "set_capabilities", "drop_bounding", "set_no_new_privileges", "set_seccomp"):
-    def late(*arguments, real=getattr(syscalls, name)):
+    def late(*arguments, real=getattr(processes, name)):
         time.sleep(0.2)
         return real(*arguments)
-    setattr(syscalls, name, late)
+    setattr(processes, name, late)
 from envforge.hot import main
 sys.argv[0] = "envforge"
 raise SystemExit(main())

@@ -246,7 +246,7 @@ import marshal
 from envforge.sandbox.life import namespaces
 from envforge.sandbox.life.running import Running
 values = marshal.loads(bytes.fromhex(sys.argv[3]))
-one = Running("x", "x", "", "", "", (), values["pid"], 0, values["started"], values["plan"])
+one = Running("x", "x", "", "default", "", "", (), values["pid"], 0, values["started"], values["plan"])
 try:
     namespaces.open_namespaces(one)
 except OSError as error:

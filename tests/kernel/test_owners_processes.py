@@ -122,7 +122,7 @@ def test_programs_of_32_bits(flat_tree):
 
 _WITHOUT_THE_OTHER_FILTER = """
 from envforge.sandbox.confined import in_tree
-in_tree.syscalls.set_seccomp = lambda program: None
+in_tree.processes.set_seccomp = lambda program: None
 """
 _CALLS_OF_I386 = """
 import ctypes, mmap, os, struct

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from envforge.kernel import syscalls
+from envforge.kernel import processes
 
 pytestmark = pytest.mark.userns
 
@@ -260,7 +260,7 @@ for name in (chr(0) + sys.argv[1], sys.argv[2]):
 """
 
 
-@pytest.mark.skipif(syscalls.landlock_version() < 6, reason="Landlock has no scopes here")
+@pytest.mark.skipif(processes.landlock_version() < 6, reason="Landlock has no scopes here")
 def test_abstract_sockets_of_the_host_are_out_of_reach(box):
     name = f"envforge-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as abstract, socket.socket(socket.AF_UNIX) as named:

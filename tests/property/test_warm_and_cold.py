@@ -3,7 +3,7 @@
 import os
 
 import click
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envforge import hot
@@ -40,6 +40,8 @@ VALUES = [
     "a.toml",
     "json",
     "none",
+    "default",
+    "db",
 ]
 NAMES = [
     *("-e", "--env", "--env-file", "-v", "--volume", "-w", "--workdir", "-u", "--user", "-i", "-t", "-it"),
@@ -69,6 +71,10 @@ NAMES = [
         "-ie",
         "-tv",
         "-iw",
+        "-E",
+        "--environment",
+        "-iE",
+        "-E=",
     ),
 ]
 JOINED = st.builds(
@@ -99,7 +105,8 @@ def cold(words):
 
     def entered(settings, options, command, *, locked, environment=(), workdir=None):
         del locked
-        taken.append((settings.file, settings.store, list(command), dict(environment), workdir, options))
+        place = (settings.file, settings.store, named(settings.environment))
+        taken.append((*place, list(command), dict(environment), workdir, options))
         return 0
 
     before, enter._enter = enter._enter, entered
@@ -116,16 +123,28 @@ def cold(words):
     return (*plain, plan_words(options.volumes, options.user))
 
 
+def named(environment):
+    """Return which environment is meant: the spec's own by its name, or without one."""
+    return environment or "default"
+
+
 def warm(words):
     request = hot.parse(words)
     options = request and hot._options(request)
     if not options:
         return None
-    return (request.file, request.store, request.command, options[0], request.workdir, options[1])
+    variables, plan = options
+    words = hot._environment_words(request)
+    assert plan[: len(words)] == words, "each environment has a plan of its own"
+    place = (request.file, request.store, named(request.environment))
+    return (*place, request.command, variables, request.workdir, plan[len(words) :])
 
 
 @settings(max_examples=1500, deadline=None)
 @given(LINES)
+@example(["-E", "db", "run", "-u", "root", "-v", ".:/x", "true"])
+@example(["-Edb", "shell", "--environment=default"])
+@example(["run", "-iE", "db", "true"])
 def test_what_the_warm_path_takes_means_the_same_to_the_whole_command_line(words):
     understood = warm(words)
     if understood is not None:

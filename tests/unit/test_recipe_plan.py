@@ -1,6 +1,5 @@
 import pytest
 
-from envforge.build.recipe import first_difference, recipe
 from envforge.digest import canonical_json, digest_of
 from envforge.sources.debian.dpkg import relations
 from envforge.sources.debian.dpkg.facts import Facts, Interest
@@ -170,9 +169,3 @@ def test_keys_are_pinned():
     }
     assert base.recipe.key == "dfcf32ae4e52e381e4a37009143ea31ee0a8d64696bdf01ee756c94166b0c279"
     assert rest.recipe.key == "d5c36faefe45c29141d6beab86f0b64e538db61b3abab6a62128f4f1168fca2e"
-
-
-def test_why_a_layer_was_built_again_is_the_first_field_that_differs():
-    old, new = recipe("farm", "farm", packages=["a"]), recipe("farm", "farm", packages=["a", "b"])
-    assert first_difference(old.canonical, new.canonical) == "packages: ['a'] -> ['a', 'b']"
-    assert first_difference(old.canonical, old.canonical) == ""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envforge.errors import CapabilityError
-from envforge.kernel import syscalls
+from envforge.kernel import processes
 from envforge.kernel.capabilities import DEFAULT
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.plan.compile import compile_plan, swapped
@@ -121,8 +121,8 @@ def test_a_forwarded_display_leaves_abstract_sockets_in_reach():
 
 
 def test_network_none_is_a_namespace_of_its_own():
-    assert not compiled(network="host")["flags"] & syscalls.CLONE_NEWNET
-    assert compiled(network="none")["flags"] & syscalls.CLONE_NEWNET
+    assert not compiled(network="host")["flags"] & processes.CLONE_NEWNET
+    assert compiled(network="none")["flags"] & processes.CLONE_NEWNET
 
 
 def test_parents_of_mount_points_come_before_them():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envforge.kernel import seccomp, syscalls
+from envforge.kernel import processes, seccomp
 from envforge.kernel.seccomp import ARCHITECTURES, SystemCall, system_calls
 
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50001, 0x50026
@@ -127,7 +127,7 @@ def test_the_kernel_takes_it_and_every_jump_lands(machine, nested):
 
 
 def test_every_machine_that_can_make_namespaces_has_a_filter():
-    assert set(syscalls.NR_CLONE) <= set(ARCHITECTURES)
+    assert set(processes.NR_CLONE) <= set(ARCHITECTURES)
 
 
 @given(number=st.integers(0, 0xFFFFFFFF))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     cls=Command,
     examples="""
         envforge build                  lock what is stale, build what is missing
+        envforge build -E db            another environment of the spec
         envforge build --locked         fail where lock or digests are not as written
         envforge build --rebuild        build every layer again
         envforge build --accept         take other digests than the lock's for the same packages

@@ -11,7 +11,7 @@ import click
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import paint, print_json
 from envforge.cli.settings import Settings, pass_settings
-from envforge.errors import CapabilityError, EnvforgeError
+from envforge.errors import CapabilityError, EnvforgeError, NotFoundError
 
 if TYPE_CHECKING:
     from envforge.api.doctor import Check
@@ -48,9 +48,11 @@ def doctor(settings: Settings) -> int:
 
 
 def _suite(settings: Settings) -> str:
-    """Return the suite of the project, where there is a good one."""
+    """Return the suite of the project, where there is a good one. Raises NotFoundError for a wrong -E."""
     try:
         return settings.project().spec.debian.suite
+    except NotFoundError:
+        raise
     except EnvforgeError:
         return "stable"
 

@@ -21,6 +21,7 @@ _PAYLOAD = {"allow_interspersed_args": False}
     context_settings=_PAYLOAD,
     examples="""
         envforge shell
+        envforge shell -E db            another environment of the spec
         envforge shell -- make test     the command instead of the shell
         envforge shell --locked         fail where the lock is stale
     """,
@@ -45,6 +46,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
     context_settings=_PAYLOAD,
     examples="""
         envforge run -- python3 app.py
+        envforge run -E test -- pytest
         envforge run -e DEBUG=1 -w /tmp -- env
         envforge run -v ./data:/data:ro -- ls /data
         envforge run -it -- bash

@@ -76,7 +76,8 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
 @click.command(
     cls=Command,
     examples="""
-        envforge show
+        envforge show                   the spec's own environment, and which others it has
+        envforge show -E db             another one
         envforge show --json | jq '.packages[] | select(.asked) | .name'
     """,
 )
@@ -85,7 +86,8 @@ def _info_as_json(info: "EnvironmentInfo") -> dict[str, Any]:
 def show(settings: Settings) -> None:
     """Show this project's environment.
 
-    Says whether its lock fits, of which layers it is made, and what was asked for.
+    Says whether its lock fits, of which layers it is made, what was asked for, and which other environments
+    the spec has.
     """
     from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
 
@@ -106,6 +108,7 @@ def _lock_state(details: "EnvironmentDetails") -> str:
 def _details_as_json(details: "EnvironmentDetails") -> dict[str, Any]:
     return {
         "name": details.name,
+        "environment_name": details.environment_name,
         "description": details.description,
         "spec": details.spec,
         "store": details.store,
@@ -125,6 +128,10 @@ def _details_as_json(details: "EnvironmentDetails") -> dict[str, Any]:
                 "sha256": package.sha256,
             }
             for package in details.packages
+        ],
+        "environments": [
+            {"name": one.name, "lock": one.lock, "environment": prefixed(one.environment)}
+            for one in details.environments
         ],
     }
 
@@ -147,4 +154,19 @@ def _details_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]"
         yield "" if index else "asked for", text
     if details.packages:
         fetched = size_text(sum(package.size for package in details.packages))
-        yield "packages", f"{len(details.packages)} in all, {fetched} to fetch; `envforge tree` shows them"
+        is_own = details.environment_name == details.environments[0].name
+        tree = "tree" if is_own else f"tree -E {details.environment_name}"
+        yield "packages", f"{len(details.packages)} in all, {fetched} to fetch; `envforge {tree}` shows them"
+    yield from _environment_lines(details)
+
+
+def _environment_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]":
+    """Yield which environments the spec has, where it has several; the one that is shown is marked."""
+    if len(details.environments) == 1:
+        return
+    width = max(len(one.name) for one in details.environments)
+    for index, one in enumerate(details.environments):
+        mark = "*" if one.name == details.environment_name else " "
+        lock = "" if one.lock == "current" else f", lock {one.lock}"
+        built = short(one.environment) or "not built"
+        yield "" if index else "environments", f"{mark} {one.name:<{width}}  {built}{lock}"

@@ -37,7 +37,8 @@ class _Exec(Command):
     context_settings={"allow_interspersed_args": False},
     examples="""
         envforge exec -- bash               inside what runs for this project
-        envforge exec shop -- ps            inside what has that name or ID
+        envforge exec -E db -- psql         inside what runs for its environment db
+        envforge exec shop:db -- ps         inside what has that name or ID
         envforge exec -u root -it -- bash
         envforge exec                       what runs
         envforge exec --json
@@ -68,8 +69,8 @@ def exec(  # noqa: A001, PLR0917 (it is the command; click passes options by nam
 ) -> int:
     """Run a further command inside what runs in another terminal.
 
-    Without NAME or ID that is this project's; without a command it lists what runs. The command is confined
-    as the first one is, and ends with it. Exits as `run` does.
+    Without NAME or ID that is this project's, of the environment that -E names; without a command it lists
+    what runs. The command is confined as the first one is, and ends with it. Exits as `run` does.
     """
     from envforge.api import joining  # noqa: PLC0415 (help needs none of it)
 
@@ -82,7 +83,9 @@ def exec(  # noqa: A001, PLR0917 (it is the command; click passes options by nam
         start = workdir_of(workdir)
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
-    one = joining.find(named, settings.file)
+    if settings.environment and not named:
+        settings.project()  # says what is wrong with the name
+    one = joining.find(named, settings.file, settings.environment)
     return joining.enter(one, command, user=user, workdir=start, variables=dict(environment))
 
 
@@ -117,6 +120,7 @@ def _as_json(one: "Running") -> dict[str, Any]:
         "id": one.id,
         "name": one.name,
         "spec": one.project,
+        "environment_name": one.environment_name,
         "environment": prefixed(one.environment),
         "store": one.store,
         "pid": one.pid,

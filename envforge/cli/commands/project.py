@@ -32,6 +32,11 @@ def init(settings: Settings, force: bool) -> None:  # noqa: FBT001 (click passes
     Looks at the files that lie there (package.json, pyproject.toml, Makefile, go.mod, …) and proposes the
     packages they need.
     """
+    if settings.environment:
+        raise UsageError(
+            "init writes a whole spec, not one of its environments",
+            hint=f"leave -E out, then write [environments.{settings.environment}] into the spec",
+        )
     from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
 
     path = editing.init(settings.file, replace=force)
@@ -45,6 +50,7 @@ def init(settings: Settings, force: bool) -> None:  # noqa: FBT001 (click passes
     examples="""
         envforge add git curl
         envforge add 'nodejs=18.*'      any version that begins so
+        envforge add -E test jq         to [environments.test.debian]
         envforge add --no-lock jq       only edit the spec
     """,
 )
@@ -56,6 +62,7 @@ def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  
     """Add packages to the spec, and lock.
 
     Comments in the spec stay. Where packages do not exist or do not fit together, the spec stays as it was.
+    With -E they go into the tables of that environment, below [environments].
     """
     from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
 
@@ -69,6 +76,7 @@ def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  
     cls=Command,
     examples="""
         envforge remove curl
+        envforge remove -E test jq
     """,
 )
 @click.argument(
@@ -80,7 +88,7 @@ def add(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  
 def remove(settings: Settings, packages: tuple[str, ...], no_lock: bool) -> None:  # noqa: FBT001 (click passes options)
     """Remove packages from the spec, and lock.
 
-    What others need stays in the environment.
+    What others need stays in the environment, and with -E what it extends.
     """
     from envforge.api import editing  # noqa: PLC0415 (help needs none of it)
 
@@ -101,6 +109,7 @@ def _show_edit(settings: Settings, result: "EditResult") -> None:
         envforge lock                               pin what the spec asks for, keep what is pinned
         envforge lock --upgrade                     take the newest of everything
         envforge lock --upgrade-package openssl     take the newest of one package
+        envforge lock --upgrade -E db               take the newest of everything in one environment
         envforge lock --upgrade --dry-run           show what would change
         envforge lock --check                       fail where the lock does not fit the spec
         envforge lock --architecture arm64          lock for another machine too, from here
@@ -129,7 +138,10 @@ def lock(  # noqa: PLR0917 (click passes options)
     dry_run: bool,  # noqa: FBT001
     architectures: tuple[str, ...],
 ) -> None:
-    """Pin every input of the environment by SHA-256 in envforge.lock."""
+    """Pin every input by SHA-256 in envforge.lock.
+
+    The lock is of all environments of the spec; -E says which one is upgraded.
+    """
     if check and (upgrade or names or dry_run):
         raise UsageError(
             "--check changes nothing and goes with no other option", hint="leave one of them out"
@@ -145,6 +157,7 @@ def lock(  # noqa: PLR0917 (click passes options)
             dry_run=dry_run,
             check=check,
             architectures=architectures,
+            environment=settings.environment,
             listener=listener,
         )
     if not (result.changes or result.written or upgrade or names or dry_run or architectures):

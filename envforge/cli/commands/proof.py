@@ -68,6 +68,7 @@ def _verify_as_json(result: "VerifyResult") -> dict[str, Any]:
     cls=Command,
     examples="""
         envforge ci                     exit code 13: the lock is stale; 24: other digests; …
+        envforge ci -E db               another environment of the spec
         envforge ci --strict            build all of it again, too
         envforge ci --cache .cache      take layers from a directory that is kept between runs
     """,
@@ -81,9 +82,10 @@ def ci(settings: Settings, strict: bool) -> None:  # noqa: FBT001 (click passes 
 
     `build --locked --json`, and all of the result is read from the disk; nothing is ever asked.
 
-    The lock must fit the spec, what is built must have the digests that the lock records, and the files must
-    be what the digests say: a store that is kept between runs is not believed. Each cause of failure has an
-    exit code of its own, and the failure is printed as JSON.
+    One environment a call: the spec's own, or that of -E. The lock must fit the whole spec, what is built
+    must have the digests that the lock records, and the files must be what the digests say: a store that is
+    kept between runs is not believed. Each cause of failure has an exit code of its own, and the failure is
+    printed as JSON.
     """
     from envforge.api import proof  # noqa: PLC0415 (help needs none of it)
 

@@ -67,7 +67,7 @@ def system_files(project: Project, own: OwnFiles, accounts: Accounts, host: Mapp
         given = [one for one in found if not is_given(project, one.path)]
         mounts += [_laid(one.content, one.path, mode=one.mode) for one in given]
     if not is_given(project, HOSTS):
-        text = hosts_text(_host_lines(), project.spec.name)
+        text = hosts_text(_host_lines(), project.host_name)
         mounts.append(Mount(_generated(_encoded(text)), HOSTS, read_only=True, own=True))
     return SystemFiles(tuple(mounts), certificates.variables() if extra else {})
 

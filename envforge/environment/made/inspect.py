@@ -1,15 +1,15 @@
 """What there is in a store, and what a project's environment is. Reads only."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from envforge import machine as architecture
 from envforge.build.layer import Built
 from envforge.environment.made import accounts, model, own_files
 from envforge.environment.projects import generations
-from envforge.environment.projects.project import Project
+from envforge.environment.projects.project import Project, label
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, part_of
@@ -34,7 +34,7 @@ class EnvironmentInfo:
     """Likewise: when it was last entered."""
     size_bytes: int
     unique_bytes: int
-    """Of the layers that no other project's current environment has."""
+    """Of the layers that no other current environment has."""
     generation: int
     spec: str
 
@@ -44,6 +44,7 @@ class EnvironmentDetails:
     """What `show` and `tree` say of a project."""
 
     name: str
+    """`shop`, or `shop:db` for another environment than the spec's own."""
     description: str
     spec: str
     store: str
@@ -56,6 +57,20 @@ class EnvironmentDetails:
     """Digest; empty where it was never built."""
     layers: tuple[Built, ...]
     packages: tuple[Package, ...]
+    environment_name: str = DEFAULT
+    environments: tuple["Sibling", ...] = ()
+    """All that the spec has, its own first."""
+
+
+@frozen
+class Sibling:
+    """One of the environments of a spec."""
+
+    name: str
+    lock: str
+    """`current`, `stale` or `missing`."""
+    environment: str
+    """Digest; empty where it was never built."""
 
 
 def environments(store_path: str) -> tuple[EnvironmentInfo, ...]:
@@ -78,8 +93,13 @@ def _environments(store: Store) -> tuple[EnvironmentInfo, ...]:
             sizes[layer.digest] = _built(store, layer).size_bytes
     return tuple(
         _info(store, project, environment, sizes, users)
-        for project, environment in sorted(found, key=lambda pair: (pair[0].name, pair[0].spec))
+        for project, environment in sorted(found, key=lambda pair: _order(pair[0]))
     )
+
+
+def _order(project: generations.Project) -> tuple[str, str, bool, str]:
+    """Return what `ls` sorts by: the environments of a project stand together, its own first."""
+    return project.name, project.spec, project.variant != DEFAULT, project.variant
 
 
 def _info(
@@ -92,7 +112,7 @@ def _info(
     own = [layer.digest for layer in environment.layers]
     current = project.current
     return EnvironmentInfo(
-        _label(project.name, project.variant),
+        label(project.name, project.variant),
         current.environment,
         current.created,
         _last_used(store, current),
@@ -101,11 +121,6 @@ def _info(
         current.number,
         project.spec,
     )
-
-
-def _label(name: str, variant: str) -> str:
-    """Return how an environment is called: `shop`, or `shop:db` where it is not the spec's own."""
-    return name if variant == DEFAULT else f"{name}:{variant}"
 
 
 def _last_used(store: Store, generation: generations.Generation) -> int:
@@ -122,8 +137,9 @@ def describe(project: Project) -> EnvironmentDetails:
     with locks.reading(project.store_path) as store:
         environment = _current(store, project) if store is not None else None
         layers = tuple(_built(store, one) for one in environment.layers) if store and environment else ()
+        siblings = tuple(_siblings(project, lock, store))
     return EnvironmentDetails(
-        name=_label(spec.name, project.environment),
+        name=project.label,
         description=spec.description,
         spec=project.spec_path,
         store=project.store_path,
@@ -134,7 +150,19 @@ def describe(project: Project) -> EnvironmentDetails:
         environment=environment.digest if environment else "",
         layers=layers,
         packages=_packages(lock, project.environment) if lock else (),
+        environment_name=project.environment,
+        environments=siblings,
     )
+
+
+def _siblings(project: Project, lock: Lock | None, store: Store | None) -> Iterator[Sibling]:
+    for name, spec in project.specs.items():
+        if lock is None or name not in lock.environments:
+            state = "missing"
+        else:
+            state = "stale" if stale_parts(lock, name, requests_of(spec)) else "current"
+        built = _current(store, evolve(project, environment=name)) if store is not None else None
+        yield Sibling(name, state, built.digest if built else "")
 
 
 def users(project: Project) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from envforge.store.layout import default_path
 
 _KEY_MAX_BYTES = 1 << 20
 _ATTEMPTS = 100
+_HOST_NAME_MAX = 63
 
 
 @frozen
@@ -54,6 +55,16 @@ class Project:
         return self.specs[self.environment]
 
     @property
+    def label(self) -> str:
+        """Return what the environment that is meant is called in lists: `shop`, or `shop:db`."""
+        return label(self.spec.name, self.environment)
+
+    @property
+    def host_name(self) -> str:
+        """Return its host name inside: `shop`, or `shop-db`."""
+        return self.label.replace(":", "-")[:_HOST_NAME_MAX].rstrip("-")
+
+    @property
     def directory(self) -> str:
         """Return the project directory, which is mounted at its own path."""
         return os.path.dirname(self.spec_path)
@@ -67,6 +78,11 @@ class Project:
     def lock_path(self) -> str:
         """Return where the lock lies: beside the spec; `NAME.lock` for a spec of another name."""
         return trust.lock_of(self.spec_path)
+
+
+def label(name: str, environment: str) -> str:
+    """Return what an environment of a project is called: `shop`, or `shop:db` where it is not its own."""
+    return name if environment == DEFAULT else f"{name}:{environment}"
 
 
 def open_project(
@@ -111,7 +127,9 @@ def _check_there(name: str, specs: Mapping[str, Spec], path: str) -> None:
     if name not in specs:
         meant = nearest(name, list(specs))
         there = f"did you mean {meant}?" if meant else f"it has {', '.join(specs)}"
-        raise NotFoundError(f"{path} has no environment {name!r}; {there}", hint="envforge ls")
+        raise NotFoundError(
+            f"{path} has no environment {name!r}; {there}", hint="`envforge show` lists those of a spec"
+        )
 
 
 def real_path(path: str) -> str:

@@ -24,9 +24,9 @@ from attrs import frozen
 
 from envforge import errors
 from envforge.errors import SandboxError
-from envforge.kernel import advice, init, seccomp, syscalls
-from envforge.kernel.clone import clone
+from envforge.kernel import advice, init, processes, seccomp, syscalls
 from envforge.kernel.interrupts import signals_wait
+from envforge.kernel.processes import clone
 from envforge.sandbox.confined import inside
 from envforge.sandbox.confined.view import BUILD, FILES, View
 from envforge.sandbox.ids.identity import Identity, Map
@@ -36,13 +36,13 @@ from envforge.sandbox.ids.worker import WorkerCrashError, write_maps
 __all__ = ["BUILD", "FILES", "View", "call_confined", "end", "start"]
 
 _NAMESPACES: Final = (
-    syscalls.CLONE_NEWUSER
-    | syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWNET
-    | syscalls.CLONE_NEWCGROUP
+    processes.CLONE_NEWUSER
+    | processes.CLONE_NEWNS
+    | processes.CLONE_NEWPID
+    | processes.CLONE_NEWIPC
+    | processes.CLONE_NEWUTS
+    | processes.CLONE_NEWNET
+    | processes.CLONE_NEWCGROUP
 )
 _ANSWER_MAX_BYTES: Final = 256 << 20
 

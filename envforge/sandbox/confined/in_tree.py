@@ -10,19 +10,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from envforge.kernel import advice, init, seccomp, syscalls
+from envforge.kernel import advice, init, processes, seccomp, syscalls
 from envforge.kernel.capabilities import DEFAULT, KILL, SYS_ADMIN
-from envforge.kernel.clone import clone
-from envforge.sandbox import mounts, payload, targets
+from envforge.kernel.processes import clone
+from envforge.sandbox import binds, mounts, payload
+from envforge.sandbox.binds import with_parents
 from envforge.sandbox.confined.console import Console
-from envforge.sandbox.mounts import topmost_once, with_parents
+from envforge.sandbox.mounts import topmost_once
 
 _NAMESPACES = (
-    syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWNET
+    processes.CLONE_NEWPID
+    | processes.CLONE_NEWNS
+    | processes.CLONE_NEWIPC
+    | processes.CLONE_NEWUTS
+    | processes.CLONE_NEWNET
 )
 _FAILED = 125
 
@@ -111,10 +112,10 @@ class _Tree:
         sources = []
         for place, target, read_only in self.binds:
             self.step = f"{place} at {target}"
-            sources.append(mounts.Source(mounts.open_source(place, read_only=read_only), target))
+            sources.append(binds.Source(binds.open_source(place, read_only=read_only), target))
         self._enter_overlay(sources)
         self.step = "the tree's own file systems"
-        syscalls.sethostname(self.hostname)
+        processes.sethostname(self.hostname)
         syscalls.bring_up_loopback()
         mounts.mount_dev(devices, tty_group=False)
         mounts.mount_proc(proc)
@@ -123,10 +124,10 @@ class _Tree:
         mounts.leave_host()
         for source in sources:
             self.step = f"a bind mount at {source.target}"
-            targets.attach(source.tree, source.target, directory=source.directory)
+            binds.attach(source.tree, source.target, directory=source.directory)
             os.close(source.tree)
 
-    def _enter_overlay(self, sources: Sequence[mounts.Source]) -> None:
+    def _enter_overlay(self, sources: Sequence[binds.Source]) -> None:
         places = [*self.lowers, *([self.upper, self.work] if self.upper and self.work else [])]
         common = os.path.commonpath(places)
         self.step = f"overlay over {common}"
@@ -136,7 +137,7 @@ class _Tree:
         upper, work = rest or (None, None)
         parents = [os.path.dirname(source.target) for source in sources]
         mounts.make_scratch(with_parents([*mounts.STANDARD, *parents]))
-        mounts.make_points(sources)
+        binds.make_points(sources)
         options = mounts.overlay_options(lowers, upper, work, volatile=self.volatile)
         mounts.mount_overlay(options, read_only=upper is None)
         mounts.enter_root()
@@ -154,7 +155,7 @@ def _begin(
     """Be PID 1: enter the tree, start the command, reap, end with its code."""
     code = _FAILED
     try:
-        syscalls.set_parent_death_signal(signal.SIGKILL)
+        processes.set_parent_death_signal(signal.SIGKILL)
         mask = init.block()
         os.umask(0o022)
         os.setsid()  # the caller's terminal is no part of it: /dev/tty cannot be opened
@@ -194,11 +195,11 @@ def _close_first_process() -> None:
 
     It keeps what it takes to pass signals on to a program of another uid.
     """
-    syscalls.set_name("envforge")
-    syscalls.overwrite_arguments(sys.orig_argv, "envforge")
-    syscalls.set_capabilities((KILL,))
-    syscalls.set_no_new_privileges()
-    syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
+    processes.set_name("envforge")
+    processes.overwrite_arguments(sys.orig_argv, "envforge")
+    processes.set_capabilities((KILL,))
+    processes.set_no_new_privileges()
+    processes.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
     syscalls.close_range(3)
 
 
@@ -210,11 +211,11 @@ def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:
 
 def _drop_privileges(capabilities: tuple[int, ...]) -> None:
     if program := seccomp.program(os.uname().machine, nested=False):
-        syscalls.set_seccomp(program)
-    syscalls.drop_bounding(DEFAULT)  # which is what a program gets, whatever its starter has
-    syscalls.set_capabilities(capabilities)
-    syscalls.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)
-    syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
+        processes.set_seccomp(program)
+    processes.drop_bounding(DEFAULT)  # which is what a program gets, whatever its starter has
+    processes.set_capabilities(capabilities)
+    processes.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)
+    processes.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
 
 
 def _redirect(stdin: int | None, output: int | None) -> None:

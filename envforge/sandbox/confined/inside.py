@@ -10,11 +10,11 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn
 
-from envforge.kernel import syscalls
+from envforge.kernel import processes, syscalls
 from envforge.kernel.interrupts import heed
 from envforge.sandbox import mounts
+from envforge.sandbox.binds import with_parents
 from envforge.sandbox.confined.view import FILES, Shown, View
-from envforge.sandbox.mounts import with_parents
 
 _ROOT: Final = mounts.SCRATCH
 _FAILED: Final = 125
@@ -28,7 +28,7 @@ def become(
     code = _FAILED
     try:
         heed()
-        syscalls.set_parent_death_signal(signal.SIGKILL)
+        processes.set_parent_death_signal(signal.SIGKILL)
         if _enter(view, channel, keep, one_id=one_id):
             body()
             code = 0
@@ -61,7 +61,7 @@ def _take_ids(*, one_id: bool) -> None:
     if not one_id:
         os.setgroups([])
     os.umask(0o022)
-    syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of ids has cleared it
+    processes.set_parent_death_signal(signal.SIGKILL)  # the change of ids has cleared it
 
 
 def close_all_but(kept: Sequence[int]) -> None:
@@ -83,7 +83,7 @@ def _steps(view: View, trees: Sequence[int]) -> Iterator[str]:
     """Leave the host, step by step; what is yielded says which one comes."""
     yield "a private mount namespace"
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
-    syscalls.sethostname("localhost")
+    processes.sethostname("localhost")
     yield "the device nodes"
     devices = mounts.open_devices()
     proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
@@ -107,11 +107,11 @@ def _steps(view: View, trees: Sequence[int]) -> Iterator[str]:
     os.close(proc)
     mounts.leave_host()
     yield "fewer privileges"
-    syscalls.drop_bounding(view.capabilities)
-    syscalls.set_capabilities(view.capabilities)
+    processes.drop_bounding(view.capabilities)
+    processes.set_capabilities(view.capabilities)
     if view.capabilities == FILES:
-        syscalls.set_no_new_privileges()
-    syscalls.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
+        processes.set_no_new_privileges()
+    processes.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
 
 
 def _opened(one: Shown) -> int:

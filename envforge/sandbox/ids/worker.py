@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import NoReturn, ParamSpec, TypeVar, cast
 
 from envforge.errors import CapabilityError, EnvforgeError, SandboxError
-from envforge.kernel import advice, syscalls
+from envforge.kernel import advice, processes, syscalls
 from envforge.kernel.interrupts import signals_wait
 from envforge.process import find_program, run
 from envforge.sandbox.ids.identity import Identity, Map
@@ -123,7 +123,7 @@ def namespace_descriptor(uid_map: Map, gid_map: Map) -> Iterator[int]:
 def _hold_namespace(ready: int, wait: int, other_end: int) -> NoReturn:
     try:
         os.close(other_end)
-        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        processes.unshare(processes.CLONE_NEWUSER)
         os.write(ready, b"ready")
         os.read(wait, 1)
     except OSError as error:
@@ -151,11 +151,11 @@ def _serve(identity: Identity, ready: int, go: int, result: int, function: Calla
 
 def _enter(identity: Identity, ready: int, go: int) -> bool:
     try:
-        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+        processes.unshare(processes.CLONE_NEWUSER | processes.CLONE_NEWNS)
     except OSError as error:
         os.write(ready, str(error.errno).encode())
         return False
-    syscalls.set_parent_death_signal(signal.SIGKILL)
+    processes.set_parent_death_signal(signal.SIGKILL)
     os.write(ready, b"ready")
     if os.read(go, 2) != b"go":
         return False  # the parent is gone, or could not map
@@ -163,7 +163,7 @@ def _enter(identity: Identity, ready: int, go: int) -> bool:
     os.setresuid(0, 0, 0)
     if identity.held != "flat":
         os.setgroups([])
-    syscalls.set_parent_death_signal(signal.SIGKILL)  # changing ids may have cleared it
+    processes.set_parent_death_signal(signal.SIGKILL)  # changing ids may have cleared it
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
     return True
 

@@ -12,8 +12,8 @@ import os
 from errno import ESRCH
 from socket import AF_UNIX, SOCK_STREAM, socketpair
 
-from envforge.kernel import init, syscalls
-from envforge.kernel.clone import clone
+from envforge.kernel import init, processes, syscalls
+from envforge.kernel.processes import clone
 from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.idmapped import give_pipes, receive, send
 from envforge.sandbox.life.namespaces import Namespaces, open_namespaces
@@ -159,8 +159,8 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
     """Be J: join, clone D, end."""
     step = ["standard streams"]
     try:
-        syscalls.set_parent_death_signal(_SIGKILL)
-        syscalls.set_dumpable(0)
+        processes.set_parent_death_signal(_SIGKILL)
+        processes.set_dumpable(0)
         payload.umask = os.umask(0o022)
         given.take()
         kept = [*namespaces.descriptors(), report, *([] if terminal is None else [terminal.theirs.fileno()])]
@@ -171,7 +171,7 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
             step[0] = "a terminal inside"
             terminal.make(plan, payload)
         step[0] = "a process inside"
-        child = syscalls.clone(syscalls.CLONE_PARENT)
+        child = processes.clone_alone(processes.CLONE_PARENT)
         if child == 0:
             _be_payload(namespaces, plan, payload, report)
         os.write(report, f"{_NUMBER}{child}\n".encode())
@@ -184,21 +184,21 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
 
 
 def _enter(namespaces: Namespaces, plan: "Plan") -> None:
-    syscalls.setns(namespaces.outer, syscalls.CLONE_NEWUSER)
+    processes.setns(namespaces.outer, processes.CLONE_NEWUSER)
     if plan["idmapped"]:  # root's own number is not mapped in there
         os.setresgid(0, 0, 0)
         os.setgroups([])
         os.setresuid(0, 0, 0)
-    syscalls.set_dumpable(0)  # the change of ids may have set it back
+    processes.set_dumpable(0)  # the change of ids may have set it back
     for descriptor, flag in namespaces.others:
-        syscalls.setns(descriptor, flag)
+        processes.setns(descriptor, flag)
 
 
 def _be_payload(namespaces: Namespaces, plan: "Plan", payload: Payload, report: int) -> "NoReturn":
     """Be D, in the sandbox's PID namespace already."""
     try:
         if plan["nested"] is not None:
-            syscalls.setns(namespaces.inner, syscalls.CLONE_NEWUSER)
+            processes.setns(namespaces.inner, processes.CLONE_NEWUSER)
         payload.ends_with_parent = True
         become(plan, payload)
     except OSError as error:

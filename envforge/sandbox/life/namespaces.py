@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import define, field
 
-from envforge.kernel import syscalls
+from envforge.kernel import processes
 from envforge.sandbox.life.running import Running, is_there
 
 _NS_GET_USERNS: Final = 0xB701
@@ -23,12 +23,12 @@ _NS_GET_OWNER_UID: Final = 0xB704
 _PAYLOAD: Final = "2"
 """The payload's number inside."""
 _KINDS: Final = {
-    "ipc": syscalls.CLONE_NEWIPC,
-    "uts": syscalls.CLONE_NEWUTS,
-    "net": syscalls.CLONE_NEWNET,
-    "pid": syscalls.CLONE_NEWPID,
-    "cgroup": syscalls.CLONE_NEWCGROUP,
-    "mnt": syscalls.CLONE_NEWNS,
+    "ipc": processes.CLONE_NEWIPC,
+    "uts": processes.CLONE_NEWUTS,
+    "net": processes.CLONE_NEWNET,
+    "pid": processes.CLONE_NEWPID,
+    "cgroup": processes.CLONE_NEWCGROUP,
+    "mnt": processes.CLONE_NEWNS,
 }
 _PATIENCE_S: Final = 10.0
 

@@ -23,9 +23,11 @@ class Running:
 
     id: str
     name: str
-    """Its host name: the project's."""
+    """What lists call it: `shop`, or `shop:db` where it is another environment than the spec's own."""
     project: str
     """The real path of the spec."""
+    environment_name: str
+    """Which of the spec's environments."""
     environment: str
     """Digest."""
     store: str
@@ -91,8 +93,9 @@ def _running(name: str, started: int, values: Any) -> Running | None:
     plan: Plan = values["plan"]
     return Running(
         id=name,
-        name=plan["hostname"],
+        name=plan["label"],
         project=plan["project"],
+        environment_name=plan["environment"],
         environment=os.path.basename(plan["lock"]).partition(".")[0],
         store=plan["store"],
         command=values["command"],

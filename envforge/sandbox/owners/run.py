@@ -21,7 +21,7 @@ from typing import NoReturn
 from attrs import define, field
 
 from envforge.errors import EnvforgeError, SandboxError
-from envforge.kernel import init, syscalls
+from envforge.kernel import init, processes
 from envforge.sandbox.confined import in_tree
 from envforge.sandbox.confined.console import Console
 from envforge.sandbox.owners import filter as seccomp_filter
@@ -102,7 +102,7 @@ class _Supervision:
         """In the command's process, before its program: put the filter on, hand its listener over, wait."""
         # The supervisor may read the memory of a process whose program comes from another user namespace, as
         # this one's still does, only while it is dumpable.
-        syscalls.set_dumpable(1)
+        processes.set_dumpable(1)
         self._ours.close()
         try:
             listener = kernel.install_filter(seccomp_filter.assemble())
@@ -147,7 +147,7 @@ class _Supervision:
     def _supervise(self, told: int) -> NoReturn:
         """Be the supervisor. Never returns into the caller's frames."""
         try:
-            syscalls.set_parent_death_signal(signal.SIGKILL)
+            processes.set_parent_death_signal(signal.SIGKILL)
             self._theirs.close()
             outcome: object
             try:

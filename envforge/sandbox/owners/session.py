@@ -12,6 +12,7 @@ from attrs import define
 
 from envforge.errors import CapabilityError
 from envforge.kernel import syscalls
+from envforge.kernel.processes import CLONE_NEWNS, setns
 from envforge.sandbox.owners import kernel, notify
 from envforge.sandbox.owners.kernel import AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.model import Owner
@@ -40,7 +41,7 @@ class Session:
         upper_directory = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        syscalls.setns(mounts, syscalls.CLONE_NEWNS)
+        setns(mounts, CLONE_NEWNS)
         os.close(mounts)
         os.umask(0)
         gc.freeze()

@@ -7,27 +7,27 @@ import os
 from typing import Final, Literal
 
 from envforge.errors import CapabilityError
-from envforge.kernel import seccomp, syscalls
+from envforge.kernel import processes, seccomp
 from envforge.kernel.capabilities import DEFAULT, SETFCAP
 from envforge.process import find_program
 from envforge.sandbox import mounts
+from envforge.sandbox.binds import with_parents
 from envforge.sandbox.compiled import Ids, Plan, Privileges
 from envforge.sandbox.ids.identity import RANGE_IDS, Map, range_command
-from envforge.sandbox.mounts import topmost_once, with_parents
+from envforge.sandbox.mounts import topmost_once
 from envforge.sandbox.passing import plain_locale
 from envforge.sandbox.plan.model import Account, SandboxPlan
 
 Compiled = Plan
 
 _NAMESPACES: Final = (
-    syscalls.CLONE_NEWUSER
-    | syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWCGROUP
+    processes.CLONE_NEWUSER
+    | processes.CLONE_NEWNS
+    | processes.CLONE_NEWPID
+    | processes.CLONE_NEWIPC
+    | processes.CLONE_NEWUTS
+    | processes.CLONE_NEWCGROUP
 )
-_TTY_GROUP: Final = 5
 
 
 def compile_plan(plan: SandboxPlan) -> Compiled:
@@ -43,10 +43,12 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "uppers": f"{plan.store}/uppers",
         "uppers_relative": os.path.relpath(f"{plan.store}/uppers", layers_directory),
         "trash": f"{plan.store}/trash",
-        "flags": _NAMESPACES | (0 if plan.network == "host" else syscalls.CLONE_NEWNET),
+        "flags": _NAMESPACES | (0 if plan.network == "host" else processes.CLONE_NEWNET),
         "network": plan.network,
         "hostname": plan.hostname,
         "project": plan.project,
+        "environment": plan.environment,
+        "label": plan.label or plan.hostname,
         "skeleton": with_parents([*mounts.STANDARD, *parents]),
         "mounts": tuple((m.source, m.target, m.read_only, m.optional) for m in plan.mounts),
         "forward": plan.forward,

@@ -57,6 +57,10 @@ class SandboxPlan:
     """Where it runs."""
     project: str = ""
     """The real path of the spec, for those who look for what runs."""
+    environment: str = "default"
+    """Which of the spec's environments; likewise."""
+    label: str = ""
+    """What lists call it; the host name where nothing is said."""
     follow: bool = True
     """The caller's own directory goes before `cwd`, where it is the same inside."""
     user: Literal["self"] | Account = "self"

@@ -8,7 +8,7 @@ import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
 from select import POLLIN, poll
 
-from envforge.kernel import syscalls
+from envforge.kernel import processes, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class SocketRelay:
 def _be_relay(channel: socket, source: str) -> "NoReturn":
     """Take the socket that C made, and serve its callers until P is gone."""
     try:
-        syscalls.set_parent_death_signal(SIGKILL)
+        processes.set_parent_death_signal(SIGKILL)
         os.setsid()  # the terminal's signals are for the payload
         pthread_sigmask(SIG_SETMASK, ())
         signal(SIGCHLD, SIG_IGN)  # nobody asks how a call ended
@@ -74,7 +74,7 @@ def _be_relay(channel: socket, source: str) -> "NoReturn":
         while True:
             descriptor, _ = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
             if os.fork() == 0:
-                syscalls.set_parent_death_signal(SIGKILL)
+                processes.set_parent_death_signal(SIGKILL)
                 _carry(descriptor, source)
             os.close(descriptor)
     finally:

@@ -10,7 +10,7 @@ import termios
 from fcntl import ioctl
 from select import POLLIN, poll
 
-from envforge.kernel import syscalls
+from envforge.kernel import processes, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _carry(master: int) -> "NoReturn":
     try:
         signal(SIGTERM, _end)
         pthread_sigmask(SIG_UNBLOCK, (SIGTERM,))
-        syscalls.set_parent_death_signal(SIGTERM)
+        processes.set_parent_death_signal(SIGTERM)
         signal(SIGWINCH, lambda *_: _copy_size(outer, master))
         if os.isatty(0):
             termios.tcsetattr(outer, termios.TCSADRAIN, _raw(before))

@@ -3,7 +3,7 @@
 import pytest
 
 from envforge.errors import NotFoundError, SpecError
-from envforge.spec.edit import add_packages, remove_packages
+from envforge.spec.edit import add_packages, own_packages, remove_packages
 from envforge.spec.parse import parse
 
 HEAD = 'name = "x"  # mine\n\n[debian]\n  suite   = "bookworm"\n'
@@ -148,3 +148,86 @@ def test_what_was_added_and_removed_is_gone():
 def test_an_edited_spec_parses():
     text = add_packages(HEAD, ["jq", "nodejs=18.*"])
     assert parse(text.encode(), "f").debian.packages == ("jq", "nodejs=18.*")
+
+
+OTHER = 'extends = "default"'
+IN_ENVIRONMENTS = [
+    (
+        '[environments.t.debian]\npackages = [\n  "git", # why\n]\n',
+        '[environments.t.debian]\npackages = [\n  "git", # why\n  "jq",\n]\n',
+    ),
+    (
+        f"[environments.t] # tests\n{OTHER}\n\n[environments.u]\n{OTHER}\n",
+        (
+            f'[environments.t] # tests\n{OTHER}\n\n[environments.t.debian]\npackages = ["jq"]\n\n'
+            f"[environments.u]\n{OTHER}\n"
+        ),
+    ),
+    (
+        f'[environments.t]\n{OTHER}\n[[environments.t.files]]\nsource = "a"\ntarget = "/a"',
+        (
+            f'[environments.t]\n{OTHER}\n[[environments.t.files]]\nsource = "a"\ntarget = "/a"\n\n'
+            '[environments.t.debian]\npackages = ["jq"]\n'
+        ),
+    ),
+    (
+        f"[environments.t]\n{OTHER}\n[environments.t.debian]\nrecommends = true\n[environments.u]\n{OTHER}\n",
+        f"[environments.t]\n{OTHER}\n[environments.t.debian]\nrecommends = true\npackages = ['jq']\n"
+        f"[environments.u]\n{OTHER}\n".replace("'", '"'),
+    ),
+    (
+        f"[environments]\nt.{OTHER}\nu.{OTHER}\n",
+        f'[environments]\nt.{OTHER}\nt.debian.packages = ["jq"]\nu.{OTHER}\n',
+    ),
+    (
+        f"[environments]\nt = {{ {OTHER} }}\n",
+        f'[environments]\nt = {{ {OTHER}, debian.packages = ["jq"] }}\n',
+    ),
+    (
+        f"[environments]\nt = {{ {OTHER}, debian = {{ recommends = true }} }}\n",
+        f'[environments]\nt = {{ {OTHER}, debian = {{ recommends = true, packages = ["jq"] }} }}\n',
+    ),
+    (
+        f"[environments.t]\n{OTHER}\ndebian.recommends = true\n",
+        f'[environments.t]\n{OTHER}\ndebian.recommends = true\ndebian.packages = ["jq"]\n',
+    ),
+    (
+        f"[environments.t.debian]\nrecommends = true\n[environments.t]\n{OTHER}\n",
+        f'[environments.t.debian]\nrecommends = true\npackages = ["jq"]\n[environments.t]\n{OTHER}\n',
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), IN_ENVIRONMENTS)
+def test_adding_to_another_environment(before: str, after: str):
+    edited = add_packages(f"{HEAD}{before}", ["jq"], "t")
+    assert edited == f"{HEAD}{after}"
+    assert "jq" in own_packages(edited, "t")
+    assert own_packages(edited) == ()
+
+
+def test_a_table_on_the_first_line_is_found():
+    text = f"environments.t.{OTHER}\ndebian.suite = 'sid'\n"
+    assert add_packages(text, ["jq"], "t") == (
+        f"environments.t.{OTHER}\nenvironments.t.debian.packages = [\"jq\"]\ndebian.suite = 'sid'\n"
+    )
+
+
+def test_what_was_added_to_an_environment_and_removed_is_gone():
+    text = (
+        HEAD + f'packages = ["git"]\n[environments.t]\n{OTHER}\n[environments.t.debian]\npackages = ["a1"]\n'
+    )
+    assert remove_packages(add_packages(text, ["jq", "git"], "t"), ["git", "jq"], "t") == text
+
+
+def test_removing_what_an_environment_inherits_says_where_it_comes_from():
+    text = HEAD + f'packages = ["git"]\n[environments.t]\n{OTHER}\ndebian.packages = ["jq"]\n'
+    text += '[environments.u]\nextends = "t"\n'
+    for name, command in (("git", "envforge remove git"), ("jq", "envforge remove -E t jq")):
+        with pytest.raises(NotFoundError) as caught:
+            remove_packages(text, [name], "u")
+        assert caught.value.message == f"not in environments.u.debian.packages: {name}"
+        assert f"`{command}`" in caught.value.hint
+    with pytest.raises(NotFoundError) as caught:
+        remove_packages(text, ["zzz"], "u")
+    assert caught.value.hint == ""

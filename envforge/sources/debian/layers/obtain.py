@@ -2,7 +2,6 @@
 
 import glob
 import os
-from collections.abc import Iterable
 from typing import Final
 
 from envforge import whole_file
@@ -139,9 +138,3 @@ def _choose_decoder(store: Store) -> None:
 def has_blob(store: Store, package: LockedPackage) -> bool:
     """Return whether the archive has been fetched."""
     return blobs.has(store, package.sha256)
-
-
-def set_aside_altered(store: Store, packages: Iterable[LockedPackage]) -> None:
-    """Move archives that are not what their names say out of the way, so that the next build fetches them."""
-    for package in packages:
-        blobs.set_aside(store, package.sha256)

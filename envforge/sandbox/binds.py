@@ -1,7 +1,8 @@
-"""Where a mount goes inside: found, or made, and attached by descriptor.
+"""Bind mounts: what of the host is shown inside, opened before its tree is left and attached once it is.
 
-The host's tree is left before. No link leads anywhere but into the new tree: symbolic ones are resolved in it
-(openat2(2)), and magic ones (/proc/1/cwd) are not followed at all. Loaded on the warm path.
+Sources are opened by openat2(2), with links that lead only where the spec may. Targets are looked for once
+the host's tree is gone: symbolic links are resolved in the new one, magic ones (/proc/1/cwd) never followed.
+Loaded on the warm path.
 """
 
 import os
@@ -9,6 +10,12 @@ from errno import EINVAL, ELOOP, ENOENT, ESTALE
 
 from envforge.kernel import syscalls
 from envforge.kernel.syscalls import (
+    AT_EMPTY_PATH,
+    AT_RECURSIVE,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    OPEN_TREE_CLONE,
     RESOLVE_BENEATH,
     RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS,
@@ -16,7 +23,110 @@ from envforge.kernel.syscalls import (
 )
 from envforge.sandbox import mounts
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envforge.sandbox.compiled import Plan
+
 _LEADS_NOWHERE = (ENOENT, ELOOP)  # ELOOP: a link to itself, or a magic one
+
+
+class Source:
+    """A detached mount and where it shall be attached; the real path of one that may not show everything."""
+
+    __slots__ = ("directory", "path", "target", "tree")
+
+    def __init__(self, tree: int, target: str, path: "str | None" = None) -> None:
+        self.tree = tree
+        self.target = target
+        self.path = path
+        self.directory = os.fstat(tree).st_mode & 0o170000 == 0o040000
+
+
+def open_source(path: str, *, read_only: bool = False) -> int:
+    """Return a detached copy of what is mounted at `path`, with what is mounted below it."""
+    return guard(syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE), path, read_only=read_only)
+
+
+def guard(tree: int, path: str, *, read_only: bool) -> int:
+    """Take the power of set-id and device files from a detached mount, or all writing; return it."""
+    attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
+    syscalls.mount_setattr(tree, attributes, path=path)
+    return tree
+
+
+def open_sources(plan: "Plan") -> list[Source]:
+    """Open what shall be bound."""
+    sources = []
+    for number, (source, target, read_only, optional) in enumerate(plan["mounts"]):
+        try:
+            tree, path = open_tree_of(plan, number, source)
+        except FileNotFoundError:
+            if not optional:
+                raise
+            continue
+        sources.append(Source(guard(tree, source, read_only=read_only), target, path))
+    return sources
+
+
+def open_tree_of(plan: "Plan", number: int, source: str) -> "tuple[int, str | None]":
+    """Return a detached copy of a source, and its real path unless it is of envforge's own choice.
+
+    What a spec names is opened without following any link: where it leads was found out, and allowed, before.
+    What lies inside the project may lead elsewhere in there, never out of it. Raises OSError (ELOOP, EXDEV).
+    """
+    ways = plan["ways"]
+    within = ways[number] if number < len(ways) else None
+    if within is None:
+        return syscalls.open_tree(source, OPEN_TREE_CLONE | AT_RECURSIVE), None
+    place = open_beneath(within, source) if within else open_exactly(source)
+    try:
+        path = os.readlink(f"/proc/self/fd/{place}")
+        return syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=place), path
+    finally:
+        os.close(place)
+
+
+def open_exactly(path: str) -> int:
+    """Return a descriptor (O_PATH) of an absolute path on whose way is no link."""
+    return syscalls.open_resolved(path, os.O_PATH, RESOLVE_NO_SYMLINKS)
+
+
+def open_beneath(directory: str, path: str) -> int:
+    """Return a descriptor (O_PATH) of a path below a directory, by links that do not lead out of it."""
+    inner = os.path.relpath(path, directory)  # the kernel refuses one that begins with ..
+    top = open_exactly(directory)
+    try:
+        resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
+        return syscalls.open_resolved(inner, os.O_PATH, resolve, directory=top)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, path) from None
+    finally:
+        os.close(top)
+
+
+def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
+    """Return these absolute directories and all directories above them, parents first, without the root."""
+    found = set()
+    for path in paths:
+        while path not in ("/", "") and path not in found:
+            found.add(path)
+            path = os.path.dirname(path)  # noqa: PLW2901
+    return tuple(sorted(found))
+
+
+def make_points(sources: "Iterable[Source]") -> None:
+    """Add the mount points of those sources to the skeleton; their parents are there."""
+    for source in sources:
+        path = f"{mounts.SCRATCH}/skeleton{source.target}"
+        try:
+            if source.directory:
+                os.mkdir(path)
+            else:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+        except (FileExistsError, IsADirectoryError, FileNotFoundError):
+            continue  # the parent of another one, or where something of the sandbox's own is mounted
 
 
 def attach(tree: int, target: str, *, directory: bool) -> None:

@@ -1,0 +1,31 @@
+"""What is read in a minute stays so: small modules, folders that can be overlooked.
+
+import-linter sees to the directions of imports, and that there is no circle (`pyproject.toml`).
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import envforge
+
+TOP = Path(envforge.__file__).parent
+LINES = 300
+MODULES = 15
+
+LONGER = {"spec/model.py": "the spec's reference is made of its docstrings"}
+"""For each is said why it is not two."""
+
+
+def _modules() -> dict[str, int]:
+    """Return every module's path with its number of lines."""
+    return {str(path.relative_to(TOP)): len(path.read_bytes().splitlines()) for path in TOP.rglob("*.py")}
+
+
+def test_modules_are_short():
+    long = {path for path, lines in _modules().items() if lines > LINES}
+    assert long <= LONGER.keys(), "split it where it has a seam: each half has a name and a reason"
+
+
+def test_folders_are_small():
+    folders = Counter(path.rpartition("/")[0] for path in _modules())
+    assert not {folder: count for folder, count in folders.items() if count > MODULES}, "group what is in it"
