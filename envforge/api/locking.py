@@ -34,6 +34,8 @@ class LockResult:
     written: bool
     first: bool = False
     """There was no lock before."""
+    new: frozenset[str] = frozenset()
+    """Environments that were not in it before."""
 
 
 def lock(
@@ -77,7 +79,8 @@ def lock(
     if changed:
         before_writing()
         lock_file.write(project.lock_path, found)
-    return LockResult(found, changes(previous, found), written=changed, first=previous is None)
+    new = frozenset(found.environments) - (frozenset(previous.environments) if previous else frozenset())
+    return LockResult(found, changes(previous, found), written=changed, first=previous is None, new=new)
 
 
 @frozen

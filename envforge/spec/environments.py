@@ -21,7 +21,7 @@ TABLE: Final = "environments"
 DEFAULT: Final = "default"
 """The environment that the spec's own tables make."""
 _EXTENDS: Final = "extends"
-_COMMON: Final = ("name", "description", "requires-envforge")
+COMMON: Final = ("name", "description", "requires-envforge")
 """Keys of the whole spec: an environment has none of its own."""
 _REPLACED: Final = frozenset((("debian", "components"), ("debian", "pockets"), ("shell", "command")))
 """Lists that are one value: another one goes in their place."""
@@ -54,7 +54,7 @@ def tables_of(values: Values) -> tuple[Values, Values, list[Problem]]:
 
 
 def _misplaced(path: Path, table: Values) -> Iterator[Problem]:
-    for key in (*_COMMON, TABLE):
+    for key in (*COMMON, TABLE):
         if key in table:
             yield Problem((*path, key), "belongs to the whole spec: write it at the top", on_key=True)
 
@@ -62,7 +62,7 @@ def _misplaced(path: Path, table: Values) -> Iterator[Problem]:
 def merged(name: str, own: Values, tables: Values) -> tuple[Values, list[Problem]]:
     """Return the values of an environment with all that it extends, and what is wrong with `extends`."""
     chain, problems = _chain(name, tables)
-    result: Values = {key: own[key] for key in _COMMON if key in own}
+    result: Values = {key: own[key] for key in COMMON if key in own}
     for one in chain:
         result = _over(result, own if one == DEFAULT else tables[one], ())
     return {key: value for key, value in result.items() if key != _EXTENDS}, problems

@@ -15,8 +15,8 @@ from typing import Any, Final, get_args, get_origin
 from attrs import NOTHING, Attribute, AttrsInstance, fields, has
 
 from envforge import whole_file
-from envforge.spec import model
-from envforge.spec.grammar import Rule
+from envforge.spec import environments, model
+from envforge.spec.grammar import NAME, Rule
 from envforge.spec.keys import Key, default_of, key_of
 from envforge.spec.model import LATER_TABLES, Spec, tables
 
@@ -39,6 +39,35 @@ that know JSON schemas for TOML complete and check keys after a first line
 
 ```toml
 {example}```
+"""
+
+_ENVIRONMENTS: Final = """\
+## `[environments.NAME]`
+
+A further environment of the project: the tables on this page, below its name. The spec's own tables are the
+environment `default`; `envforge -E NAME`, before a command or behind it, means another one.
+
+```toml
+[environments.test]
+extends = "default"
+
+[environments.test.debian]
+packages = ["jq"]
+
+[environments.db.debian]           # extends nothing: a system of its own
+suite = "bookworm"
+packages = ["postgresql"]
+```
+
+All of them share the project's directory, its private home and its lock, in which a package that two of
+them have stands once. Each has layers, a digest and generations of its own. Lists call it `shop:db`, and
+inside its host name is `shop-db`.
+
+- **`extends`**: text; default: none.\x20\x20
+  Another environment whose tables this one has too. Keys go before the other's. Lists of packages,
+  archives, files, mounts, `pass`, `forward` and `read-only` are added to the other's; a package that is
+  asked for in another version takes the first one's place. `components`, `pockets` and `command` take the
+  place of the other's.
 """
 
 EXAMPLE: Final = """\
@@ -104,6 +133,7 @@ def reference() -> str:
         if get_origin(attribute.type) is Mapping:
             parts.append(f"## `[{name}]`\n\n{_texts(Spec)[attribute.name]}\n")
         parts += [_section(f"`{header}`", kind) for header, kind in tables() if _top(header) == name]
+    parts.append(_ENVIRONMENTS)
     later = " and ".join(f"`[{name}]`" for name in LATER_TABLES)
     parts.append(f"## Not yet\n\n{later}, and the network mode `private`: they come with containers.\n")
     return "\n".join(parts)
@@ -112,7 +142,26 @@ def reference() -> str:
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a spec. It takes everything that the parser takes, and little else."""
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "envforge.toml"}
-    return head | _table_schema(Spec)
+    whole = _table_schema(Spec)
+    whole["properties"][environments.TABLE] = _environments_schema(whole["properties"])
+    return head | whole
+
+
+def _environments_schema(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of further environments: nothing is required there that another one may have."""
+    own = {name: table for name, table in tables.items() if name not in environments.COMMON}
+    debian = {key: value for key, value in own["debian"].items() if key != "required"}
+    extends = {"type": "string", "description": "Another environment whose tables this one has too."}
+    return {
+        "type": "object",
+        "description": "Further environments of the project, by name.",
+        "propertyNames": {**_pattern(NAME), "not": {"const": environments.DEFAULT}},
+        "additionalProperties": {
+            "type": "object",
+            "properties": {"extends": extends, **own, "debian": debian},
+            "additionalProperties": False,
+        },
+    }
 
 
 def write(directory: str) -> None:

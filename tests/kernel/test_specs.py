@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
 SPECS = Path(__file__).parents[2] / "specs"
 NAMES = sorted(path.parent.name for path in SPECS.glob("*/envforge.toml"))
-SMALL = ("database", "hello", "python-web")
+SMALL = ("database", "hello", "python-web", "web-and-database")
 """Built twice by every kind of user; the others by root, which takes long enough."""
 
 
@@ -34,6 +34,8 @@ def top() -> Iterator[Path]:
     if os.geteuid() == 0:  # as the spec says
         with open(directory / "specs/database/envforge.toml", "a", encoding="utf-8") as spec:
             spec.write("\n[shell]\nnested = true\n")
+        with open(directory / "specs/web-and-database/envforge.toml", "a", encoding="utf-8") as spec:
+            spec.write("\n[environments.db.shell]\nnested = true\n")
     yield directory
     CommandLine(directory, directory / "store", directory / "home").run("store", "destroy", "--yes")
     shutil.rmtree(directory, ignore_errors=True)
@@ -156,6 +158,27 @@ def test_database_serves_until_it_is_interrupted(top):
             client.sendall(b"PING\r\n")
             assert client.recv(16) == b"+PONG\r\n"
     assert not (database.directory / "data" / "postgres" / "postmaster.pid").exists()
+
+
+def test_an_application_and_its_database_are_two_environments_of_a_project(top):
+    shop = line(top, "web-and-database")
+    for name in ("default", "test", "db"):
+        shop.succeed("build", "-E", name)
+    assert shop.run("run", "--", "postgres", "--version").returncode == 127
+    assert shop.run("run", "-E", "db", "--", "python3", "--version").returncode == 127
+    port = free_port()
+    with served(shop, "-E", "db", "--", "./database.sh") as database:
+        assert "ready to accept connections" in "".join(iter_until(database, "ready to accept"))
+        with served(shop, "-e", f"PORT={port}", "--", "python3", "app.py") as server:
+            pages = [fetched(server, f"http://127.0.0.1:{port}/") for _ in range(2)]
+        assert ["<h1>Visit 1</h1>" in pages[0], "<h1>Visit 2</h1>" in pages[1]] == [True, True]
+        tests = shop.run("run", "-E", "test", "--", "python3", "-m", "unittest")
+        assert "Ran 2 tests" in tests.stderr
+        assert tests.returncode == 0, tests.stderr
+        ask = f"psql -h {shop.directory}/data -U postgres -Atc 'select count(*) from visits' shop"
+        assert shop.succeed("run", "-E", "db", "--", "sh", "-c", ask) == "4\n"
+    assert not (shop.directory / "data" / "postgres" / "postmaster.pid").exists()
+    assert (shop.directory / "data" / "postgres" / "PG_VERSION").stat().st_uid == os.geteuid()
 
 
 def iter_until(server: subprocess.Popen[str], word: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 from locks import lock_of
 
 from envforge.cli.commands.project import change_lines
-from envforge.lock.changes import changes
+from envforge.lock.changes import Change, changes
 from envforge.sources.debian.model import Closure, LockedPackage, Request
 
 
@@ -36,3 +36,17 @@ def test_a_first_lock_names_what_was_asked_for():
 
 def test_nothing_is_said_to_be_nothing():
     assert lines(lock(git="1"), lock(git="1")) == ("no changes",)
+
+
+def test_of_a_new_environment_only_what_was_asked_for_is_named():
+    added = (
+        Change("default: git", "1", "2"),
+        Change("test: curl", "", "8", asked=True),
+        Change("test: git", "", "2"),
+        Change("test: libc6", "", "2"),
+    )
+    assert change_lines(added, new={"test"}) == (
+        "default: git 1 -> 2",
+        "test: curl (none) -> 8",
+        "2 more that they need, or that every system has",
+    )

@@ -11,7 +11,7 @@ from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from envforge.api.editing import EditResult
     from envforge.api.locking import Change, LockResult
@@ -170,14 +170,15 @@ def _show_changes(settings: Settings, result: "LockResult") -> None:
         changes = [{"name": item.name, "old": item.old, "new": item.new} for item in result.changes]
         print_json({"written": result.written, "changes": changes})
     elif not settings.quiet:
-        click.echo("\n".join(change_lines(result.changes, first=result.first)))
+        click.echo("\n".join(change_lines(result.changes, first=result.first, new=result.new)))
 
 
-def change_lines(changes: "Sequence[Change]", *, first: bool = False) -> "tuple[str, ...]":
-    """Return the changes as lines. Of a `first` lock only what was asked for is named."""
+def change_lines(
+    changes: "Sequence[Change]", *, first: bool = False, new: "Collection[str]" = ()
+) -> "tuple[str, ...]":
+    """Return the changes as lines. Of a `first` lock, and of `new` environments, only what was asked for."""
     if not changes:
         return ("no changes",)
-    if not first:
-        return tuple(map(str, changes))
-    named = [str(change) for change in changes if change.asked]
-    return (*named, f"{len(changes) - len(named)} more that they need, or that every system has")
+    named = [str(one) for one in changes if one.asked or not (first or one.name.partition(": ")[0] in new)]
+    rest = len(changes) - len(named)
+    return (*named, f"{rest} more that they need, or that every system has") if rest else tuple(named)

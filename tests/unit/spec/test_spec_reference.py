@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator
 
 from envforge.spec.keys import key_of
 from envforge.spec.model import tables
-from envforge.spec.parse import parse
+from envforge.spec.parse import parse, parse_all
 from envforge.spec.reference import EXAMPLE, SCHEMA_NAME, reference, schema
 
 SPECS = Path(__file__).parents[3] / "specs"
@@ -55,6 +55,21 @@ def test_the_schema_takes_specs(path: Path | None):
     assert list(Draft7Validator(schema()).iter_errors(tomllib.loads(text))) == []
 
 
+def test_the_schema_takes_environments():
+    text = """
+        name = "x"
+        debian.suite = "bookworm"
+        [environments.a]
+        extends = "default"
+        debian.packages = ["jq"]
+        [environments.b]
+        debian.suite = "trixie"
+        shell.command = ["zsh"]
+    """
+    assert list(Draft7Validator(schema()).iter_errors(tomllib.loads(text))) == []
+    assert list(parse_all(text.encode(), "x")) == ["default", "a", "b"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -65,6 +80,10 @@ def test_the_schema_takes_specs(path: Path | None):
         'name = "x"\ndebian = { suite = "bookworm", packages = ["A"] }',
         'name = "x"\ndebian.suite = "bookworm"\n[[mounts]]\nsource = "a"',
         'name = "x"\ndebian.suite = "bookworm"\nshell.home = "none"',
+        'name = "x"\ndebian.suite = "bookworm"\n[environments.default]',
+        'name = "x"\ndebian.suite = "bookworm"\n[environments.a]\nname = "y"',
+        'name = "x"\ndebian.suite = "bookworm"\n[environments."a b"]',
+        'name = "x"\ndebian.suite = "bookworm"\n[environments.a.shel]',
         'name = "x"\ndebian.suite = "bookworm"\nvariables.A-B = "x"',
         'name = "x"\ndebian.suite = "bookworm"\nfiles = [{ source = "/a", target = "/b" }]',
         'name = "x"\ndebian.suite = "bookworm"\nfiles = [{ source = "a", target = "/b/.." }]',
