@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from envforge import places
 from envforge.config import load
+from envforge.environment.projects.project import Project
 from envforge.errors import EnvforgeError
 from envforge.kernel import processes, seccomp
 from envforge.kernel.advice import read_sysctl
@@ -17,6 +18,7 @@ from envforge.sandbox.ids import probe
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.passing import PROXIES
+from envforge.spec.model import Spec
 from envforge.units import size_text
 
 WELL: Final = "well"
@@ -59,13 +61,13 @@ class Machine:
     """What the checks are about."""
 
     store: str
-    suite: str
+    spec: Spec | None
     identity: Identity | EnvforgeError = field(factory=_identity)
 
 
-def checks(store_path: str, suite: str = "stable") -> Iterator[Check]:
-    """Yield a finding for each subject, as soon as it is known. `suite` is what a mirror is asked for."""
-    machine = Machine(store_path, suite)
+def checks(store_path: str, project: Project | None = None) -> Iterator[Check]:
+    """Yield a finding for each subject, as soon as it is known. Mirrors are asked for what a spec wants."""
+    machine = Machine(store_path, project.spec if project else None)
     for check in _CHECKS:
         yield check(machine)
 
@@ -168,19 +170,16 @@ def _existing(path: str) -> str:
 
 
 def _mirrors(machine: Machine) -> Check:
-    from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415 (loads OpenSSL)
+    from envforge.sources import registry  # noqa: PLC0415 (help needs none of it)
 
     why = "without a mirror nothing new can be locked or fetched; what is in the store works"
     try:
         config = load()
-        addresses = mirrors.discover(config).of(mirrors.MAIN)
-        urls = [f"{address}/dists/{machine.suite}/InRelease" for address in addresses]
-        with mirrors.open_fetcher(config) as fetcher:
-            answer = fetcher.fetch_small(urls, limit=10_000_000)
+        found = [answer for source in registry.LOCKED if (answer := source.answer(config, machine.spec))]
     except EnvforgeError as error:
         mend = "check the network, the proxy (http_proxy) and the addresses in /etc/apt/sources.list*"
         return Check("mirror", PROBLEM, error.message, why, mend)
-    return Check("mirror", WELL, answer.url.partition("/dists/")[0])
+    return Check("mirror", WELL, ", ".join(found))
 
 
 def _state(_machine: Machine) -> Check:

@@ -51,6 +51,15 @@ class Package:
 
 
 @frozen
+class Laid:
+    """A file that lies inside on entering, and is in no layer."""
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+
+
+@frozen
 class Session:
     """What resolving may use."""
 
@@ -85,7 +94,7 @@ class Before:
 
 
 class Source(Protocol):
-    """One source whose choices stand in the lock. All but `resolve` and what a `Work` does is pure."""
+    """One source whose choices stand in the lock. `resolve`, `answer` and a `Work` act; all else is pure."""
 
     @property
     def name(self) -> str:
@@ -129,6 +138,17 @@ class Source(Protocol):
 
     def work(self, site: Site, pinned: Pinned, progress: Progress) -> Work:
         """Return what making the layers needs done."""
+
+    def laid(self, spec: Spec, config: Config, *, is_root: bool) -> Iterable[Laid]:  # noqa: ARG002
+        """Return what its own tools find inside of this machine and this entering, where they are there."""
+        return ()
+
+    def answer(self, config: Config, spec: Spec | None) -> str:  # noqa: ARG002
+        """Ask where its inputs usually come from; return that address, nothing where there is no such place.
+
+        Raises NetworkError.
+        """
+        return ""
 
 
 class Local(Protocol):

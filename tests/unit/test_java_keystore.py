@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from envforge.sources.debian.key_files import jks
+from envforge.key_files import jks
 
 # A self-made certificate of nobody, with a P-256 key that was thrown away.
 PEM = b"""-----BEGIN CERTIFICATE-----

@@ -8,10 +8,11 @@ import subprocess
 
 import pytest
 
-from envforge.environment.entering import apt, certificates, homes
+from envforge.environment.entering import certificates, homes
 from envforge.environment.entering.system_files import hosts_text
 from envforge.environment.made.own_files import HomeFile, archived_locales, read_here
 from envforge.sandbox.passing import unknown_locales
+from envforge.sources.debian.inside import sources_text
 from envforge.spec.model import Debian
 
 LOOPBACK = "::1\tip6-localhost ip6-loopback\n"
@@ -140,7 +141,7 @@ def test_apts_sources_are_the_specs_archives():
         "debian": ("file:///mirror", "http://a.example/debian"),
         "debian-security": ("http://b.example",),
     }
-    assert apt.sources_text(debian, addresses).splitlines() == [
+    assert sources_text(debian, addresses).splitlines() == [
         "Types: deb",
         "URIs: http://a.example/debian",
         "Suites: trixie trixie-updates",

@@ -15,6 +15,7 @@ from envforge.errors import CapabilityError, EnvforgeError, NotFoundError
 
 if TYPE_CHECKING:
     from envforge.api.doctor import Check
+    from envforge.api.projects import Project
 
 
 @click.command(
@@ -36,7 +37,7 @@ def doctor(settings: Settings) -> int:
 
     worst = 0
     found = []
-    for check in chain(machine.checks(settings.store_path(), _suite(settings)), [_terminal()]):
+    for check in chain(machine.checks(settings.store_path(), _project(settings)), [_terminal()]):
         found.append(check)
         if check.state == machine.PROBLEM:
             worst = CapabilityError.exit_code
@@ -47,14 +48,14 @@ def doctor(settings: Settings) -> int:
     return worst
 
 
-def _suite(settings: Settings) -> str:
-    """Return the suite of the project, where there is a good one. Raises NotFoundError for a wrong -E."""
+def _project(settings: Settings) -> "Project | None":
+    """Return the project, where there is a good one. Raises NotFoundError for a wrong -E."""
     try:
-        return settings.project().spec.debian.suite
+        return settings.project()
     except NotFoundError:
         raise
     except EnvforgeError:
-        return "stable"
+        return None
 
 
 def _terminal() -> "Check":

@@ -14,13 +14,14 @@ from typing import Final
 from attrs import frozen
 
 from envforge import config, whole_file
-from envforge.environment.entering import apt, certificates, git
+from envforge.environment.entering import certificates, git
 from envforge.environment.entering.certificates import Certificate
 from envforge.environment.made.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.projects.project import Project
+from envforge.key_files import jks
 from envforge.sandbox import cache
 from envforge.sandbox.plan.model import Mount
-from envforge.sources.debian.key_files import jks
+from envforge.sources import registry
 
 HOSTS: Final = "/etc/hosts"
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")
@@ -63,7 +64,11 @@ def system_files(project: Project, own: OwnFiles, accounts: Accounts, host: Mapp
         *_certificates(own, extra),
     ]
     if own.has_apt:
-        found = apt.files(project, is_root=accounts.is_root)
+        found = [
+            one
+            for source in registry.LOCKED
+            for one in source.laid(project.spec, project.config, is_root=accounts.is_root)
+        ]
         given = [one for one in found if not is_given(project, one.path)]
         mounts += [_laid(one.content, one.path, mode=one.mode) for one in given]
     if not is_given(project, HOSTS):

@@ -1,21 +1,25 @@
 """Debian as a source: packages of its archives, chosen by apt, configured by dpkg."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from attrs import frozen
 
 from envforge.build.site import Site
 from envforge.build.task import Work
+from envforge.config import Config
 from envforge.digest import Canonical
 from envforge.progress import Progress
 from envforge.sources.debian import pins, request
 from envforge.sources.debian.model import Closure, Request, package_id
-from envforge.sources.interface import Before, Package, Place, Session, Table
+from envforge.sources.interface import Before, Laid, Package, Place, Session, Source, Table
 from envforge.spec.model import Spec
+
+_RELEASE_MAX_BYTES: Final = 10_000_000
 
 
 @frozen
-class Debian:
+class Debian(Source):
     """`[debian]`, an `interface.Source`: the lowest one."""
 
     name: str = "debian"
@@ -88,6 +92,21 @@ class Debian:
             )
             for package in pinned.packages
         )
+
+    def laid(self, spec: Spec, config: Config, *, is_root: bool) -> Iterator[Laid]:
+        """Return apt's sources, and a word of advice before apt."""
+        from envforge.sources.debian import inside  # noqa: PLC0415 - only where a plan is made
+
+        return inside.files(spec.debian, config, is_root=is_root)
+
+    def answer(self, config: Config, spec: Spec | None) -> str:
+        """Ask the mirrors for the suite's index."""
+        from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415 (loads OpenSSL)
+
+        suite = spec.debian.suite if spec else "stable"
+        urls = [f"{address}/dists/{suite}/InRelease" for address in mirrors.discover(config).of(mirrors.MAIN)]
+        with mirrors.open_fetcher(config) as fetcher:
+            return fetcher.fetch_small(urls, limit=_RELEASE_MAX_BYTES).url.partition("/dists/")[0]
 
     def work(self, site: Site, pinned: Closure, progress: Progress) -> Work:
         """Return what making the layers needs done."""

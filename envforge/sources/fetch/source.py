@@ -11,14 +11,14 @@ from envforge.digest import Canonical
 from envforge.progress import Progress
 from envforge.sources.fetch import tables
 from envforge.sources.fetch.model import Fetched, Request, name_of
-from envforge.sources.interface import Before, Package, Place, Session, Table
+from envforge.sources.interface import Before, Package, Place, Session, Source, Table
 from envforge.spec.model import Spec
 
 _VERSION_DIGITS = 12
 
 
 @frozen
-class FetchSource:
+class FetchSource(Source):
     """`[[fetch]]`, an `interface.Source`: over what packages bring."""
 
     name: str = "fetch"

@@ -21,6 +21,7 @@ from envforge.build.layer import Made, Notes
 from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.kernel.tree import Tree
+from envforge.key_files import jks
 from envforge.sandbox.confined.console import Console
 from envforge.sandbox.confined.in_tree import Bind, run_in_tree
 from envforge.sandbox.owners.model import Owner
@@ -33,7 +34,6 @@ from envforge.sources.debian.configure.output.dpkg_output import Output
 from envforge.sources.debian.configure.output.hearing import Hearing
 from envforge.sources.debian.configure.scaffold import Scaffold, open_farm, write_scaffold
 from envforge.sources.debian.dpkg import database
-from envforge.sources.debian.key_files import jks
 from envforge.sources.debian.recipes.plan import Package, Step
 from envforge.sources.debian.recipes.waves import waves
 from envforge.store import layers, listing

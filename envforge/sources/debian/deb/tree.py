@@ -14,9 +14,9 @@ from attrs import evolve
 
 from envforge.archives.tar import WHOLE_BYTES, Member, TarReader
 from envforge.errors import ArchiveError
+from envforge.key_files import pem
 from envforge.sources.debian.deb.xattrs import kept_xattrs
 from envforge.sources.debian.dpkg.names import merged, relative_name, shown
-from envforge.sources.debian.key_files import pem
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

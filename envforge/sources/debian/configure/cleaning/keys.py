@@ -13,7 +13,7 @@ from typing import Final
 from envforge.build.site import Site
 from envforge.errors import BuildError
 from envforge.kernel.tree import Tree
-from envforge.sources.debian.key_files import pem
+from envforge.key_files import pem
 from envforge.sources.debian.recipes.plan import Package
 
 _KEY_MAX_BYTES: Final = 64 << 10

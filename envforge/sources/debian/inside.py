@@ -7,9 +7,8 @@ the addresses that this machine fetches from: none of it is in a layer.
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import field, frozen
-
-from envforge.environment.projects.project import Project
+from envforge.config import Config
+from envforge.sources.interface import Laid
 from envforge.spec.model import Debian
 
 _ADVISED: Final = ("/usr/local/sbin/apt", "/usr/local/sbin/apt-get")
@@ -29,25 +28,16 @@ exec "/usr/bin/${0##*/}" -o APT::Sandbox::User=root "$@"
 """
 
 
-@frozen
-class AptFile:
-    """A file to lay inside."""
-
-    path: str
-    content: bytes = field(repr=False)
-    mode: int = 0o644
-
-
-def files(project: Project, *, is_root: bool) -> Iterator[AptFile]:
+def files(debian: Debian, config: Config, *, is_root: bool) -> Iterator[Laid]:
     """Yield what is laid into an environment that has apt."""
     for path in _ADVISED:
-        yield AptFile(path, _ADVICE, 0o755)
+        yield Laid(path, _ADVICE, 0o755)
     if is_root:
         from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415  # loads OpenSSL
 
-        known = mirrors.discover(project.config)
+        known = mirrors.discover(config)
         addresses = {name: known.of(name) for name in (mirrors.MAIN, mirrors.SECURITY)}
-        yield AptFile(_SOURCES, sources_text(project.spec.debian, addresses).encode())
+        yield Laid(_SOURCES, sources_text(debian, addresses).encode())
 
 
 def sources_text(debian: Debian, addresses: "dict[str, tuple[str, ...]]") -> str:
