@@ -1,4 +1,4 @@
-"""Carries the works of an environment's sources out: what can be done side by side is.
+"""Builds what the sources of an environment ask for, as much of it in parallel as possible.
 
 One process, with the host's view, hands tasks out, publishes what they give and holds the locks of what is
 being made; others do the work, all but the fetchers confined to the parts of the store that they need

@@ -1,4 +1,4 @@
-"""A layer is made once: found by its recipe's key, else what a confined process made is taken over."""
+"""Finds a layer by its recipe's key, or publishes what a confined process made: each is made once."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Directories of an upper layer must look like those beneath: overlay shows the topmost one."""
+"""Copies owner and mode of directories from the lower layers: overlayfs shows the topmost directory's."""
 
 import os
 from collections.abc import Mapping

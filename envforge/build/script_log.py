@@ -1,4 +1,4 @@
-"""What the scripts of one build print: kept in a file, and told to who watches.
+"""The log of the scripts of one build: kept in a file, and passed on to whoever watches.
 
     $XDG_STATE_HOME/envforge/logs/<project>-<time>-<pid>.log    0600
 

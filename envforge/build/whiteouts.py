@@ -1,4 +1,4 @@
-"""What a configuration removed, said path by path: a layer is used over larger farms than it was made over.
+"""Writes what a configuration removed as whiteouts of single paths: later its layer lies over larger farms.
 
 An opaque directory, or a whiteout of something that was never there, would hide whatever other packages have
 in its place. Overlay makes such directories by itself, for every directory that dpkg renames into place. All

@@ -1,1 +1,1 @@
-"""The ground floor of store and sandbox: system calls, trees that are not trusted, removing. No policy."""
+"""The ground floor of store and sandbox: system calls and their filter, processes, untrusted trees."""

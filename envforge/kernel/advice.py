@@ -1,4 +1,4 @@
-"""The one place that knows what an errno of the sandbox means, and which command mends it."""
+"""Turns errno into advice: what a refusal means, and the command that mends it. The only place that knows."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Ctrl-C and other requests to end, while a child is made and in a child that works for its starter."""
+"""Ctrl-C and other requests to end: held back while a child is made, heeded by a child that works."""
 
 import os
 import signal

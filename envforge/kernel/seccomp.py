@@ -1,8 +1,8 @@
 """The system calls that a payload may make, as a BPF program (seccomp(2)), assembled here.
 
-An allow list as Docker's default profile is one, kept in `system_calls.txt` beside what Docker does, for
-every architecture that programs of this machine may have. What is known and refused is EPERM; what is not
-known is ENOSYS, as on an older kernel. The number is looked for by bisection, as the kernel runs this at each
+An allow list like Docker's default profile, kept in `system_calls.txt` beside what Docker does, for
+every architecture that programs of this machine may have. Known calls that are refused give EPERM, unknown
+ones ENOSYS, as on an older kernel. The number is looked for by bisection, as the kernel runs this at each
 call that it cannot answer from its own cache. Computed when a plan is compiled and kept in it as bytes; never
 loaded on the warm path.
 """

@@ -1,4 +1,4 @@
-"""The filter as a page shows it: what happens to each system call here and under Docker's default profile.
+"""Documents the filter: what happens to each system call here and under Docker's default profile.
 
 `python -m envforge.kernel.seccomp_page` writes it anew into specs/sandbox.md; a test fails while it is not
 current.

@@ -1,4 +1,4 @@
-"""What says that a sandbox runs: a small file, for other commands of the same user. Loaded on the warm path.
+"""The record of a running sandbox: a small file, for the user's other commands. Loaded on the warm path.
 
     RUNTIME/running/<id>    0600, flocked by the sandbox's parent for as long as it lives: a MAC over name and
                             values (32 bytes), the values by marshal; its time is when the sandbox was started

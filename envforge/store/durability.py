@@ -1,12 +1,12 @@
-"""What a power cut may have taken: files are not synced one by one, so what is newer than a mark is suspect.
+"""Crash recovery without an fsync for each file: what came after an earlier boot's mark is suspect.
 
     unsynced/<boot>-<random>    made by a build before it publishes anything, locked while it runs; removed
                                 when the disk has everything
 
 A mark of another boot means that the machine stopped before that. Whatever was published since the mark was
 made may have lost bytes and is thrown away, but for blobs that have all of them; the next build makes it
-again. `kill -9` loses nothing, as the
-kernel has the bytes, and the mark stays until a later build has synced them.
+again. `kill -9` loses nothing, as the kernel has the bytes, and the mark stays until a later build has synced
+them.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""A layer becomes an archive: a tar of its listing, then of its tree, with the owners that the listing says.
+"""Packs a layer into an archive: its listing, then its tree, with the owners that the listing names.
 
 Runs confined: the layer's files may belong to any id. tar(1) reads it; whiteouts are devices 0:0 there, as in
 overlayfs, and what tar has no field for stands in the listing alone.

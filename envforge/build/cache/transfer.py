@@ -1,4 +1,4 @@
-"""Between a store and a cache: what follows from a whole lock is taken from one, or put into one.
+"""Copies layers between a store and a cache: all that follows from a lock, or a single layer.
 
 Whatever a cache says is a claim. A layer's bytes are checked against its digest; that a digest belongs to a
 key is believed of a lock's own outputs, and without those of a cache that only this user can write to. What a

@@ -1,4 +1,4 @@
-"""An archive of a cache becomes a layer that is staged. Its listing decides; the rest is contents only.
+"""Unpacks an archive of a cache into a staged layer. Its listing decides; the tar gives contents only.
 
 Runs confined. The listing must be the one of the digest that was asked for; each regular member of the tar,
 in its order, must have the size and SHA-256 of the listing's next file. Names, links, owners, modes and kinds

@@ -1,1 +1,1 @@
-"""From an environment to the plan of its sandbox, with what comes of the host."""
+"""From an environment to the plan of its sandbox, with what the host adds to it."""

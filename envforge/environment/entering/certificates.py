@@ -1,7 +1,7 @@
-"""Certificates that the host trusts and the environment does not know: of a company's proxy or registry.
+"""Certificates that the host trusts and the environment does not: a company's proxy or registry.
 
-They are trusted while one is inside, and lie in no layer. What Debian ships, here or there, is left out, so
-that an environment of one release does not trust what another one dropped.
+They are trusted inside, and are in no layer. Debian's own, of either side, are left out, so that an
+environment does not come to trust what its release has dropped.
 """
 
 import base64

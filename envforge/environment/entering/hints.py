@@ -1,4 +1,4 @@
-"""What is told when a plan is made, and not again while it is kept: nothing is wrong, it could be better."""
+"""Hints, given once for each plan that is made: nothing is wrong, but something could be better."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Files of /etc that entering lays over the environment: the host's, or made of both, in no layer.
+"""Files of /etc that entering mounts over the environment's: the host's, or merged of both; in no layer.
 
 What the spec's `[[files]]` bring in such a place is never covered in silence: hosts, resolv.conf and
 localtime are then theirs as they are; passwd, group and the certificates are completed, not replaced.

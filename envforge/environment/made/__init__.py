@@ -1,1 +1,1 @@
-"""An environment: made of its layers, looked at, and checked."""
+"""Making an environment of layers, reading from it, and verifying it."""

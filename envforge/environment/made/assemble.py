@@ -1,4 +1,4 @@
-"""From a project and its lock to an environment: what the store has is found, what is missing made."""
+"""Makes the environment of a project and its lock: layers are taken from the store, missing ones built."""
 
 import os
 import time

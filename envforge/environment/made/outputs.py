@@ -1,4 +1,4 @@
-"""What the lock says that building gives, and when other digests are a failure. Pure.
+"""Compares what was built with the lock's digests, and decides when a difference is a failure. Pure.
 
 The sources' layers follow from what the lock pins alone, and outputs are dropped when packages change. Other
 digests for the same packages mean that something was altered or is not reproducible: they are taken on

@@ -1,4 +1,4 @@
-"""What entering must know of the environment's own files: accounts, certificates, locales, a new home.
+"""Reads what entering needs of the environment's files: accounts, certificates, locales, a new home.
 
 Packages and the project brought them, so they are read by a confined child, all at once.
 """

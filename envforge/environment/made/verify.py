@@ -1,6 +1,6 @@
-"""Whether the layers are what their digests say: read from the disk, and built again apart, to compare.
+"""Checks that layers are what their digests say: reads them from the disk, and builds them again to compare.
 
-The build apart trusts nothing of the store but blobs, which are hashed when they are used.
+That second build trusts nothing of the store but blobs, which are hashed when they are used.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Whose specs are believed: one's own, root's, and those in directories that the user trusts by name.
+"""Whose specs are trusted: the user's own, root's, and those in directories that the user has named.
 
 $XDG_STATE_HOME/envforge/trusted.json   {"directories": [real path, …]}
 """

@@ -1,4 +1,4 @@
-"""One project: its spec, and where its lock and its store lie."""
+"""A project: its spec, and where its lock and its store are."""
 
 import hashlib
 import os

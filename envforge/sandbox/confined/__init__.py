@@ -1,1 +1,1 @@
-"""Work on foreign content: processes that see nothing of the host, and commands in the trees they work on."""
+"""Confined processes, which work on foreign content and see nothing of the host; commands in trees."""

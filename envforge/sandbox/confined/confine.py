@@ -1,4 +1,4 @@
-"""Work on foreign content, where nothing of the host can be seen: the process that does it is confined.
+"""Starts confined processes: they work on foreign content and can see nothing of the host.
 
     caller              the host's view; decides, and believes nothing of what comes back but plain JSON
     `- confined child   uid 0 of a user namespace, PID 1, no network, few capabilities; its root is an empty

@@ -1,4 +1,4 @@
-"""What a command in a tree prints: taken by the process that waits for it, and ends it if it takes too long.
+"""Reads what a command in a tree prints, while waiting for it, and ends it if it takes too long.
 
 The command gets a pipe, not a file: it cannot truncate what was printed before, nor read it.
 """

@@ -1,4 +1,4 @@
-"""Deleting what the own uid may not: uppers and layers that hold files of a subordinate range."""
+"""Deletes what this user alone may not: uppers and layers with files of a subordinate range."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a confined process can see, and what it may do: a plain value. `confine.py` says what it is for."""
+"""What a confined process can see and may do, as a plain value. `confine.py` says what it is for."""
 
 from collections.abc import Sequence
 

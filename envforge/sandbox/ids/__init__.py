@@ -1,1 +1,1 @@
-"""Who we are here: which ids may be mapped, and calling a function with all of them."""
+"""Which ids this user may map, and calling a function in a namespace that maps them."""

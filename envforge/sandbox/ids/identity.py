@@ -1,4 +1,4 @@
-"""Who we are here and which ids we may map: root, a user with a subordinate range, or a single id.
+"""Which ids this user may map: all of root's, a subordinate range, or a single one.
 
 Reads files only; it makes no namespace. `worker.py` and `plan/compile.py` use the maps.
 """

@@ -1,4 +1,4 @@
-"""Whether this machine mounts a file system with other ids (mount_setattr(2), MOUNT_ATTR_IDMAP)."""
+"""Finds out which file systems can be mounted with other ids here (mount_setattr(2), MOUNT_ATTR_IDMAP)."""
 
 import os
 from itertools import takewhile

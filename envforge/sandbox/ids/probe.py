@@ -1,4 +1,4 @@
-"""Trying out what a sandbox needs of this machine, for `doctor`. Leaves nothing behind."""
+"""Tries what a sandbox needs of this machine, for `doctor`. Leaves nothing behind."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
-"""What a process has from its caller and must not bring into a build: none of it may reach a byte.
+"""Shuts out what a process inherits from its caller: nothing of it may change a byte of a build.
 
-Variables, locale, time zone and home are given anew to whatever is run; the host name, network, pids and root
-directory are the sandbox's own. Here goes the rest, in the processes that build.
+Variables, locale, time zone and home are set for every command; the host name, network, pids and root
+directory are the sandbox's own. This module resets the rest, in the processes that build.
 """
 
 import os

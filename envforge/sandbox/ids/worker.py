@@ -1,7 +1,7 @@
 """Calling a function inside namespace A: a forked child in a user and mount namespace of its own.
 
-Everything that must hold other owners than the own one runs through here: unpacking, merging, configuring,
-deleting. The child shares nothing but its arguments and its result, and dies with its parent.
+Whatever deals with files of other owners runs through here: unpacking, merging, configuring, deleting. The
+child shares nothing but its arguments and its result, and dies with its parent.
 """
 
 import errno

@@ -1,1 +1,1 @@
-"""What runs: its records, a way in, a monitor that outlives its starter, upper directories that are kept."""
+"""Running sandboxes: listing and joining them, keeping their changes, a monitor that outlives the starter."""

@@ -1,4 +1,4 @@
-"""How sandboxes ended that a monitor looked after: one small file for each, for any command of the user.
+"""Exit codes that monitors leave: one small file for each sandbox, for any command of the user.
 
     RUNTIME/ended/<id>      the exit code in decimal; RUNTIME is where the records of running ones lie
 

@@ -1,4 +1,4 @@
-"""Entering a sandbox for callers that are not in a hurry: refusals become errors with advice.
+"""Enters a sandbox for the whole command line: refusals become errors with advice.
 
 The warm path calls `perform` itself and comes here only when something was refused.
 """

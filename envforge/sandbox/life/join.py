@@ -1,4 +1,4 @@
-"""A further process in a running sandbox, with what its payload is confined by, and nothing else.
+"""Starts a further process in a running sandbox, confined exactly as the payload is.
 
     P   the caller; opens the sandbox's namespaces (`namespaces.py`)
     J   a child of P that joins them: the user namespace first, which gives it the right to join the others

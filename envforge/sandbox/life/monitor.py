@@ -1,4 +1,4 @@
-"""A small process that starts a sandbox, waits for it, and lives without the one who asked for it.
+"""A small process that starts a sandbox, waits for it, and outlives whoever asked for it.
 
     asker ── posix_spawn ── monitor, a session of its own ── PID 1 of the sandbox ── payload
              plan, command ─>  <─ its ID, or why not          dies with the monitor

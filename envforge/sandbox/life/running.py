@@ -1,4 +1,4 @@
-"""Which sandboxes of this user run: their records, as far as the processes are still those that they name."""
+"""Lists this user's running sandboxes: those whose records name processes that are still the same."""
 
 import os
 import time

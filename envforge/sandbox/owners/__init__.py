@@ -1,8 +1,8 @@
-"""Owners where a user has a single id: a supervisor answers what such a map cannot.
+"""Fakes file ownership for users with a single id: a seccomp supervisor, like fakeroot but exact.
 
 Maintainer scripts run in a namespace that maps one id, under a seccomp filter that reports every call which
 shows or changes an owner. The supervisor does what it can for real (with the one id, so that copy-up, times
-and set-id bits are the kernel's own work), remembers the rest, and tells the truth when the program asks.
+and set-id bits are the kernel's own work), remembers the rest, and answers from memory when the program asks.
 What a script writes is then the same for a plain user as for root. Not a security boundary: the namespace is.
 
 Left as the kernel has it: another user than root may read every file (opening to read is not reported, for

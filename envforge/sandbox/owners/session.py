@@ -1,4 +1,4 @@
-"""The supervisor's life: enter the tree, learn what is known of it, serve, tell what has become of it."""
+"""The supervisor from start to end: enter the tree, load its owners, answer calls, report the new owners."""
 
 import errno
 import gc

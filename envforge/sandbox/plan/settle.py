@@ -1,4 +1,4 @@
-"""Fitting a plan to this machine: what cannot be had here is taken out of it, with a note that says so."""
+"""Downgrades a plan to what this machine supports, with a note of what is weaker then."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""What stands between the payload and something of the host's: a terminal, a socket."""
+"""Relays between the payload and something of the host's: a terminal, a socket."""

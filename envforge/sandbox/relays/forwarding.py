@@ -1,7 +1,7 @@
-"""Sockets of the host that a spec lets through: an agent, a display. Where they are is known at entry only.
+"""Sockets of the host that a spec lets through: an agent, a display. Where they are is known only at entry.
 
-Loaded on the warm path, and only for a spec with `forward`. A socket that is not there, or that nobody
-listens on, is told and left out: it never keeps anyone from entering.
+Loaded on the warm path, and only for a spec with `forward`. A socket that is missing, or that nobody
+listens on, is left out with a message: it never keeps anyone from entering.
 """
 
 import os

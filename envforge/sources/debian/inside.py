@@ -1,7 +1,7 @@
-"""apt inside an environment: it may change what it likes, until one leaves.
+"""apt inside an environment: what it installs is gone when the sandbox ends.
 
-Whoever calls it is told of `envforge add`. A root inside finds the archives of the spec in its sources, with
-the addresses that this machine fetches from: none of it is in a layer.
+Whoever calls it is told of `envforge add`. Root inside finds the spec's archives among its sources, at the
+addresses that this machine fetches from: none of it is in a layer.
 """
 
 from collections.abc import Iterator

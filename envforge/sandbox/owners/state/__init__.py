@@ -1,1 +1,1 @@
-"""What the supervisor knows: the owners of files, the ids of processes, and by which names they go."""
+"""The supervisor's state: owners of files, ids of processes, and how it finds both."""

@@ -1,4 +1,4 @@
-"""The table of what is true of files although the file system cannot hold it: owners, devices, ACLs.
+"""The table of faked attributes, which the file system itself cannot hold: owners, devices, ACLs.
 
     (inode number, device) -> Owned, each inode held by an O_PATH descriptor
 

@@ -1,4 +1,4 @@
-"""What a new file gets from its maker and its directory: owner, group, ACL, and the umask's share."""
+"""What a new file inherits from its maker and its directory: owner, group, ACL, mode under the umask."""
 
 import os
 import stat

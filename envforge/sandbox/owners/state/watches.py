@@ -1,4 +1,4 @@
-"""Word of when a file of a lower layer may have been copied up, which changes its inode number.
+"""Notices when a file of a lower layer may have been copied up, which changes its inode number.
 
 Nothing that copies a file up (a write-open, a change of attributes, a rename, a link) goes without an event
 of inotify(7), and the event is there before the call returns. So a file that rests is not looked at again.

@@ -1,4 +1,4 @@
-"""What the handlers of all system calls share, and the two answers that are no value and no error."""
+"""State that all handlers of system calls share, and their two answers that are neither value nor error."""
 
 from collections.abc import Callable
 
