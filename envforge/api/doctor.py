@@ -12,7 +12,7 @@ from envforge import places
 from envforge.config import load
 from envforge.environment.projects.project import Project
 from envforge.errors import EnvforgeError
-from envforge.kernel import processes, seccomp
+from envforge.kernel import processes, release, seccomp
 from envforge.kernel.advice import read_sysctl
 from envforge.sandbox.ids import probe
 from envforge.sandbox.ids.identity import Identity, detect
@@ -26,8 +26,6 @@ NOTE: Final = "note"
 """It works, and there is a better way."""
 PROBLEM: Final = "problem"
 
-_KERNEL: Final = (5, 12)
-_KERNEL_OF_ROOT: Final = (5, 19)
 _PYTHON: Final = (3, 11)
 _SPACE_BYTES: Final = 2_000_000_000
 _INODES: Final = 100_000
@@ -80,21 +78,14 @@ def _python(_machine: Machine) -> Check:
 
 
 def _kernel(_machine: Machine) -> Check:
-    release = os.uname().release
-    number = kernel_number(release)
-    if number < _KERNEL:
+    text, number = os.uname().release, release.version()
+    if number < release.OVERLAY:
         why = "overlay and mount_setattr in user namespaces need Linux 5.12"
-        return Check("kernel", PROBLEM, release, why, "use a newer kernel: Debian 12's is 6.1")
-    if os.geteuid() == 0 and number < _KERNEL_OF_ROOT:
+        return Check("kernel", PROBLEM, text, why, "use a newer kernel: Debian 12's is 6.1")
+    if os.geteuid() == 0 and number < release.OVER_IDMAPPED:
         why = "idmapped mounts need Linux 5.19: what root runs sees the host's ids"
-        return Check("kernel", NOTE, release, why, "use a newer kernel, or a plain user")
-    return Check("kernel", WELL, release)
-
-
-def kernel_number(release: str) -> tuple[int, int]:
-    """Return major and minor number of a kernel release; (0, 0) where it has another form."""
-    parts = release.replace("-", ".").split(".")
-    return (int(parts[0]), int(parts[1])) if all(part.isdecimal() for part in parts[:2]) else (0, 0)
+        return Check("kernel", NOTE, text, why, "use a newer kernel, or a plain user")
+    return Check("kernel", WELL, text)
 
 
 def _namespaces(machine: Machine) -> Check:
@@ -260,7 +251,7 @@ def _idmapped(machine: Machine) -> Check:
     identity, place = machine.identity, _existing(machine.store)
     if isinstance(identity, EnvforgeError) or identity.held != "true":
         return Check("idmapped", WELL, "not needed: run by a plain user")
-    if kernel_number(os.uname().release) >= _KERNEL_OF_ROOT and not not_idmappable(identity, [place]):
+    if release.version() >= release.OVER_IDMAPPED and not not_idmappable(identity, [place]):
         return Check("idmapped", WELL, f"works in {place}: what root runs has ids of its own")
     mend = "use Linux 5.19 or later and a store on ext4, xfs or btrfs, or a plain user"
     return Check("idmapped", NOTE, f"does not work in {place}", "what root runs has the host's ids", mend)

@@ -24,13 +24,13 @@ from attrs import frozen
 
 from envforge import errors
 from envforge.errors import SandboxError
-from envforge.kernel import advice, init, processes, seccomp, syscalls
+from envforge.kernel import advice, init, processes, release, seccomp, syscalls
 from envforge.kernel.interrupts import signals_wait
 from envforge.kernel.processes import clone
 from envforge.sandbox.confined import inside
 from envforge.sandbox.confined.view import BUILD, FILES, View
 from envforge.sandbox.ids.identity import Identity, Map
-from envforge.sandbox.ids.idmappable import OVER_IDMAPPED, kernel_release, not_idmappable
+from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.ids.worker import WorkerCrashError, write_maps
 
 __all__ = ["BUILD", "FILES", "View", "call_confined", "end", "start"]
@@ -155,7 +155,7 @@ class _Mapped:
 def _maps(identity: Identity, view: View) -> _Mapped:
     if identity.held == "true" and identity.run_uid_map != identity.uid_map and not view.every_id:
         places = tuple(sorted({one.source for one in view.shown}))
-        if kernel_release() >= OVER_IDMAPPED and _all_idmappable(identity, places):
+        if release.version() >= release.OVER_IDMAPPED and _all_idmappable(identity, places):
             return _Mapped(identity.run_uid_map, identity.run_gid_map, shifted=True)
     return _Mapped(identity.uid_map, identity.gid_map, shifted=False)
 

@@ -1,21 +1,10 @@
 """Finds out which file systems can be mounted with other ids here (mount_setattr(2), MOUNT_ATTR_IDMAP)."""
 
 import os
-from itertools import takewhile
-from typing import Final
 
 from envforge.kernel import syscalls
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.ids.worker import namespace_descriptor
-
-OVER_IDMAPPED: Final = (5, 19)
-"""The first kernel with overlay over idmapped mounts."""
-
-
-def kernel_release() -> tuple[int, int]:
-    """Return the first two numbers of the kernel's release."""
-    major, minor, *_ = (*os.uname().release.split("."), "0")
-    return int(major), int("".join(takewhile(str.isdecimal, minor)) or 0)
 
 
 def not_idmappable(identity: Identity, places: list[str]) -> list[str]:

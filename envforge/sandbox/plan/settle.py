@@ -4,7 +4,8 @@ import os
 
 from attrs import evolve
 
-from envforge.sandbox.ids.idmappable import OVER_IDMAPPED, kernel_release, not_idmappable
+from envforge.kernel import release
+from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.plan.model import SandboxPlan
 
 
@@ -17,7 +18,7 @@ def settle(plan: SandboxPlan) -> SandboxPlan:
     identity = plan.identity
     if identity.held != "true" or identity.run_uid_map == identity.uid_map or not plan.idmapped:
         return plan
-    if kernel_release() < OVER_IDMAPPED:
+    if release.version() < release.OVER_IDMAPPED:
         return _with_whole_range(plan, "overlay over idmapped mounts takes Linux 5.19")
     places = [f"{plan.store}/layers/{identity.held}"]
     places += [mount.source for mount in plan.mounts if os.path.isdir(mount.source)]
