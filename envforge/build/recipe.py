@@ -7,7 +7,7 @@ from attrs import frozen
 
 from envforge.digest import Canonical, digest_of
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised by a release that would make other bytes of the same inputs."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -20,7 +20,7 @@ class Recipe:
     """How one layer is made."""
 
     name: str
-    """The layer's name in an environment: `farm`, `base`, `rest`, `database`, `fetch-1`, `files`."""
+    """The layer's name in an environment: `farm`, `inert`, `base`, `rest`, `database`, `fetch-1`, `files`."""
     kind: Kind
     inputs: tuple[tuple[str, Canonical], ...]
     """Field and value, sorted: archives by SHA-256, lower layers by key, parameters."""

@@ -1,7 +1,7 @@
 """The lock on disk: TOML, one thing a line, sorted, so that diffs and merges are small. Frozen format 2.
 
     format = 2
-    recipe-format = 2
+    recipe-format = 3
 
     [environments.default.debian]            what was asked of a source, so that staleness names what differs
     [environments.default.outputs.amd64]     what building gave

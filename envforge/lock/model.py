@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 FORMAT: Final = 2
-RECIPE_FORMAT: Final = 2
+RECIPE_FORMAT: Final = 3
 """The recipe format of new locks. A release that would change any layer's bytes raises it."""
 
 

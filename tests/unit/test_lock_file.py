@@ -97,7 +97,7 @@ def test_merge_markers_are_named_with_their_line():
     assert "envforge lock" in caught.value.hint
 
 
-@pytest.mark.parametrize(("key", "known"), [(b"format", 2), (b"recipe-format", 2)])
+@pytest.mark.parametrize(("key", "known"), [(b"format", 2), (b"recipe-format", 3)])
 def test_a_newer_format(key, known):
     with pytest.raises(
         LockError, match=f"the {key.decode()} {known + 1}, this release knows {known}"

@@ -96,6 +96,16 @@ def test_an_inert_package_leaves_both_configurations_alone():
     assert [step.recipe.key for step in before] == [step.recipe.key for step in after]
 
 
+def test_what_no_configuration_looks_at_has_a_farm_of_its_own_over_the_last_steps():
+    packages = system(package("aaa"), package("zzz"))
+    base, rest = steps(packages)
+    made = plan.inert_recipe(packages, rest)
+    assert made.canonical["lower"] == [rest.farm.key]
+    assert set(made.canonical["packages"]) == {sha(name) for name in packages}
+    assert plan.inert_recipe(system(), steps(system())[1]) is None
+    assert plan.inert_recipe(packages, base).canonical["lower"] == [base.farm.key]
+
+
 @pytest.mark.parametrize(
     "about",
     [
@@ -158,7 +168,7 @@ def test_the_epoch_is_the_newest_of_the_packages_that_the_key_names():
 def test_keys_are_pinned():
     base, rest = steps(system(package("inert")))
     assert base.recipe.canonical == {
-        "recipe": 2,
+        "recipe": 3,
         "kind": "configure",
         "packages": [sha("base-files"), sha("libc")],
         "configure": ["libc"],
@@ -167,5 +177,5 @@ def test_keys_are_pinned():
         "lower": [],
         "epoch": 100,
     }
-    assert base.recipe.key == "dfcf32ae4e52e381e4a37009143ea31ee0a8d64696bdf01ee756c94166b0c279"
-    assert rest.recipe.key == "d5c36faefe45c29141d6beab86f0b64e538db61b3abab6a62128f4f1168fca2e"
+    assert base.recipe.key == "1ad88f1ce132d8df0b563f6bdfb2c346aa844c2383d31430b742193fadfe247c"
+    assert rest.recipe.key == "a11435b111694948647c5bc071a9f12c1b03f1e117447bb3437d2ccb6e1d9c6a"

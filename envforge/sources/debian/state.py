@@ -31,8 +31,10 @@ class Whole:
     """What follows from the facts of all packages together."""
 
     packages: Mapping[str, Package]
-    farm: Recipe
+    last: Step
+    """What is configured last: `rest`, or `base` where there is no more."""
     rest: Step | None
+    inert: Recipe | None
 
 
 @define
@@ -64,7 +66,9 @@ class State:
         base = self.base()
         if self._whole is None and base is not None and self.packages.keys() == self.facts.keys():
             everything = self.having(self.packages)
-            self._whole = Whole(everything, plan.farm_recipe(everything), plan.rest_step(everything, base))
+            rest = plan.rest_step(everything, base)
+            last = rest or base
+            self._whole = Whole(everything, last, rest, plan.inert_recipe(everything, last))
         return self._whole
 
     def possible(self) -> Iterator[Possible]:
@@ -77,7 +81,8 @@ class State:
         if base is not None:
             yield base.recipe
         if base is not None and whole is not None:
-            yield from (whole.farm, *([whole.rest.recipe] if whole.rest is not None else []))
+            yield from _farms(whole)
+            yield from [whole.rest.recipe] if whole.rest is not None else []
             below = self._below(base, whole)
             if below:
                 yield self._database(whole, below)
@@ -100,10 +105,18 @@ class State:
             return
         if whole.rest is not None:
             yield from self._step(whole.rest, whole.rest.packages, (base,))
-        yield Possible(whole.farm, Kind.LINK, jobs.farm, (whole.packages,))
+        yield from self._farms(whole)
         below = self._below(base, whole)
         if below:
             yield self._last(whole, below)
+
+    def _farms(self, whole: Whole) -> Iterator[Possible]:
+        """Yield the farms of the whole: what was configured last over its own, the others' over that."""
+        last = whole.last
+        yield Possible(last.farm, Kind.LINK, jobs.farm, (self.having(last.packages),))
+        if whole.inert is not None and last.farm.key in self.made:
+            arguments = (whole.packages, last.packages, self.made[last.farm.key])
+            yield Possible(whole.inert, Kind.LINK, jobs.inert, arguments)
 
     def _step(self, step: Step, ids: Collection[str], beneath: Sequence[Step]) -> Iterator[Possible]:
         """Yield the farm of a step's packages, and once that and all beneath is there, the step itself."""
@@ -131,14 +144,20 @@ class State:
 
     def _below(self, base: Step, whole: Whole) -> tuple[Made, ...]:
         """Return the layers beneath the database, top to bottom, or nothing while one is missing."""
-        keys = [base.recipe.key, whole.farm.key]
+        keys = [base.recipe.key, *(farm.key for farm in _farms(whole))]
         if whole.rest is not None:
             keys.insert(0, whole.rest.recipe.key)
         return tuple(self.made[key] for key in keys) if self.made.keys() >= set(keys) else ()
 
     @staticmethod
     def _database(whole: Whole, below: tuple[Made, ...]) -> Recipe:
-        return plan.database_recipe(whole.packages, (made.recipe for made in below[:-1]))
+        configured = (made.recipe for made in below if made.recipe.kind == "configure")
+        return plan.database_recipe(whole.packages, configured)
+
+
+def _farms(whole: Whole) -> list[Recipe]:
+    """Return the recipes of the whole's farms, top to bottom."""
+    return [whole.last.farm] if whole.inert is None else [whole.inert, whole.last.farm]
 
 
 def state_of(closure: Closure) -> State:

@@ -26,7 +26,7 @@ _NOT_KEPT: Final = ("/var/cache/ldconfig/aux-cache",)
 
 
 def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequence[Made]) -> list[Entry]:
-    """Make the layer's tree in `directory/layer/root` over `below`: configured layers, the farm last.
+    """Make the layer's tree in `directory/layer/root` over `below`: configured layers, then farms.
 
     Raises BuildError where ldconfig fails.
     """
@@ -35,7 +35,9 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
     os.mkdir(work, 0o755)
     auto = automatic(packages)
     installed = [_installed(site, packages[name], auto=name in auto) for name in order(packages)]
-    changes = database.joined([database.changes_from_json(made.notes["database"]) for made in below[:-1]])
+    changes = database.joined(
+        [database.changes_from_json(made.notes["database"]) for made in _configured(below)]
+    )
     database.write_database(root, installed, changes=changes, activated=())
     _complete(site, root, packages, below, changes.files.get("diversions", ""))
     _match_directories(site, root, below)
@@ -44,6 +46,10 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
     normalize.remove_paths(root, _NOT_KEPT)
     normalize.settle_times(root, newest)
     return scan(root)
+
+
+def _configured(below: Sequence[Made]) -> list[Made]:
+    return [made for made in below if made.recipe.kind == "configure"]
 
 
 def _installed(site: Site, package: Package, *, auto: bool) -> Installed:
@@ -59,7 +65,9 @@ def _complete(
     Raises BuildError where a file of another one is not there as it was shipped.
     """
     seen = {
-        sha256 for made in below[:-1] for sha256 in cast("list[str]", dict(made.recipe.inputs)["packages"])
+        sha256
+        for made in _configured(below)
+        for sha256 in cast("list[str]", dict(made.recipe.inputs)["packages"])
     }
     shipped = [
         _shipped(site, name, package, known=package.locked.sha256 in seen)

@@ -14,7 +14,7 @@ from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.merge import resolve
 
-_USRMERGE: Final = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
+USRMERGE: Final = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
 """Top-level links into /usr, where a package put something into the directory of that name."""
 
 
@@ -40,7 +40,7 @@ class Owned:
 
     entry: Entry
     tree: Tree | None
-    """None for the farm's own links."""
+    """None for what is the farm's own: links of merged directories, whiteouts, a lower farm's directories."""
     source: bytes
     """Path inside the tree: another one where a link of another package leads elsewhere."""
 
@@ -107,7 +107,7 @@ def _in_directory(chosen: Mapping[bytes, Owned], path: bytes) -> bool:
 
 def _with_usrmerge(chosen: dict[bytes, Owned]) -> dict[bytes, Owned]:
     """Add the links /bin -> usr/bin and so on for each /usr/X, where no package brings them (trixie's do)."""
-    for name in _USRMERGE:
+    for name in USRMERGE:
         path = b"/" + name
         if path not in chosen and b"/usr/" + name in chosen:
             chosen[path] = Owned(Entry(path, "l", 0o777, content=b"usr/" + name), None, path)
@@ -124,10 +124,14 @@ def make_farm(chosen: Mapping[bytes, Owned], target: str, *, chown: bool) -> lis
     for path in directories:
         _make_directory(root + path, chosen[path].entry, chown=chown)
     for path, owned in chosen.items():
-        if owned.tree is None:
+        if owned.entry.type == "w":
+            os.mknod(root + path, stat.S_IFCHR, 0)
+        elif owned.entry.type == "d":
+            continue
+        elif owned.tree is None:
             os.symlink(owned.entry.content, root + path)
             os.utime(root + path, (DIRECTORY_MTIME, DIRECTORY_MTIME), follow_symlinks=False)
-        elif owned.entry.type != "d":
+        else:
             _link(owned.tree.root + owned.source, root + path)
             _check(root + path, owned.entry)
     for path in reversed(directories):

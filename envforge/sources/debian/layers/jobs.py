@@ -1,8 +1,8 @@
-"""The jobs that make one layer each: farm, configured, database. Done by confined workers."""
+"""The jobs that make one layer each: farm, inert, configured, database. Done by confined workers."""
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ from envforge.sources.debian.configure import run as configure
 from envforge.sources.debian.dpkg import relations
 from envforge.sources.debian.layers import database as system
 from envforge.sources.debian.layers import farm as farms
+from envforge.sources.debian.layers import inert as inert_farm
 from envforge.sources.debian.recipes.plan import Package, Step, farmed
-from envforge.store import layers
+from envforge.store import layers, listing
 
 _ODD: Final = frozenset(
     (errno.ELOOP, errno.EXDEV, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EFBIG)
@@ -28,6 +29,26 @@ def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package
     os.makedirs(target, 0o755)
     trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
     chosen = farms.plan_farm([(tree, farms.load_tree(tree)) for tree in trees])
+    return layers.stage(f"{place}/layer", farms.make_farm(chosen, target, chown=site.held != "flat"))
+
+
+def inert(
+    _report: Report,
+    place: str,
+    site: Site,
+    packages: Mapping[str, Package],
+    beneath: Collection[str],
+    lower: Made,
+) -> dict[str, Any]:
+    """Make the farm of packages that nothing configures, over the farm of those `beneath`."""
+    target = f"{place}/layer/root"
+    os.makedirs(target, 0o755)
+    trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
+    own = [(tree, farms.load_tree(tree)) for tree in trees if tree.name not in beneath]
+    lines = listing.index(layers.read_listing(site.store, site.held, lower.layer.digest))
+    chosen = inert_farm.quickly(lines, own)
+    if chosen is None:
+        chosen = inert_farm.over([(tree, farms.load_tree(tree)) for tree in trees], beneath)
     return layers.stage(f"{place}/layer", farms.make_farm(chosen, target, chown=site.held != "flat"))
 
 

@@ -3,10 +3,11 @@
     database     dpkg status, extended_states, ld.so.cache: what speaks of all packages
     rest         what configuring the other active packages wrote
     base         what configuring the essential ones wrote
-    farm         the files of all packages, hard links into their trees
+    inert        the files of packages that no configuration looks at, hard links into their trees
+    farm         likewise those of all others
 
 Each configuration runs over a farm of just the packages that its key names, so adding a package that needs no
-configuration leaves `base` and `rest` as they are.
+configuration leaves all but `inert` and `database` as they are.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -111,6 +112,15 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
 def farm_recipe(packages: Mapping[str, Package]) -> Recipe:
     """Return the recipe of the farm of these packages, but for those that dpkg itself unpacks."""
     return recipe("farm", "farm", packages=[packages[name].locked.sha256 for name in farmed(packages)])
+
+
+def inert_recipe(packages: Mapping[str, Package], last: Step) -> Recipe | None:
+    """Return the recipe of the farm of packages that the last step does not look at, None where it does."""
+    every = farmed(packages)
+    if last.packages.issuperset(every):
+        return None
+    hashes = [packages[name].locked.sha256 for name in every]
+    return recipe("inert", "farm", packages=hashes, lower=[last.farm.key])
 
 
 def farmed(packages: Mapping[str, Package]) -> list[str]:
