@@ -19,7 +19,15 @@ from tests.bench.trial import FailedError, Measure, Results, Trial, run_rounds
 
 PEERS: tuple[type[Peer], ...] = (Envforge, Python, Bwrap, Nix, Podman, Docker, Buildah, Mmdebstrap)
 _ONCE = (Measure.DISK, Measure.MEMORY)
-_STAGES = (Measure.NOTHING, Measure.SAME, Measure.INERT, Measure.ACTIVE, Measure.LOCK)
+_STAGES = (
+    Measure.NOTHING,
+    Measure.SAME,
+    Measure.INERT,
+    Measure.ACTIVE,
+    Measure.LOCK,
+    Measure.TWO,
+    Measure.CACHED,
+)
 
 
 def main() -> int:

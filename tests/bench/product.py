@@ -39,6 +39,8 @@ class Envforge(Peer):
             Trial(Measure.INERT, NAME, self._own("build"), lambda: self._changed(INERT)),
             Trial(Measure.ACTIVE, NAME, self._own("build"), lambda: self._changed(ACTIVE)),
             Trial(Measure.LOCK, NAME, self._own("lock"), self._unlocked),
+            Trial(Measure.TWO, NAME, lambda: self._command("lock", directory=self._two), self._two_unlocked),
+            Trial(Measure.CACHED, NAME, self._own("build", "--cache", self._cache), self._empty_but_cached),
             Trial(Measure.ENTRY, f"{NAME} run", self._own("run", "--", "true"), self._entered),
             Trial(Measure.DISK, NAME, self._disk),
             Trial(Measure.MEMORY, NAME, self._memory),
@@ -52,6 +54,14 @@ class Envforge(Peer):
     def _own(self, *words: str) -> Callable[[], Command]:
         """Return what gives a command on the store of that time."""
         return lambda: self._command(*words)
+
+    @property
+    def _two(self) -> str:
+        return f"{self._place.path}/two-environments"
+
+    @property
+    def _cache(self) -> str:
+        return f"{self._place.path}/cache"
 
     def _command(self, *words: str, directory: str = "", store: str = "") -> Command:
         place = f"{self._place.path}/{store or f'store-{self._count}'}"
@@ -99,6 +109,23 @@ class Envforge(Peer):
     def _unlocked(self) -> None:
         self._built()
         os.remove(f"{self._project}/envforge.lock")
+
+    def _two_unlocked(self) -> None:
+        """Have a project whose second environment has two packages more, and no lock yet."""
+        self._built()
+        self._write(self._two)
+        names = ", ".join(f'"{name}"' for name in SIMILAR[-2:])
+        with open(f"{self._two}/envforge.toml", "a", encoding="utf-8") as file:
+            file.write(f'\n[environments.more]\nextends = "default"\ndebian.packages = [{names}]\n')
+        if os.path.exists(f"{self._two}/envforge.lock"):
+            os.remove(f"{self._two}/envforge.lock")
+
+    def _empty_but_cached(self) -> None:
+        """Go on with a store that is not there yet, and a cache that has the reference set."""
+        self._empty()
+        if not os.path.exists(self._cache):
+            call(self._command("build", "--cache", self._cache))
+            self._empty()
 
     def _entered(self) -> None:
         """Enter once where something changed since, so that the timed entry is a warm one."""

@@ -35,6 +35,8 @@ TARGETS = (
 )
 _FROM_NOTHING = {Measure.INERT: 0.04, Measure.ACTIVE: 0.16}
 """At most this part of mmdebstrap's time from nothing."""
+_OF_OWN = {Measure.TWO: (Measure.LOCK, 1.2), Measure.CACHED: (Measure.NOTHING, 0.4)}
+"""At most this many times what another measure of its own takes."""
 
 
 def render(
@@ -75,7 +77,22 @@ def _targets(results: Results) -> list[str]:
         if own is not None and base:
             name = f"{measure.value}, of mmdebstrap from nothing"
             lines.append(f"| {name} | {factor:.3f} | {own / base:.3f} | {_verdict(own / base <= factor)} |")
+    lines += [
+        line
+        for measure, (other, factor) in _OF_OWN.items()
+        for line in _beside(results, measure, other, factor)
+    ]
     return ["", "| target | allowed | measured | |", "|---|--:|--:|---|", *lines] if lines else []
+
+
+def _beside(results: Results, measure: Measure, other: Measure, factor: float) -> list[str]:
+    """Judge one of its own measures by another one."""
+    own, base = _own(results, measure), _own(results, other)
+    if own is None or not base:
+        return []
+    ratio = own / base
+    name = f"{measure.value}, of {other.value}"
+    return [f"| {name} | {factor:.3f} | {ratio:.3f} | {_verdict(ratio <= factor)} |"]
 
 
 def _judge(results: Results, target: Target) -> list[str]:

@@ -22,6 +22,8 @@ class Measure(Enum):
     INERT = "add an inert package (jq)"
     ACTIVE = "add an active package (tmux)"
     LOCK = "lock, index warm"
+    TWO = "lock of two environments that share most, index warm"
+    CACHED = "from nothing, with a warm --cache directory"
     DISK = "six similar environments"
     MEMORY = "peak memory of a build"
 
