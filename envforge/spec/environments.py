@@ -13,6 +13,8 @@ as a spec of its own, so an environment is checked exactly as a spec without any
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from envforge.spec.grammar import NAME, nearest, quoted, split_request
 from envforge.spec.positions import Path
 from envforge.spec.structure import Problem
@@ -20,7 +22,7 @@ from envforge.spec.structure import Problem
 TABLE: Final = "environments"
 DEFAULT: Final = "default"
 """The environment that the spec's own tables make."""
-_EXTENDS: Final = "extends"
+EXTENDS: Final = "extends"
 COMMON: Final = ("name", "description", "requires-envforge")
 """Keys of the whole spec: an environment has none of its own."""
 _REPLACED: Final = frozenset((("debian", "components"), ("debian", "pockets"), ("shell", "command")))
@@ -65,7 +67,7 @@ def merged(name: str, own: Values, tables: Values) -> tuple[Values, list[Problem
     result: Values = {key: own[key] for key in COMMON if key in own}
     for one in chain:
         result = _over(result, own if one == DEFAULT else tables[one], ())
-    return {key: value for key, value in result.items() if key != _EXTENDS}, problems
+    return {key: value for key, value in result.items() if key != EXTENDS}, problems
 
 
 def extended(values: Values, name: str) -> list[str]:
@@ -76,9 +78,9 @@ def extended(values: Values, name: str) -> list[str]:
 def _chain(name: str, tables: Values) -> tuple[list[str], list[Problem]]:
     """Return what is laid over one another, lowest first."""
     chain = [name]
-    while chain[-1] != DEFAULT and _EXTENDS in tables[chain[-1]]:
-        path: Path = (TABLE, chain[-1], _EXTENDS)
-        other = tables[chain[-1]][_EXTENDS]
+    while chain[-1] != DEFAULT and EXTENDS in tables[chain[-1]]:
+        path: Path = (TABLE, chain[-1], EXTENDS)
+        other = tables[chain[-1]][EXTENDS]
         if not isinstance(other, str):
             return chain[::-1], [Problem(path, "must be a text: the name of an environment")]
         if other in chain:
@@ -110,6 +112,13 @@ def _without(old: list[Any], new: list[Any]) -> list[Any]:
     """Return the requests of packages that are not asked for anew: another version goes in their place."""
     names = {split_request(one)[0] for one in new if isinstance(one, str)}
     return [one for one in old if not isinstance(one, str) or split_request(one)[0] not in names]
+
+
+def placed(problem: Problem, name: str, path: Path, table: Values) -> Problem:
+    """Return a problem of an environment's merged values, told where it stands."""
+    is_alone = problem.path == ("debian",) and EXTENDS not in table
+    advice = f'; write the table, or {EXTENDS} = "{DEFAULT}"' if is_alone else ""
+    return evolve(problem, path=(TABLE, name, *path), message=f"{problem.message}{advice}")
 
 
 def own_path(table: Values, path: Path, whole: Values) -> Path | None:

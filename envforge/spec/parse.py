@@ -9,8 +9,6 @@ import stat
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import evolve
-
 from envforge import __version__, trust
 from envforge.errors import SpecError
 from envforge.spec import environments
@@ -35,25 +33,25 @@ def parse_all(data: bytes, filename: str) -> dict[str, Spec]:
     """
     text = decode(data, filename)
     own, tables, problems = environments.tables_of(load_values(text, filename))
-    found = {environments.DEFAULT: _read(own, problems)}
+    found = {environments.DEFAULT: _read(own, Reader(problems, (environments.TABLE,)))}
     problems.extend(_release_problems(found[environments.DEFAULT]))
     for name, table in tables.items():
         values, wrong = environments.merged(name, own, tables)
         problems += (problem for problem in wrong if problem not in problems)
         inner: list[Problem] = []
-        found[name] = _read(values, inner)
+        found[name] = _read(values, Reader(inner, (environments.EXTENDS,), environments.COMMON))
         for problem in inner:
             path = environments.own_path(table, problem.path, values)
             if path is not None and not wrong:
-                problems.append(evolve(problem, path=(environments.TABLE, name, *path)))
+                problems.append(environments.placed(problem, name, path, table))
     if problems:
         raise SpecError(_located(problems, text, filename))
     return found
 
 
-def _read(values: Mapping[str, Any], problems: list[Problem]) -> Spec:
-    spec = Reader(problems).model(Spec, values, ())
-    problems.extend(contradictions(spec, {problem.path for problem in problems}))
+def _read(values: Mapping[str, Any], reader: Reader) -> Spec:
+    spec = reader.model(Spec, values, ())
+    reader.problems.extend(contradictions(spec, {problem.path for problem in reader.problems}))
     return spec
 
 

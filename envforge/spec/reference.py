@@ -65,9 +65,9 @@ inside its host name is `shop-db`.
 
 - **`extends`**: text; default: none.\x20\x20
   Another environment whose tables this one has too. Keys go before the other's. Lists of packages,
-  archives, files, mounts, `pass`, `forward` and `read-only` are added to the other's; a package that is
-  asked for in another version takes the first one's place. `components`, `pockets` and `command` take the
-  place of the other's.
+  archives, fetched files, files, mounts, `pass`, `forward` and `read-only` are added to the other's; a
+  package that is asked for in another version takes the first one's place. `components`, `pockets` and
+  `command` take the place of the other's.
 """
 
 EXAMPLE: Final = """\

@@ -62,6 +62,10 @@ class Reader:
     """Reads values into models, and keeps what was wrong with them."""
 
     problems: list[Problem]
+    hints: tuple[str, ...] = ()
+    """Keys of the outermost table that the model does not have, but whoever misspells one may mean."""
+    hidden: tuple[str, ...] = ()
+    """Keys that it has, and nobody is to write there."""
 
     def model(self, kind: type[Model], table: Mapping[str, Any], path: Path) -> Model:
         """Return the model that a table says, as far as it is well."""
@@ -76,7 +80,8 @@ class Reader:
         known = [key_of(attribute).name for attribute in attributes]
         for name in table:
             if name not in known:
-                self._wrong((*path, name), _unknown(name, known, path), on_key=True)
+                meant = known if path else [*self.hints, *(key for key in known if key not in self.hidden)]
+                self._wrong((*path, name), _unknown(name, meant, path), on_key=True)
         return kind(**values)
 
     def _field(self, attribute: "Attribute[Any]", table: Mapping[str, Any], path: Path) -> Any:

@@ -66,7 +66,16 @@ def test_a_spec_without_them_has_one():
 
 HEAD = 'name = "x"\n[debian]\nsuite = "bookworm"\npackages = ["jq=1"]\n'
 WRONG = {
-    "[environments.db]\n": ["x:5:15: environments.db.debian: is missing"],
+    "[environments.db]\n": ["x:5:15: environments.db.debian: is missing; write the table, or extends"],
+    "[environments.db]\nextend = 1\n": ["x:6:1: environments.db.extend: unknown key; did you mean extends?"],
+    '[environments.db]\nextends = "default"\npython = 1\n': [
+        "x:7:1: environments.db.python: unknown key; known here: extends, debian, "
+    ],
+    '[enviroments.db]\nextends = "default"\n': [
+        "x:5:2: enviroments: unknown key; did you mean environments?"
+    ],
+    "[environments]\na = 3\n": ["x:6:5: environments.a: must be a table; write [environments.a]"],
+    "[[environments]]\n": ["x:5:3: environments: must be a table; write [environments.NAME]"],
     '[environments.db.debian]\nsuite = "Bookworm!"\n': ["x:6:9: environments.db.debian.suite: "],
     '[environments.db]\nextends = "default"\n[environments.db.debian]\npackages = ["B!"]\n': [
         "x:8:13: environments.db.debian.packages[0]: "
@@ -77,7 +86,10 @@ WRONG = {
     '[environments.db]\nextends = "defualt"\n': [
         'x:6:11: environments.db.extends: there is no environment "defualt"; did you mean "default"?'
     ],
-    '[environments.a]\nextends = "b"\n[environments.b]\nextends = "a"\n': ["goes in a circle: a -> b -> a"],
+    '[environments.a]\nextends = "b"\n[environments.b]\nextends = "a"\n': [
+        "x:8:11: environments.b.extends: goes in a circle: a -> b -> a",
+        "x:6:11: environments.a.extends: goes in a circle: b -> a -> b",
+    ],
     '[environments.a]\nextends = "a"\n': ["goes in a circle: a -> a"],
     "[environments.a]\nextends = 1\n": ["must be a text"],
     '[environments.default]\nextends = "a"\n': ["x:5:15: environments.default: the spec's own tables"],
