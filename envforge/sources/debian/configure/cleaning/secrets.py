@@ -10,7 +10,7 @@ from envforge.sources.debian.quirks import table as quirks
 
 
 def remove_machine_state(root: str, packages: Collection[str]) -> None:
-    """Remove what `quirks.py` says from the tree at `root`, and every trace of the secrets in it."""
+    """Remove what `quirks/table.py` says from the tree at `root`, and every trace of the secrets in it."""
     gone = normalize.remove_paths(root, quirks.removed(packages))
     questions = quirks.questions(packages)
     with Tree(root) as tree:
