@@ -16,6 +16,12 @@ EDITS = {
     "mount of the root": ('[[mounts]]\nsource = "/"\ntarget = "/mnt/x"', "cat /mnt/xCANARY/secret"),
     "file": ('[[files]]\nsource = "CANARY/secret"\ntarget = "/opt/x"', "cat /opt/x"),
     "files upwards": ('[[files]]\nsource = "../canary"\ntarget = "/opt/x"', "cat /opt/x/secret"),
+    "fetched file": ('[[fetch]]\nurl = "file:CANARY/secret"\ntarget = "/opt/x"', "cat /opt/x"),
+    "fetched upwards": ('[[fetch]]\nurl = "file:../canary/secret"\ntarget = "/opt/x"', "cat /opt/x"),
+    "fetched, encoded": (
+        '[[fetch]]\nurl = "file:%2e%2e/canary/secret"\ntarget = "/opt/x"',
+        "cat /opt/x",
+    ),
     "key": ('[[debian.archive]]\nuri = "URL"\nsuite = "x"\nkey = "../canary/secret"', "true"),
     "variable": ('[shell]\npass = ["SECRET*"]', 'echo "$SECRET_TOKEN"'),
 }
