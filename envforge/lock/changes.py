@@ -15,16 +15,18 @@ class Change:
     """One package that comes, goes, or gets another version."""
 
     name: str
-    """With the architecture behind a colon, and the environment before one, where a lock has several."""
+    """With the architecture behind a colon, where a lock has several."""
     old: str
     """Version, empty where the package is new."""
     new: str
     """Version, empty where the package goes."""
     asked: bool = False
     """The spec names it."""
+    environment: str = ""
+    """Where the lock has several."""
 
     def __str__(self) -> str:
-        """Return the line that people are shown."""
+        """Return what people are shown; environments beside one another may have the same change."""
         return f"{self.name} {self.old or '(none)'} -> {self.new or '(none)'}"
 
 
@@ -41,9 +43,7 @@ def changes(old: Lock | None, new: Lock) -> tuple[Change, ...]:
         then, now = was.version if was else "", is_now.version if is_now else ""
         if then != now:
             asked = is_now.asked if is_now else False
-            found.append(
-                Change(f"{environment}: {label}" if len(environments) > 1 else label, then, now, asked)
-            )
+            found.append(Change(label, then, now, asked, environment if len(environments) > 1 else ""))
     return tuple(found)
 
 

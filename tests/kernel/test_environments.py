@@ -114,7 +114,7 @@ def test_run_and_shell_enter_the_one_that_is_named(shop):
 def test_add_and_remove_edit_the_tables_of_the_one_that_is_named(shop):
     before = spec_of(shop)
     changed = shop.succeed("add", "-E", "db", "two")
-    assert "two (none) -> 1.0" in changed
+    assert "two (none) -> 1.0  (db)\n" in changed
     assert spec_of(shop) == before.replace('  "three",  # last\n', '  "three",  # last\n  "two",\n')
     assert (asked(shop), asked(shop, "-E", "db")) == (["one"], ["three", "two"])
     shop.succeed("remove", "-E", "db", "two")
@@ -146,7 +146,7 @@ def test_a_lock_is_of_all_and_says_which_one_is_stale(shop):
     }
     before = lock.read_bytes()
     changes = told(shop, "lock", "--dry-run")
-    assert [(one["old"], one["new"]) for one in changes["changes"]] == [("", "1.0")]
+    assert changes["changes"] == [{"name": "two", "old": "", "new": "1.0", "environment_name": "db"}]
     assert lock.read_bytes() == before
     shop.succeed("lock")
     shop.succeed("lock", "--check")

@@ -40,13 +40,19 @@ def test_nothing_is_said_to_be_nothing():
 
 def test_of_a_new_environment_only_what_was_asked_for_is_named():
     added = (
-        Change("default: git", "1", "2"),
-        Change("test: curl", "", "8", asked=True),
-        Change("test: git", "", "2"),
-        Change("test: libc6", "", "2"),
+        Change("curl", "", "8", asked=True, environment="test"),
+        Change("git", "1", "2", environment="default"),
+        Change("git", "", "2", environment="test"),
+        Change("libc6", "", "2", environment="test"),
     )
     assert change_lines(added, new={"test"}) == (
-        "default: git 1 -> 2",
-        "test: curl (none) -> 8",
+        "curl (none) -> 8  (test)",
+        "git 1 -> 2  (default)",
         "2 more that they need, or that every system has",
     )
+
+
+def test_what_changes_alike_in_several_environments_is_one_line():
+    both = [Change("git", "1", "2", environment=name) for name in ("default", "test")]
+    other = Change("git", "1", "3", environment="db")
+    assert change_lines([*both, other]) == ("git 1 -> 2  (default, test)", "git 1 -> 3  (db)")

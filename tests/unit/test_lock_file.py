@@ -222,4 +222,5 @@ def test_what_a_lock_changes():
     arm = tuple(evolve(package, architecture="arm64") for package in newer.packages)
     both = lock_of(REQUEST, newer, Closure("arm64", (ARCHIVE,), arm))
     assert [change.name for change in changes(one, both)][:2] == ["hello:amd64", "hello:arm64"]
-    assert changes(LOCK, with_database(CLOSURE))[0].name == "db: hello"
+    of_database = changes(LOCK, with_database(CLOSURE))[0]
+    assert (of_database.name, of_database.environment) == ("hello", "db")

@@ -167,7 +167,11 @@ def lock(  # noqa: PLR0917 (click passes options)
 
 def _show_changes(settings: Settings, result: "LockResult") -> None:
     if settings.json:
-        changes = [{"name": item.name, "old": item.old, "new": item.new} for item in result.changes]
+        changes = [
+            {"name": item.name, "old": item.old, "new": item.new}
+            | ({"environment_name": item.environment} if item.environment else {})
+            for item in result.changes
+        ]
         print_json({"written": result.written, "changes": changes})
     elif not settings.quiet:
         click.echo("\n".join(change_lines(result.changes, first=result.first, new=result.new)))
@@ -179,6 +183,10 @@ def change_lines(
     """Return the changes as lines. Of a `first` lock, and of `new` environments, only what was asked for."""
     if not changes:
         return ("no changes",)
-    named = [str(one) for one in changes if one.asked or not (first or one.name.partition(": ")[0] in new)]
+    named = [one for one in changes if one.asked or not (first or one.environment in new)]
+    where: dict[str, list[str]] = {}
+    for one in named:
+        where.setdefault(str(one), []).append(one.environment)
+    lines = [f"{text}  ({', '.join(names)})" if any(names) else text for text, names in where.items()]
     rest = len(changes) - len(named)
-    return (*named, f"{rest} more that they need, or that every system has") if rest else tuple(named)
+    return (*lines, f"{rest} more that they need, or that every system has") if rest else tuple(lines)
