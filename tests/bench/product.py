@@ -106,13 +106,18 @@ class Envforge(Peer):
         call(self._command("build"))
         self._write(self._project, package)
 
-    def _unlocked(self) -> None:
+    def _indexed(self) -> None:
+        """Have the reference set built, and the index in the store: a build from a lock needs none."""
         self._built()
+        call(self._command("lock", "--upgrade", "--dry-run"))
+
+    def _unlocked(self) -> None:
+        self._indexed()
         os.remove(f"{self._project}/envforge.lock")
 
     def _two_unlocked(self) -> None:
         """Have a project whose second environment has two packages more, and no lock yet."""
-        self._built()
+        self._indexed()
         self._write(self._two)
         names = ", ".join(f'"{name}"' for name in SIMILAR[-2:])
         with open(f"{self._two}/envforge.toml", "a", encoding="utf-8") as file:
