@@ -12,6 +12,7 @@ from attrs import evolve
 from locks import closure_of, packages_of, request_of
 from small_archive import Archive, public_key
 
+from envforge.build.site import ProjectFiles
 from envforge.config import Config
 from envforge.errors import IntegrityError, NetworkError, ResolveError, SignatureError
 from envforge.lock import file
@@ -78,7 +79,7 @@ def lock(store, server, tmp_path):
 
     def make(request=REQUEST, previous=None, *, upgrade=False, free=()):
         wanted = Wanted(["amd64"], upgrade, frozenset(free))
-        options = {"config": config, "directory": str(tmp_path)}
+        options = {"config": config, "project": ProjectFiles(str(tmp_path))}
         return resolve(store, {DEFAULT: {"debian": request}}, wanted, previous=previous, **options)
 
     return make
