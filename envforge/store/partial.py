@@ -111,7 +111,10 @@ def arriving(
         os.fchmod(descriptor, 0o444)
         final = store.blob(blob.sha256)
         os.makedirs(os.path.dirname(final), exist_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{path}.of")
         os.rename(path, final)
+        kept = True  # from here on another process may have a file of that name
     finally:
         if not kept:
             for left in (path, f"{path}.of"):
@@ -123,14 +126,21 @@ def arriving(
 def _claim(store: Store, key: str) -> tuple[str, int]:
     """Return path and locked descriptor of a partial file: of another name where somebody writes that one."""
     path = f"{store.path}/partial/{key}"
+    own = f"{path}-{secrets.token_hex(4)}"
     while True:
-        descriptor = os.open(path, _OPEN, 0o600)
+        try:
+            descriptor = os.open(path, _OPEN, 0o600)
+        except PermissionError:
+            if not path.endswith(key):
+                raise
+            path = own  # it is whole, read-only already, and published in a moment
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_there(path, os.fstat(descriptor)):
                 return path, descriptor
         except BlockingIOError:
-            path = f"{store.path}/partial/{key}-{secrets.token_hex(4)}"
+            path = own
         os.close(descriptor)
 
 

@@ -179,6 +179,24 @@ def test_two_at_once_do_not_disturb_each_other(fetcher, store, server):
     assert left(store) == []
 
 
+def test_whoever_comes_late_takes_nothing_from_others(store):
+    """One publishes, and another begins under the name that it has just given up."""
+    names = [SHA256, "0" * 64]
+    data = bytes(partial.WORTH_BYTES)
+
+    def arrive(name):
+        with partial.arriving(store, name, "", name="a file") as blob:
+            blob.restart("")
+            for start in range(0, len(data), 1 << 17):
+                blob.write(data[start : start + (1 << 17)])
+        return blob.sha256
+
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(arrive, names * 100))
+    assert found == {hashlib.sha256(data).hexdigest()}
+    assert left(store) == []
+
+
 def test_what_is_old_is_swept(store):
     for name in ("old", "new"):
         with open(f"{store.path}/partial/{name}", "wb"):
