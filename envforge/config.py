@@ -1,4 +1,4 @@
-"""The user's own configuration, and where state lies. What a project is made of never stands here.
+"""The user's configuration file, and the state directory. What an environment contains is never set here.
 
 `$XDG_CONFIG_HOME/envforge/config.toml`; a missing file means all defaults.
 
@@ -28,53 +28,54 @@ DEFAULT_SNAPSHOT: Final = "https://snapshot.debian.org/archive"
 
 @frozen
 class Config:
-    """What a user can set for all of their projects."""
+    """One user's settings for all projects."""
 
     store: str = ""
-    """Where the store lies; empty: `$XDG_DATA_HOME/envforge`. `--store` comes before it."""
+    """The store's directory; empty: `$XDG_DATA_HOME/envforge`. `--store` overrides it."""
     cache: str = ""
-    """A directory where layers are looked for that the store lacks, and put once they are made: for CI, say.
-    Empty: none. `--cache` comes before it."""
+    """A directory of layers, for CI for example: those that the store lacks are taken from it, and built ones
+    are put there. Empty: none. `--cache` overrides it."""
     workers: int = 0
-    """How many archives are unpacked at once; 0: as many as there are processors."""
+    """How many archives are unpacked at once; 0: one per processor."""
     connections: int = 6
     """How many downloads run at once, over all mirrors."""
     timeout_s: int = 30
     """How long a mirror may be silent before the next one is tried."""
     script_timeout_s: int = 1800
-    """How long the scripts of one package may take while it is configured; 0: as long as they like."""
+    """How long a package's maintainer scripts may take while it is configured; 0: without limit."""
     proxy: str = ""
-    """A proxy for http and https, if neither `http_proxy` nor `https_proxy` is set. Empty: as apt is told."""
+    """A proxy for each of http and https that no variable (`http_proxy`, `https_proxy`, `all_proxy`) sets one
+    for. Empty: as apt is configured."""
     ca_file: str = ""
     """Certificates to trust besides the system's, in PEM. Empty: the system's, or `SSL_CERT_FILE`."""
     check_valid_until: bool = True
-    """Whether an index that says it has expired is refused; false is for mirrors of an earlier day. What the
-    host's apt is told of that does not count. Signatures are checked all the same."""
+    """Whether an index past its Valid-Until is refused; false is for mirrors of an earlier day. What apt is
+    told of that does not count. Signatures are checked all the same."""
     snapshot: str = DEFAULT_SNAPSHOT
-    """Where files are looked for that every mirror has dropped. Empty: nowhere."""
+    """The archive of snapshots that is asked for files that every mirror has dropped. Empty: none."""
     mirrors: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
     """Addresses to fetch from, by archive: `debian`, `debian-security`, or the URI that a spec names."""
     keys: Mapping[str, str] = field(factory=dict, hash=False)
-    """Files with further signing keys, by archive like `mirrors`: for mirrors that sign by themselves."""
+    """Files with further signing keys, by archive like `mirrors`: for mirrors that sign their own indexes."""
 
 
 def config_path() -> str:
-    """Return where the user's configuration is looked for."""
+    """Return the path of the user's configuration file, which may not exist."""
     return os.path.join(places.base("XDG_CONFIG_HOME", ".config"), "envforge", "config.toml")
 
 
 def state_directory() -> str:
-    """Return `$XDG_STATE_HOME/envforge`: homes and the plan cache. It may not exist yet.
+    """Return the directory for private homes, cached plans and consent. It may not exist yet.
 
-    Another place where the home is of no use; see `places`.
+    Usually `$XDG_STATE_HOME/envforge`; see `places` for users without a usable home.
     """
     return places.state_directory()
 
 
 def load(path: str | None = None) -> Config:
-    """Return the configuration of `path`, or of the user's own file.
+    """Return the configuration in `path`, by default the user's own file, which may be missing.
 
-    Raises ConfigError, with every mistake of the file, one a line.
+    Raises ConfigError with every mistake in the file, one per line.
     """
     name = path or config_path()
     try:
@@ -90,7 +91,7 @@ def load(path: str | None = None) -> Config:
 
 
 def parse(values: Mapping[str, Any], name: str) -> Config:
-    """Return the configuration that `values` say. Raises ConfigError like `load`."""
+    """Return the configuration in parsed TOML; messages call its file `name`. Raises ConfigError."""
     problems: list[str] = []
     known = {_written(attribute.name): attribute.name for attribute in fields(Config)}
     taken: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Identity: SHA-256 over canonical bytes. Plans are named otherwise (see `sandbox/cache.py`)."""
+"""Keys and digests: SHA-256 over canonical JSON. Cached plans are named by a MAC (`sandbox/cache.py`)."""
 
 import hashlib
 import json
@@ -6,21 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-# What may stand in a value that is hashed: no floats, whose text is not one thing.
+# Values that can be hashed. No floats: the same number can be written as several texts.
 Canonical = str | int | bool | None | Sequence["Canonical"] | Mapping[str, "Canonical"]
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def is_sha256(text: object) -> bool:
-    """Return whether `text` is a digest or a key: only such ones ever become part of a path."""
+    """Return whether `text` has the form of a digest or a key; checked before it becomes part of a path."""
     return isinstance(text, str) and _SHA256.fullmatch(text) is not None
 
 
 def canonical_json(value: Canonical) -> bytes:
-    """Return the one JSON text of `value`: sorted keys, no spaces, UTF-8, no floats.
+    """Return the canonical JSON of `value`: sorted keys, no spaces, UTF-8.
 
-    Raises TypeError where a float or another type is inside.
+    Raises TypeError for a float, or any other type that is not `Canonical`.
     """
     _refuse_floats(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

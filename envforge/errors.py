@@ -20,7 +20,7 @@ class EnvforgeError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Keep the hint when an error crosses from a worker process."""
+        """Pickle the hint too: errors cross from worker processes."""
         return (_rebuild, (type(self), self.message, self.hint))
 
 
@@ -35,7 +35,7 @@ class UsageError(EnvforgeError):
 
 
 class SpecError(EnvforgeError):
-    """The spec is missing, unreadable or says something that cannot be."""
+    """The spec is missing, unreadable or invalid."""
 
     exit_code = 11
 
@@ -65,7 +65,7 @@ class NetworkError(EnvforgeError):
 
 
 class SignatureError(EnvforgeError):
-    """An index with a bad, expired or missing signature, or one older than the lock saw."""
+    """A package index that is unsigned, badly signed, expired, or older than the one that the lock saw."""
 
     exit_code = 16
 
@@ -95,7 +95,7 @@ class StoreFullError(StoreError):
 
 
 class SandboxError(EnvforgeError):
-    """The sandbox cannot be made, for a reason that lies in the plan or its files."""
+    """The sandbox cannot be set up because of its plan, or of files that the plan names."""
 
     exit_code = 21
 
@@ -113,7 +113,7 @@ class BuildError(EnvforgeError):
 
 
 class OutputError(EnvforgeError):
-    """What was built has other digests than the lock's outputs, or two builds differ."""
+    """A build's digests differ from the lock's outputs, or two builds differ."""
 
     exit_code = 24
 
@@ -143,9 +143,10 @@ class NotFoundError(EnvforgeError):
 
 
 def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]:
-    """Call a function; return ("value", its result), or the kind of what it raised and what says the rest.
+    """Call a function; return ("value", its result), or the kind and the arguments of what it raised.
 
-    Plain values, for a process that has to believe no more than JSON of another: see `from_plain`.
+    Plain values that fit into JSON: a confined child is not trusted, and a pickle of its making could run
+    code. `from_plain` makes an exception of them again.
     """
     try:
         return "value", function(*arguments)
@@ -160,7 +161,7 @@ def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]
 
 
 def from_plain(kind: str, value: Any) -> Exception | None:
-    """Return the error that `outcome` wrote down, None for a crash."""
+    """Return the exception that `outcome` described, None for a crash."""
     if kind == "OSError":
         number, reason, path = value
         return OSError(number, str(reason), path)

@@ -1,8 +1,9 @@
-"""The warm path: `run` and `shell` where the plan is ready, loading nothing that they do not need.
+"""The warm path: enters a cached sandbox plan for `run` and `shell`, importing next to nothing.
 
-Understands whatever `run` and `shell` take, exactly as the whole command line does (a property test compares
-the two), and gives everything else, every doubt and every failure before the payload runs to that. It must
-import nothing but `os`, `sys` and the few modules that say so; `tests/kernel/test_hot_imports.py` counts.
+Repeats what `build` and `lock` said, too, while nothing has changed. Whatever it parses, it parses exactly as
+the whole command line does (a property test compares the two). Other commands and options, every doubt and
+every failure before the payload runs fall back to `envforge.cli`. It must import nothing but `os`, `sys` and
+the few modules that say so; `tests/kernel/test_hot_imports.py` counts.
 """
 
 import os
@@ -22,7 +23,7 @@ else:
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-# What each option does: the attribute of a Request that takes its value; "" for a flag that changes nothing.
+# Option -> the attribute of Request that takes its value; "" for a flag without effect on the warm path.
 _NAMED = {"--environment": "environment", "-E": "environment"}
 _EVERYWHERE = {
     **_NAMED,
@@ -57,7 +58,7 @@ _OF = {
 _ANSWERS = {**_NAMED, "--file": "file", "--store": "store", "--progress": "progress"}
 _BEFORE_ANSWERS = {**_ANSWERS, "-f": "file"}
 _OF_ANSWERS = {"build": {**_ANSWERS, "--locked": ""}, "lock": {**_ANSWERS, "--check": ""}}
-_SILENT_PROGRESS = ("auto", "plain", "none")  # of work that is not there; `json` has an end to tell
+_SILENT_PROGRESS = ("auto", "plain", "none")  # print nothing where nothing is done; `json` prints an end
 
 
 class Request:
@@ -87,7 +88,7 @@ class Request:
         self.user: str | None = None
 
     def take(self, attribute: str, value: str) -> bool:
-        """Keep an option's value; False for one that is empty, which is not for the warm path to judge."""
+        """Store an option's value; False where the whole command line must judge it, as where it is empty."""
         if attribute == "progress":
             return value in _SILENT_PROGRESS
         if attribute in ("variables", "files", "volumes"):
@@ -99,7 +100,7 @@ class Request:
 
 def main() -> int:
     """Run one command line; returns its exit code."""
-    signal(SIGCHLD, SIG_DFL)  # a caller that ignores it would keep the codes of all children from us
+    signal(SIGCHLD, SIG_DFL)  # were it ignored, as it may be inherited, the kernel would drop exit codes
     try:
         code = _warm(sys.argv[1:])
     except KeyboardInterrupt:
@@ -108,11 +109,11 @@ def main() -> int:
         from envforge.cli import main as whole  # noqa: PLC0415  # 100 ms that the warm path saves
 
         return whole()
-    os._exit(code)  # nothing was opened that the interpreter would have to put in order, which takes 2 ms
+    os._exit(code)  # skips the interpreter's shutdown, 2 ms: nothing is open that it would flush
 
 
 def _warm(arguments: "list[str]") -> "int | None":
-    """Return the payload's exit code, None where this is not for the warm path."""
+    """Run the command line warm; return its exit code, None where the whole command line must run it."""
     request = parse(arguments)
     if request is None:
         return _say_what_is_known(arguments)
@@ -125,7 +126,7 @@ def _warm(arguments: "list[str]") -> "int | None":
 
 
 def _load(request: Request, words: "list[str]") -> "Any":
-    """Return what is kept for the project under those words, None where anything has changed since."""
+    """Return the cached plan or answer of the project for these words, None where anything has changed."""
     found = find_spec(request.file)
     if not found:
         return None
@@ -142,7 +143,7 @@ def _load(request: Request, words: "list[str]") -> "Any":
 
 
 def _say_what_is_known(arguments: "list[str]") -> "int | None":
-    """Answer a `build` or a `lock` that has nothing to do, as the whole command line answered before."""
+    """Print the cached answer of a `build` or `lock` with nothing to do; None where there is none."""
     request = Request()
     rest = list(arguments)
     if not _take_options(request, rest, _BEFORE_ANSWERS) or rest[:1] not in (["build"], ["lock"]):
@@ -161,7 +162,7 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
 
 
 def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
-    """Return the variables that are set, and what of the options shapes the plan; None for a wrong option."""
+    """Return the variables to set, and the words that options add to a plan's key; None for a wrong one."""
     if not (request.variables or request.files or request.volumes or request.user):
         return {}, _environment_words(request)
     from envforge import run_options  # noqa: PLC0415  # few command lines have such options
@@ -175,7 +176,7 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
 
 
 def _environment_words(request: Request) -> "list[str]":
-    """Return what names another environment than the spec's own, as words of what is kept."""
+    """Return the words that `-E` adds to a plan's key; none for the spec's own environment."""
     name = request.environment
     return ["environment", name] if name and name != "default" else []
 
@@ -190,11 +191,11 @@ def _enter(plan: "Plan", request: Request, variables: "dict[str, str]") -> "int 
     try:
         return perform.enter(plan, request.command or list(plan["command"]), environment, cwd)
     except (perform.StaleError, perform.RefusedError):
-        return None  # built again, or refused once more with advice, by the whole command line
+        return None  # the whole command line builds again, or is refused once more and gives advice
 
 
 def parse(arguments: "list[str]") -> "Request | None":
-    """Return what a `run` or `shell` asks for, None for any other command line."""
+    """Return the request of a `run` or `shell`, None for any other command line."""
     request = Request()
     rest = list(arguments)
     if not _take_options(request, rest, _BEFORE) or not rest:
@@ -210,7 +211,7 @@ def parse(arguments: "list[str]") -> "Request | None":
 
 
 def _take_options(request: Request, rest: "list[str]", known: "dict[str, str]") -> bool:
-    """Take the options that `rest` begins with out of it, as click does; False where one is not known."""
+    """Move the leading options of `rest` into `request`, as click would; False where one is not known."""
     while rest and rest[0].startswith("-") and rest[0] != "--":
         option = rest.pop(0)
         name, equals, value = option.partition("=")
@@ -233,7 +234,7 @@ def _take_options(request: Request, rest: "list[str]", known: "dict[str, str]") 
 
 
 def _take_letters(letters: str, known: "dict[str, str]") -> "tuple[str | None, str]":
-    """Return the attribute that options of one letter end in, with what of its value stands behind it."""
+    """Return the attribute that short options in one word (`-itw/tmp`) end in, and the value behind it."""
     for number, letter in enumerate(letters):
         attribute = known.get(f"-{letter}")
         if attribute is None:
@@ -244,7 +245,7 @@ def _take_letters(letters: str, known: "dict[str, str]") -> "tuple[str | None, s
 
 
 def find_spec(file: "str | None") -> "str | None":
-    """Return the path of the spec that is meant, links not followed; None where there is none."""
+    """Return the path of the named or the nearest spec, links not followed; None where there is none."""
     if file is not None:
         return os.path.abspath(file)
     try:

@@ -1,4 +1,4 @@
-"""What Debian calls this machine's architecture."""
+"""Debian's names of machine architectures."""
 
 import os
 from typing import Final
@@ -12,11 +12,11 @@ _MACHINES: Final = {
     "riscv64": "riscv64",
     "s390x": "s390x",
 }
-"""The kernel's name of a machine, and Debian's name of its architecture."""
+"""The kernel's name of a machine -> Debian's name of its architecture."""
 
 
 KNOWN: Final = ("amd64", "arm64", "armel", "armhf", "i386", "mips64el", "ppc64el", "riscv64", "s390x")
-"""What can be locked for: Debian's release architectures, of which not every suite has each."""
+"""The architectures that can be locked for: Debian's release architectures. Not every suite has each."""
 
 
 def native() -> str:

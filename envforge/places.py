@@ -1,6 +1,7 @@
-"""Where a user's own files lie, also for users whose home is of no use: accounts of CI, daemons, containers.
+"""The user's directories (XDG base directory specification), and fallbacks for the state directory.
 
-XDG base directory specification. Loaded on the warm path only where the usual place is not there.
+The fallbacks are for users without a usable home: CI accounts, daemons, containers. The warm path loads this
+module only where the usual state directory is missing or cannot be written.
 """
 
 import os
@@ -15,10 +16,10 @@ def usual_state_directory() -> str:
 
 
 def state_directory() -> str:
-    """Return where homes, plans and what was allowed are kept. The usual place may not exist yet.
+    """Return the directory for private homes, cached plans and consent. The usual one may not exist yet.
 
-    Where it can be neither written nor made it is `$XDG_RUNTIME_DIR/envforge`, else a directory of the user's
-    own in the one for temporary files. Raises StoreError where somebody else has taken that.
+    Where the usual one can be neither written nor created, it is `$XDG_RUNTIME_DIR/envforge`, else
+    `envforge-UID` in `$TMPDIR` or /tmp, with mode 0700. Raises StoreError where another user owns that name.
     """
     usual = usual_state_directory()
     if is_usable(usual):
@@ -41,17 +42,17 @@ def state_directory() -> str:
 
 
 def is_usable(path: str) -> bool:
-    """Say whether a directory below the home, or of the user's choice, can be written, or made."""
+    """Return whether a directory can be written or created; a missing home is never created."""
     home = os.path.expanduser("~")
     if path.startswith(f"{home}/") and not os.path.isdir(home):
-        return False  # to make a home is not for us
+        return False  # the home itself is not ours to create
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
 
 
 def base(variable: str, default: str) -> str:
-    """Return a base directory; relative values are ignored, as the specification says."""
+    """Return an XDG base directory; relative values are ignored, as the specification says."""
     value = os.environ.get(variable, "")
     return value if value.startswith("/") else os.path.join(os.path.expanduser("~"), default)
 

@@ -1,4 +1,4 @@
-"""The one place that starts programs of the host. What they say on failure becomes part of the error."""
+"""Runs programs of the host and captures their output. The only module that uses `subprocess`."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
-"""What `run`'s options mean: Docker's texts for variables and volumes, as plain values.
+"""Parses the values of `run`'s options (`-e`, `--env-file`, `-v`, `-w`), written as for Docker.
 
-Shared with the warm path, which loads it where such options are used: it imports next to nothing.
+The warm path loads it where a command line has such options, so it imports only `os`.
 """
 
 import os
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OptionError(ValueError):
-    """An option's value that means nothing. No EnvforgeError: the warm path may not load what those do."""
+    """An invalid option value. Not an EnvforgeError: the warm path may not import `envforge.errors`."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ def _variable(text: str, host: "Mapping[str, str]", where: str) -> "Iterator[tup
 
 
 def volume_of(text: str) -> "Volume":
-    """Return source, target and whether it is read-only, of Docker's `SOURCE:TARGET[:ro]`."""
+    """Parse Docker's `SOURCE:TARGET[:ro]`; return source, target and whether it is read-only."""
     hint = "write -v SOURCE:TARGET or -v SOURCE:TARGET:ro, with a path as source"
     parts = text.split(":")
     access = parts.pop() if len(parts) == 3 and parts[2] in {"ro", "rw"} else "rw"
@@ -83,14 +83,14 @@ def volume_of(text: str) -> "Volume":
 
 
 def workdir_of(text: "str | None") -> "str | None":
-    """Return the directory to start in, as said. Raises OptionError where it is not absolute."""
+    """Return the directory to start in unchanged. Raises OptionError where it is not absolute."""
     if text is not None and not text.startswith("/"):
         raise OptionError(f"-w {text!r}: the directory must be an absolute path", hint="begin it with /")
     return text
 
 
 def plan_words(volumes: "Iterable[Volume]", user: "str | None") -> "list[str]":
-    """Return what of the options shapes a plan, as words of its name; where sources lead is a part of it."""
+    """Return the words that `-v` and `-u` add to a plan's key; a volume's real path is one of them."""
     words = ["user", user] if user else []
     for source, target, read_only in volumes:
         words += ["volume", source, os.path.realpath(source), target, "ro" if read_only else "rw"]

@@ -1,8 +1,8 @@
-"""Which spec is meant, and who could have written what it brings. Shared with the warm path: loads only `os`.
+"""Finds the spec, and tells who can write it. Shared with the warm path: imports only `os`.
 
-A spec decides what runs and what is mounted, so one that somebody else can change is not believed: it would
-be their command line (git's CVE-2022-24765). What counts are the spec, its lock and the directories that they
-lie in, whether the spec was searched for or named.
+A spec decides what runs and what is mounted, so one that another user can write is refused: it would be their
+command line (git's CVE-2022-24765). The spec, its lock and the directories that they lie in are looked at,
+whether the spec was searched for or named.
 """
 
 import os
@@ -24,8 +24,8 @@ _STICKY = 0o1000
 def find(start: str) -> "str | None":
     """Return the path of the nearest spec, in the directory `start` or above it; None where there is none.
 
-    The search ends at the border of the file system and below the home directory: the home's own spec mounts
-    all of it, so it counts only for those who stand there.
+    The search stops at a file system boundary and below the home directory: a spec in the home mounts all of
+    it, so it counts only where the search starts there.
     """
     here = start
     try:
@@ -44,7 +44,7 @@ def find(start: str) -> "str | None":
 
 
 def leads_away(found: str) -> bool:
-    """Say whether a spec is a link to another directory: code inside may have laid it."""
+    """Return whether a spec is a link into another directory: code in a sandbox may have planted it."""
     real = os.path.realpath(found)
     return os.path.dirname(real) != os.path.realpath(os.path.dirname(found))
 
@@ -57,14 +57,14 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def lock_of(spec_path: str) -> str:
-    """Return where the lock of a spec lies: beside it; `NAME.lock` for a spec of another name."""
+    """Return the path of a spec's lock: beside it, with `.lock` in place of `.toml`."""
     return f"{spec_path.removesuffix('.toml')}.lock"
 
 
 def owners(found: str) -> "Owners":
-    """Return path, owner, group and mode of all that a spec is believed by; what is missing is left out.
+    """Return path, uid, gid and mode of the spec, its lock and their directories; missing ones are left out.
 
-    `found` is its path before links are followed: who owns a link decides where it leads.
+    `found` is the spec's path before links are followed: whoever owns a link decides where it leads.
     """
     real = os.path.realpath(found)
     lock = lock_of(real)
@@ -85,9 +85,9 @@ def owners(found: str) -> "Owners":
 def strange(
     seen: "Owners", user: int, is_own_group: "Callable[[int], bool]", trusted: "frozenset[str]" = frozenset()
 ) -> "tuple[str, str] | None":
-    """Return the first path that somebody else than `user` and root can change, and why; None where none is.
+    """Return the first path that anyone but `user` and root can change, and why; None where there is none.
 
-    `is_own_group` says whether a group has no other member. What lies in a `trusted` directory passes.
+    `is_own_group` says whether a group has no other member. Paths in a `trusted` directory pass.
     """
     for path, owner, group, mode in seen:
         if (path if mode & _TYPE == _DIRECTORY else os.path.dirname(path)) in trusted:

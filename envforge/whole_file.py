@@ -1,4 +1,4 @@
-"""Writes a file as a whole: nobody sees half of it, and a failure leaves what was there and nothing else."""
+"""Atomic writes by renaming a temporary file into place: nobody reads half, and a failure changes nothing."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ def write(
     durable: bool = True,
     replace: bool = True,
 ) -> None:
-    """Put a file with `data` in place of `path`. The rest is as in `filling`. Raises OSError."""
+    """Write `data` to `path` atomically; options as for `filling`. Raises OSError."""
     with filling(path, mode=mode, temporary=temporary, durable=durable, replace=replace) as descriptor:
         fill(descriptor, data)
 
@@ -29,12 +29,12 @@ def filling(
     durable: bool = True,
     replace: bool = True,
 ) -> Iterator[int]:
-    """Give the descriptor of a file that is put in place of `path`, which is no symbolic link, on leaving.
+    """Yield the descriptor of a new file that is renamed to `path` on leaving; a symlink there is replaced.
 
-    It is written as `temporary` first, a name on the same file system that nobody else uses; without one
-    beside `path`. `durable`: the data is on the disk before the name is, and the name when this returns.
-    Without a `mode` it keeps the one that it has, and a new file gets the umask's. Unless it may `replace`
-    another file, FileExistsError is raised for one that is there. Raises OSError.
+    Until then it has the name `temporary`, on the same file system and used by nobody else, by default one
+    beside `path`. `durable` fsyncs the data before the rename, and the directory after it. With `mode` None
+    the old file's mode is kept, and a new file gets the umask's. Without `replace`, FileExistsError is raised
+    where `path` exists. Raises OSError.
     """
     directory, name = os.path.split(path)
     beside = temporary or os.path.join(directory, f".{name}.{os.urandom(6).hex()}")
@@ -61,7 +61,7 @@ def filling(
 
 
 def sync_directory(path: str) -> None:
-    """Have the names in a directory on the disk."""
+    """Fsync a directory, so that its entries survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -77,7 +77,7 @@ def _kept_mode(path: str) -> int:
 
 
 def _umask() -> int:
-    """Return the umask. Only setting it tells it too, which other threads would notice (proc(5))."""
+    """Return the umask from /proc (proc(5)): umask(2) returns it only by setting one, for all threads."""
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         return next((int(line.split()[1], 8) for line in file if line.startswith("Umask:")), 0o022)
 

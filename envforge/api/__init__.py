@@ -1,4 +1,4 @@
-"""What a face of envforge may call: all that the command line does, and what a TUI or a server would want.
+"""The library interface: everything that the command line does, for other front ends (a TUI, a server) too.
 
     projects     open                     locking      lock
     editing      init, add, remove        building     build
@@ -7,7 +7,8 @@
     proof        verify, check            stores       path, destroy
     doctor       checks
 
-Nothing here prints, asks, exits or needs the main thread. Failures are `EnvforgeError`s. What has to be asked
-is said by an error and answered by a call: a `ConsentError` by `consent.allow`, an `OwnerError` by
-`consent.trust`. Long work tells events to its `listener` (`envforge.progress`); what that raises ends it.
+Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the
+user is an exception, and a call is the answer: `consent.allow` to a `ConsentError`, `consent.trust` to an
+`OwnerError`. Long work sends events to its `listener` (`envforge.progress`); an exception that the listener
+raises ends the work.
 """

@@ -1,4 +1,4 @@
-"""`build`: the environment, made as far as it is missing."""
+"""`build`: locks where that is needed, and builds the missing layers of an environment."""
 
 from attrs import evolve
 
@@ -28,12 +28,12 @@ def build(
     shell_on_failure: bool = False,
     listener: Listener = ignore,
 ) -> BuildResult:
-    """Build the project's environment as far as it is missing, locking first where that is needed.
+    """Build the missing layers of the project's environment, locking first where that is needed.
 
-    `locked` raises LockStaleError for a stale lock and OutputError for any digest other than the lock's;
-    `frozen` does not look whether the lock is stale; `rebuild` makes every layer again. Other digests for the
-    same packages are an OutputError too, unless they are to be taken: `accept`. `shell_on_failure` takes the
-    process's terminal: for the command line alone.
+    `locked` raises LockStaleError for a stale lock and OutputError for any digest other than the lock's.
+    `frozen` skips the check for staleness. `rebuild` builds every layer again. Without `accept`, other
+    digests for the same packages raise OutputError too. `shell_on_failure` takes over the process's terminal:
+    for the command line only.
     """
     consent.require(project, consent.BUILDING)
     known = locking.ready(project, locked=locked, frozen=frozen, listener=listener)

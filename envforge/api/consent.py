@@ -1,7 +1,7 @@
-"""`allow`: what a spec may have beyond its own directory, and whose specs are believed.
+"""`allow`: consent to what a spec wants beyond its directory, and trust in directories that hold specs.
 
-Work that lacks consent raises ConsentError before it does anything. A face then shows `missing`, asks, calls
-`allow`, and starts the work again.
+Work that lacks consent raises ConsentError before it does anything. A front end then shows `missing`, asks,
+calls `allow`, and starts the work again.
 """
 
 from envforge.environment.projects import consent, ownership
@@ -24,12 +24,12 @@ __all__ = [
 
 
 def wants(project: Project) -> tuple[Want, ...]:
-    """Return all that the project's spec wants now; `project.reach.digest` names exactly that."""
+    """Return everything that the project's spec wants now; `project.reach.digest` is its hash."""
     return project.reach.wants
 
 
 def missing(project: Project) -> tuple[Want, ...]:
-    """Return what of it nobody has allowed."""
+    """Return the wants that nobody has allowed yet."""
     return consent.missing(project)
 
 
@@ -39,25 +39,25 @@ def allow(project: Project) -> None:
 
 
 def revoke(project: Project) -> bool:
-    """Forget what the project was allowed; say whether there was anything."""
+    """Forget what the project was allowed; return whether it was allowed anything."""
     return consent.revoke(project)
 
 
 def allowed() -> tuple[Allowed, ...]:
-    """Return what each project is allowed, by the spec's path."""
+    """Return what each project is allowed, sorted by the spec's path."""
     return tuple(sorted(consent.everything(), key=lambda one: one.spec))
 
 
 def trust(directory: str) -> str:
-    """Believe the spec in that very directory, whoever can write there; return its real path."""
+    """Trust the specs in exactly this directory, whoever can write there; return its real path."""
     return ownership.trust_directory(directory)
 
 
 def distrust(directory: str) -> bool:
-    """Believe it no more; say whether it was believed before."""
+    """Stop trusting the specs in a directory; return whether they were trusted."""
     return ownership.distrust_directory(directory)
 
 
 def trusted() -> tuple[str, ...]:
-    """Return the directories whose specs are believed, whoever can write there."""
+    """Return the directories whose specs are trusted, whoever can write there."""
     return tuple(sorted(ownership.trusted_directories()))

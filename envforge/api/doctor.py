@@ -30,9 +30,9 @@ _PYTHON: Final = (3, 11)
 _SPACE_BYTES: Final = 2_000_000_000
 _INODES: Final = 100_000
 _SCOPES: Final = 6
-"""The version of Landlock that has them."""
+"""The ABI version of Landlock that added scopes (Linux 6.12)."""
 _NAMES: Final = 6
-"""Certificates that are named."""
+"""How many certificates are listed by name."""
 
 
 @frozen
@@ -44,7 +44,7 @@ class Check:
     found: str
     why: str = ""
     mend: str = ""
-    """The exact command, or the edit, that mends it."""
+    """The exact command or edit that mends it."""
 
 
 def _identity() -> Identity | EnvforgeError:
@@ -56,7 +56,7 @@ def _identity() -> Identity | EnvforgeError:
 
 @frozen
 class Machine:
-    """What the checks are about."""
+    """What the checks examine."""
 
     store: str
     spec: Spec | None
@@ -64,7 +64,7 @@ class Machine:
 
 
 def checks(store_path: str, project: Project | None = None) -> Iterator[Check]:
-    """Yield a finding for each subject, as soon as it is known. Mirrors are asked for what a spec wants."""
+    """Yield one finding per subject, as soon as it is known. Contacts the spec's mirrors, or usual ones."""
     machine = Machine(store_path, project.spec if project else None)
     for check in _CHECKS:
         yield check(machine)

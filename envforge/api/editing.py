@@ -1,4 +1,4 @@
-"""`init`, `add` and `remove`: the spec, and the lock with it."""
+"""`init`, `add` and `remove`: edit a spec, and lock again."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @frozen
 class EditResult:
-    """What editing gave."""
+    """The result of an edit."""
 
     project: Project
-    """With the spec as it is now."""
+    """The project with its edited spec."""
     locked: "LockResult | None"
-    """None where it was not to be locked."""
+    """None with `lock=False`."""
 
 
 def propose(directory: str) -> str:
-    """Return the text of a spec for what lies in a directory. Writes nothing."""
+    """Return the text of a spec that is proposed from a directory's files. Writes nothing."""
     from envforge.spec.detect import propose  # noqa: PLC0415 - knows many names
 
     return propose(directory)
 
 
 def init(path: str | None = None, *, replace: bool = False) -> str:
-    """Write the proposed spec for the directory of `path`, which is the usual name here where None.
+    """Write a proposed spec to `path`, by default `envforge.toml` here; return its absolute path.
 
-    Return its absolute path. Raises UsageError where a file is there that is not to be replaced, SpecError.
+    Raises UsageError where the file exists, unless `replace`; SpecError where it cannot be written.
     """
     target = os.path.abspath(path or parse.SPEC_NAME)
     if os.path.lexists(target) and not replace:
@@ -53,7 +53,7 @@ def add(
 ) -> EditResult:
     """Add packages to the spec, keeping its comments, and lock: both files are written, or neither.
 
-    They go to the environment that is meant. Raises SpecError, UsageError, and what `locking.lock` raises.
+    They go into the project's chosen environment. Raises SpecError, and whatever `locking.lock` raises.
     """
     return _edit(
         project,
@@ -66,7 +66,10 @@ def add(
 def remove(
     project: Project, packages: Sequence[str], *, lock: bool = True, listener: Listener = ignore
 ) -> EditResult:
-    """Remove packages from the spec, and lock, likewise."""
+    """Remove packages from the project's chosen environment, and lock, otherwise like `add`.
+
+    Raises NotFoundError for a package that its own tables do not list.
+    """
     return _edit(
         project,
         lambda text: edit.remove_packages(text, packages, project.environment),
@@ -76,7 +79,7 @@ def remove(
 
 
 def own_packages(project: Project) -> tuple[str, ...]:
-    """Return the names of the packages that can be removed from the environment that is meant."""
+    """Return the names of the packages that `remove` can remove: those in the environment's own tables."""
     return edit.own_packages(_read(project.spec_path), project.environment)
 
 
@@ -96,7 +99,7 @@ def _edit(project: Project, change: Callable[[str], str], *, lock: bool, listene
 
 @contextmanager
 def _undone_where_it_fails(path: str, old: str, new: str) -> Iterator[Callable[[], None]]:
-    """Give what changes the spec, once however often it is called; a failure after that undoes it."""
+    """Yield a function that writes the new text, at most once; a failure after it restores the old text."""
     written = old
 
     def change() -> None:
@@ -122,7 +125,7 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    """Put `text` in the place of the file at once, keeping its mode; a symbolic link stays one."""
+    """Replace the file atomically, keeping its mode; a symbolic link is followed, not replaced."""
     target = os.path.realpath(path)
     try:
         whole_file.write(target, text.encode(), mode=None)

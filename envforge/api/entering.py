@@ -1,4 +1,4 @@
-"""`shell` and `run`: into the environment."""
+"""`shell` and `run`: prepare the sandbox of an environment, and start a command in it."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ __all__ = ["Compiled", "RunOptions", "Started", "enter", "prepare", "start", "wa
 def prepare(
     project: Project, options: RunOptions, *, locked: bool = False, listener: Listener = ignore
 ) -> Compiled:
-    """Return the plan of the project's sandbox, after locking and building what is missing.
+    """Return the compiled plan of the project's sandbox, after locking and building what is missing.
 
     Raises ConsentError where the spec wants what nobody has allowed.
     """
@@ -54,9 +54,9 @@ def enter(
     workdir: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a command, or the spec's shell where there is none, in the sandbox; return its exit code.
+    """Run a command in the sandbox, by default the spec's shell; return its exit code.
 
-    Without `workdir` it starts where the caller stands, if that is mounted. `variables` go before the spec's.
+    Without `workdir` it starts in the caller's directory, if that is mounted. `variables` override the plan.
     """
     return entry.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
 
@@ -69,8 +69,8 @@ def start(
     workdir: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Started:
-    """Start a command likewise, with these descriptors as its stdin, stdout and stderr; any thread may.
+    """Start a command without waiting, with these descriptors as stdin, stdout and stderr; from any thread.
 
-    `wait`, called once, gives its exit code. The sandbox ends with the thread that started it.
+    `wait`, called once, returns its exit code. The sandbox ends with the thread that started it.
     """
     return entry.start(compiled, command, os.environ, streams=streams, cwd=workdir, extra=variables)

@@ -1,4 +1,4 @@
-"""`ls`, `show` and `tree`: which environments there are, what one is, and why each package is in it."""
+"""`ls`, `show` and `tree`: the store's environments, a project's own, and the reason for each package."""
 
 from envforge.environment.made.inspect import (
     EnvironmentDetails,

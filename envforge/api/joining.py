@@ -1,4 +1,4 @@
-"""A further command in a sandbox that runs: which one is meant, and as whom."""
+"""`exec`: finds a running sandbox, and runs a further command in it, as its user or another one."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,16 @@ from envforge.spec.environments import DEFAULT
 __all__ = ["Running", "enter", "find", "running"]
 
 _OF_USER: Final = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR"})
-"""The variables that follow from who one is."""
+"""The variables that depend on the user."""
 _LIST: Final = "`envforge exec` lists what runs"
 
 
 def find(named: str, spec: str | None = None, environment: str | None = None) -> Running:
-    """Return what runs under that name or the beginning of its ID; without one, for the nearest project.
+    """Return the running sandbox with that name or ID prefix; without one, the nearest project's.
 
-    `spec` is the path of a spec that is meant instead, `environment` one of its environments: its own, where
-    None. Raises NotFoundError where nothing does, UsageError where several do.
+    `spec` names another project by the path of its spec, `environment` one of its environments: `default`,
+    where None. Where there is no project at all, every sandbox matches. Raises NotFoundError where none
+    matches, UsageError where several do.
     """
     meant = environment or DEFAULT
     all_of_them = running()
@@ -66,10 +67,10 @@ def enter(
     workdir: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a further command in a sandbox that runs; return its exit code.
+    """Run a further command in a running sandbox; return its exit code.
 
-    Without `user` it is who the first one is. Raises NotFoundError for a user that is not there, SandboxError
-    where it has ended, CapabilityError where it has too few ids for that user.
+    Without `user` it runs as the sandbox's first command does. Raises NotFoundError for an unknown user,
+    SandboxError where the sandbox has ended, CapabilityError where its id maps lack that user.
     """
     plan = one.plan if user is None else _as_user(one, user)
     environment = payload_environment(plan, os.environ) | dict(variables or {})
@@ -81,7 +82,7 @@ def enter(
 
 
 def _as_user(one: Running, user: str) -> Plan:
-    """Return the plan of the sandbox with another user of its environment. It grants nothing else."""
+    """Return the sandbox's plan with another user of its environment; nothing else is granted."""
     project = open_project(one.project, one.store, environment=one.environment_name)
     other = compile_plan(
         settle(make_plan(project, one.environment, identities.detect(), RunOptions(user=user)))

@@ -1,4 +1,4 @@
-"""`lock`: every input pinned."""
+"""`lock`: pins every input of a project's environments."""
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ __all__ = ["ARCHITECTURES", "Change", "Lock", "LockResult", "lock", "ready", "wr
 
 @frozen
 class LockResult:
-    """What locking gave."""
+    """The result of locking."""
 
     lock: Lock
     changes: tuple[Change, ...]
@@ -35,7 +35,7 @@ class LockResult:
     first: bool = False
     """There was no lock before."""
     new: frozenset[str] = frozenset()
-    """Environments that were not in it before."""
+    """Environments that the previous lock did not have."""
 
 
 def lock(
@@ -52,11 +52,11 @@ def lock(
 ) -> LockResult:
     """Pin what the project's spec asks for; keep what is pinned and still fits.
 
-    `architectures` are Debian's names of machines that must be in the lock: this one, where none is named.
-    `environment` is the only one of the spec's that is upgraded: all are, where none is named.
-    `before_writing` is called once the new lock is known, right before it is written.
-    `check` changes nothing and raises LockStaleError where the lock is missing or does not fit. Raises
-    ResolveError, NetworkError, SignatureError, LockError, ConsentError.
+    `architectures` (Debian's names) must be in the lock afterwards; by default this machine's.
+    `environment` limits an upgrade to one of the spec's environments.
+    `before_writing` is called when the new lock is resolved, right before it is written.
+    `check` changes nothing and raises LockStaleError where the lock is missing or stale. Raises ResolveError,
+    NetworkError, SignatureError, LockError, ConsentError.
     """
     previous = written(project)
     requests = {name: requests_of(spec) for name, spec in project.specs.items()}
@@ -100,7 +100,7 @@ def _resolved(
     upgrades: _Upgrades,
     progress: Progress,
 ) -> Lock:
-    from envforge.lock.resolve import Wanted, resolve  # noqa: PLC0415 - not where nothing is to be resolved
+    from envforge.lock.resolve import Wanted, resolve  # noqa: PLC0415 - only where something is resolved
 
     pin = partial(
         resolve,
@@ -121,7 +121,10 @@ def _resolved(
 
 
 def ready(project: Project, *, locked: bool, frozen: bool, listener: Listener) -> Lock:
-    """Return the lock to build from: made where it may be, else as it is. Raises LockStaleError."""
+    """Return the lock to build from, locking first where it is missing or stale.
+
+    `locked` raises LockStaleError instead; `frozen` takes the lock as it is, and raises where there is none.
+    """
     if frozen:
         known = written(project)
         if known is None:

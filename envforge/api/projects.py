@@ -1,4 +1,4 @@
-"""Which project is meant."""
+"""Opens a project: by the path of its spec, or the nearest one."""
 
 from envforge.environment.projects.project import Project, open_project
 from envforge.trust import SPEC_NAME

@@ -1,4 +1,4 @@
-"""`verify` and `ci`: that the same bytes come out."""
+"""`verify` and `ci`: check that the store and a second build hold the same bytes."""
 
 from attrs import frozen
 
@@ -24,7 +24,7 @@ class VerifyResult:
 
 
 def verify(project: Project, *, listener: Listener = ignore) -> VerifyResult:
-    """Build the environment, read it from the disk, then build it once more apart, and compare."""
+    """Build the environment, rehash it from the disk, build it again in a store of its own, and compare."""
     with locks.in_use(open_store(project.store_path)):
         return _verified(project, build(project, listener=listener), listener)
 
@@ -32,7 +32,7 @@ def verify(project: Project, *, listener: Listener = ignore) -> VerifyResult:
 def check(
     project: Project, *, strict: bool = False, listener: Listener = ignore
 ) -> tuple[BuildResult, VerifyResult]:
-    """Build strictly from the lock, then read all of it from the disk; `strict` builds it again too."""
+    """Build strictly from the lock, then rehash all of it from the disk; `strict` builds it again too."""
     with locks.in_use(open_store(project.store_path)):
         result = build(project, locked=True, listener=listener)
         return result, _verified(project, result, listener, rebuilt=strict)

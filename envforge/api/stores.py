@@ -1,4 +1,4 @@
-"""A store as a whole."""
+"""Where the store is, and how to remove it."""
 
 import os
 
@@ -13,12 +13,12 @@ from envforge.store.staging import empty_tree
 
 
 def path(named: str | None = None) -> str:
-    """Return where the store is: as named, as the user's configuration says, or at the usual place."""
+    """Return the store's path: `named`, else the user's configuration's, else the default one."""
     return project.store_location(named, config.load())
 
 
 def destroy(store_path: str) -> None:
-    """Remove a store with all that is in it, whoever owns it inside. Raises StoreError, CapabilityError."""
+    """Remove a whole store, files of subordinate ids included. Raises StoreError, CapabilityError."""
     if not os.path.exists(f"{store_path}/format"):
         raise StoreError(f"{store_path} is not a store", hint="name it with --store DIR")
     store = open_store(store_path)

@@ -1,4 +1,4 @@
-"""What is kept for the warm path (`hot.py`), which answers the next command without any of this."""
+"""Writes the cache from which the warm path (`hot.py`) answers the next command."""
 
 from envforge.environment.entering.plan import RunOptions
 from envforge.environment.made import assemble
@@ -23,9 +23,9 @@ def keep_plan(
     result: BuildResult,
     watched: "cache.Watched",
 ) -> None:
-    """Keep the plan, if spec and lock are still those that it was made from.
+    """Cache the plan, if spec and lock are still those that it was made from.
 
-    The plan of an allowed reach only: an edited spec has another key, goes the long way, and asks.
+    The warm path need not ask for consent again: an edited spec has another key, misses the cache, and asks.
     """
     cache.make_secret()
     words = [*_environment_words(project), *plan_words(options.volumes, options.user)]
@@ -43,14 +43,14 @@ def keep_plan(
 
 
 def _environment_words(project: Project) -> list[str]:
-    """Return what `hot.py` calls another environment than the spec's own."""
+    """Return the words that `-E` adds to a plan's key, as `hot.py` does."""
     return ["environment", project.environment] if project.environment != DEFAULT else []
 
 
 def keep_answer(project: Project, command: str, said: str, result: BuildResult | None = None) -> None:
-    """Keep what a command that had nothing to do has said, until anything that it depends on changes."""
+    """Cache the output of a command that had nothing to do, until anything that it depends on changes."""
     if any(source.watched(project.spec, project.directory) for source in registry.LOCAL):
-        return  # every file would have to be looked at, which is most of the work
+        return  # checking every local file would be most of the work that the cache saves
     cache.make_secret()
     key = cache.project_key(
         project.spec_path, project.lock_path, project.store_path, [command, *_environment_words(project)]

@@ -1,1 +1,1 @@
-"""Reading archives of any kind: tar, and the compressions that it comes in. Writes no file."""
+"""Readers of tar archives and of the compressions that they come in. They write no file."""

@@ -1,6 +1,6 @@
-"""The decompressed bytes of a part of a file, step by step: gz, bz2, lzma, xz, zstd, or as they are.
+"""Streaming decompression of a part of a file: gz, bz2, lzma, xz, zstd, or uncompressed.
 
-Nothing is read whole into memory, and what a decoder may need of it is bounded.
+Nothing is read whole into memory, and a decoder's memory is bounded.
 """
 
 import bz2
@@ -21,7 +21,7 @@ _MEMORY_MAX_BYTES: Final = 160 << 20
 
 
 class Reader(Protocol):
-    """Decompressed bytes, step by step."""
+    """A stream of decompressed bytes."""
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the start of `buffer`; return how many bytes, 0 at the end. Raises ArchiveError."""
@@ -31,7 +31,7 @@ class Reader(Protocol):
 
 
 class _Slice:
-    """The bytes of one part. Positions are its own, so threads may share the descriptor."""
+    """One part of a file. It keeps its own position and uses pread, so threads may share the descriptor."""
 
     def __init__(self, descriptor: int, offset: int, size: int) -> None:
         self._descriptor = descriptor
@@ -67,7 +67,7 @@ class _Decoder(Protocol):
 
 
 class _GzipDecoder:
-    """zlib's decoder in the shape of the others."""
+    """zlib's decoder with the interface of bz2's and lzma's."""
 
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(31)
@@ -89,7 +89,7 @@ class _GzipDecoder:
 
 
 class _StandardReader:
-    """gz, bz2, lzma, and xz where no liblzma can be loaded: several streams on end are one."""
+    """Reader of gz, bz2, lzma, and of xz without a liblzma; concatenated streams read as one."""
 
     def __init__(self, make: Callable[[], _Decoder], source: _Slice) -> None:
         self._make = make
@@ -142,9 +142,9 @@ class _ZstdReader:
 
 
 def open_part(descriptor: int, compression: str, offset: int = 0, size: int | None = None) -> Reader:
-    """Return a reader of the decompressed bytes of a part of a file, of all of it where no size is given.
+    """Return a reader of the decompressed bytes of a part of a file; without a size, up to the file's end.
 
-    `compression` is an ending: `.gz`, `.bz2`, `.lzma`, `.xz`, `.zst`, or empty. Raises ArchiveError else.
+    `compression` is a suffix: `.gz`, `.bz2`, `.lzma`, `.xz`, `.zst` or empty; ArchiveError for any other.
     """
     source = _Slice(descriptor, offset, os.fstat(descriptor).st_size - offset if size is None else size)
     if compression == ".xz":

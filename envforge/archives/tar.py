@@ -1,7 +1,7 @@
-"""A reader of tar archives for packages: ustar, GNU long names, pax headers. It never writes a file.
+"""A streaming reader of tar archives: ustar, GNU long names, pax headers. It never writes a file.
 
-Everything is checked against its bounds; what no package contains (sparse files, several volumes) raises
-ArchiveError. Contents are views into one buffer, valid until the next member is asked for.
+Every number is checked against its bounds; sparse files and archives of several volumes raise ArchiveError.
+Contents are views into one buffer, valid until the next member is asked for.
 """
 
 import base64
@@ -15,7 +15,7 @@ from envforge.errors import ArchiveError
 
 BLOCK: Final = 512
 BUFFER_BYTES: Final = 1 << 20
-"""Small enough for the processor's cache, large enough for nearly every file at once."""
+"""Small enough for the processor's cache, large enough to hold nearly every file whole."""
 WHOLE_BYTES: Final = 256 << 10
 """Contents up to this size come in one piece."""
 
@@ -56,7 +56,7 @@ class Member:
     mtime: int
     size: int
     target: bytes
-    """What a symbolic link says, or the name that a hard link links to."""
+    """Target of a symbolic link, or the name of the member that a hard link refers to."""
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -68,7 +68,7 @@ class TarReader:
         self._limit = limit_bytes
         self._members = 0
         self.buffer = bytearray(BUFFER_BYTES)
-        """Where contents lie; `whole` says where in it."""
+        """Holds the contents of members; `whole` returns the place in it."""
         self._view = memoryview(self.buffer)
         self._source = source
         self._start = 0
@@ -93,7 +93,7 @@ class TarReader:
             yield self._member(header, {})
 
     def content(self) -> Iterator[memoryview]:
-        """Yield the rest of the present member's bytes, each piece valid until the next is asked for."""
+        """Yield the rest of the current member's bytes, each piece valid until the next is asked for."""
         while self._unread:
             if self._start == self._end:
                 self._fill()
@@ -104,7 +104,7 @@ class TarReader:
             yield piece
 
     def whole(self) -> tuple[int, int]:
-        """Return start and end in `buffer` of all of the present member's bytes, at most WHOLE_BYTES."""
+        """Return start and end in `buffer` of all of the current member's bytes, at most WHOLE_BYTES."""
         size = self._unread
         while self._end - self._start < size:
             self._fill()
@@ -137,7 +137,7 @@ class TarReader:
         return member
 
     def _extend(self, header: bytes, flag: int, extended: dict[bytes, bytes]) -> None:
-        """Take in a member that only describes the next one."""
+        """Take in a header that only describes the next member or, a global one, all members after it."""
         _check_sum(header)
         size = _number(header, 124, 136)
         if flag not in b"LKxg":
@@ -174,7 +174,7 @@ class TarReader:
             raise ArchiveError("it is truncated: its tar ends in the middle")
 
     def _read(self) -> int:
-        """Read more behind what is left, moving that to the front; return how many bytes came."""
+        """Move the unread bytes to the front of the buffer, read more behind them; return how many came."""
         left = self._end - self._start
         if self._start:
             self._view[:left] = self._view[self._start : self._end]
@@ -187,7 +187,7 @@ class TarReader:
         return count
 
     def _drain(self) -> None:
-        """Read to the end, so that the compressor's own checksum is compared."""
+        """Read to the end, so that the decoder compares the compression's own checksum."""
         self._start = self._end
         while self._read():
             self._start = self._end

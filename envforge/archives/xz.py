@@ -1,4 +1,4 @@
-"""liblzma by ctypes: xz decoding that releases the interpreter, from the fastest liblzma at hand.
+"""liblzma through ctypes: decodes xz without the interpreter's lock, with the newest liblzma at hand.
 
 Release 5.8 decodes about 1.7 times as fast as Debian 12's 5.4. Decoding runs in steps of the caller's buffer:
 a megabyte stays in the processor's cache, which beats decoding the whole archive at once and needs no memory.
@@ -19,7 +19,7 @@ _FINISH: Final = 3
 _OK: Final = 0
 _STREAM_END: Final = 1
 _MEMORY_MAX_BYTES: Final = 160 << 20
-"""A decoder's memory: `xz -9` needs 65 MiB, dpkg-deb's default 9 MiB."""
+"""Limit of a decoder's memory: `xz -9` needs 65 MiB, dpkg-deb's default 9 MiB."""
 _ERRORS: Final = {
     5: "no memory is left",
     6: "it needs more memory than any package may",
@@ -31,7 +31,7 @@ _ERRORS: Final = {
 
 
 class Input(Protocol):
-    """Where compressed bytes come from."""
+    """A source of compressed bytes."""
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the start of `buffer`, return how many bytes; 0 at the end."""
@@ -58,7 +58,7 @@ class _Stream(ctypes.Structure):
 
 
 class Library:
-    """One loaded liblzma. Raises OSError where it cannot be loaded or is older than 5.0."""
+    """One loaded liblzma. Raises OSError if it cannot be loaded or lacks a function."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -82,7 +82,7 @@ class Library:
 
 
 class _Choice:
-    """The library that this process decodes with; found once."""
+    """The liblzma that this process decodes with; searched for once."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -94,9 +94,9 @@ _CHOICE: Final = _Choice()
 
 
 def use_library(path: str) -> bool:
-    """Decode with the liblzma at `path` from now on if it is newer than the present one; say whether it is.
+    """Decode with the liblzma at `path` from now on if it is newer than the one in use; return whether it is.
 
-    A file that is missing or cannot be loaded here (another architecture, a newer libc) is left alone.
+    A file that is missing or cannot be loaded here (another architecture, a newer libc) is ignored.
     """
     present = library()
     try:
@@ -110,7 +110,7 @@ def use_library(path: str) -> bool:
 
 
 def fast_library(directories: Sequence[str]) -> str | None:
-    """Return the first liblzma in `directories`, unpacked liblzma5 packages; None where there is none."""
+    """Return the path of the first liblzma in `directories`, roots of unpacked packages; None without one."""
     for directory in directories:
         for pattern in ("usr/lib/*/liblzma.so.5", "lib/*/liblzma.so.5"):
             for path in sorted(glob.glob(pattern, root_dir=directory)):
@@ -119,7 +119,7 @@ def fast_library(directories: Sequence[str]) -> str | None:
 
 
 def library() -> Library | None:
-    """Return the liblzma in use: the one given, else the system's, else None: Python's module serves then."""
+    """Return the liblzma in use: that of `use_library`, else the system's; None if Python's lzma must do."""
     with _CHOICE.lock:
         if not _CHOICE.searched:
             _CHOICE.searched = True
@@ -134,7 +134,7 @@ class XzReader:
     """Decodes an xz stream step by step. One thread at a time; `close` frees the decoder."""
 
     def __init__(self, chosen: Library, source: Input, buffer: bytearray) -> None:
-        """Decode `source`, reading it through `buffer`, which is this reader's until it is closed."""
+        """Decode `source`, reading it through `buffer`, which belongs to this reader until it is closed."""
         self._handle = chosen.handle
         self._source = source
         self._input = memoryview(buffer)

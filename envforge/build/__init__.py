@@ -1,1 +1,1 @@
-"""Recipes become layers: fetch, unpack, farm, configure, normalise, publish. Runs inside namespace A."""
+"""Builds layers from recipes: runs the sources' tasks in worker processes and publishes what they stage."""

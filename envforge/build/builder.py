@@ -1,9 +1,9 @@
-"""Builds what the sources of an environment ask for, as much of it in parallel as possible.
+"""Builds the layers of an environment, with as many tasks in parallel as possible.
 
-One process, with the host's view, hands tasks out, publishes what they give and holds the locks of what is
-being made; others do the work, all but the fetchers confined to the parts of the store that they need
-(`site.py`). What is to be done, and what follows from it, the works say (`task.py`); each lies over those
-before it, and hears when all layers below are made.
+One process, with the host's view, schedules tasks, publishes their results and holds the locks of layers in
+progress. Worker processes run the tasks, all but the fetchers confined to the parts of the store that they
+need (`site.py`). Each source gives a work (`task.py`), which decides what tasks there are and which ones
+follow from a result; works are stacked, and each is told when all layers below it are made.
 """
 
 import os
@@ -27,15 +27,15 @@ from envforge.store import locks
 _FETCHERS_MAX: Final = 4
 """More connections than this were no faster to one mirror."""
 _AGAIN_MS: Final = 50
-"""How often is looked whether another build has made what both need."""
+"""Interval of retries for tasks that another build has locked."""
 
 _Tag = tuple[int, Hashable]
-"""Which work, and its task's tag."""
+"""A work's index, and its task's tag."""
 
 
 @define
 class _Crew:
-    """The processes of one build, and what they have in hand."""
+    """The state of one build: its worker pools, and the tasks that wait or run."""
 
     site: Site
     works: Sequence[Work]
@@ -45,21 +45,21 @@ class _Crew:
     log: ScriptLog
     pools: dict[Kind, Workers]
     waiting: deque[tuple[int, Task]] = field(factory=deque)
-    """By the place of their work: what could be done, but for workers or another build's lock."""
+    """Tasks that wait for a worker or for another build's lock, each with its work's index."""
     in_hand: dict[_Tag, tuple[Task, int]] = field(factory=dict)
-    """Tasks under way, with the descriptors of their locks (-1: none)."""
+    """Running tasks, with the descriptors of their locks (-1: none)."""
     risen: int = 0
-    """How many works have heard that all below them is made."""
+    """How many works have been told that all layers below them are made."""
     blocked: bool = False
-    """Another build makes something that this one waits for."""
+    """Another build has the lock of a waiting task."""
 
 
 def build(
     site: Site, works: Sequence[Work], progress: Progress, *, below: tuple[Built, ...] = ()
 ) -> tuple[Built, ...]:
-    """Return the layers of all works over those `below`, top to bottom, made as far as they are missing.
+    """Make the missing layers of all works; return all layers, those `below` included, top to bottom.
 
-    Raises what fetching, unpacking and scripts raise; the log of scripts that failed is named.
+    Raises what fetching, unpacking and scripts raise; if scripts failed, the error names their log.
     """
     with ExitStack() as stack:
         log = stack.enter_context(ScriptLog(site.project, progress))
@@ -107,7 +107,7 @@ def _let_go(crew: _Crew) -> None:
 
 
 def _layers(crew: _Crew, count: int) -> tuple[Built, ...]:
-    """Return the layers of the lowest works and all beneath, top to bottom."""
+    """Return the layers of the lowest `count` works and those beneath all works, top to bottom."""
     works = reversed(crew.works[:count])
     return (*(made.built for work in works for made in work.layers() or ()), *crew.below)
 
@@ -117,7 +117,7 @@ def _want(crew: _Crew, place: int, tasks: Iterable[Task]) -> None:
 
 
 def _rise(crew: _Crew) -> None:
-    """Tell each work whose lower ones are done, once; one that needs nothing done is done with it."""
+    """Tell each work, once, that all layers below it are made; a work without tasks is done by that."""
     works = crew.works
     while crew.risen < len(works) and all(work.layers() is not None for work in works[: crew.risen]):
         place = crew.risen
@@ -126,7 +126,7 @@ def _rise(crew: _Crew) -> None:
 
 
 def _hear(crew: _Crew, said: set[int]) -> None:
-    """Take what workers have to say. Where scripts fail the error names their log."""
+    """Handle the messages of ready workers. If scripts failed, the error names their log."""
     for kind, pool in crew.pools.items():
         try:
             for done in pool.finished(said):
@@ -136,7 +136,7 @@ def _hear(crew: _Crew, said: set[int]) -> None:
 
 
 def _take(crew: _Crew, done: Done) -> None:
-    """Take over what a task made, and hear what can be done now."""
+    """Publish a task's result, release its lock, and queue the tasks that follow."""
     task, descriptor = crew.in_hand[done.tag]
     try:
         value = task.publish(done)
@@ -153,7 +153,7 @@ def _follow(crew: _Crew, place: int, task: Task, value: Any) -> None:
 
 
 def _hand_out(crew: _Crew) -> None:
-    """Hand out all that can be done now; what another build is making is looked for again later."""
+    """Start every task that can run now; one that another build has locked is tried again later."""
     crew.blocked = False
     kept: list[tuple[int, Task]] = []
     while crew.waiting:
@@ -169,7 +169,7 @@ def _hand_out(crew: _Crew) -> None:
 
 
 def _begin(crew: _Crew, place: int, task: Task, pool: Workers) -> bool:
-    """Have a task done; say whether that is under way, or done by another build."""
+    """Start a task, or take its result from store or cache; return False if another build has its lock."""
     descriptor = -1
     if task.lock:
         held = locks.try_hold(crew.site.store, task.lock)

@@ -1,12 +1,12 @@
-"""The seam between builds and caches."""
+"""The interface between builds and caches."""
 
 from typing import Any, Protocol
 
 
 class Cache(Protocol):
-    """Build records by key, archives of layers by digest; a directory, or whatever comes later.
+    """A cache: build records by key, archives of layers by digest.
 
-    Each method raises OSError where the cache cannot be used.
+    Each method raises OSError if the cache cannot be used.
     """
 
     @property
@@ -18,16 +18,16 @@ class Cache(Protocol):
         """Whether nobody but this user, or root, can have put anything into it."""
 
     def lookup(self, key: str) -> dict[str, Any] | None:
-        """Return the record of a key, as a store writes it: not believed."""
+        """Return the record of a key, in the store's form but unverified; None if there is none."""
 
     def has(self, digest: str) -> bool:
         """Return whether there is an archive of that layer."""
 
     def pull(self, digest: str, path: str) -> None:
-        """Write the archive of that layer into a new file. Raises FileNotFoundError where there is none."""
+        """Write the archive of that layer into a new file. Raises FileNotFoundError if there is none."""
 
     def push(self, digest: str, archive: int) -> None:
-        """Take over the archive of a layer, read from a descriptor; another one of that digest may stay."""
+        """Store the archive of a layer, read from a descriptor; an existing one of that digest may stay."""
 
     def note(self, key: str, document: dict[str, Any]) -> None:
-        """Take over the record of a key. Its layers are there already."""
+        """Store the record of a key, whose layers are in the cache already."""

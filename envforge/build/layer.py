@@ -1,4 +1,4 @@
-"""Finds a layer by its recipe's key, or publishes what a confined process made: each is made once."""
+"""Finds a layer by its recipe's key, or publishes and records one that a confined process staged."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from envforge.store import audit, layers, records
 from envforge.store.layers import Layer
 
 Notes = Mapping[str, Any]
-"""What later recipes must know of a layer besides its tree: JSON values."""
+"""Facts about a layer, besides its tree, that later recipes need: JSON values."""
 
 
 @frozen
@@ -26,7 +26,7 @@ class Built:
     size_bytes: int
     """Of its files, each path counted."""
     files: int
-    """Paths that are no directories."""
+    """Number of paths that are no directories."""
     reused: bool
     """It was in the store already."""
 
@@ -42,7 +42,7 @@ class Made:
 
     @property
     def built(self) -> Built:
-        """Return what an environment needs of it."""
+        """Return the part that environments record."""
         layer = self.layer
         return Built(
             self.recipe.name, self.recipe.key, layer.digest, layer.size_bytes, layer.files, self.reused
@@ -55,10 +55,10 @@ def lock_name(site: Site, recipe: Recipe) -> str:
 
 
 def find(site: Site, recipe: Recipe, *, taken: bool = False) -> Made | None:
-    """Return the layer of a recipe if it is in the store with owners held the site's way.
+    """Return the layer of a recipe if the store has it in the site's ownership mode.
 
-    What a record says that came from a cache is believed where the lock says the same, or where this build
-    has just `taken` it: else whoever can write to one project's cache would choose the layers of another.
+    A record that came from a cache counts only if the lock names the same digest, or if this build has just
+    `taken` it: else whoever can write to one project's cache would choose the layers of another.
     """
     store = site.store
     record = records.read(store.record(recipe.key)) or {}
@@ -75,9 +75,9 @@ def find(site: Site, recipe: Recipe, *, taken: bool = False) -> Made | None:
 
 
 def publish(site: Site, recipe: Recipe, directory: str, inside: str, value: Mapping[str, Any]) -> Made:
-    """Take over a layer that a confined process staged at `inside` of its directory, and record it.
+    """Publish and record the layer that a confined process staged at `directory/inside`.
 
-    `value` is what it said: `layers.stage`'s numbers, and `notes`.
+    `value` is that process's result: the numbers of `layers.stage`, and `notes`.
     """
     size_bytes, files = int(value["size_bytes"]), int(value["files"])
     notes = dict(value.get("notes", {}))
@@ -108,7 +108,7 @@ def publish(site: Site, recipe: Recipe, directory: str, inside: str, value: Mapp
 
 
 def altered(site: Site, digest: str) -> list[list[str]]:
-    """Return path and cause of what was altered in a layer since it was published: all of it is read."""
+    """Verify a layer against its listing, reading all of it; return path and cause of each difference."""
     path = site.store.layer(site.held, digest)
     view = View.of(readable=[path])
     return call_confined(site.identity, view, audit.altered, path, digest, site.held)

@@ -19,7 +19,7 @@ def make_parents(root: str, path: bytes, shown: Mapping[bytes, Entry], *, chown:
 
 
 def match_below(directory: bytes, below: Entry | None, *, chown: bool) -> None:
-    """Give a directory the owner and mode of the one beneath it, if there is one."""
+    """Give a directory the owner and mode of the lower layers' one, if there is one."""
     if below is None or below.type not in {"d", "o"}:
         return
     if chown:

@@ -1,4 +1,4 @@
-"""What a recipe is, and its key. Frozen: the canonical form of a recipe is what caches are asked by."""
+"""Recipes and their keys. The canonical form is frozen: stores and caches are looked up by its hash."""
 
 import re
 from typing import Final, Literal

@@ -1,9 +1,9 @@
-"""The log of the scripts of one build: kept in a file, and passed on to whoever watches.
+"""The log of one build's scripts: kept in a file, and passed on to a reader.
 
     $XDG_STATE_HOME/envforge/logs/<project>-<time>-<pid>.log    0600
 
-What is said comes from confined workers and is believed in nothing: its size is bounded, and what goes to a
-terminal has no control characters. Old logs are removed where there are many.
+The output comes from confined workers and is untrusted: its size is bounded, and no control characters of it
+reach a terminal. Only the newest logs are kept.
 """
 
 import os
@@ -21,7 +21,7 @@ from envforge.errors import EnvforgeError
 from envforge.progress import Progress
 
 LOG_MAX_BYTES: Final = 32 << 20
-"""Of one log; of what comes later only the end is kept."""
+"""Of one log; of further output only the end is kept."""
 _END_BYTES: Final = 256 << 10
 LOGS_MAX: Final = 40
 LOGS_MAX_BYTES: Final = 256 << 20
@@ -30,12 +30,12 @@ LOGS_MAX_BYTES: Final = 256 << 20
 
 @define
 class ScriptLog:
-    """The log of one build. The file is made when the first thing is said; leaving the context ends it."""
+    """The log of one build. The file is made with the first output; leaving the context ends it."""
 
     project: str
     progress: Progress
     path: str = field(default="", init=False)
-    """Where the log is, once there is one."""
+    """The log's path, once there is output."""
     reader: Reader | None = field(default=None, init=False)
     _descriptor: int = field(default=-1, init=False)
     _written: int = field(default=0, init=False)
@@ -62,7 +62,7 @@ class ScriptLog:
         self._descriptor = -1
 
     def take(self, said: Any) -> None:
-        """Take the next piece of what scripts print, as text with bytes escaped."""
+        """Take the next piece of output, as text in which surrogates stand for undecodable bytes."""
         if not isinstance(said, str):
             return
         data = said.encode("utf-8", "surrogateescape")
@@ -71,7 +71,7 @@ class ScriptLog:
         self._keep(data)
 
     def read_by(self, reader: Reader) -> None:
-        """Have what comes from now on read by a reader; the one before it has heard all."""
+        """Pass further output to `reader`; the previous one has had all of its own."""
         if self.reader is not None and self.reader is not reader:
             self.reader.end(well=True)
         self.reader = reader
@@ -91,7 +91,7 @@ class ScriptLog:
             if self._written < LOG_MAX_BYTES:
                 self._written += os.write(self._descriptor, data)
                 return
-        except OSError as error:  # a full disk, say: the build itself will tell what it lacks
+        except OSError as error:  # a full disk, say, which the build itself reports
             self._is_kept = False
             self.progress.message(f"the output of scripts is not kept: {error}")
             return

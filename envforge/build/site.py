@@ -1,4 +1,4 @@
-"""Build context: store, who builds, configuration. And what each kind of confined worker sees."""
+"""Build context: store, identity, configuration. And the view of each kind of confined worker."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,63 +18,64 @@ _LINKED: Final = frozenset(("trees", "staging"))
 
 @frozen
 class ProjectFiles:
-    """Where files that a spec names are read: they come with a project, and a link may lie anywhere."""
+    """Where files that a spec names may be read. Projects are untrusted: any path in one may be a link."""
 
     directory: str
-    """The spec's: what is in it is opened beneath it."""
+    """The spec's own: files in it are opened beneath it (RESOLVE_BENEATH)."""
     allowed: Mapping[str, str] = field(factory=dict, hash=False)
-    """Of sources outside, by their normalised path: the real path that they were allowed to lead to."""
+    """For sources outside, by normalised path: the real path that was allowed."""
 
 
 @frozen
 class Site:
-    """Build context: the same for all parts of a build, so that jobs can be handed to processes."""
+    """Build context, shared by all parts of a build; a plain value, so that jobs can be sent to processes."""
 
     store: Store
     identity: Identity
     config: Config
     files: ProjectFiles = ProjectFiles("/")
-    """Where what the spec names is read."""
+    """Where files that the spec names are read."""
     anew: bool = False
-    """Make every layer even where it is in the store, to compare."""
+    """Make every layer even if it is in the store, to compare."""
     project: str = ""
     """The project's name, for logs."""
     enter_failed: bool = False
-    """Run a shell on the terminal where packages could not be configured."""
+    """Run a shell on the terminal if packages could not be configured."""
     hold: Hold | None = None
-    """Keeps what this build finds and makes from being collected, until its environment is noted."""
+    """Keeps what this build finds and makes from garbage collection, until its environment is recorded."""
     cache: Cache | None = None
-    """Where layers are looked for that the store lacks, and put once they are made."""
+    """Where missing layers are looked up first, and new ones are put."""
     recorded: Mapping[str, str] | None = field(default=None, hash=False)
-    """What the lock says of the digests of layers that follow from it alone, by name."""
+    """The lock's digests, by name, of the layers that depend on it alone; None if it records none."""
 
     def keep(self, *names: str) -> None:
-        """Hold digests, SHA-256s and keys: before they are looked for."""
+        """Hold digests, SHA-256s and keys (`holds.py`). Call it before looking them up."""
         if self.hold is not None:
             self.hold.add(*names)
 
     @property
     def held(self) -> str:
-        """Return how owners lie on disk."""
+        """Return the ownership mode of trees and layers."""
         return self.identity.held
 
 
 def unpacking(store: Store) -> Callable[[str], View]:
-    """Return what unpackers see: archives, a decoder, and trees to compare with."""
+    """Return the view of unpackers: archives, a decoder, and trees to compare with."""
     return lambda own: View.of(readable=_of(store, "blobs", "tools", "trees"), writable=[own])
 
 
 def configuring(store: Store) -> Callable[[str], View]:
-    """Return what those see who run packages' scripts: everything that lies below, read-only."""
+    """Return the view of workers that run packages' scripts: all that the layers need, read-only."""
     return lambda own: View.of(
         readable=_of(store, "blobs", "trees", "layers"), writable=[own], capabilities=BUILD
     )
 
 
 def linking(store: Store, *, runs_programs: bool = False) -> Callable[[str], View]:
-    """Return what those see who link packages' files into a layer.
+    """Return the view of workers that hard-link packages' files into a layer.
 
-    A hard link does not lead from one mount to another, so trees and staging are of one, which is writable.
+    link(2) fails between two mounts, so trees and staging are shown in one, the store's, which is writable;
+    layers are read-only in it, and the rest is hidden.
     """
     hidden = [
         f"{store.path}/{name}"
@@ -90,7 +91,7 @@ def linking(store: Store, *, runs_programs: bool = False) -> Callable[[str], Vie
 
 
 def placing(store: Store) -> Callable[[str], View]:
-    """Return what those see who put files of a project, or fetched ones, over layers."""
+    """Return the view of workers that put files of a project, or fetched ones, over layers."""
     return lambda own: View.of(readable=_of(store, "layers", "blobs"), writable=[own])
 
 

@@ -1,4 +1,4 @@
-"""What a source asks of the builder: tasks, and what becomes of them. The builder knows no source."""
+"""The interface between sources and the builder: works and their tasks. The builder knows no source."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import Enum
@@ -15,7 +15,7 @@ from envforge.progress import Progress
 
 
 class Kind(Enum):
-    """Which workers do a task: what they see differs (`site.py`)."""
+    """Which workers run a task: their views differ (`site.py`)."""
 
     FETCH = "fetch"
     """With the host's view: bytes from the network into blobs. All others are confined."""
@@ -32,47 +32,47 @@ class Kind(Enum):
 
 
 class Reader(Protocol):
-    """Makes sense of what scripts print, and tells it."""
+    """Parses the output of scripts, and reports what they do."""
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. They are foreign: what is told has no control characters."""
+        """Take the next bytes. They are untrusted: reports of them have no control characters."""
 
     def end(self, *, well: bool) -> None:
-        """Take the end of it; `well` says that nothing failed."""
+        """Take note that the output has ended; `well` says that nothing failed."""
 
 
 @frozen
 class Task:
-    """One thing to do. What it gives, `publish` makes of it, goes back to the work that asked for it."""
+    """A job for a worker. What `publish` makes of its result goes back to the work that asked for it."""
 
     tag: Hashable
-    """Names it within its work."""
+    """Identifies the task within its work."""
     kind: Kind
     job: Job
     arguments: tuple[object, ...]
     publish: Callable[[Done], Any] = lambda done: done.value
-    """Called in the parent: takes over what the job left in its place, believing nothing."""
+    """Called in the parent: takes over what the job left in its directory, trusting nothing of it."""
     lock: str = ""
-    """A name in the store: of several builds that need the same, the one that holds it does it."""
+    """Name of a lock in the store: of several builds that need the task, its holder does it."""
     find: Callable[[], Any] = lambda: None
-    """Looks whether another build has made it meanwhile; None where not."""
+    """Returns the result if another build has made it meanwhile, else None."""
     take: Callable[[Progress], Any] = lambda _progress: None
-    """Looks whether a cache has it; None where not. Called with its lock held."""
+    """Returns the result if the cache has it, else None. Called with `lock` held."""
     reader: Reader | None = None
-    """Of what its scripts print."""
+    """Reads the output of the task's scripts."""
 
 
 class Work(Protocol):
-    """What one source's part of an environment asks for. Decides; `builder.py` carries it out."""
+    """One source's part of an environment: decides which tasks are needed; `builder.py` runs them."""
 
     def begin(self) -> Iterable[Task]:
-        """Yield what can be done at once, the most pressing first."""
+        """Yield the tasks that can start at once, the most urgent first."""
 
     def over(self, below: Sequence[Built]) -> Iterable[Task]:
-        """Yield what can be done now that all layers below are made; they are top to bottom. Called once."""
+        """Yield the tasks that can start now that all layers below (top to bottom) are made. Called once."""
 
     def done(self, tag: Hashable, value: Any) -> Iterable[Task]:
-        """Take what a task gave; yield what can be done now."""
+        """Take a task's result; yield the tasks that can start now."""
 
     def layers(self) -> tuple[Made, ...] | None:
         """Return this part's layers, top to bottom, once all are made."""
@@ -87,9 +87,10 @@ def layer_task(
     *,
     reader: Reader | None = None,
 ) -> Task:
-    """Return the task of making a recipe's layer: its tag is `("made", key)`, and it gives a `Made`.
+    """Return the task of making a recipe's layer: its tag is `("made", key)`, its result a `Made`.
 
-    The job stages the layer in `layer` of its place, and returns what `layers.stage` says, with `notes`.
+    The job stages the layer at `layer` in its own directory, and returns what `layers.stage` does, with
+    `notes`.
     """
     return Task(
         ("made", recipe.key),
@@ -105,7 +106,7 @@ def layer_task(
 
 
 def _taken(site: Site, recipe: Recipe, kind: Kind, progress: Progress) -> Made | None:
-    """Return what a cache has of a layer whose scripts would be run: links and files are made as quickly."""
+    """Return a layer of scripts from the cache, None if it has none: others are made as quickly here."""
     if site.cache is None or site.anew or kind is not Kind.RUN:
         return None
     from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one

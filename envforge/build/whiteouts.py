@@ -1,8 +1,8 @@
-"""Writes what a configuration removed as whiteouts of single paths: later its layer lies over larger farms.
+"""Rewrites a configured layer's deletions as whiteouts of single paths, for its use over larger farms later.
 
-An opaque directory, or a whiteout of something that was never there, would hide whatever other packages have
-in its place. Overlay makes such directories by itself, for every directory that dpkg renames into place. All
-pure but `apply`. Kernel: filesystems/overlayfs.rst, "whiteouts and opaque directories".
+An opaque directory, or a whiteout of a path that no lower layer has, would hide what other packages put there
+later. Overlayfs makes a directory opaque by itself when dpkg renames it into place. All pure but `apply`.
+Kernel: filesystems/overlayfs.rst, "whiteouts and opaque directories".
 """
 
 import os
@@ -17,23 +17,23 @@ from envforge.store.scan import OPAQUE
 
 @frozen
 class Changes:
-    """What is to be done with a tree so that it says the same path by path."""
+    """Changes after which a tree's whiteouts name every hidden path singly."""
 
     plain: tuple[bytes, ...] = ()
-    """Directories that are opaque no longer."""
+    """Directories to make non-opaque."""
     added: tuple[bytes, ...] = ()
-    """New whiteouts."""
+    """Whiteouts to make."""
     dropped: tuple[bytes, ...] = ()
-    """Whiteouts of what was never there."""
+    """Whiteouts to remove, of paths that no lower layer has."""
 
 
 def explicit(
     entries: Sequence[Entry], there: Callable[[bytes], bool], shown: Callable[[], Mapping[bytes, Entry]]
 ) -> Changes:
-    """Return the changes after which no directory is opaque, and every whiteout hides what was there.
+    """Return the changes after which no directory is opaque, and every whiteout hides an existing path.
 
-    `there` says whether one of the lower layers has a path; `shown` gives what they show, and is only asked
-    where a directory is opaque.
+    `there` says whether one of the lower layers has a path; `shown` returns their merged entries, and is only
+    called if a directory is opaque.
     """
     dropped = tuple(entry.path for entry in entries if entry.type == "w" and not there(entry.path))
     opaque = tuple(sorted(entry.path for entry in entries if entry.type == "o"))

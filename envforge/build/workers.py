@@ -1,10 +1,10 @@
-"""Processes that do jobs side by side: fetchers with the host's view, all others confined (confine.py).
+"""Pools of worker processes: fetchers have the host's view, all others are confined (confine.py).
 
-    parent -> worker   pickle: the parent is believed
-    worker -> parent   JSON: what works on foreign content is not
+    parent -> worker   pickle: workers trust the parent
+    worker -> parent   JSON: the parent does not trust processes that handle foreign content
 
 Each confined worker has a directory under staging/ that it may write, and each of its jobs a fresh one in
-there; what the parent wants of it, it moves out before it lets the worker remove the rest.
+there. The parent moves results out of that before it lets the worker remove the rest.
 """
 
 import json
@@ -37,31 +37,31 @@ _RESULT, _REPORT, _JOB, _CLEAN, _END = b"d", b"r", b"j", b"c", b"e"
 _FRAME_MAX_BYTES: Final = 256 << 20
 
 Report = Callable[[Any], None]
-"""Called by a job with what there is to tell meanwhile, JSON values: bytes that came, say."""
+"""Called by a job for interim reports, JSON values: bytes received, say."""
 Job = Callable[..., Any]
 """job(report, place, *arguments) returns JSON values; `place` is a directory of its own, "" for fetchers."""
 
 
 @frozen
 class Cell:
-    """What the confined workers of a pool can see, besides a directory of their own."""
+    """What the confined workers of a pool can see, besides their own directories."""
 
     store: Store
     identity: Identity
     view: Callable[[str], View]
-    """Of a worker whose own directory is the argument."""
+    """The view of a worker, given its own directory."""
 
 
 @frozen
 class Done:
-    """A job that is done."""
+    """A finished job."""
 
     tag: Any
     value: Any
     directory: str
-    """The worker's own."""
+    """The worker's own directory."""
     name: str
-    """The job's in there."""
+    """The name of the job's directory in there."""
 
 
 @define
@@ -77,14 +77,14 @@ class _Worker:
 
 @define
 class Workers:
-    """A few processes of one kind, started when first needed.
+    """A pool of processes of one kind, started on demand.
 
-    `submit` jobs (module-level functions), then take what is `finished`. Leaving the context ends them.
+    `submit` jobs (module-level functions), then iterate over `finished`. Leaving the context ends the pool.
     """
 
     count: int
     cell: Cell | None = None
-    """None: they are not confined."""
+    """None for unconfined workers."""
     report: Report = lambda _value: None
     _workers: list[_Worker] = field(factory=list, init=False)
     _waiting: deque[tuple[Any, Job, tuple[Any, ...]]] = field(factory=deque, init=False)
@@ -105,9 +105,9 @@ class Workers:
         return [worker.channel for worker in self._workers if worker.busy]
 
     def finished(self, ready: set[int]) -> Iterator[Done]:
-        """Yield the jobs whose workers are `ready` (descriptors); raise what a job raised.
+        """Yield the finished jobs of workers that are `ready` (descriptors); raise what a job raised.
 
-        What a job left in its place is removed once the next one is asked for.
+        A job's directory is removed once the next job is asked for.
         """
         for worker in self._workers:
             if worker.channel.fileno() not in ready or not worker.busy:
@@ -200,7 +200,7 @@ def _start_plain(ours: socket.socket, theirs: socket.socket) -> _Worker:
 
 
 def ready(*pools: Workers, timeout_ms: int | None = None) -> set[int]:
-    """Wait until a worker of one of the pools says something; return their channels' descriptors."""
+    """Wait until workers of these pools have sent something; return their channels' descriptors."""
     poller = select.poll()
     for pool in pools:
         for channel in pool.channels:

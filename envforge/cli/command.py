@@ -1,4 +1,4 @@
-"""How commands are made: global options everywhere, examples in the help, groups that explain themselves."""
+"""Classes of commands: global options everywhere, examples in the help, groups that suggest names."""
 
 import difflib
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
 
 
 def global_options(*, before_command: bool) -> list[click.Parameter]:
-    """Return the global options: with short names before the command, hidden and long only behind it."""
+    """Return the global options; behind the command they are hidden, without short names that Docker has."""
 
     def option(*names: str, **attributes: Any) -> click.Option:
         kept = names if before_command else tuple(name for name in names if not _is_dockers(name))
@@ -67,12 +67,12 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
 
 
 def _is_dockers(name: str) -> bool:
-    """Say whether an option of that name behind a command has the meaning that it has in Docker."""
+    """Return whether a short name behind a command is reserved for Docker's options: all but `-E` are."""
     return len(name) == len("-f") and name != "-E"
 
 
 class Command(click.Command):
-    """A command that takes the long global options too, and shows examples in its help."""
+    """A command that takes the global options too, and shows examples in its help."""
 
     def __init__(self, *args: Any, examples: str = "", **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -96,7 +96,7 @@ def _help_if_alone(context: click.Context) -> None:
 
 
 class Group(click.Group):
-    """A group that prints its help when no command is named, and suggests the nearest for one it has not."""
+    """A group that prints its help without a command, and suggests the nearest name for an unknown one."""
 
     def __init__(self, name: str, **attributes: Any) -> None:
         attributes |= {"no_args_is_help": False, "invoke_without_command": True}
@@ -113,7 +113,7 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def suggestion(self, ctx: click.Context, name: str, names: list[str]) -> str:
-        """Return the hint for a name that is no command."""
+        """Return the hint for an unknown command."""
         close = difflib.get_close_matches(name, names, n=1)
         if close:
             return f"did you mean `{ctx.command_path} {close[0]}`?"
@@ -140,7 +140,7 @@ def cache_option(function: _Function) -> _Function:
 
 
 def allow_option(function: _Function) -> _Function:
-    """Add `--allow`, for commands that a spec may want something of."""
+    """Add `--allow`, for commands that may need the user's consent."""
     return click.option(
         "--allow",
         is_flag=True,

@@ -1,4 +1,4 @@
-"""What a shell completes of a project: its packages, the users of its environment. Silent where it cannot."""
+"""Shell completion of packages, users, environments, architectures and running sandboxes. Fails silently."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +10,7 @@ from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError
 
 COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
-"""What a shell's completion sets to ask, as click wants it named."""
+"""The variable that a completion script sets, named as click wants it."""
 
 
 def asked_packages(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -52,7 +52,7 @@ def architectures(_context: click.Context, _parameter: click.Parameter, begun: s
 
 
 def running(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the names and IDs of what runs."""
+    """Return the names and IDs of running sandboxes."""
     from envforge.api import joining  # noqa: PLC0415 (as above)
 
     try:

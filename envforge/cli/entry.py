@@ -39,14 +39,14 @@ def run(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # see Settings.progress
         return ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # noqa: BLE001 (nothing is swallowed: a bug shows its traceback)
-        if isinstance(error, click.ClickException):  # the command line was not understood to its end
+        if isinstance(error, click.ClickException):  # parsing may have stopped before `--progress`
             settings.progress_way = settings.progress_way or _progress_way(arguments)
         return report(error, settings)
     return code
 
 
 def _invoke_with_consent(arguments: list[str], settings: Settings) -> int:
-    """Run the command; where it lacks consent that the user gives now, run it again."""
+    """Run the command; where consent is missing and the user gives it now, run it again."""
     try:
         return _invoke(arguments, settings)
     except ConsentError:
@@ -67,25 +67,25 @@ def _invoke(arguments: list[str], settings: Settings) -> int:
 
 
 def _print_anything() -> None:
-    """Let characters that the terminal cannot show, and file names that are no text, be printed escaped."""
+    """Make stdout escape characters that its encoding lacks, and bytes of file names that are not text."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """Return whether failures are to be told as JSON; asked before parsing, which is what may fail."""
+    """Return whether to report failures as JSON, from the raw arguments: parsing itself may fail."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in own
 
 
 def _progress_way(arguments: list[str]) -> str | None:
-    """Return `json` where failures are to be told as events, asked of words that could not be parsed."""
+    """Return `json` where failures are to be reported as events, from arguments that did not parse."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "json" if "--progress=json" in own or ("--progress", "json") in pairwise(own) else None
 
 
 def _close_quietly() -> None:
-    """Point standard output at nothing, so that the interpreter's last flush does not complain."""
+    """Point standard output at /dev/null, so that the interpreter's last flush does not fail."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

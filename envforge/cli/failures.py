@@ -61,7 +61,7 @@ def _known(error: Exception) -> EnvforgeError | None:
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
-    """Return click's error in the look of ours."""
+    """Return click's error as a UsageError with a hint."""
     if isinstance(error, click.NoSuchOption):
         close = " or ".join(error.possibilities or ())
         hint = f"did you mean {close}?" if close else _help_of(error)

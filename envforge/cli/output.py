@@ -12,7 +12,7 @@ import click
 
 _FIRST: Final = 16
 _LAST: Final = 8
-"""As wide as a first column stays while there is a choice, and as narrow as either column gets."""
+"""Widths: the first column keeps so much while the last one can shrink; neither gets narrower than that."""
 _CODES: Final = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
 
 
@@ -34,7 +34,7 @@ def print_json(value: Any) -> None:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns, each as wide as its widest value; the last one is not padded.
 
-    On a terminal, values of the first column and paths in the last one give way until a line fits.
+    On a terminal, the first column's ends and the last column's beginnings are cut until a line fits.
     """
     lines = [tuple(header), *map(tuple, rows)]
     if sys.stdout.isatty():

@@ -64,7 +64,7 @@ class Root(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and note its name: failures are told differently by `run`, `shell` and `ci`."""
+        """Find the command, and note its name: `run`, `shell`, `exec`, `ci` report failures differently."""
         found = super().resolve_command(ctx, args)
         settings = ctx.ensure_object(Settings)
         settings.command = args[0]
@@ -72,7 +72,7 @@ class Root(Group):
         return found
 
     def suggestion(self, ctx: click.Context, name: str, names: list[str]) -> str:
-        """Return the hint for a name that is no command."""
+        """Return the hint for an unknown command, from other tools' names first."""
         if name in _HABITS:
             return f"did you mean `envforge {_HABITS[name]}`?"
         return super().suggestion(ctx, name, names)

@@ -24,7 +24,7 @@ _UNWINDING_MAX_S: Final = 5
 
 @contextmanager
 def _unwinding() -> Iterator[None]:
-    """Let a request to end unwind the stack, as Ctrl-C does: terminal and staging are left in order."""
+    """Make SIGTERM and SIGHUP unwind the stack, as Ctrl-C does: terminal and staging are then cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -40,7 +40,7 @@ def _unwinding() -> Iterator[None]:
 
 
 def _end(number: int, _frame: object) -> NoReturn:
-    """Unwind; but not for longer than a moment: a thread may wait for a name server or a connection."""
+    """Unwind, and exit hard after a few seconds: a thread may hang in a DNS lookup or a connection."""
     signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(128 + number))
     signal.setitimer(signal.ITIMER_REAL, _UNWINDING_MAX_S)
     raise SystemExit(128 + number)
@@ -48,21 +48,21 @@ def _end(number: int, _frame: object) -> NoReturn:
 
 @define
 class Settings:
-    """What was said on the command line for all commands."""
+    """The values of the global options."""
 
     file: str | None = None
     store: str | None = None
     environment: str | None = None
-    """Which of the spec's environments is meant."""
+    """The chosen one of the spec's environments."""
     quiet: bool = False
     verbose: bool = False
     json: bool = False
     allow: bool = False
-    """What the spec wants is allowed, and remembered."""
+    """Consent to what the spec wants, and remember it."""
     cache: str | None = None
-    """What `--cache` says."""
+    """The value of `--cache`."""
     progress_way: str | None = None
-    """What `--progress` says."""
+    """The value of `--progress`."""
     command: str = ""
     """The command's name, once known."""
 
@@ -80,9 +80,9 @@ class Settings:
 
     @contextmanager
     def progress(self, *, live: bool = True) -> Iterator[Listener]:
-        """Give what shows events; it is off the screen when the block is left.
+        """Yield a listener that shows events; on leaving it is cleared from the screen.
 
-        Without `live` it prints lines, on a terminal too.
+        Without `live` it prints plain lines even on a terminal.
         """
         view = self.view(live=live)
         with _unwinding():
@@ -92,13 +92,13 @@ class Settings:
                 view(End())
 
     def view(self, *, live: bool = True) -> Listener:
-        """Return what shows events, on standard error."""
+        """Return a listener that shows events on standard error."""
         way = self.progress_way or ("none" if self.quiet else "auto")
         return choose(sys.stderr, way, every_step=self.verbose, live=live)
 
     @property
     def may_ask(self) -> bool:
-        """Return whether somebody is there to be asked, and no program reads what is printed."""
+        """Return whether to prompt: on a terminal only, and not where a program reads the output."""
         is_read = self.json or self.progress_way == "json"
         return not is_read and sys.stdin.isatty() and sys.stderr.isatty()
 

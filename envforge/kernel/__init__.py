@@ -1,1 +1,1 @@
-"""The ground floor of store and sandbox: system calls and their filter, processes, untrusted trees."""
+"""What store and sandbox stand on: system calls and their filter, processes, access to untrusted trees."""

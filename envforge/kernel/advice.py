@@ -1,4 +1,4 @@
-"""Turns errno into advice: what a refusal means, and the command that mends it. The only place that knows."""
+"""Turns errno into advice for namespaces, id maps and mounts: why the kernel refused, and what helps."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import os
 from envforge.errors import CapabilityError, EnvforgeError, SandboxError, StoreFullError
 
 _SYSCTLS = (
-    # name, the value that refuses, the value that mends, who has it
+    # name, the value that forbids user namespaces, the value that allows them
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("user.max_user_namespaces", "0", "65536"),
@@ -14,7 +14,7 @@ _SYSCTLS = (
 
 
 def read_sysctl(name: str) -> str | None:
-    """Return the value of a sysctl, None where this kernel does not have it."""
+    """Return the value of a sysctl, None if this kernel does not have it."""
     try:
         with open("/proc/sys/" + name.replace(".", "/"), encoding="ascii") as file:
             return file.read().strip()
@@ -23,7 +23,7 @@ def read_sysctl(name: str) -> str | None:
 
 
 def refused_by_sysctl() -> tuple[str, str] | None:
-    """Return the sysctl that refuses user namespaces here and what mends it, or None."""
+    """Return the sysctl that forbids user namespaces here and the value that allows them, or None."""
     for name, refusing, mending in _SYSCTLS:
         if read_sysctl(name) == refusing and not (name.startswith("kernel.") and os.geteuid() == 0):
             return name, mending
@@ -69,9 +69,9 @@ def no_id_map(tool: str, said: str) -> CapabilityError:
 
 
 def no_mount(error: OSError, what: str) -> EnvforgeError:
-    """Explain why a step of making a sandbox failed; `what` names it and its place."""
+    """Explain why a step of setting up a sandbox failed; `what` names the step and its path."""
     if error.errno in (errno.EPERM, errno.EACCES) and refused_by_sysctl():
-        return no_user_namespace(error)  # Ubuntu's way: namespaces can be made, but give no capabilities
+        return no_user_namespace(error)  # Ubuntu: namespaces can be made, but give no capabilities
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFullError(f"{what}: {error.strerror}", hint="free some space, or use --store DIR")
     if error.errno == errno.ENOSYS:

@@ -36,7 +36,7 @@ DEFAULT = (
 )
 
 FILES = (CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETFCAP)
-"""What writing trees with their owners takes."""
+"""Needed to write trees with their owners."""
 
 BUILD = (*DEFAULT, NET_ADMIN, SYS_PTRACE, SYS_ADMIN)
-"""What running maintainer scripts over layers takes: mounts too, and a loopback of its own."""
+"""Needed to run maintainer scripts over layers: to mount, and to bring up a loopback interface, too."""

@@ -1,8 +1,8 @@
-"""PID 1 of a sandbox, and its parent's wait outside: reaping, passing signals on, exit codes as in a shell.
+"""PID 1 of a sandbox, and its parent's wait outside: reaping, forwarding signals, exit codes as in a shell.
 
-Both block the signals they pass on and take them one by one with sigwaitinfo(2), which tells a signal that
-somebody sent from one of the terminal's: that one reached the payload by itself. `_signal` is used because
-`signal` costs an import of `enum`.
+Both block the signals that they forward and take them one by one with sigwaitinfo(2), which tells a signal
+that a process sent from one that the terminal sent: the latter has reached the payload already. `_signal`
+saves the import of `enum` that `signal` costs.
 """
 
 import os
@@ -29,17 +29,17 @@ _SI_KERNEL = 0x80  # from the terminal's driver, which signals the whole foregro
 
 
 def block() -> set[int]:
-    """Block what `supervise` waits for; returns the mask that was there before, for the payload."""
+    """Block the signals that `supervise` waits for; returns the previous mask, for the payload."""
     return set(signals.pthread_sigmask(signals.SIG_BLOCK, WAITED))
 
 
 def unblock(mask: "Iterable[int]") -> None:
-    """Set the blocked signals back to what `block` returned."""
+    """Restore the signal mask that `block` returned."""
     signals.pthread_sigmask(signals.SIG_SETMASK, mask)
 
 
 def restore(mask: "Iterable[int]") -> None:
-    """Give the payload the usual signals: Python ignores SIGPIPE and SIGXFSZ, which exec would keep.
+    """Reset signals for the payload: Python ignores SIGPIPE and SIGXFSZ, and exec would inherit that.
 
     A SIGINT that the caller ignores (`&` in a script) stays ignored.
     """
@@ -52,7 +52,7 @@ def restore(mask: "Iterable[int]") -> None:
 
 
 def supervise(payload: int) -> int:
-    """In PID 1: reap whatever ends and pass signals on until `payload` has ended; returns its exit code."""
+    """In PID 1: reap all children and forward signals until `payload` has ended; returns its exit code."""
     while True:
         code = _reap(payload)
         if code is not None:
@@ -61,10 +61,10 @@ def supervise(payload: int) -> int:
 
 
 def attend(child: int, *, shares_terminal: bool = True, is_alone: bool = True) -> int:
-    """Pass signals on until a child has ended; returns its exit code. Other children are left alone.
+    """Forward signals until a child has ended; returns its exit code. Other children are not reaped.
 
-    `shares_terminal`: what the terminal sends, it sends to the child too. Where this thread is not alone
-    another one may take the SIGCHLD, so it looks again and again.
+    `shares_terminal`: the child gets the terminal's signals itself, so they are not forwarded. Unless this
+    thread `is_alone`, another one may take the SIGCHLD, so the child is polled.
     """
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -111,6 +111,6 @@ def _send(pid: int, number: int) -> None:
 
 
 def exit_code(status: int) -> int:
-    """Return a wait status as a shell's exit code: 128 + n where signal n ended the process."""
+    """Return a wait status as a shell's exit code: 128 + n if signal n ended the process."""
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code

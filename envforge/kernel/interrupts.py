@@ -1,4 +1,4 @@
-"""Ctrl-C and other requests to end: held back while a child is made, heeded by a child that works."""
+"""SIGINT, SIGTERM and SIGHUP around a fork: deferred while it happens, given their meaning in the child."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ _TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Make a child in here: requests to end wait until the block is left, or until the child says `heed`.
+    """Defer these signals while the body forks: until the block is left, in the child until it calls `heed`.
 
-    Python runs handlers between any two lines. What one raises in the hooks around a fork is printed and
-    forgotten, KeyboardInterrupt too; and in the child it would unwind the stack of its starter.
+    Python runs signal handlers between any two lines. What one raises in the hooks around a fork, be it
+    KeyboardInterrupt, is printed and lost; raised in the child it would unwind the parent's stack.
     """
     starter = os.getpid()
     waiting: list[int] = []
@@ -22,7 +22,7 @@ def signals_wait() -> Iterator[None]:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, _TO_END)
-        if threading.current_thread() is threading.main_thread():  # it handles what other threads receive
+        if threading.current_thread() is threading.main_thread():  # it runs the handlers for all threads
             for number in _TO_END:
                 if callable(signal.getsignal(number)):
                     handlers[number] = signal.signal(number, lambda number, _frame: waiting.append(number))
@@ -37,7 +37,7 @@ def signals_wait() -> Iterator[None]:
 
 
 def heed() -> None:
-    """In a child that works for its starter: it ends as it is told to, Ctrl-C is its starter's."""
+    """In a forked child: let SIGTERM and SIGHUP end it, and ignore SIGINT, as its parent handles Ctrl-C."""
     for number in _TO_END:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Processes: made, put into namespaces, given a name, and stripped of what they may do.
+"""System calls for processes: clone, namespaces, names, and giving up privileges.
 
 The wrappers are as thin as those of `syscalls.py`; only `clone` does more. Loaded on the warm path.
 """
@@ -33,7 +33,7 @@ _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _MACHINE = os.uname().machine
-# clone(2) has another number per architecture; the calls from 424 upward have one for all (unistd.h).
+# clone(2) has a different number on each architecture; calls from 424 upward have one for all (unistd.h).
 NR_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _NR_CLONE = NR_CLONE.get(_MACHINE, -1) if sys.maxsize > 2**32 else -1
 _NR_LANDLOCK_CREATE_RULESET = 444
@@ -51,11 +51,12 @@ _memcpy = function("memcpy", 3)
 
 
 def clone(flags: int) -> int:
-    """Make a process as fork does, in the new namespaces that `flags` name: 0 in the child, its pid here.
+    """Fork into the new namespaces that `flags` name; returns 0 in the child, its pid in the parent.
 
-    The C library may hold a lock for another thread, which would be held in the child for ever; a thread
-    that was joined can still be on its way out with one. Only fork frees them: where there are other threads,
-    a forked process, which has none, makes the child in this one's name. Raises OSError.
+    A lock of the C library (malloc's, say) that another thread holds stays locked in a clone for ever; even a
+    thread that was joined may hold one on its way out. Only the library's own fork(3) frees them. So if there
+    are other threads, a forked process, which has one only, clones the child as this one's (CLONE_PARENT).
+    Raises OSError.
     """
     if is_alone():
         return clone_alone(flags)
@@ -92,10 +93,10 @@ def is_alone() -> bool:
 
 
 def clone_alone(flags: int) -> int:
-    """Make a process as fork does, in the new namespaces that `flags` name (clone(2)).
+    """Fork into the new namespaces that `flags` name, by the raw clone(2); the child ends with SIGCHLD.
 
-    Returns 0 in the child, its pid in the parent. Only for a process with a single thread, for the at-fork
-    work of Python and of the C library is left out: `clone` sees to that. Ends with SIGCHLD.
+    Returns 0 in the child, its pid in the parent. Only for a process with a single thread, as the at-fork
+    handlers of Python and of the C library do not run; `clone` is for any process.
     """
     if _NR_CLONE < 0:
         raise OSError(38, f"clone is not known on {_MACHINE}")
@@ -103,7 +104,7 @@ def clone_alone(flags: int) -> int:
 
 
 def unshare(flags: int) -> None:
-    """Leave the named namespaces for new ones (unshare(2))."""
+    """Move this process into new namespaces (unshare(2))."""
     check(_unshare(flags))
 
 
@@ -118,15 +119,15 @@ def sethostname(name: str) -> None:
 
 
 def set_name(name: str) -> None:
-    """Set what /proc/PID/comm says of this process."""
+    """Set this process's name, as in /proc/PID/comm."""
     check(_prctl(_PR_SET_NAME, name.encode(), 0, 0, 0))
 
 
 def overwrite_arguments(arguments: "Iterable[str]", text: str) -> None:
-    """Have /proc/PID/cmdline say `text` instead of what this process was started with, `arguments`.
+    """Overwrite `arguments`, with which this process was started, by `text` in /proc/PID/cmdline.
 
-    They lie one behind the other where glibc's `program_invocation_name` points to. Does nothing where they
-    do not, or where they are shorter than `text`.
+    They are contiguous in memory, from where glibc's `program_invocation_name` points to. Does nothing if
+    they are not found there, or are shorter than `text`.
     """
     before = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
     start = pointer_in("program_invocation_name")
@@ -140,12 +141,12 @@ def set_parent_death_signal(signal: int) -> None:
 
 
 def set_dumpable(dumpable: int) -> None:
-    """Say whether others may trace this process and open its files under /proc."""
+    """Set whether others may trace this process and open its files under /proc."""
     check(_prctl(_PR_SET_DUMPABLE, dumpable, 0, 0, 0))
 
 
 def set_no_new_privileges() -> None:
-    """Give up what set-id programs and file capabilities would give, for ever."""
+    """Renounce, for ever, the privileges that set-id programs and file capabilities would give."""
     check(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
@@ -158,11 +159,11 @@ def set_seccomp(program: bytes) -> None:
 
 
 def restrict_scopes(scopes: int) -> bool:
-    """Keep this process from abstract unix sockets (1) and signals (2) of others than its descendants.
+    """Restrict abstract Unix sockets (1) and signals (2) to this process and its descendants (Landlock).
 
-    Returns False where the kernel has no such scopes (landlock(7), Linux 6.12).
+    Returns False if the kernel has no scopes (landlock(7), Linux 6.12).
     """
-    rules = bytes(16) + scopes.to_bytes(8, "little")  # nothing of files or ports
+    rules = bytes(16) + scopes.to_bytes(8, "little")  # no rules for files or ports
     try:
         ruleset = call(_NR_LANDLOCK_CREATE_RULESET, rules, len(rules), 0)
     except OSError:
@@ -175,7 +176,7 @@ def restrict_scopes(scopes: int) -> bool:
 
 
 def landlock_version() -> int:
-    """Return the version of Landlock that the kernel has, 0 where it has none; 6 has scopes."""
+    """Return the kernel's Landlock ABI version, 0 without Landlock; scopes came with 6."""
     try:
         return call(_NR_LANDLOCK_CREATE_RULESET, None, 0, 1)
     except OSError:
@@ -183,7 +184,7 @@ def landlock_version() -> int:
 
 
 def drop_bounding(keep: "Iterable[int]") -> None:
-    """Take every capability out of the bounding set but those of `keep` (capabilities(7))."""
+    """Drop every capability but those of `keep` from the bounding set (capabilities(7))."""
     kept = frozenset(keep)
     for capability in range(64):
         if capability in kept:

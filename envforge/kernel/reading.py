@@ -1,7 +1,7 @@
-"""Reading a directory whose content is not trusted: links lead where the inside would follow them.
+"""Reads untrusted directory trees: links resolve inside the tree, as after chroot (openat2(2)).
 
-`tree.py` adds writing. Magic links lead nowhere, and nothing but regular files and directories is ever
-opened: a fifo would hang, a device would act. openat2(2).
+Magic links are refused, and nothing but regular files and directories is ever opened: a fifo would hang, a
+device would act. `tree.py` adds writing.
 """
 
 import errno
@@ -16,24 +16,24 @@ from envforge.kernel import syscalls
 
 _READING: Final = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 BENEATH: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
-"""Through no link at all, and never out of the tree."""
+"""Follow no link at all, and never leave the tree."""
 _TEXT_MAX_BYTES: Final = 64 << 20
 """More than any file that is read whole: status files of whole archives have 10 MiB."""
 _CHUNK: Final = 1 << 20
 
 NOTHING: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
-"""What openat2 says where nothing can be reached at a path without leaving the tree."""
+"""Errors of openat2 for a path that leads to nothing inside the tree."""
 
 Path = str | bytes
 """Absolute inside the tree."""
 
 
 class NotRegularError(OSError):
-    """Something else than a regular file of a sensible size lies where one is read."""
+    """The path to read is no regular file, or one that is too large."""
 
 
 class ReadTree:
-    """A directory whose content is not trusted. `name` is for messages; the descriptor is what is used."""
+    """An untrusted directory tree, accessed through its descriptor only; `name` is for messages."""
 
     def __init__(self, path: Path) -> None:
         """Open the directory at `path`, which itself is trusted."""
@@ -51,11 +51,11 @@ class ReadTree:
         self.close()
 
     def close(self) -> None:
-        """Let the directory go."""
+        """Close the descriptor."""
         os.close(self.descriptor)
 
     def stat(self, path: Path, *, follow: bool = True) -> os.stat_result | None:
-        """Return what is at `path`, None where nothing is, or where a link leads nowhere."""
+        """Return the status of `path`, None if nothing is there or a link dangles."""
         try:
             descriptor = self.look(path, follow=follow)
         except OSError as error:
@@ -97,7 +97,7 @@ class ReadTree:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
                 raise NotRegularError(errno.EFBIG, f"larger than {limit} bytes", self.shown(path))
-            return file.read(size)  # Python takes as much memory as it is asked for, before it reads
+            return file.read(size)  # read(limit) would allocate all of `limit` first
 
     def read_text(self, path: Path, *, limit: int = _TEXT_MAX_BYTES) -> str:
         """Return a file's text; bytes that are not UTF-8 become surrogates. Raises like `read`."""
@@ -109,7 +109,7 @@ class ReadTree:
             return file.read(size)
 
     def link_target(self, path: Path) -> bytes | None:
-        """Return what the symbolic link at `path` says, None where there is none."""
+        """Return the target of the symbolic link at `path`, None if there is none."""
         try:
             descriptor = self.look(path, follow=False)
         except OSError as error:
@@ -122,7 +122,7 @@ class ReadTree:
             os.close(descriptor)
 
     def names(self, path: Path = "/") -> list[bytes]:
-        """Return the names in the directory at `path`, sorted; none where no directory is."""
+        """Return the names in the directory at `path`, sorted; none if there is no directory."""
         try:
             descriptor = syscalls.open_resolved(
                 path, os.O_RDONLY | os.O_DIRECTORY, _READING, directory=self.descriptor
@@ -137,7 +137,7 @@ class ReadTree:
             os.close(descriptor)
 
     def matching(self, pattern: str) -> list[str]:
-        """Return the paths that a shell pattern (absolute) names; directories on the way may not be links."""
+        """Return the paths that match an absolute shell pattern; links to directories are not searched."""
         found = [""]
         for part in pattern.strip("/").split("/"):
             found = [f"{above}/{name}" for above in found for name in self._matching(above, part)]
@@ -160,10 +160,10 @@ class ReadTree:
         return self.beneath(path, os.O_PATH | os.O_DIRECTORY)
 
     def walk(self) -> Iterator[tuple[bytes, os.stat_result, str]]:
-        """Yield path, status and place of everything in the tree, directories after what is in them.
+        """Yield path, status and handle of everything in the tree, directories after their entries.
 
-        The place is a name that leads to just this file or link, until the next one is asked for. Nothing
-        recurses, however deep the tree is. What is gone meanwhile is left out.
+        The handle is a path in /proc/self/fd to this very file or link, valid until the next step. Nothing
+        recurses, however deep the tree is. Entries that vanish meanwhile are left out.
         """
         waiting: list[tuple[bytes, bool]] = [(b"/", False)]
         while waiting:
@@ -188,7 +188,7 @@ class ReadTree:
         return syscalls.open_resolved(path, flags, _READING, directory=self.descriptor)
 
     def beneath(self, path: Path, flags: int) -> int:
-        """Open what is at `path`, no link on the way. Raises OSError."""
+        """Open `path` without following any link. Raises OSError."""
         name = os.fsencode(path).strip(b"/") or b"."
         return syscalls.open_resolved(name, flags, BENEATH, directory=self.descriptor)
 

@@ -1,4 +1,4 @@
-"""Which kernel this is, and which one is the first that can do what a sandbox needs."""
+"""The running kernel's version, and the first versions with what a sandbox needs."""
 
 import os
 from itertools import takewhile

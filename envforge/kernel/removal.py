@@ -1,4 +1,4 @@
-"""Removing trees that others made. Loaded on the warm path: it imports nothing but built-in modules."""
+"""Removes untrusted trees. Loaded on the warm path: it imports nothing but built-in modules."""
 
 import os
 from errno import ENOENT, ENOTEMPTY
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory and what is in it, whatever the modes, however deep and long its paths.
+    """Remove a directory tree, whatever its modes, depth and path lengths.
 
-    Directories are moved up to `path` before they are emptied, so no depth is too deep for the stack, no path
-    too long for the kernel. Raises PermissionError where something belongs to another id.
+    Subdirectories are moved up right below `path` before they are emptied, so neither the stack nor PATH_MAX
+    is a limit. Raises PermissionError if something in it belongs to another id.
     """
     prefix = os.urandom(6).hex()
     pending = [path]
@@ -35,12 +35,12 @@ def remove_tree(path: str) -> None:
         try:
             os.rmdir(current)
         except OSError as error:
-            if error.errno not in (ENOENT, ENOTEMPTY):  # somebody else is removing it too, and ends it
+            if error.errno not in (ENOENT, ENOTEMPTY):  # another process removes it too, and finishes
                 raise
 
 
 def _entries(path: str) -> "list[os.DirEntry[str]]":
-    """Return what is in a directory, after giving its owner all access."""
+    """Return a directory's entries, after giving its owner all access."""
     try:
         if os.lstat(path).st_mode & 0o700 != 0o700:
             os.chmod(path, 0o700)

@@ -1,9 +1,9 @@
-"""The system calls that a payload may make, as a BPF program (seccomp(2)), assembled here.
+"""Assembles the payload's seccomp filter, a classic BPF program, from an allow list (seccomp(2)).
 
-An allow list like Docker's default profile, kept in `system_calls.txt` beside what Docker does, for
-every architecture that programs of this machine may have. Known calls that are refused give EPERM, unknown
-ones ENOSYS, as on an older kernel. The number is looked for by bisection, as the kernel runs this at each
-call that it cannot answer from its own cache. Computed when a plan is compiled and kept in it as bytes; never
+The list is like Docker's default profile; `system_calls.txt` has our verdict and Docker's for each call. It
+covers every architecture whose programs this machine runs. Refused calls give EPERM, unknown ones ENOSYS, as
+on an older kernel. The filter bisects the call's number, as the kernel runs it for each call that its own
+cache of allowed calls does not answer. Assembled when a plan is compiled and kept in it as bytes; never
 loaded on the warm path.
 """
 
@@ -20,7 +20,7 @@ _JUMP_AT_LEAST: Final = 0x35
 _JUMP_ANY_BIT: Final = 0x45
 _RETURN: Final = 0x06
 _FARTHEST: Final = 255
-"""As far as a conditional jump goes."""
+"""Longest conditional jump, in instructions."""
 
 _ALLOW: Final = 0x7FFF0000
 _ERRNO: Final = 0x00050000
@@ -39,7 +39,7 @@ _AUDIT: Final = {
     "arm": 0x40000028,
     "riscv64": 0xC00000F3,
 }
-"""How the kernel names an architecture to a filter (linux/audit.h), in the order of the table's columns."""
+"""AUDIT_ARCH_ of each architecture (linux/audit.h), in the order of the table's columns."""
 
 ARCHITECTURES: Final = {
     "x86_64": ("x86_64", "i386"),
@@ -48,7 +48,7 @@ ARCHITECTURES: Final = {
     "armv7l": ("arm",),
     "riscv64": ("riscv64",),
 }
-"""What programs may be of, by machine (`uname -m`): its own architecture first."""
+"""Architectures whose programs a machine (`uname -m`) runs: its own first."""
 
 _NEW_NAMESPACES: Final = 0x7E020000
 _TIOCSTI: Final = 0x5412
@@ -56,7 +56,7 @@ _TIOCLINUX: Final = 0x541C
 _AF_ALG: Final = 38
 _AF_VSOCK: Final = 40
 _PERSONALITIES: Final = (0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
-"""Linux, 32-bit Linux, each with an old release's number; and the question which one it is."""
+"""Linux and 32-bit Linux, each also as release 2.6 (UNAME26); and the query of the current one."""
 
 _TABLE: Final = Path(__file__).with_name("system_calls.txt").read_text(encoding="ascii")
 """Read while the module is loaded: a confined worker, which makes filters too, has no path to the file."""
@@ -67,7 +67,7 @@ class SystemCall(NamedTuple):
 
     name: str
     numbers: tuple[int | None, ...]
-    """By architecture, in the order of `_AUDIT`; None where it does not have the call."""
+    """By architecture, in the order of `_AUDIT`; None if it does not have the call."""
     ours: str
     docker: str
 
@@ -89,10 +89,10 @@ def _number(text: str) -> int | None:
 
 @cache
 def program(machine: str, *, nested: bool, set_id: bool = True) -> bytes:
-    """Return the filter for that machine (`uname -m`), empty where there is no table for it.
+    """Return the filter for that machine (`uname -m`), empty if there is no table for it.
 
     `nested` lets the payload make namespaces of its own, as browsers and bwrap do. Without `set_id` no file
-    can be given a set-id bit: it would lie there for everybody outside.
+    can be given a set-id bit, which would take effect for everybody outside.
     """
     architectures = ARCHITECTURES.get(machine, ())
     if not architectures:
@@ -106,7 +106,7 @@ def program(machine: str, *, nested: bool, set_id: bool = True) -> bytes:
 
 
 _Range = tuple[int, list[bytes]]
-"""From which number on, up to the next range, which instructions decide."""
+"""First number of a range, which ends at the next one's, and the instructions that decide its calls."""
 
 
 def _ranges(architecture: str, *, nested: bool, set_id: bool) -> list[_Range]:
@@ -133,7 +133,7 @@ def _decide(call: SystemCall, *, nested: bool, set_id: bool) -> list[bytes]:
         return [_step(_RETURN, _ALLOW)]
     if call.ours == "check":
         return _CHECKS[call.name]
-    # The flags of clone3 lie in memory, where a filter cannot look: libraries then take clone.
+    # clone3 has its flags in memory, which a filter cannot read: after ENOSYS libraries fall back to clone.
     absent = call.ours == "absent" or call.name == "clone3"
     return [_step(_RETURN, _ENOSYS if absent else _EPERM)]
 
@@ -155,9 +155,10 @@ def _step(operation: int, value: int, *, then: int = 0, otherwise: int = 0) -> b
 
 
 def _check(argument: int, test: int, values: Iterable[int], found: int, otherwise: int) -> list[bytes]:
-    """Return `found` where the argument's low half passes the test with one of these values.
+    """Return instructions that give `found` if the argument passes the test with any value, else `otherwise`.
 
-    Only the low half counts: these are ints, and the kernel cuts a request down to 32 bits (CVE-2019-7303).
+    Only its low half counts: these are ints, and the kernel truncates an ioctl's request to 32 bits
+    (CVE-2019-7303).
     """
     steps = [_step(_LOAD, _ARGUMENTS + 8 * argument)]
     for value in values:
@@ -166,7 +167,7 @@ def _check(argument: int, test: int, values: Iterable[int], found: int, otherwis
 
 
 def _without_set_id(mode: int, flags: int | None) -> list[bytes]:
-    """Refuse a set-id bit in the argument `mode`; with `flags` it counts where these make a file."""
+    """Refuse a set-id bit in the argument `mode`; with `flags`, only if that argument creates a file."""
     refuse = _check(mode, _JUMP_ANY_BIT, [_SET_ID], _EPERM, _ALLOW)
     if flags is None:
         return refuse
@@ -182,8 +183,9 @@ WITHOUT_OPENAT2: Final = b"".join(
         _step(_RETURN, _ALLOW),
     )
 )
-"""A second filter, right before the program of a payload without `set_id`: the mode of openat2, which has
-this number everywhere, lies in memory, and the steps before need the call."""
+"""A second filter, installed right before exec of a payload without `set_id`: it refuses openat2, whose mode
+is in memory, out of a filter's reach. Only then, as the steps before exec need the call. Its number is the
+same everywhere."""
 
 _SET_ID: Final = 0o6000
 _MAKES_FILE: Final = 0x40 | 0x400000
@@ -199,7 +201,7 @@ _MODES: Final[dict[str, tuple[int, int | None]]] = {
     "open": (2, 1),
     "openat": (3, 2),
 }
-"""Which argument is a mode, and which are the flags that say whether it counts."""
+"""Index of the argument that is a mode, and of the flags that say whether it counts."""
 
 _CHECKS: Final = {
     "clone": _check(0, _JUMP_ANY_BIT, [_NEW_NAMESPACES], _EPERM, _ALLOW),

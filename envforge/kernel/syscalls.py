@@ -69,7 +69,7 @@ _libc = dlopen(None, 0)  # type: ignore[arg-type]  # the program itself, dlopen(
 
 
 def function(name: str, arguments: int) -> _Function:
-    """Return a function of the C library that takes so many registers."""
+    """Return a function of the C library, declared with that many register-sized arguments."""
     function = _Function(dlsym(_libc, name))
     function.argtypes = (_Word,) * arguments
     return function
@@ -83,7 +83,7 @@ _syncfs = function("syncfs", 1)
 
 
 def check(result: int, path: "str | bytes" = "") -> int:
-    """Return what a function returned; raise OSError with errno where that says it failed."""
+    """Return `result`; if it is negative, raise OSError with the C library's errno."""
     if result < 0:
         number = get_errno()
         raise OSError(number, os.strerror(number), os.fsdecode(path) if path else None)
@@ -105,18 +105,18 @@ class _Bytes(_SimpleCData):  # type: ignore[type-arg]
 
 
 def address_of(data: bytes) -> int:
-    """Return where the bytes of `data` lie: a char pointer's own value."""
+    """Return the address of the bytes of `data`: a char pointer's own value."""
     pointer = _Bytes(data)
     return int(_Address.from_address(addressof(pointer)).value or 0)
 
 
 def pointer_in(variable: str) -> int:
-    """Return where that variable of the C library points to, 0 for nowhere."""
+    """Return the value of a pointer variable of the C library, 0 for NULL."""
     return int(_Address.from_address(dlsym(_libc, variable)).value or 0)
 
 
 def syncfs(descriptor: int) -> None:
-    """Have everything that was written to the descriptor's file system on the disk (syncfs(2))."""
+    """Write the whole file system of the descriptor to the disk (syncfs(2))."""
     check(_syncfs(descriptor))
 
 
@@ -152,7 +152,7 @@ def open_tree(path: "str | bytes", flags: int = 0, *, directory: int = AT_FDCWD)
 
 
 def move_mount(tree: int, target: "str | bytes", *, directory: int = AT_FDCWD) -> None:
-    """Attach a detached mount at `target`; where that is empty, at what `directory` is (move_mount(2))."""
+    """Attach a detached mount at `target`, if that is empty at `directory` itself (move_mount(2))."""
     flags = MOVE_MOUNT_F_EMPTY_PATH | (0 if target else MOVE_MOUNT_T_EMPTY_PATH)
     call(_NR_MOVE_MOUNT, tree, b"", directory, os.fsencode(target), flags, path=target)
 
@@ -165,7 +165,7 @@ def mount_setattr(
     recursive: bool = True,
     path: str = "",
 ) -> None:
-    """Change the attributes of the mount of a descriptor, and of those below it (mount_setattr(2))."""
+    """Set attributes of a descriptor's mount, and (`recursive`) of those below it (mount_setattr(2))."""
     words = b"".join(word.to_bytes(8, "little") for word in (attributes, 0, 0, user_namespace))
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     call(_NR_MOUNT_SETATTR, tree, b"", flags, words, len(words), path=path)
@@ -175,10 +175,9 @@ _TRIES = 1000
 
 
 def open_resolved(path: "str | bytes", flags: int, resolve: int, *, directory: int = AT_FDCWD) -> int:
-    """Open a file with rules for the links on its way (openat2(2)).
+    """Open a file with RESOLVE_ rules for its path (openat2(2)).
 
-    Asked again where somebody renamed or mounted anything meanwhile: the kernel cannot say then where `..`
-    leads, and answers EAGAIN.
+    Retries after EAGAIN: a concurrent rename or mount keeps the kernel from telling where `..` leads.
     """
     how = b"".join(word.to_bytes(8, "little") for word in (flags | os.O_CLOEXEC, 0, resolve))
     for _ in range(_TRIES):
@@ -195,7 +194,7 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
 
 
 def close_others(kept: "Iterable[int]") -> None:
-    """Close all descriptors but the three standard streams and those that are kept."""
+    """Close all descriptors but the standard streams and `kept`."""
     first = 3
     for descriptor in sorted(kept):
         if descriptor > first:
@@ -205,7 +204,7 @@ def close_others(kept: "Iterable[int]") -> None:
 
 
 def bring_up_loopback() -> None:
-    """Set the interface `lo` of this network namespace up (netdevice(7))."""
+    """Bring up the interface `lo` of this network namespace (netdevice(7))."""
     from _socket import AF_INET, SOCK_DGRAM, socket  # noqa: PLC0415  # only without the host's network
     from fcntl import ioctl  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""The one door to a directory whose content is not trusted: packages' trees, layers, uppers, staging.
+"""The only way to access untrusted trees by path: packages' trees, layers, uppers, staging.
 
-Reads resolve links as the inside would, so that `/etc/x -> /root/.ssh` leads to the tree's own `/root/.ssh`
-(`reading.py`). Writes go through no link at all and never leave the tree.
+Reads resolve links inside the tree, so that `/etc/x -> /root/.ssh` leads to the tree's own `/root/.ssh`
+(`reading.py`). Writes follow no link at all and never leave the tree.
 """
 
 import errno
@@ -16,15 +16,15 @@ __all__ = ["NotRegularError", "Path", "Tree"]
 
 
 class Tree(ReadTree):
-    """A directory whose content is not trusted, to be written too."""
+    """An untrusted directory tree that can also be written."""
 
     def make_directories(self, path: Path) -> None:
-        """Make the directory at `path` and those above it, as far as they are missing (0755)."""
+        """Make the directory at `path` and its missing parents (0755)."""
         descriptor = self._directory(path)
         os.close(descriptor)
 
     def write(self, path: Path, data: bytes, *, mode: int = 0o644) -> None:
-        """Write a file in place of whatever file or link is there; directories above are made."""
+        """Write a file in place of whatever file or link is there; make missing parents."""
         above, name = os.path.split(os.fsencode(path))
         directory = self._directory(above)
         try:
@@ -38,7 +38,7 @@ class Tree(ReadTree):
             os.close(directory)
 
     def overwrite(self, path: Path, data: bytes) -> None:
-        """Put other bytes into the regular file at `path`; its owner stays, and its mode, set-id bits too."""
+        """Replace the bytes of the regular file at `path`; owner and mode stay, set-id bits included."""
         descriptor = self.look(path, follow=False)
         try:
             status = os.fstat(descriptor)
@@ -52,7 +52,7 @@ class Tree(ReadTree):
             os.close(descriptor)
 
     def set_time(self, path: Path, time_ns: int) -> None:
-        """Give what is at `path`, a link itself, this time of its last change."""
+        """Set the times of the file at `path`, of a link itself."""
         descriptor = self.look(path, follow=False)
         try:
             os.utime(f"/proc/self/fd/{descriptor}", ns=(time_ns, time_ns))
@@ -60,7 +60,7 @@ class Tree(ReadTree):
             os.close(descriptor)
 
     def link_file(self, path: Path, source: "Tree", source_path: Path) -> None:
-        """Make a hard link to a file or link of another tree, itself not followed; directories are made."""
+        """Hard-link a file of another tree (a symbolic link itself) to `path`; make missing parents."""
         above, name = os.path.split(os.fsencode(path))
         source_above, source_name = os.path.split(os.fsencode(source_path))
         directory = self._directory(above)
@@ -72,7 +72,7 @@ class Tree(ReadTree):
             os.close(directory)
 
     def make_whiteout(self, path: Path) -> None:
-        """Make a whiteout: overlay shows nothing there. Directories above are made as in `write`."""
+        """Make an overlayfs whiteout, which hides `path` of the lower layers; make missing parents."""
         above, name = os.path.split(os.fsencode(path))
         directory = self._directory(above)
         try:
@@ -81,7 +81,7 @@ class Tree(ReadTree):
             os.close(directory)
 
     def chown(self, path: Path, uid: int, gid: int, mode: int) -> None:
-        """Give a file another owner, and its mode again, of which that takes set-id bits."""
+        """Change a file's owner, then set its mode again: the former clears set-id bits."""
         descriptor = self.look(path, follow=False)
         try:
             place = f"/proc/self/fd/{descriptor}"
@@ -91,7 +91,7 @@ class Tree(ReadTree):
             os.close(descriptor)
 
     def drop_attribute(self, path: Path, name: bytes) -> None:
-        """Take an extended attribute from a directory."""
+        """Remove an extended attribute of a directory."""
         descriptor = self.beneath(path, os.O_PATH | os.O_DIRECTORY)
         try:
             os.removexattr(f"/proc/self/fd/{descriptor}", name)
@@ -108,7 +108,7 @@ class Tree(ReadTree):
             os.close(directory)
 
     def remove(self, path: Path) -> None:
-        """Remove what is at `path`, a whole directory too; nothing happens where nothing is."""
+        """Remove what is at `path`, a whole directory too; do nothing if there is nothing."""
         above, name = os.path.split(os.fsencode(path))
         try:
             directory = self.beneath(above, os.O_PATH | os.O_DIRECTORY)
@@ -123,7 +123,7 @@ class Tree(ReadTree):
             os.close(directory)
 
     def _directory(self, path: Path) -> int:
-        """Return the directory at `path`, made as far as it is missing."""
+        """Return a descriptor (O_PATH) of the directory at `path`, made with its parents if missing."""
         descriptor = self.beneath(b"/", os.O_PATH | os.O_DIRECTORY)
         for part in filter(None, os.fsencode(path).split(b"/")):
             try:
@@ -143,7 +143,7 @@ class Tree(ReadTree):
 
 
 def _unlink(name: bytes, directory: int) -> bool:
-    """Remove a name that is no directory; say whether nothing is left of it."""
+    """Unlink a name; return False if it is a directory, True if it is gone."""
     try:
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:

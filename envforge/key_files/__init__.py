@@ -1,1 +1,1 @@
-"""Files of keys and certificates: recognised, and written the same way every time. Pure."""
+"""Files of keys and certificates: finds PEM private keys, writes Java's keystore reproducibly."""

@@ -1,7 +1,7 @@
-"""Java's keystore of trusted certificates, written the same way every time.
+"""Writes Java's keystore of trusted certificates reproducibly.
 
-ca-certificates-java has Java write it, with the moment as each entry's date and in no order. Here: the same
-aliases and certificates, sorted, dated 1970-01-01. The format is JKS version 2, as in OpenJDK's
+ca-certificates-java runs Java for it, which dates each entry now and keeps no order. Here: the same aliases
+and certificates, sorted, dated 1970-01-01. The format is JKS version 2, as in OpenJDK's
 sun.security.provider.JavaKeyStore:
 
     feedfeed 00000002 COUNT, then per entry 00000002 ALIAS DATE(ms, 8 bytes) "X.509" LENGTH DER,
@@ -28,7 +28,7 @@ _MAGIC: Final = 0xFEEDFEED
 _VERSION: Final = 2
 _TRUSTED_CERTIFICATE: Final = 2
 _UTF_16: Final = codecs.lookup("utf-16-be").encode
-"""Looked up while the module is loaded: a confined worker has no path to Python's codecs."""
+"""Looked up on import: a confined worker has no path to Python's codecs."""
 _WHITENER: Final = b"Mighty Aphrodite"
 _PASSWORD: Final = "changeit"  # noqa: S105  # public by design: it protects nothing but against typing errors
 _CERTIFICATES: Final = "/etc/ssl/certs"
@@ -50,7 +50,7 @@ def keystore(certificates: Mapping[str, bytes], password: str = _PASSWORD) -> by
 def read_keystore(data: bytes) -> dict[str, bytes]:
     """Return the certificates of a keystore that holds nothing else, DER by alias.
 
-    Raises ValueError for what is no such keystore. The password is not checked.
+    Raises ValueError for any other content. The password is not checked.
     """
     try:
         return _read_keystore(data)
@@ -87,10 +87,10 @@ def der_of(pem: bytes) -> bytes | None:
 
 
 def write_java_keystore(upper: str, lowers: Sequence[str]) -> bool:
-    """Write the keystore into the tree `upper` where its environment has Java and ca-certificates-java.
+    """Write the keystore into the tree `upper` if its environment has Java and ca-certificates-java.
 
-    `upper` holds what configuring wrote, `lowers` what lay below, top to bottom. Returns whether it did.
-    Raises BuildError for a link in /etc/ssl/certs that leads nowhere.
+    `upper` holds what configuring wrote, `lowers` the layers below, top to bottom. Return whether it was
+    written. Raises BuildError for a link in /etc/ssl/certs to a certificate that is missing.
     """
     with ExitStack() as opened:
         trees = [opened.enter_context(Tree(path)) for path in (upper, *lowers)]
@@ -103,7 +103,7 @@ def write_java_keystore(upper: str, lowers: Sequence[str]) -> bool:
 
 
 def _certificates(trees: Sequence[Tree]) -> list[tuple[str, bytes]]:
-    """Return name and DER of what ca-certificates linked into /etc/ssl/certs."""
+    """Return name and DER of the certificates that ca-certificates linked into /etc/ssl/certs."""
     found = []
     for name in map(os.fsdecode, trees[0].names(_CERTIFICATES)):
         target = os.fsdecode(trees[0].link_target(f"{_CERTIFICATES}/{name}") or b"")

@@ -1,4 +1,4 @@
-"""Private keys in files: in packages a fact, in what configuration wrote an error. Pure."""
+"""Finds PEM private keys in files: a fact of a package, an error in what configuring wrote. Pure."""
 
 import re
 from typing import Final
@@ -14,13 +14,13 @@ _PRIVATE_KEY: Final = re.compile(
 
 
 def holds_private_key(content: bytes | memoryview) -> bool:
-    """Return whether a whole PEM private key (RFC 7468, OpenSSH's too) stands in `content`.
+    """Return whether `content` holds a whole PEM private key (RFC 7468, OpenSSH's too).
 
-    The mere words, as programs that read keys contain them, do not count.
+    The marker alone, as programs that read keys contain it, does not count.
     """
     return _PRIVATE_KEY.search(content) is not None
 
 
 def private_keys(content: bytes) -> frozenset[bytes]:
-    """Return the private keys in `content`, without the spaces in them."""
+    """Return the private keys in `content`, white space removed."""
     return frozenset(b"".join(match[0].split()) for match in _PRIVATE_KEY.finditer(content))

@@ -12,7 +12,7 @@ _Where = tuple[str, str, str]
 
 @frozen
 class Change:
-    """One package that comes, goes, or gets another version."""
+    """One package that is added, removed, or changes its version."""
 
     name: str
     """With the architecture behind a colon, where a lock has several."""
@@ -26,7 +26,7 @@ class Change:
     """Where the lock has several."""
 
     def __str__(self) -> str:
-        """Return what people are shown; environments beside one another may have the same change."""
+        """Return the change for people, without its environment: several may share one line."""
         return f"{self.name} {self.old or '(none)'} -> {self.new or '(none)'}"
 
 

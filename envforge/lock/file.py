@@ -1,14 +1,14 @@
-"""The lock on disk: TOML, one thing a line, sorted, so that diffs and merges are small. Frozen format 2.
+"""The lock file: TOML, one entry a line, sorted, so that diffs and merges are small. Frozen format 2.
 
     format = 2
     recipe-format = 3
 
-    [environments.default.debian]            what was asked of a source, so that staleness names what differs
+    [environments.default.debian]            the request to a source, so that staleness names what differs
     [environments.default.outputs.amd64]     what building gave
 
     [debian.…]                               what a source pins, for all environments and architectures
 
-Each source says how its own tables look (`sources/debian/pins.py`).
+Each source defines its own tables (Debian's: `sources/debian/pins.py`).
 """
 
 import os
@@ -39,7 +39,7 @@ def read(path: str) -> Lock:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return the bytes of a lock's file. Raises FileNotFoundError, and LockError where it is none."""
+    """Return the bytes of a lock's file. Raises FileNotFoundError, and LockError where it cannot be read."""
     try:
         with open(_place(path), "rb") as file:
             return file.read()
@@ -52,7 +52,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def _place(path: str) -> str:
-    """Return where the lock really is. Code inside a sandbox can make a link of it: it may not lead away."""
+    """Return the lock's real path. Code in a sandbox can make it a link: none may leave its directory."""
     real = os.path.realpath(path)
     if os.path.dirname(real) != os.path.realpath(os.path.dirname(path)):
         raise LockError(f"{path} is a link that leads to {real}, away from its spec", hint=f"rm {path}")
@@ -60,7 +60,7 @@ def _place(path: str) -> str:
 
 
 def write(path: str, lock: Lock) -> None:
-    """Write the lock as a whole: nobody sees half of it, and it is on the disk when this returns."""
+    """Write the lock atomically and durably. Raises LockError."""
     try:
         whole_file.write(_place(path), dumps(lock), mode=None)
     except OSError as error:
@@ -89,7 +89,7 @@ def dumps(lock: Lock) -> bytes:
 
 
 def loads(data: bytes, name: str) -> Lock:
-    """Return the lock of a file's bytes; messages call it `name`. Raises LockError."""
+    """Parse the bytes of a lock's file, which messages call `name`. Raises LockError."""
     marker = _MARKERS.search(data)
     if marker:
         line = data.count(b"\n", 0, marker.start()) + 1

@@ -1,4 +1,4 @@
-"""The lock as data: every input of all environments by SHA-256. `lock/file.py` reads and writes it."""
+"""The lock as values: every input of all environments by SHA-256. `lock/file.py` reads and writes it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,17 +22,17 @@ __all__ = [
 
 FORMAT: Final = 2
 RECIPE_FORMAT: Final = 3
-"""The recipe format of new locks. A release that would change any layer's bytes raises it."""
+"""The recipe format of new locks. A release that changes any layer's bytes raises it."""
 
 
 @frozen
 class Outputs:
-    """What building gave: written by `build`, checked by `--locked` and `ci`."""
+    """The digests of a build: written by `build`, checked by `--locked` and `ci`."""
 
     environment: str
     """The environment's digest, 64 hex digits."""
     runtime: str
-    """The runtime part's digest: an edit of `[shell]` and the like is told apart from other bytes."""
+    """The runtime part's digest: it tells an edit of `[shell]` and the like from changed bytes."""
     layers: tuple[tuple[str, str], ...]
     """Name and digest, top to bottom."""
 
@@ -51,7 +51,7 @@ class LockedEnvironment:
     """One environment of a project."""
 
     requests: Mapping[str, Request]
-    """By the name of the source: what was asked for, so that staleness can name what differs."""
+    """By the name of the source; kept so that staleness can name what differs."""
     parts: Mapping[str, Part]
     """By architecture."""
 
@@ -72,9 +72,9 @@ def part_of(lock: Lock, environment: str, architecture: str) -> Part | None:
 
 
 def with_outputs(lock: Lock, environment: str, architecture: str, outputs: Outputs) -> Lock:
-    """Return the lock with what was built of one part, by the recipes of this release.
+    """Return the lock with the outputs of one part, built by this release's recipes.
 
-    What another release's recipes gave is said no more.
+    Outputs of another recipe format are dropped from all parts.
     """
     same = lock.recipe_format == RECIPE_FORMAT
 

@@ -18,7 +18,7 @@ def requests_of(spec: Spec) -> Requests:
 
 
 def stale_parts(lock: Lock, environment: str, now: Requests) -> tuple[str, ...]:
-    """Return what the environment asks for otherwise than the lock says, by spec keys."""
+    """Return the spec keys in which an environment's requests differ from the lock's; empty if it fits."""
     known = lock.environments.get(environment)
     if known is None:
         return (f"environments.{environment}",)

@@ -1,4 +1,4 @@
-"""From requests to a lock: each source pins what it is asked for, and keeps what it can."""
+"""Resolves requests into a lock: each source pins what it is asked for, and keeps earlier pins if it can."""
 
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
@@ -19,14 +19,15 @@ from envforge.store.layout import Store
 
 @frozen
 class Wanted:
-    """How locking is asked for."""
+    """The options of locking."""
 
     architectures: Collection[str]
-    """What is resolved in any case; others of the lock are where their request has changed."""
+    """Architectures to resolve in any case; the lock's others only where their request has changed, or in an
+    upgrade."""
     upgrade: bool = False
-    """Nothing stays pinned."""
+    """No pin is kept."""
     free: frozenset[str] = frozenset()
-    """Packages that may change, by name."""
+    """Names of packages whose pins are not kept."""
 
 
 def resolve(
@@ -103,7 +104,7 @@ def _pin(
     *,
     wanted: Wanted,
 ) -> Pinned:
-    """Return what a source pins: what it has pinned, where nothing is to change."""
+    """Return what a source pins: the earlier pins where nothing is to change."""
     part = known.parts.get(architecture) if known else None
     pinned = part.pinned.get(source.name) if part else None
     then = known.requests.get(source.name) if known else None

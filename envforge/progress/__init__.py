@@ -1,6 +1,6 @@
-"""How long work tells what it is doing: events (`events`) go through a `Progress` to a listener.
+"""Progress of long work: events (`events`) go through a `Progress` to a listener.
 
-Whoever works holds a `Progress` and reports from any thread. A listener is any callable that takes an event:
+Working code holds a `Progress` and reports from any thread. A listener is any callable that takes an event:
 the views of a terminal, a log and JSON lines (`live`, `plain`, `json_lines`), a `Recorder`, a program's own.
 """
 

@@ -1,7 +1,7 @@
-"""The channel from those who work to whoever listens.
+"""The channel from working code to a listener.
 
-Nothing here starts a thread, because builds fork, and a copy in a forked child says nothing: children report
-over their pipe to the parent, which alone speaks.
+Nothing here starts a thread, because builds fork. A copy in a forked child is silent: children send events to
+the parent over their pipe, and only the parent calls the listener.
 """
 
 import os
@@ -11,15 +11,15 @@ from collections.abc import Callable
 from envforge.progress.events import Bytes, Doing, End, Event, Item, Log, Message, Stage
 
 Listener = Callable[[Event], None]
-"""Told one event at a time, in the thread that reports it. What it raises ends the work."""
+"""Called with one event at a time, in the thread that reports it. What it raises ends the work."""
 
 
 def ignore(_event: Event) -> None:
-    """Listen to nothing: for whoever has no use for events."""
+    """Ignore every event: the default listener."""
 
 
 class Progress:
-    """What work is told to. Every method may be called from any thread."""
+    """Sends the events of long work to a listener. Every method may be called from any thread."""
 
     def __init__(self, listener: Listener = ignore) -> None:
         self._listener = listener
@@ -28,7 +28,7 @@ class Progress:
 
     def send(self, event: Event) -> None:
         """Pass an event on."""
-        if os.getpid() != self._owner:  # the lock may be held for ever by a thread that was not copied
+        if os.getpid() != self._owner:  # forked: a thread that does not exist here may hold the lock
             return
         with self._lock:
             self._listener(event)
@@ -41,27 +41,27 @@ class Progress:
         *,
         unit: str = "packages",
     ) -> None:
-        """Begin a part of the work; the part before is over."""
+        """Begin a stage of the work; the stage before is over."""
         self.send(Stage(name, total_bytes, total_items, unit))
 
     def bytes(self, count: int, item: str = "") -> None:
-        """Tell of bytes that came; what came in vain is taken back by a negative number."""
+        """Report received bytes; a negative count takes back those of a failed attempt."""
         self.send(Bytes(count, item))
 
     def doing(self, item: str, what: str) -> None:
-        """Name what is being done at the moment."""
+        """Report what is being done to an item at the moment."""
         self.send(Doing(item, what))
 
     def item(self, name: str) -> None:
-        """Tell that one of the stage's items is done."""
+        """Report one of the stage's items as done."""
         self.send(Item(name))
 
     def log(self, line: str, item: str = "") -> None:
-        """Tell a line of what a program prints."""
+        """Report a line that a program printed."""
         self.send(Log(line, item))
 
     def message(self, text: str) -> None:
-        """Say something that stays on the screen."""
+        """Send a message that stays on the screen."""
         self.send(Message(text))
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""What long work has to tell, as values. They are lines of `--progress json` too, and go over workers' pipes.
+"""Events of long work, as values. As JSON they are lines of `--progress json`, and go over workers' pipes.
 
 An event as JSON is an object with its kind under `event` and its fields beside it:
 
@@ -12,12 +12,12 @@ from attrs import asdict, fields_dict, frozen
 
 @frozen
 class Stage:
-    """A part of the work begins; the one before it is over."""
+    """A stage of the work begins; the one before it is over."""
 
     name: str
     """`package index`, `resolving`, `fetching and unpacking`, `configuring`, `reading`; others may come."""
     total_bytes: int | None = None
-    """How many bytes will come, where that is known."""
+    """How many bytes will arrive, where that is known."""
     total_items: int | None = None
     """How many items will be done, where that is known."""
     unit: str = "packages"
@@ -29,14 +29,14 @@ class Bytes:
     """Bytes came over the network."""
 
     count: int
-    """How many since the event before. Negative where some came in vain and will come again."""
+    """How many since the event before. Negative for bytes of a failed attempt, which will arrive again."""
     item: str = ""
     """The package that they belong to, if any."""
 
 
 @frozen
 class Doing:
-    """Something is being done now, in the place of what this stage did before."""
+    """What is being done to an item now; it replaces the stage's last `Doing`."""
 
     item: str
     """The package."""
@@ -70,7 +70,7 @@ class Message:
 
 @frozen
 class Failure:
-    """The command failed, and why: the last that is told. Only the command line tells it."""
+    """The command failed, and why: the last event. Only the command line sends it."""
 
     kind: str
     """The class of the error: `ResolveError`, …"""
@@ -81,7 +81,7 @@ class Failure:
 
 @frozen
 class End:
-    """The work is over, well or not."""
+    """The work is over, whether it succeeded or not."""
 
 
 Event = Stage | Bytes | Doing | Item | Log | Message | Failure | End
@@ -105,7 +105,7 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def from_json(value: Any) -> Event:
-    """Return the event that a JSON value is. Raises ValueError for anything else: a worker may send it."""
+    """Return the event in a JSON value. Raises ValueError for anything else: workers are not trusted."""
     kind = KINDS.get(str(value.get("event"))) if isinstance(value, dict) else None
     if kind is None:
         raise ValueError(f"no event: {value!r:.100}")

@@ -1,7 +1,7 @@
 """`--progress json`: one event a line, for programs that show progress themselves.
 
-Each line is the event (`events.to_json`) with `time`, the seconds since the beginning. Bytes of one item that
-come within a tenth of a second are one event; all are told before the next event of another kind.
+Each line is the event (`events.to_json`) with `time`, the seconds since the beginning. Byte counts of an item
+within a tenth of a second are summed up in one event, and written before the next event of another kind.
 """
 
 import json
@@ -15,7 +15,7 @@ INTERVAL_S: Final = 0.1
 
 
 class JsonView:
-    """Writes lines of JSON. Without `every_step` it leaves out what scripts print."""
+    """Writes lines of JSON. Without `every_step` it leaves out what programs print."""
 
     def __init__(self, stream: TextIO, *, every_step: bool = False) -> None:
         self._stream = stream
@@ -26,7 +26,7 @@ class JsonView:
         self._has_ended = False
 
     def __call__(self, event: Event) -> None:
-        """Write the event, bytes a little later."""
+        """Write the event; byte counts are held back and summed up."""
         match event:
             case Bytes(count, item):
                 self._counted[item] += count

@@ -1,9 +1,9 @@
-"""One line that is drawn over and over, for terminals of any width.
+"""A status line that is redrawn in place, for terminals of any width.
 
     ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  configuring libpam-runtime 61/180, 12 s left
 
-Every picture leaves the terminal as it was but for that line: whoever draws may be killed at any moment, and
-the process that waits for it then cleans up. It is drawn when something is reported, at most every 0.1 s.
+A redraw changes nothing of the terminal but that line, no mode and no other line: the drawing process may be
+killed at any moment. Events alone cause a redraw, at most every 0.1 s.
 """
 
 import os
@@ -85,7 +85,7 @@ class LiveView:
 
 
 def _columns(stream: TextIO) -> int:
-    """Return the terminal's width; $COLUMNS comes first, as everywhere."""
+    """Return the terminal's width; $COLUMNS overrides it, as everywhere."""
     said = os.environ.get("COLUMNS", "")
     try:
         return int(said) if said.isdecimal() else os.get_terminal_size(stream.fileno()).columns or _COLUMNS

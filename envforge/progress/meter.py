@@ -1,4 +1,4 @@
-"""How far a stage is, counted from its events, and one line of text about it. Pure."""
+"""The progress of a stage, counted from its events, and one line of text about it. Pure."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,14 +9,14 @@ from envforge.progress.events import Bytes, Doing, Event, Item, Stage
 from envforge.units import duration_text, size_text
 
 PATIENCE_S: Final = 0.15
-"""What is over by then is never drawn, and no rate is told before."""
+"""Nothing is drawn, and no rate given, before this much time has passed."""
 NAME_WIDTH: Final = 24
-"""No item's name takes more room than this, so that the rest of the line does not jump about."""
+"""Longer names of items are cut, so that the rest of the line does not jump about."""
 
 
 @define
 class Meter:
-    """How far one stage is."""
+    """The progress of one stage."""
 
     name: str
     total_bytes: int | None
@@ -36,7 +36,7 @@ class Meter:
         return cls(stage.name, stage.total_bytes, stage.total_items, now_s, stage.unit)
 
     def count(self, event: Event) -> bool:
-        """Count an event of the stage; say whether it was one that counts."""
+        """Count an event of the stage; return whether it is of a kind that counts."""
         match event:
             case Bytes(count, item):
                 self.bytes += count
@@ -51,7 +51,7 @@ class Meter:
         return True
 
     def rate(self, now_s: float) -> float | None:
-        """Return bytes a second since the stage began, None where it is too early or all have come."""
+        """Return bytes a second since the stage began, None where it is too early or all have arrived."""
         if self.total_bytes and self.bytes >= self.total_bytes:
             return None
         passed_s = now_s - self.started_s
@@ -60,7 +60,7 @@ class Meter:
     def share(self) -> float | None:
         """Return how much is done, 0 to 1, None where no total is known.
 
-        The mean of bytes and items: bytes come first and items follow, so each alone would mislead.
+        The mean of both shares, bytes and items: bytes arrive first and items follow, so each alone misleads.
         """
         pairs = ((self.bytes, self.total_bytes), (self.items, self.total_items))
         shares = [min(1.0, done / total) for done, total in pairs if total]
@@ -86,9 +86,9 @@ class Meter:
 
 
 def describe(meter: Meter, now_s: float, width: int) -> str:
-    """Return one line on the stage in at most `width` columns: what does not fit is left out.
+    """Return one line on the stage in at most `width` columns; parts that do not fit are left out.
 
-    The name of the item comes right behind the stage's, and has a column of its own.
+    The item's name comes right behind the stage's, in a column of its own.
     """
     rate, left_s = meter.rate(now_s), meter.left_s(now_s)
     rest = list(meter.amounts())

@@ -1,4 +1,4 @@
-"""Plain lines for logs and pipes: one at a stage's beginning, one every few seconds, one at its end."""
+"""Plain lines for logs and pipes: one when a stage begins, one every few seconds, one when it ends."""
 
 import time
 from typing import Final, TextIO
@@ -13,7 +13,7 @@ _WIDTH: Final = 200
 
 
 class PlainView:
-    """Prints lines. `every_step` prints each item, and what scripts print."""
+    """Prints lines. `every_step` prints each item too, and what programs print."""
 
     def __init__(self, stream: TextIO, *, every_step: bool = False) -> None:
         self._stream = stream
@@ -22,7 +22,7 @@ class PlainView:
         self._shown_s = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Print what the event gives to print."""
+        """Print the event, or count it for the next line."""
         match event:
             case Stage():
                 self._finish()
@@ -56,7 +56,7 @@ class PlainView:
             self._print(f"  {describe(self._meter, now_s, _WIDTH)}")
 
     def _finish(self) -> None:
-        """Say the last word on the current stage, if it was long enough for one."""
+        """Print a summary of the current stage, if it took a second or more."""
         meter, self._meter = self._meter, None
         took_s = time.monotonic() - meter.started_s if meter is not None else 0
         if meter is not None and took_s >= 1:

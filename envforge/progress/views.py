@@ -1,4 +1,4 @@
-"""Which view of the events the command line shows."""
+"""Chooses the command line's view of the events."""
 
 import os
 from typing import Final, TextIO

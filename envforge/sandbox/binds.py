@@ -1,8 +1,8 @@
-"""Bind mounts: what of the host is shown inside, opened before its tree is left and attached once it is.
+"""Bind mounts: host paths opened as detached mounts before the root changes, attached inside afterwards.
 
-Sources are opened by openat2(2), with links that lead only where the spec may. Targets are looked for once
-the host's tree is gone: symbolic links are resolved in the new one, magic ones (/proc/1/cwd) never followed.
-Loaded on the warm path.
+Sources are opened by openat2(2), so that links lead nowhere that the spec may not name. Targets are resolved
+once the host's tree is unmounted: symbolic links inside, magic links (/proc/1/cwd) not at all. Loaded on the
+warm path.
 """
 
 import os
@@ -33,7 +33,7 @@ _LEADS_NOWHERE = (ENOENT, ELOOP)  # ELOOP: a link to itself, or a magic one
 
 
 class Source:
-    """A detached mount and where it shall be attached; the real path of one that may not show everything."""
+    """A detached mount and its target; `path` is its real path on the host, None if it needs no masks."""
 
     __slots__ = ("directory", "path", "target", "tree")
 
@@ -45,19 +45,19 @@ class Source:
 
 
 def open_source(path: str, *, read_only: bool = False) -> int:
-    """Return a detached copy of what is mounted at `path`, with what is mounted below it."""
+    """Return a detached recursive copy of the mount at `path`, guarded."""
     return guard(syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE), path, read_only=read_only)
 
 
 def guard(tree: int, path: str, *, read_only: bool) -> int:
-    """Take the power of set-id and device files from a detached mount, or all writing; return it."""
+    """Make a detached mount nosuid and nodev, and with `read_only` read-only; return it."""
     attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
     syscalls.mount_setattr(tree, attributes, path=path)
     return tree
 
 
 def open_sources(plan: "Plan") -> list[Source]:
-    """Open what shall be bound."""
+    """Open the sources of the plan's bind mounts; a missing optional one is left out."""
     sources = []
     for number, (source, target, read_only, optional) in enumerate(plan["mounts"]):
         try:
@@ -71,10 +71,11 @@ def open_sources(plan: "Plan") -> list[Source]:
 
 
 def open_tree_of(plan: "Plan", number: int, source: str) -> "tuple[int, str | None]":
-    """Return a detached copy of a source, and its real path unless it is of envforge's own choice.
+    """Return a detached copy of a source, and its real path; None for one that envforge itself chose.
 
-    What a spec names is opened without following any link: where it leads was found out, and allowed, before.
-    What lies inside the project may lead elsewhere in there, never out of it. Raises OSError (ELOOP, EXDEV).
+    A source that a spec names is opened without following any link: its links were resolved, and the result
+    allowed, when the plan was made. Links of a source inside the project may lead elsewhere in the project,
+    never out of it. Raises OSError (ELOOP, EXDEV).
     """
     ways = plan["ways"]
     within = ways[number] if number < len(ways) else None
@@ -89,12 +90,12 @@ def open_tree_of(plan: "Plan", number: int, source: str) -> "tuple[int, str | No
 
 
 def open_exactly(path: str) -> int:
-    """Return a descriptor (O_PATH) of an absolute path on whose way is no link."""
+    """Return a descriptor (O_PATH) of an absolute path, which must have no links."""
     return syscalls.open_resolved(path, os.O_PATH, RESOLVE_NO_SYMLINKS)
 
 
 def open_beneath(directory: str, path: str) -> int:
-    """Return a descriptor (O_PATH) of a path below a directory, by links that do not lead out of it."""
+    """Return a descriptor (O_PATH) of a path below a directory, whose links may not lead out of it."""
     inner = os.path.relpath(path, directory)  # the kernel refuses one that begins with ..
     top = open_exactly(directory)
     try:
@@ -117,7 +118,7 @@ def with_parents(paths: "Iterable[str]") -> tuple[str, ...]:
 
 
 def make_points(sources: "Iterable[Source]") -> None:
-    """Add the mount points of those sources to the skeleton; their parents are there."""
+    """Add the mount points of these sources to the skeleton, which has their parents already."""
     for source in sources:
         path = f"{mounts.SCRATCH}/skeleton{source.target}"
         try:
@@ -126,13 +127,13 @@ def make_points(sources: "Iterable[Source]") -> None:
             else:
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
         except (FileExistsError, IsADirectoryError, FileNotFoundError):
-            continue  # the parent of another one, or where something of the sandbox's own is mounted
+            continue  # the parent of another source, or below a mount of the sandbox's own
 
 
 def attach(tree: int, target: str, *, directory: bool) -> None:
-    """Attach a detached mount, once the host is left; where `target` leads nowhere it is made first.
+    """Attach a detached mount, once the host's tree is unmounted; make `target` if it does not exist.
 
-    The descriptor stays open: it leads to the mount where it now is.
+    The descriptor stays open and refers to the attached mount.
     """
     try:
         place = open_inside(target)
@@ -148,15 +149,15 @@ def attach(tree: int, target: str, *, directory: bool) -> None:
 
 
 def open_inside(path: str, flags: int = 0) -> int:
-    """Return a descriptor (O_PATH) of what `path` means inside."""
+    """Return a descriptor (O_PATH) of `path` as it resolves inside."""
     return syscalls.open_resolved(path, os.O_PATH | flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
 
 def make_target(target: str, *, directory: bool) -> int:
-    """Make a mount point and return its descriptor; a link on the way that leads nowhere gives way.
+    """Make a mount point with its parents and return its descriptor; dangling links on the way are replaced.
 
-    Whoever shares the directory (a kept home has many sandboxes) may change it meanwhile: each step is taken
-    from the descriptor of the one before, by a plain name.
+    Other sandboxes may change the directory meanwhile (a kept home is shared): each component is made and
+    opened from its parent's descriptor by a plain name, so no race leads elsewhere.
     """
     parent, name = os.path.split(target)
     try:
@@ -198,15 +199,14 @@ def make_link(path: str, text: str) -> None:
     try:  # noqa: SIM105  # contextlib costs a millisecond
         os.symlink(text, name, dir_fd=directory)
     except OSError:
-        pass  # something is there: the caller's own name for the place is not kept, no more
+        pass  # the path is taken: only the caller's own name for the place is lost
     os.close(directory)
 
 
 def mask(tree: int, path: str, device: int, inode: int) -> None:
     """Cover a directory below an attached mount with an empty read-only one.
 
-    It has to be the very one that was found there (`device` 0: whatever it is): raises ESTALE where it was
-    moved meanwhile.
+    It must be the inode that `masks.find` saw there (`device` 0: any): raises ESTALE if it was moved since.
     """
     if not path:
         mounts.cover(f"/proc/self/fd/{tree}", path)
@@ -220,7 +220,7 @@ def mask(tree: int, path: str, device: int, inode: int) -> None:
 
 
 def protect(tree: int, path: str) -> None:
-    """Make what lies below an attached mount read-only, if it is there; all of it for an empty path."""
+    """Make a path below an attached mount read-only, if it exists; the whole mount for an empty path."""
     if not path:
         syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
         return
@@ -236,9 +236,9 @@ def protect(tree: int, path: str) -> None:
 
 
 def pin(tree: int, path: str) -> None:
-    """Make the directories between an attached mount and a path mount points, which cannot be renamed.
+    """Turn the directories between an attached mount and a path into mount points, which cannot be renamed.
 
-    Else somebody inside moves the parent of what is covered, and puts another one in its place.
+    Else the inside could rename a parent of a covered path, and put another directory in its place.
     """
     parts = path.split("/")[:-1]
     for number in range(len(parts)):

@@ -1,13 +1,13 @@
-"""Compiled plans in the user's state directory, for the warm path, which loads this module: it stays tiny.
+"""The cache of compiled plans in the user's state directory. Loaded on the warm path, so it stays tiny.
 
     $XDG_STATE_HOME/envforge/key            32 random bytes, 0600
     $XDG_STATE_HOME/envforge/plans/<name>   0600, in a directory of the user's own with mode 0700:
                                             MAC over name and plan (32 bytes), the plan by marshal
 
-A plan is code by another name: its values decide what runs on the host, and marshal trusts its input. So a
-plan is believed for its MAC (BLAKE2b, RFC 7693) alone, whose key no sandbox is ever shown; the owner and mode
-of the directory are checked besides. A plan's name is a MAC too, over the bytes that the plan was made from:
-nobody can make a spec that is taken for another one.
+A plan is as powerful as code: its values decide what runs on the host, and marshal trusts its input. So a
+plan is trusted only for its MAC (keyed BLAKE2b, RFC 7693), whose key no sandbox ever sees; the owner and mode
+of the directory are checked as well. A plan's name is a MAC too, over the bytes that the plan was made from:
+nobody can craft a spec that is taken for another one.
 """
 
 import marshal
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 FORMAT = "11"
 """Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
 KEPT_MAX = 256
-"""Plans that are kept; those that were used longest ago go first."""
+"""How many plans are kept; the least recently used go first."""
 ALLOW_VARIABLE = "ENVFORGE_ALLOW"
-"""What allowed a plan for one call only is a part of its name, so that it counts for such calls alone."""
+"""Permissions for one call only: part of the plan's name, so that they count for such calls alone."""
 
 TRUST_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """They name certificates to trust inside, so a plan is made for their values."""
@@ -39,11 +39,11 @@ _MAC_BYTES = 32
 
 
 def directory() -> str:
-    """Return where this user's plans lie."""
+    """Return the directory of this user's plans."""
     usual = f"{_base('XDG_STATE_HOME', '.local/state')}/envforge"
     if os.access(usual, os.W_OK | os.X_OK):
         return f"{usual}/plans"
-    from envforge.places import state_directory  # noqa: PLC0415  # not there yet, or of no use
+    from envforge.places import state_directory  # noqa: PLC0415  # only if it is missing or unusable
 
     return f"{state_directory()}/plans"
 
@@ -51,13 +51,12 @@ def directory() -> str:
 def project_key(
     spec_path: str, lock_path: str, store: "str | None", options: "Iterable[str]" = ()
 ) -> "str | None":
-    """Return the name of a project's plan, None where its files cannot be read, or its store is not clear.
+    """Return the name of a project's plan, None if its files cannot be read, or its store is not clear.
 
-    `spec_path` is a real path. `store` is what `--store` says; else the user's configuration or the usual
-    place counts, as in `environment/projects/project.py`. `options` are those of the command line that
-    shape a plan.
-    Over the bytes as they are on disk now: whoever keeps a plan asks before reading them and again
-    afterwards.
+    It is a MAC over the files' bytes on disk now, so whoever stores a plan calls this before reading them and
+    again afterwards. `spec_path` is a real path. `store` is the value of `--store`; else the user's
+    configuration or the usual place counts, as in `environment/projects/project.py`. `options` are the
+    command-line options that shape a plan.
     """
     secret = _secret()
     spec, lock = _read(spec_path), _read(lock_path)
@@ -73,7 +72,7 @@ def project_key(
 
 
 def _configured_store(config: bytes) -> "str | None":
-    """Return the store that the configuration means, None where it takes a TOML parser to say."""
+    """Return the configured store or the usual one, None if only a TOML parser could tell."""
     for line in config.splitlines():
         words = line.split(b"=", 1)
         if words[0].strip().strip(b"\"'") == b"store":
@@ -92,7 +91,7 @@ def _base(variable: str, default: str) -> str:
 
 def _read(path: str) -> "bytes | None":
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would hold us
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a fifo would block
     except OSError:
         return None
     try:
@@ -116,7 +115,7 @@ def _secret_path() -> str:
 
 
 def _secret() -> "bytes | None":
-    """Return the key of the MACs, None where there is none yet, or others could have read it."""
+    """Return the key of the MACs, None if there is none yet, or others could have read it."""
     try:
         descriptor = os.open(_secret_path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -131,7 +130,7 @@ def _secret() -> "bytes | None":
 
 
 def make_secret() -> bytes:
-    """Return the key of the MACs, made where there is none; whoever makes it first wins."""
+    """Return the key of the MACs, made if there is none; the first process to make it wins."""
     if found := _secret():
         return found
     from contextlib import suppress  # noqa: PLC0415  # the warm path writes nothing
@@ -140,7 +139,7 @@ def make_secret() -> bytes:
 
     path = _secret_path()
     _make_private(os.path.dirname(path))
-    there = os.path.lexists(path)  # one that others could read, or a torn one
+    there = os.path.lexists(path)  # a key that others could read, or a truncated one
     with suppress(FileExistsError):  # another process was quicker
         whole_file.write(path, os.urandom(_SECRET_BYTES), replace=there)
     found = _secret()
@@ -150,9 +149,9 @@ def make_secret() -> bytes:
 
 
 def watch(paths: "Iterable[str]") -> "Watched":
-    """Return what tells later whether one of these files has changed: path, mtime in ns, size, inode.
+    """Return path, mtime in ns, size and inode of each file, from which `load_plan` sees whether it changed.
 
-    To be asked before the files are read. One that is not there is never taken for unchanged.
+    Call it before reading the files. A missing file always counts as changed.
     """
     found = []
     for path in paths:
@@ -176,14 +175,14 @@ def store_plan(name: str, plan: "Any", watched: "Watched") -> None:
 
 
 def sealed(name: str, values: "Any") -> bytes:
-    """Return plain values as bytes that nobody else can make: to be believed under this name alone."""
+    """Return plain values as bytes with a MAC over them and `name`, under which alone they are trusted."""
     secret = make_secret()
     data = marshal.dumps(values)
     return _mac(name, data, secret) + data
 
 
 def unsealed(name: str, data: bytes) -> "Any":
-    """Return the values that `sealed` made bytes of. Raises ValueError where it did not."""
+    """Return the values that were given to `sealed`. Raises ValueError if the MAC does not match."""
     secret = _secret()
     if secret is None or data[:_MAC_BYTES] != _mac(name, data[_MAC_BYTES:], secret):
         raise ValueError(name)
@@ -191,7 +190,7 @@ def unsealed(name: str, data: bytes) -> "Any":
 
 
 def load_plan(name: str) -> "dict[str, Any] | None":
-    """Return the plan of that name, None where there is none or a file that it watches has changed."""
+    """Return the plan of that name, None if there is none or a file that it watches has changed."""
     place = directory()
     data = _read(f"{place}/{name}")
     if data is None:
@@ -210,7 +209,7 @@ def load_plan(name: str) -> "dict[str, Any] | None":
 
 
 def forget_plans() -> None:
-    """Drop every plan: what somebody allowed is allowed no more."""
+    """Remove every plan, since a permission that plans contain was revoked."""
     place = directory()
     if os.path.isdir(place):
         for name in os.listdir(place):
@@ -235,7 +234,7 @@ def _is_private(place: str) -> bool:
 
 
 def _sweep(place: str) -> None:
-    """Remove the plans that were used longest ago, by access times, which are kept by the day."""
+    """Remove the least recently used plans, by access times, which are exact to a day (relatime)."""
     names = os.listdir(place)
     if len(names) <= KEPT_MAX:
         return

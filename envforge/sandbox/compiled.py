@@ -1,36 +1,36 @@
-"""The type of a compiled plan: plain values, as the warm path finds them. For type checkers alone.
+"""The type of a compiled plan: plain values that marshal can write. For type checkers only.
 
-`plan/compile.py` makes them, `cache.py` keeps them, and whoever enters reads them. The warm path never loads
-this.
+`plan/compile.py` makes plans, `cache.py` keeps them, the modules that enter a sandbox read them. Never loaded
+on the warm path.
 """
 
 from typing import Any, TypedDict
 
 
 class Ids(TypedDict):
-    """Who is who: the maps of both namespaces, and whom the payload runs as."""
+    """The id maps of both user namespaces, and the ids of the payload."""
 
     mapping: str
-    """Who maps the ids of namespace A: the first process itself, its `parent`, or `tools`."""
+    """What maps the ids of namespace A: `self` (PID 1), its `parent`, or `tools`."""
     tools: tuple[str, ...]
     """newuidmap and newgidmap."""
     uid_map: str
     gid_map: str
     nested: tuple[str, str] | None
-    """The maps of namespace B; None where the payload stays in A."""
+    """The maps of namespace B; None if the payload stays in A."""
     idmapped: bool
     owner: tuple[int, int] | None
-    """Who the upper directory belongs to on disk, unless to the caller."""
+    """Uid and gid of the upper directory on disk; None for the caller's."""
     payload_owner: tuple[int, int]
-    """Who the payload is outside."""
+    """The payload's uid and gid outside."""
     credentials: tuple[int, int, tuple[int, ...]] | None
-    """Uid, gid and groups to take on; None to keep what the namespace gives."""
+    """Uid, gid and groups to take on; None to keep those that the namespace gives."""
     ping_group: int
     tty_group: bool
 
 
 class Privileges(TypedDict):
-    """What the payload may do, and what is weaker here than it should be."""
+    """The payload's capabilities and filters, with notes on isolation that is weaker here than usual."""
 
     bounding: tuple[int, ...]
     capabilities: tuple[int, ...]
@@ -44,17 +44,17 @@ class Privileges(TypedDict):
 
 
 class Plan(Ids, Privileges):
-    """All that entering takes."""
+    """Everything that entering a sandbox needs."""
 
     store: str
     lock: str
-    """The environment's lock file, which gc asks for exclusively."""
+    """The environment's lock file: flocked shared while in use, exclusively to remove the environment."""
     layers_directory: str
     layers: tuple[str, ...]
-    """Relative to that, topmost first."""
+    """Relative to `layers_directory`, topmost first."""
     uppers: str
     uppers_relative: str
-    """From the layers' directory."""
+    """Relative to `layers_directory`."""
     trash: str
     flags: int
     """Of clone(2)."""
@@ -70,15 +70,15 @@ class Plan(Ids, Privileges):
     mounts: tuple[tuple[str, str, bool, bool], ...]
     """Source, target, read-only, optional."""
     ways: tuple[str | None, ...]
-    """For each mount the directory that its links may not leave; "" for no links, None for any."""
+    """For each mount, the directory that its source's links may not leave; "": no links, None: any."""
     forward: tuple[str, ...]
     runtime: str
     runtime_directories: tuple[str, ...]
     runtime_files: tuple[tuple[str, bytes], ...]
     links: tuple[tuple[str, str], ...]
-    """Links to make inside: path and text."""
+    """Symbolic links to make inside: path and target."""
     relay: Any
-    """What speaks for the payload to a socket of the host (SocketRelay), if anything has to."""
+    """The SocketRelay that connects the payload to a socket of the host, or None."""
     private: tuple[str, ...]
     foreign: tuple[str, str, str] | None
     """Another user's project, and the maps that make its owner the payload's user."""

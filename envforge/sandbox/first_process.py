@@ -1,8 +1,9 @@
-"""PID 1 of a sandbox, from its clone until only waiting is left; and how its parent lets it in.
+"""PID 1 of a sandbox, from its clone to its final wait; and its handshake with its parent.
 
-C maps ids (or P does, where newuidmap or root's idmapped mounts are needed), mounts, changes root, and clones
-the payload D. D waits until C has closed itself: no capabilities, no descriptor of the host's but locks on
-plain files, nothing that can be read or traced. Loaded on the warm path: it imports next to nothing.
+P is the parent, C is PID 1, D the payload. C maps ids (or P does, if that takes newuidmap or root's idmapped
+mounts), mounts, changes root, and clones D. D waits until C has hardened itself: no capability but CAP_KILL,
+no descriptor of the host's but locks on plain files, nothing that can be read or traced. Loaded on the warm
+path: it imports next to nothing.
 """
 
 import os
@@ -35,7 +36,7 @@ class RefusedError(Exception):
 
 
 class Channel:
-    """How P lets C go on once its ids are mapped, and how C gets at what it has to mount."""
+    """The handshake of P and C: P maps C's ids and lets it go on, C opens what it has to mount."""
 
     def __init__(self, given: "streams.Streams") -> None:
         self.given = given
@@ -44,7 +45,7 @@ class Channel:
         self.masks: list[masks.Mask] = []
 
     def let_in(self, plan: "Plan", upper: "uppers.Upper", child: int) -> None:  # noqa: ARG002  # see MappedChannel
-        """In P: map the child's ids where it cannot do so itself, then let it run."""
+        """In P: map the child's ids if it cannot do so itself, then let it go on."""
         os.close(self.go_read)
         self.go_read = -1
         if plan["mapping"] == "tools":
@@ -60,7 +61,7 @@ class Channel:
             self.go_write = -1
 
     def connect(self) -> int:
-        """In P, once the payload runs: the pid of a process that carries its terminal's bytes, 0 for none."""
+        """In P, once the payload runs: return the pid of its terminal's relay, 0 if it has none."""
         return 0
 
     def close(self) -> None:
@@ -70,23 +71,23 @@ class Channel:
                 os.close(descriptor)
 
     def wait(self, plan: "Plan") -> "list[binds.Source] | None":
-        """In C: return what is to be bound once the ids are mapped; None where P is gone."""
+        """In C: open the sources to be bound, wait until the ids are mapped; return None if P is gone."""
         os.close(self.go_write)
         if plan["mapping"] == "self":
             map_ids("self", plan["uid_map"], plan["gid_map"], deny_groups=True)
         self.console = mounts.open_console()
-        sources = binds.open_sources(plan)  # meanwhile newuidmap is at work
+        sources = binds.open_sources(plan)  # while newuidmap is at work
         self.masks = masks.find([source.path for source in sources], plan["private"])
         return sources if os.read(self.go_read, 2) == b"go" else None
 
     def make_console(self, plan: "Plan") -> "Callable[[], None] | None":  # noqa: ARG002
-        """In C: make /dev/console; returns what the payload must do for a terminal of its own, if any."""
+        """In C: make /dev/console; return a function by which the payload adopts its own terminal, if any."""
         if self.console >= 0:
             mounts.attach_console(self.console)
         return None
 
     def mount_overlay(self, plan: "Plan", upper: "uppers.Upper", sources: "list[binds.Source]") -> None:
-        """In C: mount the layers. Names are relative, so that no character in the store's path does harm."""
+        """In C: mount the overlay, by relative names: special characters in the store's path do no harm."""
         os.chdir(plan["layers_directory"])
         mounts.make_scratch(plan["skeleton"])
         binds.make_points(sources)
@@ -143,16 +144,16 @@ def be_first(  # noqa: PLR0917  # what a fork inherits
 
 
 def _close_first_process(plan: "Plan", kept: "tuple[int, ...]") -> None:
-    """In C, before the payload may run: leave it nothing to read, to trace or to take.
+    """In C, before the payload may run: harden PID 1, so that the payload can neither read nor trace it.
 
-    /proc/1/exe is the host's Python, /proc/1/fd leads to its files (CVE-2019-5736), and the command line and
-    the name are for everyone to read. The bounding set does not matter: C executes nothing.
+    /proc/1/exe is the host's Python, /proc/1/fd leads to the host's files (CVE-2019-5736), and everybody can
+    read command line and name. The bounding set does not matter: C executes nothing.
     """
     processes.set_dumpable(0)
     syscalls.close_others(kept)
     processes.set_name("envforge")
     processes.overwrite_arguments(sys.orig_argv, "envforge")
-    # A payload that may change its uid still gets the signals that are passed on.
+    # CAP_KILL: signals are forwarded to a payload that has changed its uid, too.
     processes.set_capabilities((_KILL,) if plan["bounding"] else ())
     processes.set_no_new_privileges()
     processes.set_parent_death_signal(_SIGKILL)  # the change of capabilities has cleared it
@@ -161,9 +162,10 @@ def _close_first_process(plan: "Plan", kept: "tuple[int, ...]") -> None:
 def mount_all(
     plan: "Plan", upper: "uppers.Upper", channel: Channel, payload: Payload, progress: "list[str]"
 ) -> bool:
-    """Mount the sandbox's root and change into it; False where P is gone.
+    """Mount the sandbox's root and change into it; False if P is gone.
 
-    `progress` says what is being done, for an error. The payload learns of a terminal that was made for it.
+    `progress[0]` names the current step, for the report of an error. Sets `payload.adopt` if a terminal was
+    made inside.
     """
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
     if channel.given.left_to_first:
@@ -206,7 +208,7 @@ def mount_all(
 def _attach(
     plan: "Plan", sources: "list[binds.Source]", hidden: "list[masks.Mask]", progress: "list[str]"
 ) -> None:
-    """Attach what is bound; cover at once what it may not show, before another mount is on top of it."""
+    """Attach the bind mounts, each masked and protected at once, before another mount covers it."""
     for number, source in enumerate(sources):
         progress[0] = f"a mount at {source.target}"
         binds.attach(source.tree, source.target, directory=source.directory)

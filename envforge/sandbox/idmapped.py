@@ -2,7 +2,7 @@
 
 The ids of a range cannot walk through root's 0700 store, so P opens layers and sources as detached mounts,
 gives them the id map of C's own namespace, and passes the descriptors to C. The upper directory belongs to
-the range and is not idmapped: overlay would be read-only on one. Loaded only where the plan asks for it.
+the range and is not idmapped: overlay would be read-only on one. Loaded only if the plan asks for it.
 """
 
 import marshal
@@ -30,7 +30,7 @@ _SIGKILL = 9
 
 
 class MappedChannel(Channel):
-    """P sends C the mounts: layers, the upper directory, then those sources that are there."""
+    """P sends C the mounts: layers, the upper directory, then the sources that exist."""
 
     def __init__(self, given: "Streams") -> None:
         self.given = given
@@ -39,7 +39,7 @@ class MappedChannel(Channel):
         self.relay = _relay_if_needed(given)
 
     def let_in(self, plan: "Plan", upper: uppers.Upper, child: int) -> None:
-        """In P: map the child's ids, open everything under that map, send it over."""
+        """In P: map the child's ids, open all mounts with that map, send them to C."""
         self.child.close()
         opened: list[int] = []
         try:
@@ -101,7 +101,7 @@ class MappedChannel(Channel):
         return lambda: relay.adopt(name)
 
     def connect(self) -> int:
-        """In P: start what relays a terminal inside to the caller's; its pid, 0 where none is needed."""
+        """In P: start the relay of a terminal inside to the caller's; return its pid, 0 for no terminal."""
         received = receive(self.parent, 0) if self.relay is not None else None
         if self.relay is None or received is None:
             return 0
@@ -125,7 +125,7 @@ class MappedChannel(Channel):
 
 
 def _relay_if_needed(given: "Streams") -> "ModuleType | None":
-    """Load what relays the caller's terminal, if there is one: once the root has changed it is too late."""
+    """Import the terminal's relay, if the caller has a terminal: once the root has changed it is too late."""
     if not given.terminal():
         return None
     from envforge.sandbox.relays import terminal as relay  # noqa: PLC0415  # only with a terminal
@@ -134,7 +134,7 @@ def _relay_if_needed(given: "Streams") -> "ModuleType | None":
 
 
 def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int, opened: "list[int]") -> "list[int]":
-    """Return the mounts of the layers and of the upper directory; `opened` is told of each at once."""
+    """Return the mounts of the layers and of the upper directory, each added to `opened` at once."""
     trees = []
     for name in plan["layers"]:
         path = f"{plan['layers_directory']}/{name}"
@@ -147,9 +147,9 @@ def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int, opened: "lis
 
 
 def _owners_namespace(plan: "Plan") -> int:
-    """Return a user namespace that maps just the owner of a foreign project; -1 where the project is root's.
+    """Return a user namespace that maps just the owner of a foreign project; -1 if the project is root's.
 
-    Whatever is made there is the owner's on disk, and nothing can be given to anybody else.
+    Files made through it are the owner's on disk, and cannot be given to anybody else.
     """
     if plan["foreign"] is None:
         return -1
@@ -177,9 +177,9 @@ def _owners_namespace(plan: "Plan") -> int:
 def _open_sources(
     plan: "Plan", namespace: int, theirs: int, opened: "list[int]"
 ) -> "tuple[bytes, list[str | None], list[int]]":
-    """Return which sources are there (a byte each), and of those the real paths and the mounts.
+    """Return which sources exist (a byte each), and the real paths and mounts of those that do.
 
-    `opened` is told of each at once.
+    Each mount is added to `opened` at once.
     """
     trees = []
     paths: list[str | None] = []
@@ -198,7 +198,7 @@ def _open_sources(
         try:  # noqa: SIM105  # contextlib costs a millisecond
             _map(tree, ids, source, recursive=True)
         except OSError:
-            pass  # no idmapped mounts there: the payload sees its files as nobody's
+            pass  # this file system cannot be idmapped: the payload sees its files as nobody's
         trees.append(tree)
         paths.append(path)
         present.append(1)
@@ -239,7 +239,7 @@ def send(channel: socket, flags: bytes, descriptors: "list[int]") -> None:
 
 
 def receive(channel: socket, flags: int) -> "tuple[bytes, list[int]] | None":
-    """Return what `send` sent with so many flags; None where the other end is gone."""
+    """Return the flags (that many) and descriptors of one `send`; None if the other end is gone."""
     found: list[int] = []
     while True:
         data, messages, _, _ = channel.recvmsg(1, 16 + 4 * _FEW + 8, 0)
@@ -264,7 +264,7 @@ def _send_values(channel: socket, values: "Any") -> None:
 
 
 def _receive_values(channel: socket) -> "Any":
-    """Return what P sent: plain values, of a process that is not inside."""
+    """Return plain values that P sent; marshal is safe, as P is not inside."""
     length = int.from_bytes(_exactly(channel, 4), "little")
     return marshal.loads(_exactly(channel, length))  # noqa: S302
 

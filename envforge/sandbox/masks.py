@@ -1,8 +1,8 @@
-"""Where a mount would show one of envforge's own directories: store, state, configuration, plan cache.
+"""Finds where bind mounts would show envforge's own directories: store, state, configuration, plan cache.
 
-Computed on entering from what was opened, not from names in a plan: what the sources are made of may have
-moved since. A place is a mount's root inside its file system and a path from there (mountinfo, proc(5)), so
-one and the same directory is found under every bind mount of it. Loaded on the warm path.
+Computed on entry from the sources as opened, not from the plan's paths, which may have moved since. Paths are
+compared inside their file systems, by each mount's root there (mountinfo, proc(5)), so a directory is found
+under every bind mount of it. Loaded on the warm path.
 """
 
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def find(paths: "Sequence[str | None]", private: "Sequence[str]") -> "list[Mask]":
-    """Return what has to be covered in mounts of these real paths (None: one that may show anything)."""
+    """Return what must be covered in mounts of these real paths (None: a mount that may show anything)."""
     if not any(paths):
         return []
     with open("/proc/self/mountinfo", "rb", buffering=0) as file:
@@ -52,7 +52,7 @@ def _identities(private: "Sequence[str]") -> "Iterator[Private]":
 
 
 def hidden(table: bytes, paths: "Sequence[str | None]", private: "Sequence[Private]") -> "Iterator[Found]":
-    """Yield what a mountinfo table says of it. Pure."""
+    """Yield what must be covered, candidates in further mounts too, by a mountinfo table. Pure."""
     mounts = [*_mounts(table)]
     places = [(*_place(path, mounts), device, inode) for path, device, inode in private]
     for number, path in enumerate(paths):
@@ -74,7 +74,7 @@ def hidden(table: bytes, paths: "Sequence[str | None]", private: "Sequence[Priva
 
 
 def _mounts(table: bytes) -> "Iterator[tuple[str, str, str]]":
-    """Yield where each mount is, its file system's number, and its root in there."""
+    """Yield the mount point of each mount, its file system's number, and its root in there."""
     for line in table.splitlines():
         fields = line.split(b" ", 5)
         yield _text(fields[4]), fields[2].decode(), _text(fields[3])
@@ -103,7 +103,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def seen_in(path: "str | None", wanted: "Sequence[str]") -> "Iterator[str]":
-    """Yield where a mount of `path` shows the wanted paths, relative to it; empty for all of it."""
+    """Yield at which paths, relative to `path`, a mount of it shows the wanted paths; "" for all of it."""
     for one in wanted:
         if path is None:
             return

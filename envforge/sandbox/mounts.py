@@ -1,8 +1,8 @@
-"""Mounting the root file system of a sandbox, in the order that is safe.
+"""Mounts the root file system of a sandbox, in a safe order.
 
-Sources are opened as detached mounts while the host's tree is still the root; then the root changes, /proc
-and /sys are mounted, which the kernel allows only while the host's own are there, the host's tree is left,
-and only then are they attached (`binds.py`).
+Sources are opened as detached mounts while the host's tree is the root. Once the root has changed, /proc and
+/sys are mounted, which the kernel allows only while the host's are still mounted. Then the host's tree is
+unmounted, and only then are the sources attached (`binds.py`).
 
 Loaded on the warm path: it imports nothing but `os` and `syscalls`.
 """
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 SCRATCH = "/dev"
-"""Where the scratch file system is put over the host's tree: every Linux has it, nothing else is there that
-we need once the device nodes are open."""
+"""Mount point of the scratch file system over the host's tree: every Linux has it, and nothing in it is
+needed once the device nodes are open."""
 
 STANDARD = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108  # inside the sandbox
 
@@ -55,8 +55,8 @@ MASKED = (
 )
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
-# File systems in memory are bounded: together they hold less than the machine's memory, as their files count
-# as nobody's in particular; an inode costs the kernel about a kilobyte.
+# Each tmpfs is bounded, all together to less than the machine's memory, as their pages are charged to no
+# process; an inode costs the kernel about a kilobyte.
 TMP_BOUNDS = "size=50%,nr_inodes=500k"
 RUN_BOUNDS = "size=10%,nr_inodes=50k"
 SHM_BOUNDS = "size=25%,nr_inodes=50k"
@@ -72,7 +72,7 @@ def open_devices() -> list[tuple[str, int]]:
 
 
 def open_console() -> int:
-    """Return the caller's terminal as a detached mount, -1 where it has none that has a name here."""
+    """Return the caller's terminal as a detached mount, -1 if there is none, or it has no name here."""
     for descriptor in (0, 1, 2):
         if not os.isatty(descriptor):
             continue
@@ -117,7 +117,7 @@ def overlay_options(
 ) -> bytes:
     """Return the options of the overlay over the skeleton, topmost lower first.
 
-    Raises OSError (E2BIG) where they do not fit in the page that mount(2) takes.
+    Raises OSError (E2BIG) if they do not fit in the page that mount(2) takes.
     """
     options = "lowerdir=" + ":".join([_escape(name) for name in lowers] + [f"{SCRATCH}/skeleton"])
     if upper is not None:
@@ -138,8 +138,8 @@ def _escape(name: str) -> str:
 def mount_overlay(options: bytes, *, read_only: bool = False, no_set_id: bool = False) -> None:
     """Mount the overlay on the scratch file system; names in `options` are relative to the cwd.
 
-    Where programs gain nothing by it anyway, set-id bits and file capabilities are not to be seen: a program
-    that wants a capability which nobody can have is not executed at all, and `ping` is one.
+    `no_set_id` (nosuid) is for payloads that gain nothing by set-id bits and file capabilities: without it
+    execve(2) refuses a program with a file capability that nobody can have here, as `ping` is one.
     """
     flags = (MS_RDONLY if read_only else 0) | (MS_NOSUID if no_set_id else 0)
     syscalls.mount("envforge", f"{SCRATCH}/root", "overlay", flags, options)
@@ -150,7 +150,7 @@ def allow_ping(group: int) -> None:
     try:
         descriptor = os.open("/proc/sys/net/ipv4/ping_group_range", os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
-        return  # the caller's /proc stands here, or there is no IPv4
+        return  # the caller's /proc is bound here, or there is no IPv4
     try:  # noqa: SIM105  # contextlib costs a millisecond
         os.write(descriptor, f"{group} {group}".encode())
     except OSError:
@@ -171,7 +171,7 @@ def leave_host() -> None:
 
 
 def place(tree: int, target: str) -> None:
-    """Attach a detached mount where nobody but this module can have put anything."""
+    """Attach a detached mount at a path where only this module can have put anything."""
     syscalls.move_mount(tree, target)
     os.close(tree)
 
@@ -199,7 +199,7 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
 
 
 def attach_console(terminal: int) -> None:
-    """Make a detached mount of a terminal the console, where programs find the terminal's name (`tty`)."""
+    """Attach a detached mount of a terminal at /dev/console, where programs find its name (ttyname(3))."""
     os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT, 0o600))
     place(terminal, "/dev/console")
 
@@ -207,8 +207,8 @@ def attach_console(terminal: int) -> None:
 def mount_proc(host_proc: int) -> bool:
     """Mount the proc of this pid namespace; says whether that was allowed.
 
-    Where the caller's own /proc is partly covered (nested containers) the kernel refuses, and the caller's is
-    bound instead. `host_proc` is a descriptor of it (O_PATH), opened in this mount namespace.
+    If the caller's own /proc is partly covered (nested containers) the kernel refuses, and the caller's is
+    bound instead: `host_proc`, an O_PATH descriptor opened in this mount namespace.
     """
     try:
         syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -234,7 +234,7 @@ def mount_system(host_system: int, *, own_network: bool) -> None:
 
 
 def _show_own_cgroups() -> None:
-    """Put the control groups of this cgroup namespace over the host's whole tree; nothing where they are v1.
+    """Mount this namespace's cgroup2 over the host's whole tree; hide that if v1 or refused.
 
     Language runtimes read their limits there (cgroups(7), cgroup_namespaces(7)).
     """
@@ -249,7 +249,7 @@ def _show_own_cgroups() -> None:
 
 
 def mount_empty(target: str, *, mode: str = "755", bounds: str = "", read_only: bool = False) -> None:
-    """Mount an empty file system in memory."""
+    """Mount an empty tmpfs."""
     flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
     syscalls.mount("tmpfs", target, "tmpfs", flags, f"mode={mode},{bounds}" if bounds else f"mode={mode}")
 
@@ -257,8 +257,9 @@ def mount_empty(target: str, *, mode: str = "755", bounds: str = "", read_only: 
 def mount_temporary(*, nested: bool = False) -> None:
     """Mount /tmp and /run.
 
-    For nested namespaces a second proc lies out of reach below /run: the kernel lets a new one be mounted in
-    them only where one is there of which nothing is covered (mount_too_revealing in fs/namespace.c).
+    For `nested` namespaces a second proc is mounted out of reach below /run: the kernel lets them mount a new
+    one only if the mount namespace has one of which nothing is covered (mount_too_revealing in
+    fs/namespace.c).
     """
     mount_empty("/tmp", mode="1777", bounds=TMP_BOUNDS)  # noqa: S108  # inside the sandbox
     if nested:
@@ -267,12 +268,12 @@ def mount_temporary(*, nested: bool = False) -> None:
         try:  # noqa: SIM105  # contextlib costs a millisecond
             syscalls.mount("proc", "/run/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         except PermissionError:
-            pass  # what is bound from outside is partly covered already
+            pass  # the caller's /proc is partly covered, and bound instead
     mount_empty("/run", bounds=RUN_BOUNDS)
 
 
 def restrict(masked: "Iterable[str]" = MASKED, read_only: "Iterable[str]" = READ_ONLY) -> None:
-    """Hide the first paths and write-protect the second ones, as far as they exist."""
+    """Hide the paths of `masked` and make those of `read_only` read-only, as far as they exist."""
     for path in masked:
         cover(path, path)
     for path in read_only:

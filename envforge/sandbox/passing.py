@@ -21,7 +21,7 @@ PROXIES = (
     "ALL_PROXY",
     "NO_PROXY",
 )
-"""Passed where the environment sees the host's network, and trusts it."""
+"""Passed if the environment has the host's network and trusts the host (`trust = "host"`)."""
 
 
 def payload_environment(plan: "Plan", host: "Mapping[str, str]") -> "dict[str, str]":
@@ -36,7 +36,7 @@ def payload_environment(plan: "Plan", host: "Mapping[str, str]") -> "dict[str, s
 
 
 def unknown_locales(variables: "Mapping[str, str]", known: "Iterable[str]") -> "list[str]":
-    """Return the names of the variables that ask for a locale which is not known. locale(7)."""
+    """Return the names of the variables that ask for an unknown locale. locale(7)."""
     return [
         name
         for name, value in variables.items()
@@ -88,7 +88,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def with_sockets(plan: "Plan", host: "Mapping[str, str]") -> "Plan":
-    """Return the plan with what is of the moment: the caller's own name for the place, the host's sockets."""
+    """Return the plan with what changes between entries: the caller's name for its directory, sockets."""
     plan = _with_own_name(plan, host.get("PWD", ""))
     if not plan["forward"]:
         return plan
@@ -98,9 +98,9 @@ def with_sockets(plan: "Plan", host: "Mapping[str, str]") -> "Plan":
 
 
 def _with_own_name(plan: "Plan", named: str) -> "Plan":
-    """Return the plan with a link inside where one led the caller to the project: `pwd` says the same there.
+    """Return the plan with the symbolic link inside by which the caller came to the project, if any.
 
-    Sockets move at each login, and a caller from place to place. POSIX: PWD of sh.
+    So `pwd` prints the same path inside. POSIX: PWD of sh.
     """
     try:
         here = os.getcwd()
@@ -124,7 +124,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def start_directory(plan: "Plan") -> str:
-    """Return the caller's own directory where it is the same inside and wanted, else the plan's."""
+    """Return the caller's directory if the plan follows it and it is mounted at its own path; else `cwd`."""
     try:
         here = os.getcwd()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """The payload of a sandbox, from its clone to its exec: ids, privileges, filter, descriptors.
 
-Loaded on the warm path: it imports nothing but `os` and its neighbours.
-Nothing may be imported late here, nor anywhere that C and D run: the root changes under them.
+Loaded on the warm path: it imports nothing but `os`, `sys` and `kernel/`. Nothing may be imported late here,
+nor in any code that C and D run: once the root has changed, the modules are out of reach.
 """
 
 import os
@@ -26,7 +26,7 @@ _SIGKILL = 9
 
 
 class Payload:
-    """What to run: the command, its whole environment, where, and the signals that it has blocked."""
+    """What to run: the command, its whole environment, its directory and its signal mask."""
 
     __slots__ = ("adopt", "command", "cwd", "ends_with_parent", "environment", "mask", "umask")
 
@@ -41,19 +41,19 @@ class Payload:
         self.environment = environment
         self.cwd = cwd
         self.mask = mask
-        """None for those of the thread that starts it."""
+        """None for the mask of the thread that starts it."""
         self.umask = 0o022
-        """The process that starts it says which one it has inherited."""
+        """Set by the process that starts the payload, to the one that it inherited."""
         self.adopt: Callable[[], None] | None = None
-        """Makes a terminal inside its own."""
+        """Called by the payload to make a terminal inside its controlling one."""
         self.ends_with_parent = False
-        """For one that joins; others end with PID 1."""
+        """For a payload that joins a sandbox; others end with PID 1."""
 
 
 def start(plan: "Plan", payload: Payload) -> "tuple[int, int]":
-    """Clone the payload; returns its pid, and the pipe that it waits for until it is let go.
+    """Clone the payload; returns its pid, and the pipe on which it waits for `go`.
 
-    It runs nothing of the environment's before: PID 1, which it is cloned from, still has to close itself.
+    Before that it runs nothing of the environment's: PID 1, from which it is cloned, has to harden itself.
     """
     nested = plan["nested"]
     go_read, go_write = os.pipe()
@@ -62,7 +62,7 @@ def start(plan: "Plan", payload: Payload) -> "tuple[int, int]":
     if child == 0:
         os.close(go_write)
         if nested is not None:
-            # Its number as this proc counts: another one than ours where the outer container's proc is bound.
+            # Its pid in this /proc: another one than `child` if the outer container's proc is bound.
             os.write(name_write, os.readlink("/proc/self").encode())
         if os.read(go_read, 2) != b"go":
             os._exit(CANNOT_EXECUTE)
@@ -90,7 +90,7 @@ def _write(path: str, text: str) -> None:
 
 
 def become(plan: "Plan", payload: Payload) -> "NoReturn":
-    """Turn this process into the payload. Ends it with Docker's exit codes where that fails."""
+    """Turn this process into the payload. If that fails, end it with Docker's exit codes."""
     code = CANNOT_EXECUTE
     try:
         processes.set_dumpable(0)  # until exec: this is still the host's Python, with PID 1's descriptors
@@ -112,9 +112,9 @@ def become(plan: "Plan", payload: Payload) -> "NoReturn":
 
 
 def change_directory(path: str) -> bool:
-    """Close every descriptor that is not a standard stream and go to `path`; says so where that cannot be.
+    """Close all descriptors but the standard streams and change to `path`; say so if that fails.
 
-    In this order and past no magic link, so that /proc/self/fd/N leads to no directory of the host
+    In this order and without magic links, so that /proc/self/fd/N leads to no directory of the host
     (CVE-2024-21626).
     """
     syscalls.close_range(3)
@@ -130,7 +130,7 @@ def change_directory(path: str) -> bool:
 
 
 def restrict(plan: "Plan") -> None:
-    """Take on the payload's ids and give up all other privileges, in the order that the kernel asks for."""
+    """Take on the payload's ids and give up all other privileges, in the order that the kernel requires."""
     processes.drop_bounding(plan["bounding"])
     if plan["no_new_privileges"]:
         processes.set_no_new_privileges()
@@ -146,9 +146,9 @@ def restrict(plan: "Plan") -> None:
 
 
 def make_runtime(plan: "Plan") -> None:
-    """Make the payload's own directory for sockets, with the files that were decided on entering.
+    """Make the payload's runtime directory (XDG_RUNTIME_DIR) with the directories and files of the plan.
 
-    As the XDG base directory specification and GnuPG want it: the user's own, and nobody else's.
+    All belong to the payload's user, 0700 and 0600, as the XDG base directory specification and GnuPG ask.
     """
     owner = plan["credentials"]
     for path in ("/run/user", plan["runtime"], *plan["runtime_directories"]):
@@ -169,9 +169,10 @@ def make_runtime(plan: "Plan") -> None:
 
 
 def execute(command: "list[str]", environment: "dict[str, str]", last_filter: bytes = b"") -> int:
-    """Replace this process; returns the exit code to end with where that is not possible.
+    """Replace this process by the command; returns the exit code to end with if that fails.
 
-    Finds a bare name on the PATH of `environment`, as execvpe does. `last_filter` comes last.
+    Finds a bare name on the PATH of `environment`, as execvpe does. `last_filter` is installed right before
+    exec.
     """
     name = command[0]
     candidates = [name]
@@ -197,9 +198,9 @@ def execute(command: "list[str]", environment: "dict[str, str]", last_filter: by
 
 
 def refuse_magic_links(path: str) -> None:
-    """Raise OSError where executing `path` would run this very Python: /proc/self/exe is the host's file.
+    """Raise OSError if `path` goes through a magic link: /proc/self/exe would run the host's Python.
 
-    Its interpreters are looked at too, as `#!/proc/self/exe` does the same (CVE-2019-5736).
+    Interpreters in `#!` lines are checked too, as `#!/proc/self/exe` does the same (CVE-2019-5736).
     """
     for _ in range(_INTERPRETERS):
         descriptor = syscalls.open_resolved(path, os.O_PATH, syscalls.RESOLVE_NO_MAGICLINKS)
@@ -225,7 +226,7 @@ def say(text: str, descriptor: int = 2) -> None:
 
 
 def show_bug() -> None:
-    """Print the traceback of what is no refusal of the kernel's."""
+    """Print the traceback of an exception that is a bug, not a refusal of the kernel's."""
     kind, error, traceback = sys.exc_info()
     if kind is not None and error is not None:
         sys.excepthook(kind, error, traceback)  # nothing can be imported any more once the root has changed

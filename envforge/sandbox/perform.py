@@ -1,10 +1,11 @@
-"""Entering a sandbox from a compiled plan: plain values in, namespaces out.
+"""Enters a sandbox from a compiled plan: plain values in, namespaces out.
 
-The parent P clones C with all namespaces at once, and C, which stays as PID 1, the payload D, in a user
-namespace of its own where the own uid and 0 change places (`first_process.py`). `start` returns once D runs;
-`attend` waits as a command does that passes signals on, `wait` as any thread may. Starting changes nothing of
-the process that other threads could notice, and the sandbox dies with the thread that started it: what shall
-outlive that has a process of its own (`life/monitor.py`). Loaded on the warm path: imports next to nothing.
+The parent P clones C into all new namespaces at once. C stays as PID 1 and clones the payload D, if need be
+into a nested user namespace that swaps the user's own uid and 0 (`first_process.py`). `start` returns once D
+runs; `attend` waits and forwards signals, for a foreground command; `wait` waits in any thread. Starting
+changes no state of the process that other threads could notice. The sandbox dies with the thread that started
+it; a monitor process starts one that must not (`life/monitor.py`). Loaded on the warm path: imports next to
+nothing.
 """
 
 import os
@@ -28,7 +29,7 @@ _SIGKILL = 9
 
 
 class StaleError(Exception):
-    """Something that the plan counts on is not there any more: the environment must be built again."""
+    """The plan's environment or a layer of it is gone: the environment must be built again."""
 
 
 class Child:
@@ -38,32 +39,32 @@ class Child:
 
     def __init__(self) -> None:
         self.pid = 0
-        """As the host counts."""
+        """On the host."""
         self.code: int | None = None
-        """How it ended, once that is known."""
+        """The exit code, once it has ended."""
         self.streams: Streams | None = None
         self.carrier = 0
-        """The pid of what carries the bytes of a terminal of its own; 0 where it shares the caller's."""
+        """The pid of the relay of its own terminal; 0 if it shares the caller's."""
         self._pidfd = -1
 
     @property
     def pidfd(self) -> int:
-        """A descriptor of it, to be polled, and to send signals to."""
+        """Its pidfd, to be polled, and to send signals to."""
         if self._pidfd < 0:
             self._pidfd = os.pidfd_open(self.pid)
         return self._pidfd
 
     def ended(self, code: int) -> int:
-        """Note how it ended, put everything in order, and return that."""
+        """Note the exit code, clean up, and return the code."""
         self.code = code
         self.close()
         return code
 
     def close(self) -> None:
-        """Put everything in order that it leaves behind, once it has ended or could not begin."""
+        """Clean up after it has ended or failed to start: helper processes and the pidfd."""
         for helper in (self.carrier, self.streams.pouring if self.streams is not None else 0):
             if helper:
-                init.wait(helper)  # it ends where nobody can read any more
+                init.wait(helper)  # it ends once nobody can read any more
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -83,7 +84,7 @@ class Started(Child):
 
     @property
     def id(self) -> str:
-        """By which others find it; "" where it could not be written down."""
+        """The name of its record, by which other commands find it; "" if none could be written."""
         return "" if self._record is None else os.path.basename(self._record.path)
 
     def begin(self, payload: Payload, descriptors: "tuple[int, int, int]") -> None:
@@ -133,11 +134,11 @@ class Started(Child):
         except BaseException:
             os.kill(self.pid, _SIGKILL)
             os.waitpid(self.pid, 0)
-            _read_report(report)  # C's own reason, where it was gone before it could be let in
+            _read_report(report)  # C's own reason, if it ended before it was let in
             raise
 
     def close(self) -> None:
-        """Put everything in order that the sandbox leaves behind, once it has ended or could not begin."""
+        """Clean up after it has ended or failed to start: record, relay, upper directory and lock too."""
         if self._record is not None:
             self._record.remove()
             self._record = None
@@ -158,8 +159,8 @@ class Started(Child):
 def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd: str) -> int:
     """Run `command` in the sandbox of `plan`; returns its exit code as Docker's `run` does.
 
-    It has the caller's streams and signals. `environment` is the payload's, whole. Raises StaleError where a
-    layer is missing, RefusedError where the kernel says no.
+    The payload gets the caller's streams and signals, and just the variables of `environment`. Raises
+    StaleError if a layer is missing, RefusedError if the kernel refuses a step.
     """
     if get_native_id() != os.getpid():
         return wait(start(plan, Payload(command, environment, cwd)))  # signals are for the main thread
@@ -178,8 +179,9 @@ def start(
 ) -> Started:
     """Start a sandbox, from any thread; returns once the payload runs.
 
-    `streams` are the caller's descriptors for its stdin, stdout and stderr. Without `upper` it gets a fresh
-    one. The sandbox ends with the calling thread. Raises StaleError and RefusedError; nothing is left then.
+    `streams` are the caller's descriptors for the payload's stdin, stdout and stderr. Without `upper` the
+    sandbox gets a fresh one. It ends with the calling thread. Raises StaleError and RefusedError, and leaves
+    nothing behind then.
     """
     started = Started(plan, upper)
     try:
@@ -191,13 +193,13 @@ def start(
 
 
 def wait(started: Child) -> int:
-    """Wait until it has ended; returns its exit code, for a sandbox its payload's. For any thread, once."""
+    """Wait until the child has ended; returns its exit code (a sandbox's payload's). In any thread, once."""
     _, status = os.waitpid(started.pid, 0)
     return started.ended(init.exit_code(status))
 
 
 def attend(started: Child) -> int:
-    """Wait likewise, and pass on the signals to this process, which `init.block` holds back meanwhile."""
+    """Wait likewise, and forward this process's signals, which the caller has blocked by `init.block`."""
     code = init.attend(started.pid, shares_terminal=not started.carrier, is_alone=is_alone())
     return started.ended(code)
 
@@ -210,7 +212,7 @@ def _make_upper(plan: "Plan") -> uppers.Upper:
 
 
 def hold(plan: "Plan") -> int:
-    """Return a descriptor that keeps gc off the plan's layers, after having seen that they are there."""
+    """Lock the plan's environment (shared), check that its layers exist; return the lock's descriptor."""
     try:
         held = os.open(plan["lock"], os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -219,7 +221,7 @@ def hold(plan: "Plan") -> int:
     try:  # noqa: SIM105  # contextlib costs a millisecond
         os.utime(held)  # when the environment was last entered
     except OSError:
-        pass  # a store that can only be read is entered all the same
+        pass  # the store is read-only, and entered all the same
     try:
         if not uppers.is_at(held, plan["lock"]):
             raise StaleError(plan["lock"])
@@ -253,7 +255,7 @@ def _channel(plan: "Plan", given: Streams) -> Channel:
 
 
 def _read_report(descriptor: int) -> None:
-    """Wait until the payload has replaced itself; raises RefusedError if something failed before."""
+    """Wait until the payload's exec has closed the pipe; raises RefusedError if a step failed before."""
     data = b""
     while piece := os.read(descriptor, 4096):
         data += piece

@@ -3,9 +3,9 @@
     RUNTIME/running/<id>    0600, flocked by the sandbox's parent for as long as it lives: a MAC over name and
                             values (32 bytes), the values by marshal; its time is when the sandbox was started
 
-RUNTIME is `$XDG_RUNTIME_DIR/envforge`, or the state directory where there is none. Another process is put
-into namespaces by what is read there (`running.py` and `join.py` in `life/`), so it is believed for its MAC,
-as a plan is. A file whose lock can be had is of a sandbox that has ended, and is removed by whoever looks.
+RUNTIME is `$XDG_RUNTIME_DIR/envforge`, or the state directory if there is none. Other commands join
+namespaces by what a record says (`running.py` and `join.py` in `life/`), so it is trusted only for its MAC,
+as a plan is. A record that nobody has locked is of a sandbox that has ended, and is removed by its reader.
 """
 
 import os
@@ -22,7 +22,7 @@ BELOW = "running"
 
 
 class Record:
-    """One file, in the hands of the process that keeps it."""
+    """A record's file and its lock, held by the sandbox's parent."""
 
     __slots__ = ("descriptor", "path")
 
@@ -31,11 +31,11 @@ class Record:
         self.descriptor = descriptor
 
     def remove(self) -> None:
-        """Take it away: the sandbox has ended."""
+        """Remove the record: the sandbox has ended."""
         try:  # noqa: SIM105  # contextlib costs a millisecond
             os.unlink(self.path)
         except OSError:
-            pass  # whoever looks next removes it
+            pass  # its next reader removes it
         os.close(self.descriptor)
 
 
@@ -48,7 +48,7 @@ def directory() -> str:
 
 
 def is_own(path: str) -> bool:
-    """Say whether a directory is the user's, and nobody else may look into it."""
+    """Say whether a directory is the user's own and closed to everybody else (0700)."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -57,16 +57,16 @@ def is_own(path: str) -> bool:
 
 
 def started_of(pid: int) -> int:
-    """Return when a process was started, in clock ticks since boot: with its number, that names it for good.
+    """Return a process's start time in clock ticks since boot, which with its pid identifies it for good.
 
-    Field 22 of /proc/PID/stat (proc(5)). Raises OSError where there is no such process.
+    Field 22 of /proc/PID/stat (proc(5)). Raises OSError if there is no such process.
     """
     with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
 def note(plan: "Plan", pid: int, command: "list[str]") -> "Record | None":
-    """Write down a sandbox by its PID 1; None where that cannot be: it runs all the same, but unlisted."""
+    """Write the record of a sandbox with that PID 1; None if that fails: it runs on, but unlisted."""
     identifier = os.urandom(6).hex()
     values = {
         "format": FORMAT,

@@ -1,7 +1,7 @@
-"""Standard streams that are files: what a payload may do with them beyond what the caller opened them for.
+"""Standard streams of a payload: keeps a file on stdin from being reopened for writing.
 
-/proc/self/fd/0 opens a file anew, for writing too where its owner runs the payload. So a file on stdin is
-seen through a read-only mount of it. The caller's own descriptors stay as they are: others may use them
+Opening /proc/self/fd/0 reopens the file, for writing too if the payload's user owns it. So the payload gets a
+file on stdin through a read-only mount. The caller's own descriptors stay as they are: others may use them
 meanwhile. Loaded on the warm path.
 """
 
@@ -21,23 +21,23 @@ class Streams:
     __slots__ = ("descriptors", "left_to_first", "own", "pouring")
 
     def __init__(self, descriptors: "tuple[int, int, int]", *, for_first: bool = True) -> None:
-        """Replace a file on stdin. Raises OSError for a directory, from which a way leads to the host.
+        """Replace a file on stdin. Raises OSError for a directory, which leads to the host's root.
 
-        `for_first`: a first process takes them while it is still outside, and may mount there.
+        `for_first`: a sandbox's PID 1 takes the streams before the root changes, and can make that mount.
         """
         self.descriptors = descriptors
         self.own = -1
-        """What stands in stdin's place, to be closed once C has it."""
+        """The descriptor that replaces stdin, to be closed once C has it; -1 for none."""
         self.pouring = 0
-        """The pid of a process that fills a pipe from the file, 0 where there is none."""
+        """The pid of a process that fills a pipe from the file, 0 if there is none."""
         self.left_to_first = False
-        """Stdin is a file which C, who may mount, has to protect."""
+        """Stdin is a file that C, which can mount, has to protect."""
         if is_file_to_read(descriptors):
             self._guard(for_first=for_first)
 
     def _guard(self, *, for_first: bool) -> None:
         given = self.descriptors[0]
-        # Root does it here, where no directory on the way is closed to it.
+        # Root does it here, where it can reach the file by its path.
         if os.geteuid() == 0:
             try:
                 self.own = protected(given)
@@ -72,7 +72,7 @@ class Streams:
         return any(os.isatty(descriptor) for descriptor in self.descriptors)
 
     def close(self) -> None:
-        """In P: close what was made here."""
+        """In P: close the descriptor that replaced stdin."""
         if self.own >= 0:
             os.close(self.own)
             self.own = -1
@@ -81,7 +81,7 @@ class Streams:
 def is_file_to_read(descriptors: "tuple[int, int, int]") -> bool:
     """Say whether the first, stdin, is a regular file, opened for reading only.
 
-    Raises OSError where a stream is a directory: from there a way leads to the host's root.
+    Raises OSError if a stream is a directory, which leads to the host's root.
     """
     found = False
     for number, descriptor in enumerate(descriptors):
@@ -97,7 +97,7 @@ def is_file_to_read(descriptors: "tuple[int, int, int]") -> bool:
 
 
 def _has_a_name(descriptor: int) -> bool:
-    """Say whether a file can be opened by its name: it may have been removed, or be somebody else's."""
+    """Say whether an open file can be opened by its path: it may be unlinked, or not readable for us."""
     path = os.readlink(f"/proc/self/fd/{descriptor}")
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor)) and os.access(path, os.R_OK)
@@ -113,10 +113,7 @@ def protect_own_input() -> None:
 
 
 def protected(descriptor: int) -> int:
-    """Return a descriptor of the same file behind a read-only mount.
-
-    It is read on from where the caller has come to.
-    """
+    """Return a descriptor of the same file behind a read-only mount, at the same offset."""
     path = os.readlink(f"/proc/self/fd/{descriptor}")
     tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE)
     try:
@@ -134,7 +131,7 @@ def protected(descriptor: int) -> int:
 def _pour(descriptor: int) -> "tuple[int, int]":
     """Return a pipe, and the pid of a child that fills it from the file.
 
-    For a file that has no name, as a shell's here-document. The child ends where nobody can read any more.
+    For a file that has no name, as a shell's here-document. The child ends when the pipe has no reader.
     """
     read, write = os.pipe()
     child = os.fork()

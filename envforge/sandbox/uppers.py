@@ -1,13 +1,13 @@
-"""Upper directories of running sandboxes: made on entry, removed by whoever outlives their owner.
+"""Overlay upper directories of running sandboxes: made on entry, removed by whoever outlives their owner.
 
     uppers/<name>/lock        flocked (shared) by the sandbox's parent and its PID 1 for as long as they live
-    uppers/<name>/upper/      becomes the root directory of the sandbox: 0755
-    uppers/<name>/work/       overlay's own; its directories have mode 000
+    uppers/<name>/upper/      upperdir; becomes the root directory of the sandbox: 0755
+    uppers/<name>/work/       workdir, overlay's own; its directories have mode 000
     uppers/kept-<name>/       one that is kept, see `life/kept.py`
 
-The lock is a plain file: a descriptor of a directory would be a way out of a sandbox whose PID 1 holds it.
-A directory whose lock can be had exclusively belongs to nobody any more. It is renamed into the trash before
-anything in it is deleted, so that `kill -9` at any moment leaves debris in these two places only.
+The lock is a plain file: PID 1 holds its descriptor, and that of a directory would be a way out. A directory
+whose lock can be taken exclusively has lost its owner. It is renamed into the trash before anything in it is
+deleted, so that `kill -9` at any moment leaves debris in these two places only.
 Loaded on the warm path.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 KEPT = "kept-"
-"""What the names of those begin with that are kept (`life/kept.py`); those of others begin with a number."""
+"""Prefix of the names of kept uppers (`life/kept.py`); all others begin with a pid in hex."""
 
 
 class Upper:
@@ -37,7 +37,7 @@ class Upper:
 
 
 def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
-    """Make and lock an upper directory of a fresh name; `owner` is who the payload's root is on disk."""
+    """Make and lock an upper directory of a fresh name; `owner`: ids of the sandbox's root on disk."""
     while True:
         name = f"{os.getpid():x}-{os.urandom(6).hex()}"
         path = f"{uppers}/{name}"
@@ -55,7 +55,7 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
 
 
 def _lock(path: str) -> int:
-    """Return the locked descriptor of a new directory's lock, -1 where a sweep was quicker."""
+    """Return the locked descriptor of a new directory's lock, -1 if a sweep was quicker."""
     lock = f"{path}/lock"
     try:
         descriptor = _open_lock(lock)
@@ -69,12 +69,12 @@ def _lock(path: str) -> int:
 
 
 def _open_lock(lock: str) -> int:
-    # Made by whoever comes first, so that a directory whose maker died before it is swept like any other.
+    # Created by whoever opens it first: a directory whose maker died before that is swept like any other.
     return os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def is_at(descriptor: int, path: str) -> bool:
-    """Say whether `path` is still the file of that descriptor: what was locked may have been moved away."""
+    """Say whether `path` still names the file of that descriptor: it may have been moved away since."""
     try:
         return os.stat(path).st_ino == os.fstat(descriptor).st_ino
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def is_at(descriptor: int, path: str) -> bool:
 def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
     """Remove an upper directory whose sandbox has ended, and those that dead owners left behind.
 
-    `delete` removes what the own uid may not: it gets a directory in the trash.
+    `delete` gets a directory in the trash that this uid may not remove, as it has files of other ids.
     """
     try:
         throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
@@ -94,7 +94,7 @@ def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]
 
 
 def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
-    """Remove every upper directory whose owner is gone, but for those that are kept."""
+    """Remove every upper directory whose owner is gone, except kept ones."""
     for name in os.listdir(uppers):
         if name.startswith(KEPT):
             continue

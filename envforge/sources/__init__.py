@@ -1,1 +1,1 @@
-"""Where inputs come from. Each source writes into a directory that it is handed."""
+"""Sources of content behind one interface: Debian packages, fetched files, the project's own files."""

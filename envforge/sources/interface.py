@@ -1,8 +1,8 @@
-"""What the rest of envforge knows of a source of content; `registry.py` names them all.
+"""The interface of a source: all that the rest of envforge knows of one. `registry.py` lists the sources.
 
-A source turns a part of the spec into a request, the request into what is pinned, and that into layers over
-those of the sources before it. One whose inputs are the project's own files pins nothing: it reads them when
-the environment is built. Lock, builder, store and environment handle these values and look into none.
+A source turns its table of the spec into a request, resolves the request to pins, and makes layers of the
+pins, over the layers of the sources before it. A `Local` source pins nothing: it reads the project's own
+files at each build. Lock, builder, store and environment pass requests and pins on without looking inside.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -20,21 +20,21 @@ from envforge.spec.model import Spec
 from envforge.store.layout import Store
 
 Request = Any
-"""A source's own frozen model of what a spec asks it for, normalised: equal wishes give equal requests."""
+"""A source's own frozen model of a request, normalised: specs that ask for the same give equal requests."""
 Pinned = Any
-"""A source's own frozen model of what was chosen: every input by its SHA-256."""
+"""A source's own frozen model of its pins: every input by its SHA-256."""
 Place = tuple[str, str]
-"""Which part of a lock: the environment's name, the architecture."""
+"""A part of the lock: the environment's name, the architecture."""
 Kept = TypeVar("Kept")
 Content = Any
-"""A source's own frozen model of what it read of the project."""
+"""A source's own frozen model of the content that it read from the project."""
 Table = Mapping[str, Any]
 """A TOML table as plain values."""
 
 
 @frozen
 class Package:
-    """What has a name and a version in an environment: for people, comparisons and bills of materials."""
+    """A named, versioned part of an environment: shown to people, compared, listed in bills of materials."""
 
     source: str
     """The source's name: `debian`."""
@@ -43,16 +43,16 @@ class Package:
     architecture: str
     sha256: str
     size: int
-    """Bytes of the input that it comes from."""
+    """Bytes of its input: the archive or file that it comes from."""
     asked: bool
-    """The spec names it; the others came along."""
+    """The spec names it; the others come in as its base or as dependencies."""
     needs: tuple[str, ...] = ()
-    """Names of other packages of the source that it needs, sorted."""
+    """Names of the source's packages that it depends on, sorted."""
 
 
 @frozen
 class Laid:
-    """A file that lies inside on entering, and is in no layer."""
+    """A generated file that is mounted into the sandbox at entry; no layer holds it."""
 
     path: str
     content: bytes = field(repr=False)
@@ -61,20 +61,20 @@ class Laid:
 
 @frozen
 class Session:
-    """What resolving may use."""
+    """Context of one resolving run, shared by all environments, architectures and sources."""
 
     store: Store
     config: Config
     project: ProjectFiles
-    """What a request names is relative to its directory."""
+    """Relative paths in a request start at its directory."""
     progress: Progress
     stack: ExitStack = field(factory=ExitStack)
-    """Closes what a source opens for all environments and architectures."""
+    """Closes connections that a source opens for the whole run."""
     kept: dict[Hashable, Any] = field(factory=dict, eq=False)
-    """What a source keeps between them: connections, indexes."""
+    """Values that a source keeps for the whole run: connections, indexes."""
 
     def once(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """Return what was made before under that key, else make it."""
+        """Return the value kept under `key`; the first call makes it."""
         if key not in self.kept:
             self.kept[key] = make()
         return cast("Kept", self.kept[key])
@@ -82,69 +82,69 @@ class Session:
 
 @frozen
 class Before:
-    """What a lock pins already, and what of it may change."""
+    """The request and pins of the lock so far, and which pins may change."""
 
     request: Request
     pinned: Pinned | None
-    """None where this architecture was not locked for."""
+    """None if the lock has none for this architecture."""
     upgrade: bool = False
-    """Everything may."""
+    """Every pin may change."""
     free: frozenset[str] = frozenset()
-    """Packages that may, by name."""
+    """Names of packages whose pins may change."""
 
 
 class Source(Protocol):
-    """One source whose choices stand in the lock. `resolve`, `answer` and a `Work` act; all else is pure."""
+    """A source with pins in the lock. `resolve`, `laid`, `answer` and a `Work` do I/O; the rest is pure."""
 
     @property
     def name(self) -> str:
         """Return the name of its table, in the spec and in the lock."""
 
     def request(self, spec: Spec) -> Request | None:
-        """Return what the spec asks of it, None where that is nothing."""
+        """Return the spec's request to this source, None if there is none."""
 
     def differences(self, then: Request, now: Request) -> tuple[str, ...]:
-        """Return what differs between two requests, by spec keys, for people."""
+        """Return the differences of two requests as text for people, each with its spec key."""
 
     def resolve(self, session: Session, request: Request, architecture: str, before: Before | None) -> Pinned:
-        """Pin what a request means, as little changed as can be. Raises ResolveError, NetworkError."""
+        """Return pins for a request, as close to `before` as possible. Raises ResolveError, NetworkError."""
 
     def addresses(self, request: Request) -> Iterable[str]:
-        """Yield the addresses that the spec names, without those that everybody knows."""
+        """Yield the addresses to fetch from that the spec itself names: no well-known mirrors."""
 
     def origins(self, pinned: Pinned) -> Iterable[str]:
-        """Yield which of them inputs are fetched from: a lock may name no other."""
+        """Yield the addresses that the lock fetches from; one that `addresses` does not yield is refused."""
 
     def request_table(self, request: Request) -> Any:
-        """Return a request as it stands in the lock: a table, or a list of tables."""
+        """Return a request in the lock's form: a table, or a list of tables."""
 
     def request_of_table(self, table: Any) -> Request:
-        """Return what `request_table` wrote. Raises KeyError, TypeError, ValueError where it is broken."""
+        """Return the request that `request_table` wrote. Raises KeyError, TypeError, ValueError if broken."""
 
     def pins_table(self, pins: Mapping[Place, Pinned]) -> Table:
-        """Return all that is pinned as it stands in the lock, what places share written once."""
+        """Return all pins in the lock's form; pins that places share are written once."""
 
     def pins_of_table(self, table: Table) -> Mapping[Place, Pinned]:
-        """Return what `pins_table` wrote. Raises as above."""
+        """Return the pins that `pins_table` wrote. Raises like `request_of_table`."""
 
     def key(self, pinned: Pinned) -> Canonical:
-        """Return all that recipes read of what is pinned: the layers' key follows from it."""
+        """Return everything in the pins that recipes read: the key of the locked layers is made from it."""
 
     def inputs(self, pinned: Pinned) -> Iterable[str]:
-        """Yield the SHA-256 of everything that a build may need, to be kept while it goes on."""
+        """Yield the SHA-256 of every blob that a build may need: they are held while it runs."""
 
     def packages(self, pinned: Pinned) -> tuple[Package, ...]:
         """Return the packages, by name."""
 
     def work(self, site: Site, pinned: Pinned, progress: Progress) -> Work:
-        """Return what making the layers needs done."""
+        """Return the `Work` that plans the tasks of making the layers."""
 
     def laid(self, spec: Spec, config: Config, *, is_root: bool) -> Iterable[Laid]:  # noqa: ARG002
-        """Return what its own tools find inside of this machine and this entering, where they are there."""
+        """Return files that the source's own tools find inside, made for this host and this entry."""
         return ()
 
     def answer(self, config: Config, spec: Spec | None) -> str:  # noqa: ARG002
-        """Ask where its inputs usually come from; return that address, nothing where there is no such place.
+        """Probe the server that inputs usually come from; return its address, "" for a source without one.
 
         Raises NetworkError.
         """
@@ -152,17 +152,17 @@ class Source(Protocol):
 
 
 class Local(Protocol):
-    """One source whose inputs are the project's own files, read and hashed at each build."""
+    """A source whose inputs are the project's own files, read and hashed at each build."""
 
     @property
     def name(self) -> str:
         """Return the name of its table in the spec, and of its layer."""
 
     def watched(self, spec: Spec, directory: str) -> tuple[str, ...]:
-        """Return every path that `read` looks at: where none has changed, neither has what it gives."""
+        """Return every path that `read` looks at: while none of them changes, its result does not."""
 
     def read(self, spec: Spec, project: ProjectFiles) -> Content | None:
-        """Return what the spec names, None where that is nothing. Raises SpecError."""
+        """Return the content that the spec names, None if it names none. Raises SpecError."""
 
     def work(self, site: Site, content: Content, progress: Progress) -> Work:
-        """Return what making the layers needs done."""
+        """Return the `Work` that plans the tasks of making the layer."""

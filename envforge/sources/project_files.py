@@ -1,7 +1,7 @@
-"""Opening what a spec names of its project, or of where the user has allowed it to lead.
+"""Opens files that a spec names: beneath the project's directory, or outside with the user's consent.
 
-A project is written from inside a sandbox: what is in it is opened beneath its directory, so that a link
-leads nowhere else. openat2(2).
+Code in a sandbox can write the project and swap a path for a link. openat2(2) with RESOLVE_BENEATH keeps
+every lookup in the project, without a race between check and use.
 """
 
 import errno
@@ -13,7 +13,7 @@ from envforge.sandbox import binds
 
 
 def open_source(project: ProjectFiles, source: str) -> int:
-    """Return a descriptor (O_PATH) of what a source in a spec means, the caller's. Raises OSError."""
+    """Return an O_PATH descriptor of the file that a spec names; the caller closes it. Raises OSError."""
     path = os.path.normpath(os.path.join(project.directory, source))
     if path in project.allowed:
         return binds.open_exactly(project.allowed[path])
@@ -21,7 +21,7 @@ def open_source(project: ProjectFiles, source: str) -> int:
 
 
 def explained(what: str, error: OSError) -> SpecError:
-    """Return what to say where it could not be opened."""
+    """Return the SpecError for an `error` of `open_source`; its message begins with `what`."""
     place = os.fsdecode(error.filename or "")
     if error.errno == errno.EXDEV:
         return SpecError(

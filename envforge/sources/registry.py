@@ -1,4 +1,4 @@
-"""The sources there are. This is the one place that names them; nothing else outside imports one."""
+"""The list of sources: the only module outside a source's own folder that imports it."""
 
 from typing import Final
 
@@ -8,9 +8,9 @@ from envforge.sources.files.source import Files
 from envforge.sources.interface import Local, Source
 
 LOCKED: Final[tuple[Source, ...]] = (Debian(), FetchSource())
-"""Those whose choices stand in the lock, bottom to top."""
+"""Sources with pins in the lock, bottom to top."""
 LOCAL: Final[tuple[Local, ...]] = (Files(),)
-"""Those that read the project's own files, bottom to top: they lie over all others."""
+"""Sources that read the project's own files, bottom to top; their layers lie over all locked ones."""
 
 
 def source(name: str) -> Source:

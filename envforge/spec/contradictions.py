@@ -1,4 +1,4 @@
-"""What is well by itself in a spec and cannot be together. Each check looks at the model only."""
+"""Finds values of a spec that are valid alone and contradict each other. Looks at the model only."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from envforge.spec.positions import Path
 from envforge.spec.structure import Problem, dotted
 
 _MERGED: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-"""Links into /usr in every environment."""
+"""Links into /usr in every environment (usrmerge)."""
 _MADE_ON_ENTRY: Final = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - names only
 _NEVER_COVERED: Final = ("/dev", "/proc", "/sys")
 _OWN_VARIABLES: Final = {
@@ -20,7 +20,7 @@ _OWN_VARIABLES: Final = {
 
 
 def contradictions(spec: Spec, wrong: set[Path]) -> Iterator[Problem]:
-    """Yield what contradicts itself, apart from what has to do with the paths that are `wrong` already."""
+    """Yield the contradictions of a spec, without those that involve paths that are `wrong` already."""
     for problem, others in _all(spec):
         if wrong.isdisjoint((problem.path, *others)):
             yield problem
@@ -44,7 +44,7 @@ def _privileges(spec: Spec) -> Iterator[Problem]:
 
 
 def _pins(spec: Spec) -> Iterator[Problem]:
-    """Two versions of one package; naming one twice alike does no harm."""
+    """Yield packages that are asked for in two versions; the same request twice does no harm."""
     seen: dict[str, tuple[str, Path]] = {}
     for index, request in enumerate(spec.debian.packages):
         name, version = split_request(request)

@@ -1,7 +1,7 @@
-"""Add and remove packages in the text of a spec. Nothing else in the text changes, not a space of it.
+"""Adds and removes packages in the text of a spec. Nothing else in the text changes, not even a space.
 
-The text is cut where the scanner says that the list is, and not written anew from a document model: so
-comments, quotes, order, indentation and line ends are kept by construction.
+Splices the text at the offsets that the scanner (`positions.py`) finds, instead of writing it anew from a
+document model: comments, quotes, order, indentation and line ends are kept by construction.
 """
 
 import re
@@ -27,10 +27,10 @@ _REST_OF_LINE: Final = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*)?\n")
 
 
 def add_packages(text: str, packages: Sequence[str], environment: str = DEFAULT) -> str:
-    """Return `text` with the package requests in it; a pin takes the place of what is there for its name.
+    """Return `text` with the package requests added; a pin replaces the request that is there for its name.
 
-    They go into the tables of one of the spec's environments, which has to be there. Raises SpecError if a
-    request is malformed, or if the text is no spec that has room for packages.
+    They go into the tables of one of the spec's environments, which must exist. Raises SpecError if a request
+    is malformed, or if the text is not TOML or its packages are not a list of texts.
     """
     problems = [problem for request in packages if (problem := PACKAGE.problem(request))]
     if problems:
@@ -43,8 +43,8 @@ def add_packages(text: str, packages: Sequence[str], environment: str = DEFAULT)
 def remove_packages(text: str, packages: Sequence[str], environment: str = DEFAULT) -> str:
     """Return `text` without the packages of these names, whatever version they are pinned to.
 
-    Raises NotFoundError with the nearest names if one is not there, or where the environment that has it if
-    this one extends it; SpecError if the text is no spec.
+    Raises NotFoundError if one is not listed, with a hint: the nearest names, or the extended environment
+    that lists it. Raises SpecError if the text is not TOML or its packages are not a list of texts.
     """
     table = _table_of(environment)
     names = [split_request(request)[0] for request in packages]
@@ -69,7 +69,7 @@ def _table_of(environment: str) -> Path:
 
 
 def _inherited(text: str, environment: str, names: Sequence[str]) -> str:
-    """Return where the first of these packages comes from, as a hint; nothing where from nowhere."""
+    """Return a hint on the extended environment that lists the first of these packages, or an empty text."""
     for other in extended(tomllib.loads(text), environment):
         if names[0] in own_packages(text, other):
             option = "" if other == DEFAULT else f"-E {other} "
@@ -126,7 +126,7 @@ def _added(text: str, table: Path, request: str) -> str:
 
 
 def _behind(text: str, last: _Item, request: str, end: int) -> str:
-    """Add an element behind the last one, on a line of its own if the last one begins one."""
+    """Add an element behind the last one, on a line of its own if the last one has that."""
     string = f"{text[last.start]}{request}{text[last.start]}"
     indent = text[text.rfind("\n", 0, last.start) + 1 : last.start]
     if indent.strip(" \t"):
@@ -151,7 +151,7 @@ def _into_empty(text: str, string: str, start: int, end: int) -> str:
 
 
 def _with_key(text: str, table: Path, statement: str, places: Places) -> str:
-    """Add a statement to a table, however that is written, or the table with it."""
+    """Add a statement to a table in whatever notation (inline, dotted, header), or the table with it."""
     if table in places.values:
         return _into_inline(text, table, statement, places)
     children = [span for path, span in places.values.items() if path[:-1] == table]
@@ -182,7 +182,7 @@ def _into_inline(text: str, table: Path, statement: str, places: Places) -> str:
 
 
 def _prefix(table: Path, offset: int, places: Places) -> str:
-    """Return what goes before a key of a table, below the header that an offset stands under."""
+    """Return the dotted prefix of a key of `table` under the header that governs `offset`."""
     above = [(end, path) for path, end in places.headers.items() if end <= offset]
     header = max(above)[1] if above else ()
     return "".join(f"{step}." for step in table[len(header) :])

@@ -1,13 +1,13 @@
 """Several environments in one spec: `[environments.NAME]`, which may extend another one. Pure.
 
     [environments.db]
-    extends = "default"        what the spec's own tables say, and besides:
+    extends = "default"        inherits the spec's own tables, and adds:
     [environments.db.debian]
     packages = ["postgresql"]
 
-What extends another one has its tables; keys go before the other's, and lists that name things (packages,
-files, mounts, what is passed and forwarded) are added to them. Everything is merged as plain values and read
-as a spec of its own, so an environment is checked exactly as a spec without any is.
+An environment inherits the tables of the one that it extends: its keys override the inherited ones, and its
+lists that name things (packages, files, mounts, passed and forwarded names) are appended to them. Tables are
+merged as plain values and then read as a spec of its own, so every check of a plain spec applies.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,14 +26,14 @@ EXTENDS: Final = "extends"
 COMMON: Final = ("name", "description", "requires-envforge")
 """Keys of the whole spec: an environment has none of its own."""
 _REPLACED: Final = frozenset((("debian", "components"), ("debian", "pockets"), ("shell", "command")))
-"""Lists that are one value: another one goes in their place."""
+"""Lists that are one value: they are overridden, not appended to."""
 _PACKAGES: Final = ("debian", "packages")
 
 Values = Mapping[str, Any]
 
 
 def tables_of(values: Values) -> tuple[Values, Values, list[Problem]]:
-    """Return the spec's own values, the tables of further environments, and what is wrong with those."""
+    """Return the spec's own values, the tables of further environments, and the problems of those."""
     own = {key: value for key, value in values.items() if key != TABLE}
     tables = values.get(TABLE, {})
     if not isinstance(tables, dict):
@@ -62,7 +62,7 @@ def _misplaced(path: Path, table: Values) -> Iterator[Problem]:
 
 
 def merged(name: str, own: Values, tables: Values) -> tuple[Values, list[Problem]]:
-    """Return the values of an environment with all that it extends, and what is wrong with `extends`."""
+    """Return the values of an environment merged with all that it extends, and the problems of `extends`."""
     chain, problems = _chain(name, tables)
     result: Values = {key: own[key] for key in COMMON if key in own}
     for one in chain:
@@ -71,12 +71,12 @@ def merged(name: str, own: Values, tables: Values) -> tuple[Values, list[Problem
 
 
 def extended(values: Values, name: str) -> list[str]:
-    """Return what an environment extends, nearest first, as far as that is right."""
+    """Return the environments that one extends, nearest first, up to the first mistake."""
     return _chain(name, tables_of(values)[1])[0][-2::-1] if name != DEFAULT else []
 
 
 def _chain(name: str, tables: Values) -> tuple[list[str], list[Problem]]:
-    """Return what is laid over one another, lowest first."""
+    """Return the environments to merge, lowest first, and the problem where the chain breaks off."""
     chain = [name]
     while chain[-1] != DEFAULT and EXTENDS in tables[chain[-1]]:
         path: Path = (TABLE, chain[-1], EXTENDS)
@@ -95,7 +95,7 @@ def _chain(name: str, tables: Values) -> tuple[list[str], list[Problem]]:
 
 
 def _over(below: Values, above: Values, path: tuple[str, ...]) -> Values:
-    """Return two tables laid over one another; of values that cannot be merged the upper one counts."""
+    """Merge two tables; of values that cannot be merged, the one of `above` counts."""
     result = dict(below)
     for key, value in above.items():
         old, here = below.get(key), (*path, key)
@@ -109,22 +109,23 @@ def _over(below: Values, above: Values, path: tuple[str, ...]) -> Values:
 
 
 def _without(old: list[Any], new: list[Any]) -> list[Any]:
-    """Return the requests of packages that are not asked for anew: another version goes in their place."""
+    """Return the inherited package requests without those that `new` asks for, in whatever version."""
     names = {split_request(one)[0] for one in new if isinstance(one, str)}
     return [one for one in old if not isinstance(one, str) or split_request(one)[0] not in names]
 
 
 def placed(problem: Problem, name: str, path: Path, table: Values) -> Problem:
-    """Return a problem of an environment's merged values, told where it stands."""
+    """Return a problem of an environment's merged values, moved to its path in the file."""
     is_alone = problem.path == ("debian",) and EXTENDS not in table
     advice = f'; write the table, or {EXTENDS} = "{DEFAULT}"' if is_alone else ""
     return evolve(problem, path=(TABLE, name, *path), message=f"{problem.message}{advice}")
 
 
 def own_path(table: Values, path: Path, whole: Values) -> Path | None:
-    """Return where a path of the merged values stands in the environment's own table, None where it does not.
+    """Map a path of the merged values into the environment's own table; return None for an inherited value.
 
-    What is inherited is told where it is written; what is missing, at the table that should have it.
+    Problems of inherited values are reported where those are written. A missing key gets the path that it
+    should have.
     """
     place: Any = table
     merged_place: Any = whole

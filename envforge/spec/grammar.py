@@ -1,6 +1,6 @@
-"""What single values of a spec may look like: one rule a kind of value. No rule looks at another value.
+"""The grammar of single values of a spec: one rule per kind of value. No rule looks at another value.
 
-The patterns also stand in the JSON schema, so they keep to what Python and ECMA-262 both read alike.
+The patterns are in the JSON schema too, so they keep to syntax that Python and ECMA-262 read alike.
 """
 
 import re
@@ -18,16 +18,16 @@ def _no_advice(_value: str) -> str:
 
 @frozen
 class Rule:
-    """What a text must look like, and what to say of one that does not."""
+    """The pattern of a text, and the message for one that does not match."""
 
     pattern: str
-    """The whole value matches it."""
+    """It must match the whole value."""
     expects: str
     """Ends the sentence `… is not …`."""
     advice: Callable[[str], str] = _no_advice
-    """Returns what may have been meant by a wrong value, or nothing."""
+    """Returns a guess at what a wrong value was meant to be, or an empty text."""
     known: tuple[str, ...] = ()
-    """The usual values. Others are taken as well, unless they look like one of these misspelt."""
+    """The usual values. Others are accepted too, unless they look like a misspelling of one."""
 
     def problem(self, value: str) -> str:
         """Return what is wrong with `value`, or an empty text."""
@@ -194,7 +194,7 @@ MOVING_SUITES: Final = {
 _NUMBERED_SUITES: Final = {"11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky"}
 UBUNTU_SUITES: Final = ("bionic", "focal", "jammy", "noble", "oracular", "plucky", "questing")
 KNOWN_SUITES: Final = ("bullseye", "bookworm", "trixie", "forky", "sid")
-"""Not the only ones that are taken: for recognising misspelt ones."""
+"""To recognise misspelt ones; others are accepted too."""
 KNOWN_POCKETS: Final = ("updates", "security", "backports", "proposed-updates")
 KNOWN_COMPONENTS: Final = ("main", "contrib", "non-free", "non-free-firmware")
 FORWARDED: Final = ("ssh-agent", "gpg-agent", "wayland", "x11")
@@ -277,7 +277,7 @@ USER: Final = Rule(r"[a-z_][a-z0-9_-]{0,31}", '"self", "root" or a user\'s name'
 
 
 def local_path(url: str) -> str:
-    """Return the path that a `file:` address names, absolute or relative to the spec; else nothing."""
+    """Return the path that a `file:` address names, absolute or relative to the spec; empty for others."""
     if not url.startswith("file:"):
         return ""
     path = url.removeprefix("file:")

@@ -1,6 +1,6 @@
 """Read a spec: find the file, check all of it, and say everything that is wrong with it at once.
 
-On the way of every command without a cached plan, so it loads little; only a wrong spec needs places.
+Every command without a cached plan runs it, so it imports little; only a wrong spec is scanned for positions.
 """
 
 import errno
@@ -22,12 +22,12 @@ SPEC_NAME: Final = trust.SPEC_NAME
 
 
 def parse(data: bytes, filename: str) -> Spec:
-    """Return what `data` says of its own environment, `default`. Raises SpecError as `parse_all` does."""
+    """Return the spec of the `default` environment in `data`. Raises SpecError as `parse_all` does."""
     return parse_all(data, filename)[environments.DEFAULT]
 
 
 def parse_all(data: bytes, filename: str) -> dict[str, Spec]:
-    """Return what `data` says of each of its environments, by name, `default` first.
+    """Return the spec of each environment in `data`, by name, `default` first.
 
     Raises SpecError whose message holds every error, one a line, as `file:line:column: key.path: message`.
     """
@@ -56,14 +56,14 @@ def _read(values: Mapping[str, Any], reader: Reader) -> Spec:
 
 
 def load(path: str) -> Spec:
-    """Return the spec that the file says. Raises SpecError as `parse` does, or when it cannot be read."""
+    """Return the spec of a file's `default` environment. Raises SpecError as `parse` and `read` do."""
     return parse(read(path), path)
 
 
 def read(path: str) -> bytes:
-    """Return the bytes of a spec. Raises SpecError where there is none that can be read."""
+    """Return the bytes of a spec. Raises SpecError where it cannot be read."""
     try:
-        # Without O_NONBLOCK, a pipe of that name would hold us until somebody wrote to it.
+        # Without O_NONBLOCK, opening a FIFO of that name would block until somebody opened it to write.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, error) from None

@@ -1,6 +1,6 @@
-"""Where each key and each value of a TOML text stands. tomllib checks the text; this only finds the places.
+"""Finds the offset of every key and value in a TOML text. tomllib validates; this scanner only locates.
 
-A path names a value: `("mounts", 1, "source")`. Of a text that is no TOML, what is before the fault is found.
+A path names a value: `("mounts", 1, "source")`. In a text that is not TOML, all before the fault is located.
 """
 
 import re
@@ -27,7 +27,7 @@ _SCALAR: Final = re.compile(r"[^,\[\]{}\"'#\r\n]+")
 
 
 class _Unreadable(Exception):  # noqa: N818 - never leaves this module
-    """The text goes on in a way that no TOML does."""
+    """The text is not TOML from here on."""
 
 
 @define
@@ -42,9 +42,9 @@ class Places:
     headers: dict[Path, int] = Factory(dict)
     """Where the header of a table ends, behind its closing bracket."""
     order: list[tuple[int, Path]] = Factory(list)
-    """Every key as it was met, also one that is given twice."""
+    """Every key in the order of the text, a repeated one too."""
     unfinished: int | None = None
-    """Where the innermost value begins that the text breaks off in."""
+    """Where the innermost value begins in which the text breaks off."""
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return line and column of an offset, both counted from 1, the column in characters."""
@@ -52,11 +52,11 @@ class Places:
         return self.text.count("\n", 0, offset) + 1, offset - start + 1
 
     def of_value(self, path: Path) -> int:
-        """Return where the value begins, or the nearest thing to it: its key, or that of what holds it."""
+        """Return the offset of a value, else of its key, else of the nearest table or array that holds it."""
         return self.values[path][0] if path in self.values else self.of_key(path)
 
     def of_key(self, path: Path) -> int:
-        """Return where the key begins, or the value where it has no key, or the same of what holds it."""
+        """Return the offset of a key, else of the value (in an array), else of the nearest that holds it."""
         for end in range(len(path), 0, -1):
             if path[:end] in self.keys:
                 return self.keys[path[:end]]
@@ -116,7 +116,7 @@ class _Scanner:
         return table
 
     def _current(self, table: Path, offset: int) -> Path:
-        """Return the path of a table that is gone through: of an array of tables, its newest."""
+        """Return the path of a table on the way to another: in an array of tables, of its last element."""
         self.places.keys.setdefault(table, offset)
         return (*table, self.lengths[table] - 1) if table in self.lengths else table
 

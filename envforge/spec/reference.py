@@ -1,4 +1,4 @@
-"""The spec's reference (`specs/README.md`) and its JSON schema, from the models and their fields' texts.
+"""Generates the spec's reference (`specs/README.md`) and its JSON schema from the models' docstrings.
 
 `python -m envforge.spec.reference` writes both anew; a test fails while they are not current.
 """
@@ -140,7 +140,7 @@ def reference() -> str:
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON schema of a spec. It takes everything that the parser takes, and little else."""
+    """Return the JSON schema of a spec. It accepts everything that the parser accepts, and little else."""
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "envforge.toml"}
     whole = _table_schema(Spec)
     whole["properties"][environments.TABLE] = _environments_schema(whole["properties"])
@@ -148,7 +148,7 @@ def schema() -> dict[str, Any]:
 
 
 def _environments_schema(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of further environments: nothing is required there that another one may have."""
+    """Return the schema of further environments: nothing is required that may be inherited."""
     own = {name: table for name, table in tables.items() if name not in environments.COMMON}
     debian = {key: value for key, value in own["debian"].items() if key != "required"}
     extends = {"type": "string", "description": "Another environment whose tables this one has too."}

@@ -1,6 +1,6 @@
-"""From plain values to the model. All unknown keys, wrong types and bad values are gathered; none ends it.
+"""Converts plain values to the model. Collects every error instead of stopping at the first.
 
-What is wrong is read as if it were left out (in lists: as an empty text), so the rest is still looked at.
+A wrong value is read as if it were left out (in lists: as an empty text), so that the rest is still checked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ _MEANT: Final = {
     "extract": "unpack",
     "volumes": "mounts",
 }
-"""What other tools call a key, and its name here."""
+"""Another tool's name of a key -> its name here."""
 
 _KINDS: Final = {
     bool: "a boolean",
@@ -49,26 +49,26 @@ _KINDS: Final = {
 
 @frozen
 class Problem:
-    """One thing that is wrong, at a path of the file."""
+    """One error, at a path of the file."""
 
     path: Path
     message: str
     on_key: bool = False
-    """It is the key that is wrong, and not its value."""
+    """The key is wrong, not its value."""
 
 
 @define
 class Reader:
-    """Reads values into models, and keeps what was wrong with them."""
+    """Reads values into models, and collects their problems."""
 
     problems: list[Problem]
     hints: tuple[str, ...] = ()
-    """Keys of the outermost table that the model does not have, but whoever misspells one may mean."""
+    """Keys of the outermost table that are not in the model, and are suggested for a misspelt one too."""
     hidden: tuple[str, ...] = ()
-    """Keys that it has, and nobody is to write there."""
+    """Keys in the model that are never suggested."""
 
     def model(self, kind: type[Model], table: Mapping[str, Any], path: Path) -> Model:
-        """Return the model that a table says, as far as it is well."""
+        """Return the model of a table, with stand-ins for required values that are missing or wrong."""
         attributes = fields(kind)
         values = {}
         for attribute in attributes:
@@ -197,7 +197,7 @@ def dotted(path: Path) -> str:
 
 
 def _stand_in(kind: Any) -> Any:
-    """Return a value for what must be there and is not."""
+    """Return a value in place of a required one that is missing or wrong."""
     return "" if kind is str else Reader([]).model(kind, {}, ())
 
 
@@ -226,7 +226,7 @@ def _unknown(name: str, known: Iterable[str], path: Path) -> str:
 
 
 def _home(name: str) -> str:
-    """Return where a key belongs that is not known where it stands, or an empty text."""
+    """Return where a misplaced key belongs, or an empty text."""
     known = list(tables())
     for header, _ in known:
         if header.strip("[]") == name:

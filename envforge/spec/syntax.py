@@ -1,4 +1,4 @@
-"""From the bytes of a spec to plain values; what is no UTF-8 or no TOML ends here."""
+"""Decodes and parses the bytes of a spec into plain values; reports what is not UTF-8 or not TOML."""
 
 import codecs
 import re
@@ -9,7 +9,7 @@ from envforge.errors import SpecError
 from envforge.spec.positions import Places, scan
 
 SIZE_MAX: Final = 1 << 20
-"""Bytes. Nobody writes a spec of this size; something else was given the name of one."""
+"""Bytes. Nobody writes a spec of this size: it is another file with a spec's name."""
 
 _AT: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _AT_END: Final = " (at end of document)"
@@ -21,7 +21,7 @@ _OUR_WORDS: Final = {
     "Unclosed inline table": "a comma or } is missing before this; an inline table stands on one line",
     _NO_NEWLINE: "the line should end before this",
 }
-"""What tomllib says, where plainer words help."""
+"""tomllib's message -> plainer words."""
 
 _MERGE_MARKER: Final = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)", re.MULTILINE)
 
@@ -51,12 +51,12 @@ def decode(data: bytes, filename: str) -> str:
 
 
 def load_values(text: str, filename: str) -> dict[str, Any]:
-    """Return what a TOML text says. Raises SpecError with the place of the fault."""
+    """Parse a TOML text. Raises SpecError with the place of the fault."""
     try:
         return tomllib.loads(text)
     except RecursionError:
         raise SpecError(f"{filename}:1:1: values are nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits gives a plain one
+    except ValueError as error:  # a TOMLDecodeError, or a plain one for a number of thousands of digits
         raise _syntax_error(text.replace("\r\n", "\n"), filename, str(error)) from None
 
 
@@ -75,7 +75,7 @@ def _syntax_error(text: str, filename: str, message: str) -> SpecError:
 
 
 def _fault(places: Places, message: str) -> tuple[int, int, str]:
-    """Return line, column and reason, at the cause where tomllib points behind it."""
+    """Return line, column and reason of a syntax error; those of its cause where tomllib points behind it."""
     if position := _AT.search(message):
         line, column = int(position[1]), int(position[2])
         reason = message[: position.start()]

@@ -1,8 +1,8 @@
-"""Read a layer from the disk and compare it with its listing: what was altered since it was published.
+"""Verifies a layer on disk against its listing: finds what was altered since it was published.
 
-Everything is read, for a file's time says nothing of who changed it. Runs where inside ids are what `lstat`
-says. A tree of a single id (`flat`) holds no owners, devices or attributes: there only types, sizes, contents
-and targets are compared. Hard links are not: a farm makes and breaks them.
+Every file is read and hashed, for an unchanged mtime proves nothing. Runs in a namespace where `lstat` gives
+inside ids. A layer held by a single id (`flat`) stores no owners, devices or attributes: there only types,
+sizes, contents, link targets and times are compared. Hard links never are: a farm makes and breaks them.
 """
 
 import os
@@ -16,14 +16,14 @@ from envforge.store.scan import scan
 
 _LISTING_MAX_BYTES: Final = 1 << 30
 _NOWHERE: Final = frozenset(("w",))
-"""Whiteouts have neither owner nor time of their own."""
+"""Types without mode, owner and time of their own: whiteouts."""
 
 
 def altered(directory: str, digest: str, held: str) -> list[list[str]]:
-    """Return path and cause of what differs in the layer at `directory` (`root/` and `listing`).
+    """Return path and cause of each difference in the layer at `directory` (`root/` and `listing`).
 
-    The cause is `missing`, `new`, `type`, `content`, `mode`, `owner`, `time` or `attributes`. The listing
-    itself is compared with the layer's digest first: where that differs, it is all that is told.
+    The cause is `missing`, `new`, `type`, `content`, `mode`, `owner`, `time` or `attributes`. If the listing
+    itself does not hash to `digest`, the result is just `["/", "listing"]`.
     """
     with Tree(directory) as tree:
         text = tree.read("/listing", limit=_LISTING_MAX_BYTES, follow=False)
@@ -34,7 +34,7 @@ def altered(directory: str, digest: str, held: str) -> list[list[str]]:
 
 
 def differences(text: bytes, on_disk: dict[bytes, Entry], *, flat: bool) -> Iterator[tuple[bytes, str]]:
-    """Yield path and cause of what differs between a listing and what lies on the disk. Pure."""
+    """Yield path and cause of each difference between a listing and the entries on disk. Pure."""
     listed = {entry.path: entry for entry in listing.iterate(text)}
     for path in sorted(listed.keys() | on_disk.keys()):
         cause = _cause(listed.get(path), on_disk.get(path), flat=flat)

@@ -1,12 +1,12 @@
-"""Crash recovery without an fsync for each file: what came after an earlier boot's mark is suspect.
+"""Crash recovery without per-file fsync: discards what came after an unfinished build of an earlier boot.
 
-    unsynced/<boot>-<random>    made by a build before it publishes anything, locked while it runs; removed
-                                when the disk has everything
+    unsynced/<boot>-<random>    made by a build before it publishes anything, flocked while it runs; removed
+                                after syncfs
 
-A mark of another boot means that the machine stopped before that. Whatever was published since the mark was
-made may have lost bytes and is thrown away, but for blobs that have all of them; the next build makes it
-again. `kill -9` loses nothing, as the kernel has the bytes, and the mark stays until a later build has synced
-them.
+A mark of another boot means that the machine went down before syncfs. Everything published since the oldest
+such mark may be truncated: it goes to the trash, except blobs that still hash to their name, and the next
+build makes it again. `kill -9` loses nothing, as the page cache survives; the mark stays until a later build
+has synced.
 """
 
 import fcntl
@@ -25,10 +25,9 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 @contextmanager
 def reaching_disk(store: Store) -> Iterator[None]:
-    """Publish into the store inside this: on leaving, all of it is on the disk.
+    """Sync to disk, on leaving, all that the body has published into the store.
 
-    First throws away what an earlier boot may have left incomplete. Call it where the store's owners can be
-    removed.
+    On entering, discard what an earlier boot may have left incomplete.
     """
     boot = _boot()
     _distrust(store, boot)
@@ -48,12 +47,12 @@ def reaching_disk(store: Store) -> Iterator[None]:
 
 
 def recover(store: Store) -> None:
-    """Throw away what an earlier boot may have left incomplete. To be called before anything is read."""
+    """Discard what an earlier boot may have left incomplete. Call it before reading from the store."""
     _distrust(store, _boot())
 
 
 def write_out(store: Store) -> None:
-    """Have the disk write what was published so far: what is left for the end is quick then."""
+    """Sync what was published so far (syncfs), so that little is left for the final sync."""
     descriptor = os.open(store.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         syscalls.syncfs(descriptor)
@@ -62,7 +61,7 @@ def write_out(store: Store) -> None:
 
 
 def _distrust(store: Store, boot: str) -> None:
-    """Throw away what was published after the oldest mark of another boot."""
+    """Move everything published since the oldest mark of another boot to the trash."""
     foreign = [f"{_marks(store)}/{name}" for name in _names(store) if not name.startswith(f"{boot}-")]
     if not foreign:
         return
@@ -72,13 +71,13 @@ def _distrust(store: Store, boot: str) -> None:
             os.rename(path, store.new_trash())
     for sha256 in _blobs(store):
         if os.lstat(store.blob(sha256)).st_ctime_ns >= since:
-            blobs.set_aside(store, sha256)  # unless it has the bytes that its name says
+            blobs.set_aside(store, sha256)  # unless its bytes match its name
     for path in foreign:
         os.unlink(path)
 
 
 def _published(store: Store) -> Iterator[str]:
-    """Yield everything whose bytes are trusted by its name. Blobs are hashed before they are."""
+    """Yield every path that is trusted by its name alone. Blobs are not: each use hashes them."""
     for kind in ("trees", "layers"):
         for group in os.scandir(f"{store.path}/{kind}"):
             for entry in os.scandir(group.path):

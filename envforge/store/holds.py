@@ -1,10 +1,10 @@
-"""What builds have found or made and nobody has noted yet: whoever collects garbage leaves it alone.
+"""Holds: what a running build relies on before its environment is recorded; garbage collection spares it.
 
     holds/<random>    names (digests, SHA-256s, keys), one a line; flocked (shared) by its running build
 
-A name is held first, and looked for then. Names are added under a shared lock of `holds/` itself, and whoever
-collects has that lock alone from reading the holds until all that goes is in the trash. So a build that was
-late finds nothing there and makes it, and one that was early is heeded.
+A build holds a name before it looks it up, and adds it under a shared lock of `holds/` itself. The collector
+takes that lock exclusively, from reading the holds until all garbage is in the trash. So either the collector
+sees the name, or the build no longer finds the thing and makes it again.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ from envforge.store.layout import Store
 
 @frozen
 class Hold:
-    """What one build holds."""
+    """The file that names what one build holds."""
 
     directory: str
     path: str
 
     def add(self, *names: str) -> None:
-        """Hold further names. To be called before they are looked for, or published."""
+        """Hold further names. Call it before looking them up or publishing them."""
         text = "".join(f"{name}\n" for name in names).encode()
         with _locked(self.directory, fcntl.LOCK_SH):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -36,7 +36,7 @@ class Hold:
 
 @contextmanager
 def holding(store: Store, names: Iterable[str] = ()) -> Iterator[Hold]:
-    """Hold names, and more as they become known, until what follows from them has been noted."""
+    """Yield a hold of these names, to which more can be added; leave it once the environment is recorded."""
     hold = Hold(_directory(store), f"{_directory(store)}/{secrets.token_hex(8)}")
     with _locked(hold.directory, fcntl.LOCK_SH):
         flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -53,9 +53,9 @@ def holding(store: Store, names: Iterable[str] = ()) -> Iterator[Hold]:
 
 @contextmanager
 def collecting(store: Store) -> Iterator[frozenset[str]]:
-    """Give all names that are held; until this is left nobody holds any other.
+    """Yield all held names; no build can add another one until this is left.
 
-    Only rename meanwhile: builds wait. What dead builds held is forgotten.
+    Builds wait meanwhile, so only rename inside, and delete afterwards. Holds of dead builds are removed.
     """
     directory = _directory(store)
     with _locked(directory, fcntl.LOCK_EX):

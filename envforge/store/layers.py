@@ -1,4 +1,4 @@
-"""Layers: published once by rename, found by digest under the way that owners are held, never changed."""
+"""Layers: published once by rename, looked up by ownership mode (`held`) and digest, never changed."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ _LISTING_MAX_BYTES: Final = 1 << 30
 
 @frozen
 class Layer:
-    """A layer as it lies in the store."""
+    """A layer in the store."""
 
     digest: str
     path: str
@@ -26,7 +26,7 @@ class Layer:
     size_bytes: int
     """Of its files, each path counted."""
     files: int
-    """Paths that are no directories."""
+    """Number of paths that are no directories."""
 
     @property
     def root(self) -> str:
@@ -35,12 +35,12 @@ class Layer:
 
 
 def exists(store: Store, held: str, digest: str) -> bool:
-    """Return whether the layer is in the store, with its owners held that way."""
+    """Return whether the store has the layer in the ownership mode `held`."""
     return os.path.isdir(store.layer(held, digest) + "/root")
 
 
 def read_listing(store: Store, held: str, digest: str) -> bytes:
-    """Return a layer's listing. Raises StoreError where the layer is not there, IntegrityError if altered."""
+    """Return a layer's listing. Raises StoreError if it is missing, IntegrityError if it was altered."""
     try:
         with open(f"{store.layer(held, digest)}/listing", "rb") as file:
             text = file.read()
@@ -56,9 +56,9 @@ def read_listing(store: Store, held: str, digest: str) -> bytes:
 
 
 def stage(staged: str, entries: list[listing.Entry], text: bytes | None = None) -> dict[str, int]:
-    """Write the listing of the tree in `staged/root` beside it; return its size and number of files.
+    """Write the listing of the tree `staged/root` to `staged/listing`; return `size_bytes` and `files`.
 
-    `text` is the listing's, where it is known already.
+    `text` is the finished listing, if the caller has it already.
     """
     with open(f"{staged}/listing", "wb") as file:
         file.write(listing.dump(entries) if text is None else text)
@@ -69,7 +69,7 @@ def stage(staged: str, entries: list[listing.Entry], text: bytes | None = None) 
 
 
 def staged_digest(directory: str, inside: str) -> str:
-    """Return the digest of what a confined process staged. Raises StoreError where it is no layer."""
+    """Return the digest of the layer that a confined process staged. Raises StoreError if it is none."""
     with Tree(directory) as tree:
         text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
         if not text.startswith(listing.HEADER) or not tree.is_plain_directory(f"{inside}/root"):
@@ -88,11 +88,11 @@ def publish(
     hold: Callable[[str], None] = lambda _digest: None,
     is_altered: Callable[[str], bool] | None = None,
 ) -> Layer:
-    """Move what a confined process staged, at `inside` of its directory, into the store; return the layer.
+    """Move the layer that a confined process staged at `directory/inside` into the store; return it.
 
-    Its digest is computed here, and held before it can be found. Where the same layer is there already, it
-    stays, and the other goes nowhere, unless `is_altered` says of that digest that it is not what it was.
-    Raises StoreError where no layer was staged.
+    The digest is computed here, not by that process, and given to `hold` before the layer can be found. If
+    the store has the layer already, that one stays and the staged one is left behind, unless `is_altered`
+    finds the stored one altered: then it is replaced. Raises StoreError if no layer was staged.
     """
     digest = staged_digest(directory, inside)
     hold(digest)

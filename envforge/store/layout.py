@@ -1,4 +1,4 @@
-"""Where things lie in a store, and opening one. `store/README.md` draws the same tree for people.
+"""The layout of a store on disk, and opening one. `store/README.md` draws the same tree for users.
 
     STORE/                         0700, owned by one user
       format                       "envforge-store 1"
@@ -10,18 +10,18 @@
       records/<key>.json           build record: recipe, digest
       environments/<digest>.json   layers and runtime part
       environments/<digest>.lock   flocked while entered, never replaced
-      roots/<name>                 what keeps environments alive
+      roots/<name>                 a project's generations: garbage collection keeps their environments
       tools/<key>/                 tool trees (apt for the resolver), plain data
       uppers/<id>/                 upper and work directories of running sandboxes
-      locks/<name>                 flocked while the thing of that name is being made
-      holds/<id>                   what a running build has found and not noted yet, locked by it
+      locks/<name>                 flocked while what it names is being made or changed
+      holds/<id>                   names that a running build relies on, locked by it
       unsynced/<mark>              builds whose bytes may not be on the disk yet
-      partial/<name>               blobs of which a part has come; flocked while one process writes it
-      staging/  trash/             half-made things, and things on their way out; never looked into
+      partial/<name>               partly fetched blobs; flocked while one process writes it
+      staging/  trash/             work in progress, and what is to be deleted; never read
 
-`<held>` says how owners lie on disk: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the owner, inside n
-is first + n - 1), `flat` (all the owner's; the listing alone knows). A layer is only ever found under the way
-of holding that it is looked for, so ways can never be mixed up.
+`<held>` is the ownership mode: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the store's owner, inside
+n is first + n - 1), `flat` (every file is the store's owner's; only the listing has the true owners). The
+mode is part of the path of trees and layers, so modes never mix.
 """
 
 import errno
@@ -62,17 +62,17 @@ DIRECTORIES: Final = (
 class Store:
     """The paths of one store. Make one with `open_store`.
 
-    What is no SHA-256 never becomes a path: StoreError.
+    A digest or key that is no SHA-256 never becomes part of a path: StoreError.
     """
 
     path: str
 
     def blob(self, sha256: str) -> str:
-        """Return where the blob of that SHA-256 lies."""
+        """Return the path of a blob."""
         return f"{self.path}/blobs/{_checked(sha256)[:2]}/{sha256}"
 
     def facts(self, sha256: str) -> str:
-        """Return where the facts of that archive lie."""
+        """Return the path of an archive's facts."""
         return f"{self.path}/facts/{_checked(sha256)}.json"
 
     def tree(self, held: str, sha256: str) -> str:
@@ -84,19 +84,19 @@ class Store:
         return f"{self.path}/layers/{held}/{_checked(digest)}"
 
     def record(self, key: str) -> str:
-        """Return where the build record of that key lies."""
+        """Return the path of a build record."""
         return f"{self.path}/records/{_checked(key)}.json"
 
     def environment(self, digest: str) -> str:
-        """Return where the description of that environment lies."""
+        """Return the path of an environment's description."""
         return f"{self.path}/environments/{_checked(digest)}.json"
 
     def environment_lock(self, digest: str) -> str:
-        """Return the file that is flocked (shared) while that environment is entered; its mtime is when."""
+        """Return the file that is flocked (shared) while an environment is in use; mtime: last entered."""
         return f"{self.path}/environments/{_checked(digest)}.lock"
 
     def new_trash(self) -> str:
-        """Return a fresh name under trash/, to rename something to."""
+        """Return an unused path under trash/, as the target of a rename."""
         return f"{self.path}/trash/{os.getpid()}-{secrets.token_hex(6)}"
 
 
@@ -118,9 +118,9 @@ def default_path() -> str:
 
 
 def open_store(path: str) -> Store:
-    """Return the store at `path`, made if it is not there.
+    """Return the store at `path`, created if it does not exist.
 
-    Raises StoreError where it is another user's, read-only, of another format, or not a store at all.
+    Raises StoreError if it is another user's, read-only, of another format, or not a store at all.
     """
     path = os.path.realpath(path)
     try:
@@ -165,7 +165,7 @@ def _check_format(path: str) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    """Say whether a store has that name, complete or as another process makes it just now."""
+    """Say whether a store has an entry of that name, be it the temporary one of a process creating it."""
     return name in {*DIRECTORIES, LOCK_NAME, HEADER_NAME} or name.startswith(".format.")
 
 

@@ -1,4 +1,4 @@
-r"""The listing of a tree: one line a path, from which a layer's digest is made. Frozen format 1.
+r"""The listing of a tree: one line a path; its SHA-256 is the layer's digest. Frozen format 1.
 
     envforge-listing 1
     d 0755 0 0 315532800 - - - - /
@@ -11,7 +11,7 @@ r"""The listing of a tree: one line a path, from which a layer's digest is made.
 Fields: type, mode (octal), uid, gid, mtime (whole seconds), size in bytes (or major:minor), content (the
 SHA-256 of a file, the target of a link), link (the first path of a group of hard links inside one package),
 xattrs (name=hex, comma between), path. Lines are sorted by the raw bytes of the path. Bytes outside 0x21-0x7e
-and the backslash are written `\xHH`, so a space always ends a field; so is a dash that is all of a field.
+and the backslash are written `\xHH`, so a space always ends a field; a field that is a dash is escaped too.
 Types: d directory, o opaque directory (hides what lower layers have there), w whiteout, f file, l symbolic
 link, c and b devices, p fifo, s socket.
 """
@@ -28,7 +28,7 @@ FORMAT = 1
 _DAMAGED = "the store is damaged; `envforge store destroy`, then `envforge build` makes all of it again"
 HEADER = b"envforge-listing %d\n" % FORMAT
 DIRECTORY_MTIME = 315532800
-"""Every directory's mtime, 1980-01-01: caches that compare times hold over any farm."""
+"""Every directory's mtime, 1980-01-01: caches that compare directory times stay valid over any farm."""
 
 _PLAIN = bytes(byte for byte in range(0x21, 0x7F) if byte != 0x5C)
 _UNSAFE = re.compile(rb"[^\x21-\x5b\x5d-\x7e]")
@@ -95,7 +95,7 @@ def format_entry(entry: Entry) -> bytes:
 
 
 def _field(raw: bytes) -> bytes:
-    """Return the text of a field that may be empty, `-`; a dash of its own is escaped."""
+    """Return the text of an optional field: `-` if it is empty; a literal dash is escaped."""
     return rb"\x2d" if raw == b"-" else escape(raw) or b"-"
 
 
@@ -142,7 +142,7 @@ def dump(entries: Iterable[Entry]) -> bytes:
 def load(data: bytes) -> list[Entry]:
     """Return the entries of a listing, sorted by path.
 
-    Raises StoreError where the format is not the one that this release reads.
+    Raises StoreError if the format is not the one that this release reads.
     """
     return list(iterate(data))
 
@@ -160,7 +160,7 @@ def iterate(data: bytes) -> Iterator[Entry]:
 
 
 def find(data: bytes, path: bytes) -> Entry | None:
-    """Return the entry of one path without reading the others; None where the listing has it not."""
+    """Return the entry of one path without parsing the others, None if the listing lacks it."""
     end = data.find(b" " + escape(path) + b"\n")
     if end < 0:
         return None
@@ -169,7 +169,7 @@ def find(data: bytes, path: bytes) -> Entry | None:
 
 
 def index(data: bytes) -> dict[bytes, bytes]:
-    """Return each path's line of a listing, not parsed: for those who need few of many entries."""
+    """Return the raw line of each path, for callers that parse only a few of many entries."""
     lines = data.split(b"\n")[1:-1]
     return {unescape(line.rpartition(b" ")[2]): line for line in lines}
 

@@ -1,7 +1,7 @@
-"""Locks between processes: one flock'ed file a name. The kernel drops them with the process.
+"""Locks between processes: one flocked file per name, which the kernel unlocks when the process dies.
 
-The store's own lock is shared by every command that works in it or reads it, and held alone by whoever
-destroys it. Who is inside an environment holds that one's lock instead.
+Every command that reads or writes a store shares the store's own lock; only `store destroy` takes it
+exclusively. A running sandbox shares its environment's lock instead.
 """
 
 import errno
@@ -19,7 +19,7 @@ UNUSED_S: Final = 30 * 24 * 3600
 
 
 def try_hold(store: Store, name: str) -> int | None:
-    """Return a descriptor that holds the lock `name` until it is closed, None while somebody else does."""
+    """Return a descriptor that holds the lock `name` until it is closed, None while another process does."""
     path = f"{store.path}/locks/{name}"
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -29,13 +29,13 @@ def try_hold(store: Store, name: str) -> int | None:
             os.close(descriptor)
             return None
         if _is_at(descriptor, path):
-            os.utime(descriptor)  # it is in use: no sweep takes it
+            os.utime(descriptor)  # recently used, so that no sweep removes it
             return descriptor
         os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: str) -> bool:
-    """Say whether the open file is still the one of that name: a sweep may have been quicker."""
+    """Say whether `path` still names the open file: a sweep may have removed it before it was locked."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def _is_at(descriptor: int, path: str) -> bool:
 
 
 def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
-    """Remove the locks that nobody has taken for that long."""
+    """Remove the lock files that nobody has taken for `unused_s` seconds."""
     before_s = time.time() - unused_s
     for entry in os.scandir(f"{store.path}/locks"):
         try:
@@ -51,7 +51,7 @@ def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
                 continue
             descriptor = os.open(entry.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
-            continue  # another one sweeps as well
+            continue  # another process sweeps as well
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(descriptor, entry.path):
@@ -64,7 +64,7 @@ def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
 
 @contextmanager
 def holding(store: Store, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold the lock `name` (a key, a digest) exclusively; wait for it, calling `waiting` once if need be."""
+    """Hold the lock `name` (a key, a digest) exclusively; call `waiting` once before blocking on it."""
     descriptor = try_hold(store, name)
     if descriptor is None and waiting is not None:
         waiting()
@@ -77,7 +77,7 @@ def holding(store: Store, name: str, *, waiting: Callable[[], None] | None = Non
 
 
 def _wait_for(path: str) -> int | None:
-    """Return a descriptor that holds the lock, None where its file went meanwhile."""
+    """Block until the lock is free; return a descriptor that holds it, None if the file was removed."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -92,7 +92,7 @@ def _wait_for(path: str) -> int | None:
 
 @contextmanager
 def in_use(store: Store) -> Iterator[None]:
-    """Keep others from destroying the store meanwhile; one that is being destroyed is made anew."""
+    """Share the store's lock, so that nobody destroys it meanwhile; a store just destroyed is made anew."""
     descriptor = _shared(store)
     try:
         yield
@@ -102,7 +102,7 @@ def in_use(store: Store) -> Iterator[None]:
 
 @contextmanager
 def reading(path: str) -> Iterator[Store | None]:
-    """Give the store at `path` and keep others from destroying it meanwhile; None where there is none."""
+    """Yield the store at `path` with its lock shared, None if there is no store."""
     while os.path.exists(f"{path}/{HEADER_NAME}"):
         store = open_store(path)
         descriptor = _share(store)
@@ -125,7 +125,7 @@ def _shared(store: Store) -> int:
 
 
 def _share(store: Store) -> int | None:
-    """Return a descriptor that shares the store's lock, None where the store has gone meanwhile."""
+    """Return a descriptor that shares the store's lock, None if the store was removed meanwhile."""
     try:
         descriptor = _open_own(store)
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _share(store: Store) -> int | None:
 
 @contextmanager
 def alone(store: Store) -> Iterator[None]:
-    """Be the only one in the store. Raises StoreError where somebody builds, locks, reads or is inside."""
+    """Lock the store and all its environments exclusively. Raises StoreError if any of them is in use."""
     with ExitStack() as stack:
         held = [_open_own(store)]
         stack.callback(os.close, held[0])
@@ -163,12 +163,12 @@ def alone(store: Store) -> Iterator[None]:
 
 
 def remove_own(store: Store) -> None:
-    """Remove the lock of an emptied store, then the store. Whoever waited for the lock makes a new store."""
+    """Remove the lock of an emptied store, then the store. A process that waits for it makes a new store."""
     os.unlink(f"{store.path}/{LOCK_NAME}")
     try:
         os.rmdir(store.path)
     except OSError as error:
-        if error.errno != errno.ENOTEMPTY:  # somebody was quick
+        if error.errno != errno.ENOTEMPTY:  # another process has made a new store there already
             raise
 
 

@@ -1,4 +1,4 @@
-"""What a stack of layers shows, from their listings alone. Pure. Kernel: filesystems/overlayfs.rst."""
+"""Computes what overlayfs shows of stacked layers, from their listings. Pure. filesystems/overlayfs.rst."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -36,10 +36,9 @@ def _forget(shown: dict[bytes, Entry], directories: Iterable[bytes]) -> None:
 
 
 def resolve(shown: Mapping[bytes, Entry], path: bytes) -> bytes:
-    """Return `path` with every symbolic link on its way followed inside the tree; the last part may be new.
+    """Return `path` with every symbolic link resolved inside the tree; missing components are kept.
 
-    It has no empty parts, and none that are `.` or `..`.
-    Raises SandboxError where links go round.
+    The result has no empty components, no `.` and no `..`. Raises SandboxError for a loop of links.
     """
     for _ in range(_LINKS_FOLLOWED):
         step = _first_link(shown, path)

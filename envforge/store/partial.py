@@ -1,9 +1,9 @@
-"""Blobs that have come in part: kept where a transfer breaks off, so that the next one goes on from there.
+"""Partly fetched blobs: kept when a transfer breaks off, so that the next one resumes there.
 
     partial/<name>     the bytes so far; flocked by the one process that writes it
-    partial/<name>.of  which version of the file they are of: what the server said of it
+    partial/<name>.of  the server's validator for the version of the file that they are of (If-Range)
 
-Whoever goes on hashes what is there first, and the whole is checked as every blob is.
+Resuming hashes the existing bytes first, and the complete blob is checked like any other.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from envforge.store import blobs
 from envforge.store.layout import Store
 
 WORTH_BYTES: Final = 1 << 20
-"""Smaller files come again as quickly."""
+"""Smaller files are fetched again as quickly."""
 _KEPT_S: Final = 7 * 24 * 3600
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK: Final = 1 << 20
@@ -33,26 +33,26 @@ _VERSION_MAX_BYTES: Final = 1024
 
 @define
 class Arriving:
-    """A blob on its way, as far as it has come."""
+    """A blob that is being fetched, with the bytes so far."""
 
     name: str
-    """What messages call it."""
+    """Stands for the blob in messages."""
     limit: int | None
-    """Bytes that it may have at most."""
+    """Most bytes that it may have."""
     _descriptor: int
     _path: str
     version: str = ""
-    """What the server said of the file that the bytes so far are of; empty where it said nothing."""
+    """The server's validator of the file that the bytes so far are of; empty if it sent none."""
     size: int = field(default=0, init=False)
     _hash: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of what has come so far."""
+        """Return the SHA-256 of the bytes so far."""
         return self._hash.hexdigest()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes. Raises IntegrityError when more come than may."""
+        """Append bytes. Raises IntegrityError beyond `limit`."""
         self.size += len(data)
         if self.limit is not None and self.size > self.limit:
             raise IntegrityError(f"{self.name}: more than the promised {self.limit} bytes came")
@@ -62,7 +62,7 @@ class Arriving:
             view = view[os.write(self._descriptor, view) :]
 
     def restart(self, version: str) -> None:
-        """Forget what has come: from here on it is a file of that version."""
+        """Discard the bytes so far: from here on the file is of that version."""
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         self.size = 0
@@ -74,7 +74,7 @@ class Arriving:
             whole_file.write(f"{self._path}.of", version.encode(), mode=0o600, durable=False)
 
     def take_up(self) -> None:
-        """Take in what another process has left of it."""
+        """Hash and count the bytes that an earlier transfer left, and read their version."""
         buffer = bytearray(_CHUNK)
         while count := os.readv(self._descriptor, [buffer]):
             self._hash.update(memoryview(buffer)[:count])
@@ -87,11 +87,12 @@ class Arriving:
 def arriving(
     store: Store, key: str, sha256: str, *, name: str, size: int | None = None, limit: int | None = None
 ) -> Iterator[Arriving]:
-    """Give a blob on its way; on leaving, check size and SHA-256 and publish it.
+    """Yield a blob to start or resume; on leaving, check size and SHA-256 and publish it.
 
-    `key` (hex digits) is what it goes on under: the promised SHA-256, or one of its address where none is
-    promised and it is kept under the one that it has. What has come stays where the body raises, apart from
-    wrong bytes, and where the disk is full. Another process that fetches it meanwhile gets one of its own.
+    `key` (hex digits) names the partial file: the promised SHA-256, or if none is promised one of the URL;
+    the blob is then stored under its actual SHA-256. If the body raises, 1 MiB or more stays to be resumed,
+    but not after IntegrityError (wrong bytes) or OSError (a full disk). A second process that fetches the
+    blob at the same time gets a partial file of its own.
     """
     path, descriptor = _claim(store, key)
     kept = False
@@ -124,7 +125,7 @@ def arriving(
 
 
 def _claim(store: Store, key: str) -> tuple[str, int]:
-    """Return path and locked descriptor of a partial file: of another name where somebody writes that one."""
+    """Return path and locked descriptor of a partial file, of a fresh one if another process writes that."""
     path = f"{store.path}/partial/{key}"
     own = f"{path}-{secrets.token_hex(4)}"
     while True:
@@ -145,7 +146,7 @@ def _claim(store: Store, key: str) -> tuple[str, int]:
 
 
 def sweep(store: Store) -> None:
-    """Remove what nobody has gone on with for a week."""
+    """Remove partial files that nobody has written to for a week."""
     oldest = time.time() - _KEPT_S
     for entry in os.scandir(f"{store.path}/partial"):
         with suppress(OSError):
@@ -154,7 +155,7 @@ def sweep(store: Store) -> None:
 
 
 def _is_there(path: str, status: os.stat_result) -> bool:
-    """Say whether the path is still that of the open file: another process may have published it."""
+    """Say whether `path` still names the open file: another process may have published it."""
     try:
         now = os.lstat(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Small JSON documents of the store, replaced as a whole: build records, environments, roots.
+"""Small JSON documents of the store, replaced atomically: build records, environments, roots.
 
 records/<key>.json          {"format", "key", "recipe", "digest", "size_bytes", "files", "notes"}
 environments/<digest>.json  {"format", "digest", "layers": [{"name", "key", "digest"}], "runtime", "closure"}
@@ -20,7 +20,7 @@ FORMAT: Final = 1
 
 
 def write(store: Store, path: str, document: dict[str, Any]) -> None:
-    """Write `document` with the format's number to `path`, as a whole and synced to the disk."""
+    """Write `document` with the format's number to `path`, atomically and synced to the disk."""
     text = json.dumps({"format": FORMAT, **document}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     with staging(store, "record") as directory:
         data = text.encode("utf-8", "surrogateescape")
@@ -28,9 +28,9 @@ def write(store: Store, path: str, document: dict[str, Any]) -> None:
 
 
 def read(path: str) -> dict[str, Any] | None:
-    """Return the document at `path`, None where there is none.
+    """Return the document at `path`, None if there is none.
 
-    Raises StoreError where it is damaged or of a newer format.
+    Raises StoreError if it is damaged or of another format.
     """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:

@@ -1,4 +1,4 @@
-"""Read a tree from disk into listing entries. Runs where inside ids are what `lstat` says."""
+"""Scans a tree on disk into listing entries. Runs in a namespace where `lstat` gives inside ids."""
 
 import hashlib
 import os
@@ -27,15 +27,15 @@ _HASH_CHUNK: Final = 1 << 20
 
 
 class Override(Protocol):
-    """What a path truly is where the disk cannot say (a tree of a single id). None: as on disk."""
+    """The true attributes of a path that the disk cannot hold (a tree of a single id). None: as on disk."""
 
     @property
     def uid(self) -> int:
-        """Inside."""
+        """The inside uid."""
 
     @property
     def gid(self) -> int:
-        """Inside."""
+        """The inside gid."""
 
     @property
     def mode(self) -> int | None:
@@ -43,23 +43,23 @@ class Override(Protocol):
 
     @property
     def type(self) -> str | None:
-        """Of the listing's types."""
+        """A type of the listing."""
 
     @property
     def device(self) -> tuple[int, int] | None:
-        """Major and minor, where the type is a device's."""
+        """Major and minor number, if the type is a device."""
 
     @property
     def xattrs(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Those that the disk could not take."""
+        """Attributes that the disk could not take."""
 
 
 def scan(root: str, overrides: Mapping[bytes, Override] | None = None) -> list[Entry]:
     """Return the entries of the tree at `root`, its root included, in no particular order.
 
-    Overlay's own marks become the types `w` and `o`; its other attributes are left out. `overrides` holds the
-    true owners by absolute inside path; with it every other path is 0:0. Raises BuildError for a file that is
-    larger than the disk: it has holes, and reading it would take for ever.
+    Overlay's whiteouts and opaque directories become the types `w` and `o`; its xattrs are left out.
+    `overrides` holds the true attributes by absolute inside path; with it every other path is owned by 0:0.
+    Raises BuildError for a sparse file larger than the disk: hashing it would take for ever.
     """
     top = os.fsencode(root)
     disk = os.statvfs(root)
@@ -162,7 +162,7 @@ def _counts(name: bytes) -> bool:
 
 
 def _plain(name: bytes, value: bytes) -> bytes:
-    """Return file capabilities without a root id: revision 3 of linux/capability.h as revision 2."""
+    """Return file capabilities as revision 2, without the root id of revision 3 (linux/capability.h)."""
     if name == _CAPABILITY and len(value) == 24:
         return bytes((value[0], value[1], value[2], 2)) + value[4:20]
     return value

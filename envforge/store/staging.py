@@ -1,4 +1,4 @@
-"""Half-made things: directories that one process owns by a flock; anyone may clear them once it is gone."""
+"""Staging directories: each is flocked by its process; once that is gone, anyone may clear it."""
 
 import errno
 import fcntl
@@ -15,10 +15,10 @@ from envforge.store.layout import Store
 
 @contextmanager
 def staging(store: Store, purpose: str) -> Iterator[str]:
-    """Give an empty directory under staging/; what is still in it on leaving is removed.
+    """Yield an empty directory under staging/, which is removed on leaving with what is still in it.
 
-    The directory is locked while in use, so `clear_debris` of another process leaves it alone. To publish,
-    rename something out of it.
+    It is locked while in use, so `clear_debris` of another process leaves it alone. To publish, rename
+    something out of it.
     """
     path, descriptor = reserve(store, purpose)
     try:
@@ -29,7 +29,7 @@ def staging(store: Store, purpose: str) -> Iterator[str]:
 
 
 def reserve(store: Store, purpose: str) -> tuple[str, int]:
-    """Return a new directory under staging/ and the descriptor whose lock keeps it: see `give_up`."""
+    """Return a new directory under staging/ and the descriptor that locks it; `give_up` ends both."""
     while True:
         path = f"{store.path}/staging/{purpose}-{secrets.token_hex(8)}"
         os.mkdir(path, 0o700)
@@ -44,17 +44,17 @@ def reserve(store: Store, purpose: str) -> tuple[str, int]:
 
 
 def give_up(path: str, descriptor: int) -> None:
-    """Leave a reserved directory: it goes if it is empty, else with the next `clear_debris`."""
+    """Unlock a reserved directory and remove it if it is empty; else the next `clear_debris` does."""
     with suppress(OSError):
         os.rmdir(path)
     os.close(descriptor)
 
 
 def move_out(directory: str, inside: str, final: str) -> None:
-    """Move a directory that a confined process made in `directory`, at the path `inside`, to `final`.
+    """Move the directory that a confined process made at `directory/inside` to `final`.
 
-    The process may have put a link anywhere: nothing on the way may be one, and what is moved is a directory.
-    Raises OSError, FileExistsError or ENOTEMPTY where `final` is there.
+    The process is not trusted: no component of `inside` may be a link, and only a directory is moved. Raises
+    OSError, with EEXIST or ENOTEMPTY if `final` exists.
     """
     above, name = os.path.split(inside)
     with Tree(directory) as tree:
@@ -68,14 +68,14 @@ def move_out(directory: str, inside: str, final: str) -> None:
 
 
 def has_debris(store: Store) -> bool:
-    """Return whether anything lies in staging/ or trash/: left by a dead process, or in use right now."""
+    """Return whether anything is in staging/ or trash/, left by a dead process or in use right now."""
     return any(os.listdir(f"{store.path}/{kind}") for kind in ("staging", "trash"))
 
 
 def clear_debris(store: Store) -> int:
-    """Remove what dead processes left in staging/ and trash/; return how many things went.
+    """Remove what dead processes left in staging/ and trash/; return how many entries were removed.
 
-    Call it where the store's owners can be removed (inside the namespace that holds them).
+    Call it inside a namespace that may delete the files of all ids of the store.
     """
     removed = 0
     for entry in os.scandir(f"{store.path}/staging"):
@@ -91,7 +91,7 @@ def clear_debris(store: Store) -> int:
 
 
 def _lock_abandoned(path: str) -> int | None:
-    """Return a descriptor that holds the exclusive lock, or None while somebody uses `path`."""
+    """Return a descriptor that holds the exclusive lock, None while another process uses `path`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -105,14 +105,14 @@ def _lock_abandoned(path: str) -> int | None:
 
 
 def empty_tree(path: str, kept: str) -> None:
-    """Remove all that is in a directory but one name."""
+    """Remove everything in a directory except the entry `kept`."""
     for name in os.listdir(path):
         if name != kept:
             remove_tree(f"{path}/{name}")
 
 
 def remove_tree(path: str) -> None:
-    """Remove a file or a whole directory tree, whatever its modes; nothing happens where it is gone."""
+    """Remove a file or a whole directory tree, whatever its modes; do nothing if it is gone."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):

@@ -1,1 +1,1 @@
-"""Bytes from http(s) and file addresses into the store: connections kept open, proxies, resuming, hashes."""
+"""Downloads from http(s) and file addresses into the store: keep-alive, proxies, resuming, hashing."""

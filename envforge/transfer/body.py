@@ -1,4 +1,4 @@
-"""The bytes of one answer of a mirror, as they come: broken off, too slow, or whole."""
+"""One response body, read as it arrives; transfers that break off or are too slow are errors."""
 
 import http.client
 import re
@@ -7,18 +7,18 @@ from typing import BinaryIO, Final
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-\d{1,19}/")
 _LEAST_BYTES_PER_S: Final = 1024
-"""A mirror that gives less is left for the next one."""
+"""A slower mirror is given up for the next one."""
 
 
 class TransferError(Exception):
-    """An address did not give its file."""
+    """An address did not deliver its file."""
 
     def __init__(
         self, message: str, *, passing: bool = False, missing: bool = False, unfit: bool = False
     ) -> None:
-        """Say whether trying again may help, and whether the mirror says that it has no such file.
+        """Classify the failure. `passing`: trying again may help. `missing`: there is no such file.
 
-        `unfit`: what is here of the file is none of what is there; from the start it may come.
+        `unfit`: the partial file here is not of the version there; a transfer from the start may succeed.
         """
         super().__init__(message)
         self.passing = passing or unfit
@@ -27,12 +27,12 @@ class TransferError(Exception):
 
 
 class Body:
-    """The bytes of one answer."""
+    """The body of one response."""
 
     def __init__(
         self, url: str, source: http.client.HTTPResponse | BinaryIO, *, window_s: float = 30
     ) -> None:
-        """Take bytes from `source`, the caller's to close. Its pace is looked at every `window_s`."""
+        """Read from `source`, which the caller closes. Its transfer rate is checked every `window_s`."""
         self.url = url
         self._source = source
         self._window_s = window_s
@@ -41,7 +41,7 @@ class Body:
 
     @property
     def unchanged(self) -> bool:
-        """Whether the answer was 304: what the condition named is still current."""
+        """Whether the response was 304 Not Modified: the validators that were sent are current."""
         return (
             isinstance(self._source, http.client.HTTPResponse)
             and self._source.status == http.HTTPStatus.NOT_MODIFIED
@@ -49,7 +49,7 @@ class Body:
 
     @property
     def first_byte(self) -> int:
-        """Return where in the file the answer begins: not at 0 where a range was asked for and given."""
+        """Return the offset in the file at which the body begins: not 0 where a range was granted."""
         if not isinstance(self._source, http.client.HTTPResponse):
             return 0
         if self._source.status != http.HTTPStatus.PARTIAL_CONTENT:
@@ -61,21 +61,20 @@ class Body:
 
     @property
     def version(self) -> str:
-        """Return what tells this version of the file from another byte for byte; empty where nothing does."""
+        """Return a validator of the file's version: a strong ETag, else Last-Modified, else an empty text."""
         tag = self.header("ETag")
         return tag if tag and not tag.startswith("W/") else self.header("Last-Modified")
 
     def header(self, name: str) -> str:
-        """Return a header of the answer, empty where it has none."""
+        """Return a header of the response, empty where it has none."""
         if isinstance(self._source, http.client.HTTPResponse):
             return self._source.headers.get(name) or ""
         return ""
 
     def read_into(self, buffer: memoryview) -> int:
-        """Fill `buffer` as far as bytes are there; return their count, 0 at the end.
+        """Read the bytes that are available into `buffer`; return their count, 0 at the end.
 
-        Raises TransferError where the connection breaks, ends before the length that was announced, or gives
-        so little that it would take for ever.
+        Raises TransferError where the connection breaks, ends before its Content-Length, or is too slow.
         """
         try:
             count = self._read(buffer)
@@ -92,7 +91,7 @@ class Body:
         return count
 
     def _read(self, buffer: memoryview) -> int:
-        """Take what there is: `readinto` would wait until the buffer is full, a byte a minute."""
+        """Read what has arrived: `readinto` would wait until the buffer is full, even at a byte a minute."""
         if isinstance(self._source, http.client.HTTPResponse):
             data = self._source.read1(len(buffer))
             buffer[: len(data)] = data
@@ -111,7 +110,7 @@ class Body:
 
 
 def reason(error: Exception) -> str:
-    """Return what a failure of a connection is called in messages."""
+    """Return the reason of a connection's failure, for messages."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:

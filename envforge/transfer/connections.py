@@ -1,6 +1,6 @@
-"""Connections to mirrors: kept open per host, through proxies, with the host's own CA settings.
+"""A pool of HTTP connections: keep-alive per host, through proxies, with the host's own CA settings.
 
-Opens one address and gives its bytes; which addresses to try, and what the bytes must be, is `http.py`'s.
+Opens one address and yields its body; `http.py` decides which addresses to try, and what the bytes must be.
 """
 
 import http.client
@@ -19,7 +19,7 @@ from envforge.transfer.network import basic_credentials, proxy_for, without_pass
 _REDIRECTS: Final = 6
 _AGENT: Final = f"envforge/{__version__}"
 _Where = tuple[str, str, int, str]
-"""Scheme, host, port, and the proxy or nothing: what a kept connection can be used again for."""
+"""Scheme, host, port, and the proxy or nothing: a kept connection is used again for the same four."""
 
 
 class Pool:
@@ -56,7 +56,7 @@ class Pool:
 
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
-        """Give the answer to a GET of `url` (http, https or file). Raises TransferError."""
+        """Yield the body of the response to a GET of `url` (http, https or file). Raises TransferError."""
         url, password = without_password(url)
         headers = {**headers, **password}
         for _ in range(_REDIRECTS):
@@ -114,7 +114,7 @@ class Pool:
                     raise TransferError(f"{url}: {reason(error)}", passing=not _is_final(error)) from error
 
     def _response(self, url: str, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
-        """Return the answer, if its head is there in twice the time limit: it may come byte by byte."""
+        """Return the response. Its head has twice the time limit in all: a socket's timeout is per read."""
         late = threading.Event()
 
         def interrupt() -> None:
@@ -127,8 +127,8 @@ class Pool:
             response = connection.getresponse()
         finally:
             timer.cancel()
-            timer.join()  # no thread is left where a process is to be cloned
-        if late.is_set():  # a head that breaks off counts as one
+            timer.join()  # no thread may be left when a process is cloned
+        if late.is_set():  # http.client takes a head that breaks off for a whole one
             response.close()
             raise TransferError(f"{url}: no answer in time")
         return response
@@ -202,7 +202,7 @@ def _interrupt(connection: http.client.HTTPConnection) -> None:
 
 
 def _target(parts: SplitResult, where: _Where) -> str:
-    """Return what stands in the request line: a path, or all of the address for a proxy (RFC 9112, 3.2)."""
+    """Return the request target: a path, or the absolute address for an http proxy (RFC 9112, 3.2)."""
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if where[3] and where[0] == "http":
         return f"http://{parts.netloc.rpartition('@')[2]}{path}"
@@ -234,7 +234,7 @@ def _check_status(url: str, response: http.client.HTTPResponse, *, is_range: boo
 
 
 def _drain(response: http.client.HTTPResponse) -> None:
-    """Read a short page about an error or a redirection, so that its connection can be used again."""
+    """Read the short body of an error or a redirection, so that its connection can be used again."""
     with suppress(OSError, http.client.HTTPException):
         response.read(64 * 1024)
 

@@ -1,4 +1,4 @@
-"""Fetching as this host does: by its proxies, and with what it trusts."""
+"""Opens a fetcher with this host's proxies and the certificates that it trusts."""
 
 import os
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Fetching over HTTP: several at once, hashed on the way, the next address when one fails.
+"""Fetches files: several at once, hashed on the way, from the next address when one fails.
 
-What is fetched is either a blob, whose size and SHA-256 are known beforehand, or a small text that carries
-its own signature. http.client and 256 KiB buffers because that was the fastest of all that was measured.
+A file is a blob with a known SHA-256, a blob whose SHA-256 is found out (`fetch_unknown`), or a small text
+that carries its own signature. http.client with 256 KiB buffers was the fastest of all that was measured.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Answer:
     validators: Mapping[str, str]
     """`ETag` and `Last-Modified`, as far as the mirror gave them."""
     unchanged: bool = False
-    """The file is still the one of the validators that were sent; `data` is empty."""
+    """The file is still the one that the sent validators name; `data` is empty."""
 
 
 class Fetcher:
@@ -69,11 +69,11 @@ class Fetcher:
         self.close()
 
     def close(self) -> None:
-        """Close all connections for good; what other threads fetch fails at once."""
+        """Close all connections; transfers of other threads fail at once, and so do later ones."""
         self._pool.close()
 
     def all_at_once(self, fetch: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """Return `fetch` of each item, computed by threads. The first failure, or Ctrl-C, ends them all."""
+        """Return `fetch` of each item, called in threads. The first failure, or Ctrl-C, ends them all."""
         threads = ThreadPoolExecutor(max_workers=max(1, min(len(items), self._connections)))
         try:
             return list(threads.map(fetch, items))
@@ -96,8 +96,8 @@ class Fetcher:
     ) -> str:
         """Fetch a file whose SHA-256 is known into the store, unless it is there, and return its path.
 
-        `limit` is for a file of unknown size. `progress` is told the bytes as they come; what was in vain is
-        taken back by a negative number.
+        `limit` is for a file of unknown size. `progress` gets counts of received bytes, and a negative count
+        for those of a failed attempt.
         Raises NetworkError where no address has it, IntegrityError where wrong bytes came.
         """
         if not blobs.has(store, sha256):
@@ -143,7 +143,7 @@ class Fetcher:
     def fetch_unknown(
         self, store: Store, url: str, *, limit: int, progress: Callable[[int], None] | None = None
     ) -> tuple[str, int]:
-        """Fetch a file of which nothing is known into the store; return SHA-256 and size.
+        """Fetch a file of unknown SHA-256 and size into the store; return both.
 
         Raises NetworkError; IntegrityError where it has more than `limit` bytes.
         """
@@ -173,7 +173,7 @@ class Fetcher:
         size: int | None = None,
         limit: int | None = None,
     ) -> tuple[str, int]:
-        """Fetch what an earlier attempt has left to come, of the same version or with a promised SHA-256."""
+        """Resume an earlier attempt at the same version, or at any version where the SHA-256 is promised."""
         received, went_on = 0, False
         buffer = memoryview(bytearray(CHUNK))
         key = sha256 or hashlib.sha256(url.encode()).hexdigest()
@@ -190,13 +190,13 @@ class Fetcher:
                 return blob.sha256, blob.size
         except BaseException as error:
             report(-received)
-            if isinstance(error, IntegrityError) and went_on:  # nothing is left of it: from the start now
+            if isinstance(error, IntegrityError) and went_on:  # the partial file is gone: start over
                 return self._resumed(store, url, report, sha256=sha256, size=size, limit=limit)
             raise
 
     @contextmanager
     def _opened(self, url: str, blob: Arriving, *, promised: bool) -> Iterator[Body]:
-        """Give the rest of a file, or all of it: then what has come is forgotten. RFC 9110, 14."""
+        """Yield the rest of a file; or all of it, and forget the partial file (RFC 9110, 14)."""
         headers = {}
         if blob.size and (promised or blob.version):
             headers = {"Range": f"bytes={blob.size}-"} | ({} if promised else {"If-Range": blob.version})
@@ -225,7 +225,7 @@ class Fetcher:
 
 
 def _summary(failures: Sequence[EnvforgeError]) -> EnvforgeError:
-    """Return the one error for all addresses: wrong bytes say more than a mirror that is away."""
+    """Return one error for all addresses: wrong bytes count more than an unreachable mirror."""
     kinds = {type(failure) for failure in failures}
     kind = next((kind for kind in (IntegrityError, NetworkError) if kind in kinds), FileMissingError)
     messages = dict.fromkeys(failure.message for failure in failures)

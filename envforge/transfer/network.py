@@ -1,4 +1,4 @@
-"""What the host says of its network: proxies, and certificates to trust."""
+"""The host's network settings: proxies, and certificates to trust."""
 
 import base64
 import os
@@ -43,13 +43,13 @@ def proxy_for(proxies: Mapping[str, str], scheme: str, host: str) -> str:
 
 
 def basic_credentials(parts: SplitResult) -> str:
-    """Return the credentials of an address as a header says them (RFC 7617)."""
+    """Return an address's credentials as the value of a Basic authorization header (RFC 7617)."""
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
 def without_password(url: str) -> tuple[str, dict[str, str]]:
-    """Return an address as messages may show it, and the header that says its user and password."""
+    """Return an address without user and password, for messages too, and the header that carries them."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url, {}

@@ -1,5 +1,5 @@
-"""Caches of layers: where a build looks for what this store lacks, and leaves what others may want.
+"""Layer caches: builds take from them the layers that the store lacks, and put into them those they make.
 
-Nothing in one is believed. A layer's archive holds its listing, whose SHA-256 is the digest that was asked
-for, and the contents that the listing names; owners, modes, times and links are the listing's alone.
+Nothing in a cache is trusted. A layer's archive holds its listing, which must hash to the digest that was
+asked for, and the file contents that the listing names; owners, modes, times and links are the listing's.
 """

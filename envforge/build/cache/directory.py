@@ -1,9 +1,9 @@
-"""A cache in a directory, which several machines may share: whatever appears in it does so by renaming.
+"""A cache in a directory, which several machines may share: files appear in it by rename only.
 
 CACHE/
 format                      "envforge-cache 1"
-records/<key>.json          what a recipe gave, as in a store; for a closure: all its layers
-layers/<digest>.tar.zst     `listing`, then `root/`; its time is when it was last used
+records/<key>.json          build records as in a store; for a closure: all its layers
+layers/<digest>.tar.zst     `listing`, then `root/`; the mtime is its last use
 """
 
 import json
@@ -26,7 +26,7 @@ _CHUNK: Final = 1 << 20
 
 @frozen
 class DirectoryCache:
-    """Make one with `open_directory`."""
+    """A cache in a directory. Make one with `open_directory`."""
 
     path: str
 
@@ -42,7 +42,7 @@ class DirectoryCache:
         return all(one.st_uid in {0, os.geteuid()} and not one.st_mode & 0o022 for one in found)
 
     def lookup(self, key: str) -> dict[str, Any] | None:
-        """Return the record of a key. Raises IntegrityError where it is no such thing."""
+        """Return the record of a key, None if there is none. Raises IntegrityError if it is malformed."""
         path = f"{self.path}/records/{key}.json"
         try:
             with open(_open(path), "rb") as file:
@@ -62,21 +62,21 @@ class DirectoryCache:
         return os.path.isfile(self._archive(digest))
 
     def pull(self, digest: str, path: str) -> None:
-        """Copy an archive, so that nobody changes it while it is read."""
+        """Copy an archive to `path`, so that nobody changes it while it is read."""
         source = _open(self._archive(digest))
         with open(source, "rb") as file, open(path, "xb") as copy:
             shutil.copyfileobj(file, copy, _CHUNK)
-        with suppress(OSError):  # it may be another user's, or not to be written
+        with suppress(OSError):  # another user's, or on a read-only file system
             os.utime(self._archive(digest))
 
     def push(self, digest: str, archive: int) -> None:
-        """Copy an archive in, under its name once it is whole."""
+        """Copy an archive into the cache, atomically."""
         with whole_file.filling(self._archive(digest), mode=None) as descriptor:
             while chunk := os.read(archive, _CHUNK):
                 whole_file.fill(descriptor, chunk)
 
     def note(self, key: str, document: dict[str, Any]) -> None:
-        """Write a record."""
+        """Write a record, atomically."""
         text = json.dumps(document, sort_keys=True, ensure_ascii=False) + "\n"
         path = f"{self.path}/records/{key}.json"
         whole_file.write(path, text.encode("utf-8", "surrogateescape"), mode=None)
@@ -86,9 +86,9 @@ class DirectoryCache:
 
 
 def open_directory(path: str) -> DirectoryCache:
-    """Return the cache at `path`, made if it is not there.
+    """Return the cache at `path`, created if it does not exist.
 
-    Raises StoreError where there are other things, or it cannot be made.
+    Raises StoreError if something else is there, or it cannot be created.
     """
     try:
         os.makedirs(path, exist_ok=True)

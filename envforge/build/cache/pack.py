@@ -1,7 +1,7 @@
-"""Packs a layer into an archive: its listing, then its tree, with the owners that the listing names.
+"""Packs a layer into a zstd tar: its listing, then its tree, with the owners that the listing names.
 
-Runs confined: the layer's files may belong to any id. tar(1) reads it; whiteouts are devices 0:0 there, as in
-overlayfs, and what tar has no field for stands in the listing alone.
+Runs confined: the layer's files may belong to any id. Whiteouts are devices 0:0, as in overlayfs; attributes
+that tar has no field for are in the listing alone.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _CHUNK: Final = 1 << 20
 def pack(_report: object, place: str, layer: str, digest: str) -> str:
     """Write the archive of the layer at `layer` to `place/archive`; return the digest.
 
-    Raises IntegrityError where the layer is not what its digest says, or holds what no archive may.
+    Raises IntegrityError if the layer does not match its digest, or holds a device, a pipe or a socket.
     """
     with Tree(layer) as tree, open(f"{place}/archive", "xb") as file:
         text = tree.read("/listing", limit=LISTING_MAX_BYTES, follow=False)
@@ -78,7 +78,7 @@ def _name(path: bytes) -> str:
 
 
 class _Hashed:
-    """A file that is hashed while it is read. Raises IntegrityError where it is too short."""
+    """A file that is hashed while it is read. Raises IntegrityError if it is too short."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self.hash = hashlib.sha256()

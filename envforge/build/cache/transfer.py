@@ -1,10 +1,10 @@
-"""Copies layers between a store and a cache: all that follows from a lock, or a single layer.
+"""Copies layers between a store and a cache: all layers of a closure, or a single one.
 
-Whatever a cache says is a claim. A layer's bytes are checked against its digest; that a digest belongs to a
-key is believed of a lock's own outputs, and without those of a cache that only this user can write to. What a
-record says besides, its notes, no digest covers: they are taken from such a cache only. Records in the store
-that come from a cache say so (`cached`), and count only for a lock that says the same; what was built here
-is never replaced by one.
+A cache is not trusted. A layer's bytes must hash to its digest. That a digest belongs to a key must be in the
+lock; only if the lock records no digests yet is a private cache believed, one that nobody but this user and
+root can write to. No digest covers a record's notes, so they are taken from a private cache only. A record
+taken from a cache is marked `cached` in the store, counts only for a lock that names the same digest, and
+never replaces the record of a layer built here.
 """
 
 import os
@@ -36,9 +36,10 @@ _PROCESSES: Final = 2
 
 
 def take(site: Site, key: str, progress: Progress) -> tuple[Built, ...] | None:
-    """Return the layers of a closure, taken from the site's cache as far as the store lacks them.
+    """Return the layers of a closure; those that the store lacks are taken from the site's cache.
 
-    None where the cache has them not, or other bytes, or others than the lock says: a message tells that.
+    None if the cache does not have the closure; None with a message if its bytes are wrong, or its layers are
+    not the lock's.
     """
     cache = site.cache
     if cache is None:
@@ -53,7 +54,7 @@ def take(site: Site, key: str, progress: Progress) -> tuple[Built, ...] | None:
 
 
 def take_one(site: Site, recipe: Recipe, progress: Progress) -> bool:
-    """Take the layer of one recipe from the site's cache, with its notes; say whether that is done."""
+    """Take the layer of one recipe from the site's cache, with its notes; say whether that was possible."""
     cache = site.cache
     if cache is None:
         return False
@@ -71,7 +72,7 @@ def take_one(site: Site, recipe: Recipe, progress: Progress) -> bool:
 
 @contextmanager
 def _told(cache: Cache, progress: Progress) -> Iterator[None]:
-    """Say what is wrong with a cache; whatever that is, a build does without."""
+    """Turn an error of the cache into a message: builds go on without it."""
     try:
         yield
     except (EnvforgeError, OSError) as error:
@@ -113,7 +114,7 @@ def give(site: Site, key: str, built: Sequence[Built], progress: Progress) -> No
 
 
 def _own(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without what is the store's own affair."""
+    """Return a record without the fields that concern the store alone."""
     return {name: value for name, value in record.items() if name != "cached"}
 
 
@@ -135,7 +136,7 @@ def _found(cache: Cache, key: str, expected: Mapping[str, str] | None) -> tuple[
 
 
 def read_layers(document: Mapping[str, Any]) -> tuple[Built, ...]:
-    """Return the layers that a closure's record names. Raises IntegrityError where it is none."""
+    """Return the layers that a closure's record names. Raises IntegrityError if it is no such record."""
     listed = document.get("layers")
     if not isinstance(listed, list) or not 0 < len(listed) <= _LAYERS_MAX:
         raise IntegrityError("it has a record that names no layers")
@@ -154,7 +155,7 @@ def _built(one: Any) -> Built:
 
 
 def _record(cache: Cache, one: Built) -> dict[str, Any]:
-    """Return the build record of a layer. Raises IntegrityError where it is not of that key and digest."""
+    """Return the build record of a layer. Raises IntegrityError if it is not of that key and digest."""
     record = cache.lookup(one.key)
     if record is None:
         raise IntegrityError(f"it has no record of layer {one.name}")
@@ -178,7 +179,7 @@ def _key_of(recipe: dict[str, Any]) -> str:
 
 
 def _pull(site: Site, cache: Cache, found: Sequence[Built], progress: Progress) -> None:
-    """Take what the store lacks. Raises IntegrityError, OSError."""
+    """Copy, unpack and publish the layers that the store lacks. Raises IntegrityError, OSError."""
     store = site.store
     missing = {one.digest: one for one in found if not layers.exists(store, site.held, one.digest)}
     for one in found:
@@ -210,7 +211,7 @@ def _pull(site: Site, cache: Cache, found: Sequence[Built], progress: Progress) 
 
 
 def _check(done: Done, one: Built) -> None:
-    """Compare once more what a worker has staged: it has read what somebody else wrote."""
+    """Check the staged layer again: the worker has parsed untrusted bytes, so its word does not count."""
     if (done.value.get("size_bytes"), done.value.get("files")) != (one.size_bytes, one.files):
         raise IntegrityError(f"layer {one.name} is not as large as its record says")
     if layers.staged_digest(done.directory, f"/{done.name}/layer") != one.digest:

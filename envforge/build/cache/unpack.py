@@ -1,10 +1,10 @@
-"""Unpacks an archive of a cache into a staged layer. Its listing decides; the tar gives contents only.
+"""Unpacks a cache's archive into a staged layer. The listing decides; the tar gives file contents only.
 
-Runs confined. The listing must be the one of the digest that was asked for; each regular member of the tar,
-in its order, must have the size and SHA-256 of the listing's next file. Names, links, owners, modes and kinds
-of the tar are not looked at, so they can say what they like. The listing itself may have been made by anyone:
-its paths are checked, nothing is made but directories, files, links and whiteouts, and the tree starts empty
-and has no other writer, so that a parent is a directory that was made here, never a link.
+Runs confined. The listing must hash to the digest that was asked for; each regular member of the tar, in
+order, must have the size and SHA-256 of the listing's next file. Names, links, owners and modes in the tar
+are ignored. The listing is untrusted too: its paths are checked, nothing is made but directories, files,
+links and whiteouts, and the tree starts empty and has no other writer, so each parent is a directory that was
+made here, never a link.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _BLOCK: Final = 512
 _CHUNK: Final = 1 << 20
 _WINDOW_MAX_BYTES: Final = 1 << 27
 _HEAD_MAX_BYTES: Final = 1 << 20
-"""Of what tar says of a member besides its header: long names."""
+"""Of one extended tar header (long names, pax)."""
 _UNPACKED_BYTES: Final = 1 << 30
 _RATIO_MAX: Final = 128
 """An archive may unpack to 1 GiB, or to so many times its size."""
@@ -36,7 +36,7 @@ _NANOSECONDS: Final = 1_000_000_000
 _TIME_MAX_S: Final = 1 << 34
 _ID_MAX: Final = (1 << 32) - 2
 _LATE_BITS: Final = 0o7022
-"""What creating a file does not give: a confined process has the umask 022, and owners come later."""
+"""Mode bits to set after creating a file: the umask 022 takes some, changing the owner the set-id bits."""
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ATTRIBUTES: Final = (b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default")
 _USERS: Final = re.compile(rb"user\.(?!overlay\.)[^\0]+\Z", re.DOTALL)
@@ -45,7 +45,7 @@ _USERS: Final = re.compile(rb"user\.(?!overlay\.)[^\0]+\Z", re.DOTALL)
 def unpack(_report: object, place: str, archive: str, digest: str, held: str) -> dict[str, Any]:
     """Stage the layer of that digest at `place/layer`; return what `layers.stage` does.
 
-    Raises IntegrityError for anything but that layer, OSError for what the disk does not take.
+    Raises IntegrityError for anything but that layer, OSError if the disk refuses something.
     """
     layer = f"{place}/layer"
     os.mkdir(layer, 0o755)
@@ -66,7 +66,7 @@ def unpack(_report: object, place: str, archive: str, digest: str, held: str) ->
 
 
 def check(entries: Iterable[Entry], most_bytes: int) -> None:
-    """Raise IntegrityError where a listing is none that a build could have written. Pure."""
+    """Raise IntegrityError for a listing that no build could have written. Pure."""
     kinds: dict[bytes, Entry] = {}
     total = 0
     for entry in entries:
@@ -115,7 +115,7 @@ def _is_sound(entry: Entry, first: Entry | None) -> bool:
 
 
 class Contents:
-    """The regular members of a tar, one after the other."""
+    """The regular members of a zstd-compressed tar, one after the other."""
 
     members_max = 16
 
@@ -149,7 +149,7 @@ class Contents:
             self._exactly(size + -size % _BLOCK)
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """Yield the bytes of the member whose size was just told."""
+        """Yield the bytes of the member whose size `next_size` has just returned."""
         left = size
         while left:
             piece = self._exactly(min(left, _CHUNK))
@@ -177,7 +177,7 @@ class Contents:
 
 
 def _number(field: bytes) -> int:
-    """Return a number of a tar header, -1 where it is none: octal, or base 256 (tar(5))."""
+    """Return a number of a tar header, octal or base 256 (tar(5)); -1 if it is malformed."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     try:
@@ -187,7 +187,7 @@ def _number(field: bytes) -> int:
 
 
 class _Writer:
-    """Writes a tree from its listing below one directory that starts empty."""
+    """Writes a tree from its listing into a directory that starts empty."""
 
     def __init__(self, root: bytes, held: str) -> None:
         self._root = root
@@ -254,7 +254,7 @@ class _Writer:
             try:
                 os.setxattr(path, name, value)
             except OSError:
-                if self._owned:  # elsewhere they stand in the listing, like owners
+                if self._owned:  # held `flat`, only the listing has them, like owners
                     raise
 
 

@@ -1,4 +1,4 @@
-"""`allow`: what a spec may want beyond its own directory, and whose specs are believed."""
+"""`allow`: consent to what a spec wants beyond its directory, and trust in directories that hold specs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def _refused(project: "Project") -> ConsentError:
 
 
 def offer(settings: Settings) -> bool:
-    """Ask for what a command just lacked; say whether it is allowed now, so that it can be tried again.
+    """Ask for the consent that a command just lacked; return whether it is given now. `--allow` is a yes.
 
     Asks on a terminal only, and never in `ci` or where JSON is wanted. Raises ConsentError for a no.
     """
@@ -109,7 +109,7 @@ def _ask(settings: Settings, project: "Project") -> bool:
 
 
 def _lines(project: "Project", verb: str) -> list[str]:
-    """Return what the project wants, in words; what nobody has allowed yet is marked."""
+    """Return the project's wants, one a line; where some are allowed, the others are marked as new."""
     from envforge.api import consent  # noqa: PLC0415
 
     wants = consent.wants(project)

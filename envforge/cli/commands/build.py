@@ -1,4 +1,4 @@
-"""`build`: the environment, made."""
+"""`build`: makes the environment."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from envforge.errors import UsageError
 from envforge.units import duration_text, size_text
 
 _TERMINAL: Final = 2
-"""Standard error: what workers keep."""
+"""Standard error: the stream that workers keep."""
 
 if TYPE_CHECKING:
     from envforge.api.building import BuildResult, Built
@@ -80,7 +80,7 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
 
 @contextmanager
 def _terminal_kept(is_wanted: bool) -> Iterator[None]:  # noqa: FBT001 (one option)
-    """Give the terminal back as it was: a shell on it makes it its own. Raises UsageError without one."""
+    """Restore terminal modes and foreground group, which a shell changes. Raises UsageError without one."""
     if not is_wanted:
         yield
         return
@@ -92,7 +92,7 @@ def _terminal_kept(is_wanted: bool) -> Iterator[None]:  # noqa: FBT001 (one opti
     try:
         yield
     finally:
-        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # others may be in the foreground now
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # would stop us if we are in the background
         os.tcsetpgrp(_TERMINAL, group)
         termios.tcsetattr(_TERMINAL, termios.TCSADRAIN, attributes)
         signal.signal(signal.SIGTTOU, before)
@@ -109,7 +109,7 @@ def as_json(result: "BuildResult") -> dict[str, Any]:
 
 
 def layer_as_json(layer: "Built") -> dict[str, Any]:
-    """Return what all commands print of a layer."""
+    """Return a layer as every command prints it as JSON."""
     return {
         "name": layer.name,
         "key": layer.key,

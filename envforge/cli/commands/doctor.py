@@ -49,7 +49,7 @@ def doctor(settings: Settings) -> int:
 
 
 def _project(settings: Settings) -> "Project | None":
-    """Return the project, where there is a good one. Raises NotFoundError for a wrong -E."""
+    """Return the project, None without a valid spec. Raises NotFoundError for a wrong -E."""
     try:
         return settings.project()
     except NotFoundError:
@@ -59,7 +59,7 @@ def _project(settings: Settings) -> "Project | None":
 
 
 def _terminal() -> "Check":
-    """Return a finding on where progress is shown."""
+    """Return a finding on the terminal that progress is shown on."""
     from envforge.api.doctor import NOTE, WELL, Check  # noqa: PLC0415 (help needs none of it)
 
     stream = sys.stderr

@@ -1,4 +1,4 @@
-"""`shell` and `run`: into the environment. What hot.py cannot answer from its cache arrives here."""
+"""`shell` and `run`: enter the environment. What hot.py cannot answer from its cache arrives here."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`ls` and `show`: which environments there are, and what one is."""
+"""`ls` and `show`: list the store's environments, and describe one."""
 
 import os
 import sys
@@ -52,7 +52,7 @@ def ls(settings: Settings) -> None:
 
 
 def _project_of(spec: str) -> str:
-    """Return a spec's path as short as it can be said: its directory, where it has the usual name."""
+    """Return a spec's path shortened for people: `~` for the home, its directory for the usual name."""
     from envforge.api.projects import SPEC_NAME  # noqa: PLC0415 (help needs none of it)
 
     home = os.path.expanduser("~")
@@ -161,7 +161,7 @@ def _details_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]"
 
 
 def _environment_lines(details: "EnvironmentDetails") -> "Iterator[tuple[str, str]]":
-    """Yield which environments the spec has, where it has several; the one that is shown is marked."""
+    """Yield the spec's environments where it has several, the shown one marked."""
     if len(details.environments) == 1:
         return
     width = max(len(one.name) for one in details.environments)

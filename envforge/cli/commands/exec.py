@@ -1,4 +1,4 @@
-"""`exec`: a further command inside what already runs, and the list of what does."""
+"""`exec`: runs a further command in a running sandbox, or lists the running sandboxes."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from envforge.api.joining import Running
 
 _COMMAND: Final = "envforge.command"
-"""Where the words behind `--` wait for the command's function."""
+"""The key in click's `meta` of the words behind `--`, for the command's function."""
 
 
 class _Exec(Command):
-    """Tells what stands before `--`, the name of what runs, from the command behind it."""
+    """Splits the arguments at `--`: a sandbox's name before it, the command behind it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--" in args:
@@ -84,13 +84,13 @@ def exec(  # noqa: A001, PLR0917 (it is the command; click passes options by nam
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if settings.environment and not named:
-        settings.project()  # says what is wrong with the name
+        settings.project()  # raises where the spec has no such environment
     one = joining.find(named, settings.file, settings.environment)
     return joining.enter(one, command, user=user, workdir=start, variables=dict(environment))
 
 
 def _understood(words: tuple[str, ...], command: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
-    """Return the name before `--`, and the command; without `--` all of it is the command, as with `run`."""
+    """Return the name before `--`, and the command; without `--` all words are the command, as with `run`."""
     if command is None:
         return "", words
     if len(words) > 1:

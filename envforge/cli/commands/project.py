@@ -180,7 +180,7 @@ def _show_changes(settings: Settings, result: "LockResult") -> None:
 def change_lines(
     changes: "Sequence[Change]", *, first: bool = False, new: "Collection[str]" = ()
 ) -> "tuple[str, ...]":
-    """Return the changes as lines. Of a `first` lock, and of `new` environments, only what was asked for."""
+    """Return the changes as lines; for a `first` lock and `new` environments, only packages of the spec."""
     if not changes:
         return ("no changes",)
     named = [one for one in changes if one.asked or not (first or one.environment in new)]

@@ -1,4 +1,4 @@
-"""`verify` and `ci`: that the same bytes come out."""
+"""`verify` and `ci`: check that the store and a second build hold the same bytes."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""`store destroy`: all of a store, removed."""
+"""`store destroy`: removes a whole store."""
 
 import click
 

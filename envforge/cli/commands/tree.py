@@ -59,7 +59,7 @@ def tree(settings: Settings, depth: int | None) -> None:
 
 
 def package_nodes(packages: Sequence["Package"], depth: int | None) -> tuple[Node, ...]:
-    """Return what was asked for, each with what it needs below it, and last the minimal system's own."""
+    """Return the requested packages with their dependencies below, then the rest of the minimal system."""
     versions = {package.name: package.version for package in packages}
     needs = {package.name: package.needs for package in packages}
     seen: set[str] = set()

@@ -1,7 +1,7 @@
-"""Certificates that the host trusts and the environment does not: a company's proxy or registry.
+"""CA certificates that the host trusts and the environment does not, such as a company proxy's.
 
-They are trusted inside, and are in no layer. Debian's own, of either side, are left out, so that an
-environment does not come to trust what its release has dropped.
+They are trusted inside, and are in no layer. Those that Debian ships, on the host or inside, are left out, so
+that an environment does not trust again what its release has dropped.
 """
 
 import base64
@@ -24,7 +24,7 @@ BUNDLES: Final = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-"""Where distributions keep all that they trust; the first one there is counts."""
+"""Where distributions keep the bundle of all that they trust; the first that exists counts."""
 SETTING: Final = (
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
@@ -35,7 +35,7 @@ SETTING: Final = (
     "CARGO_HTTP_CAINFO",
     "AWS_CA_BUNDLE",
 )
-"""Variables that tell programs inside of the bundle: OpenSSL's, and those of programs that bring a set."""
+"""Variables that point programs to the bundle: OpenSSL's, and those of programs that ship their own."""
 _ADDED: Final = "/usr/local/share/ca-certificates"
 _SHIPPED: Final = "/usr/share/ca-certificates"
 _FILE_MAX_BYTES: Final = 16 << 20
@@ -48,7 +48,7 @@ _LINE: Final = 64
 
 @frozen
 class Certificate:
-    """One of the host's own."""
+    """A certificate that the host trusts."""
 
     der: bytes = field(repr=False)
     source: str
@@ -56,14 +56,14 @@ class Certificate:
 
     @property
     def name(self) -> str:
-        """Return what to call it: its subject's common name, else the beginning of its SHA-256. X.509."""
+        """Return its subject's common name (X.509), else the beginning of its SHA-256."""
         _, found, rest = self.der.rpartition(_COMMON_NAME)
         text = rest[2 : 2 + rest[1]].decode(errors="replace") if found and len(rest) > 1 else ""
         return text if text.isprintable() and text else hashlib.sha256(self.der).hexdigest()[:16]
 
 
 def sources(host: Mapping[str, str], configured: str = "") -> tuple[str, ...]:
-    """Return the files of this host that hold certificates to trust, as far as they are there."""
+    """Return the existing files of this host with certificates to trust; `configured` is the user's own."""
     bundle = next((path for path in BUNDLES if os.path.isfile(path)), "")
     named = [host.get(name, "") for name in TRUST_VARIABLES]
     found = [bundle, *_below(_ADDED), *named, configured]
@@ -71,7 +71,7 @@ def sources(host: Mapping[str, str], configured: str = "") -> tuple[str, ...]:
 
 
 def extra_ones(paths: Iterable[str], own: bytes) -> tuple[Certificate, ...]:
-    """Return the certificates in the files that neither `own` (PEM) nor the host's Debian ships."""
+    """Return the files' certificates that are neither in `own` (PEM) nor shipped by the host's Debian."""
     shipped = (der for path in _below(_SHIPPED) for der in certificates_of(_read(path)))
     known = {*certificates_of(own), *shipped}
     found: dict[bytes, Certificate] = {}
@@ -83,18 +83,18 @@ def extra_ones(paths: Iterable[str], own: bytes) -> tuple[Certificate, ...]:
 
 
 def with_extra(own: bytes, certificates: Iterable[Certificate]) -> bytes:
-    """Return a bundle with these behind its own."""
+    """Return the bundle `own` with these certificates appended."""
     ending = b"" if own.endswith(b"\n") or not own else b"\n"
     return own + ending + b"".join(_pem(one.der) for one in certificates)
 
 
 def variables() -> dict[str, str]:
-    """Return what tells programs inside of the bundle."""
+    """Return the variables that point programs inside to the bundle."""
     return dict.fromkeys(SETTING, BUNDLE)
 
 
 def certificates_of(pem: bytes) -> list[bytes]:
-    """Return the certificates of a PEM text as DER; what cannot be read is left out."""
+    """Return the certificates of a PEM text as DER; undecodable ones are left out."""
     found = []
     for match in _PEM.finditer(pem):
         try:

@@ -3,9 +3,9 @@
     worktree    .git: "gitdir: COMMON/worktrees/NAME"; COMMON/worktrees/NAME/gitdir leads back to .git
     submodule   .git: "gitdir: COMMON";                COMMON/config has core.worktree, which leads back
 
-The repository is a part of the project then, but the file could name any directory. So it counts only where
-the repository itself says so, and belongs to the caller: nobody who can write into the project alone can make
-another directory point back to it. gitrepository-layout(5), git-worktree(1).
+The repository has to be mounted then, but `.git` could name any directory. So a repository counts only where
+it points back and belongs to the caller: whoever can write only the project, as code in a sandbox can, cannot
+make another directory point back to it. gitrepository-layout(5), git-worktree(1).
 """
 
 import os
@@ -23,18 +23,18 @@ _HAS: Final = ("HEAD", "objects", "refs")
 
 @frozen
 class Repository:
-    """Where the repository of a project lies that has none of its own."""
+    """The repository of a project whose `.git` is a file."""
 
     directory: str = ""
-    """What is to be seen inside too; empty where nothing is missing, or the repository is not believed."""
+    """The directory to mount too; empty where none is needed, or the repository is not believed."""
     files: tuple[str, ...] = ()
-    """What says so."""
+    """The files that this follows from."""
     doubt: str = ""
     """Why Git will not work inside."""
 
 
 def repository_of(project: str) -> Repository:
-    """Return the repository of a project's directory, if it lies outside."""
+    """Return the repository of a project's directory; an empty one unless it lies outside."""
     pointer = _POINTER.fullmatch(_read(os.path.join(project, ".git")))
     if pointer is None:
         return Repository()

@@ -9,7 +9,7 @@ from envforge.sandbox.plan.compile import Compiled
 
 
 def warnings() -> Iterator[str]:
-    """Yield what is to be told wherever the output goes."""
+    """Yield the warnings: unlike notes, they are shown even where the output is no terminal."""
     usual, used = places.usual_state_directory(), places.state_directory()
     if used != usual:
         lost = "the private home and what you allowed lie there, and may be lost"

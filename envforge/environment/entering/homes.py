@@ -14,7 +14,7 @@ _NOT_A_NAME: Final = frozenset({"", ".", ".."})
 
 
 def private_home(project_id: str, files: Iterable[HomeFile]) -> str:
-    """Return the project's home on the host. A new one begins with these files, as useradd(8) makes one."""
+    """Return the project's home on the host. A new one is filled with these files, as useradd(8) does."""
     path = f"{config.state_directory()}/homes/{project_id}"
     if os.path.isdir(path):
         return path
@@ -25,13 +25,13 @@ def private_home(project_id: str, files: Iterable[HomeFile]) -> str:
         os.rename(new, path)
     except OSError:
         shutil.rmtree(new, ignore_errors=True)
-        if not os.path.isdir(path):  # else another run has made it meanwhile
+        if not os.path.isdir(path):  # else another run created it meanwhile
             raise
     return path
 
 
 def fill(home: str, files: Iterable[HomeFile]) -> None:
-    """Write these files into a new home. What a package named may lead nowhere else."""
+    """Write these files into a new home. Packages chose their paths, so none may lead out of the home."""
     chosen = [file for file in files if _NOT_A_NAME.isdisjoint(file.path.split("/"))]
     with Tree(home) as tree:
         for file in chosen:

@@ -1,7 +1,7 @@
-"""From an environment and its spec to the plan of its sandbox, which the warm path then finds ready.
+"""Makes the sandbox plan of a built environment and its spec; compiled, it is what the warm path caches.
 
-Everything that a user needs on entering is decided here: who they are inside, which files of the host are
-bound in, which variables are set.
+Decides who the user is inside, which directories and files of the host are bind-mounted, and which variables
+are set.
 """
 
 import os
@@ -35,7 +35,7 @@ _SYSTEM_DIRECTORIES: Final = frozenset(
 
 @frozen
 class RunOptions:
-    """What a command line changes of a plan; variables and the directory are said on entering."""
+    """The command-line options that shape a plan; variables and the directory are given on entering."""
 
     volumes: tuple[tuple[str, str, bool], ...] = ()
     """Source, target, read-only."""
@@ -44,7 +44,7 @@ class RunOptions:
 
 @frozen
 class Inside:
-    """Who one is inside, and the two files that say so."""
+    """The user inside, and the passwd and group files that list them."""
 
     user: User
     account: Account | None
@@ -54,7 +54,7 @@ class Inside:
 
 
 def make_plan(project: Project, environment: str, identity: Identity, options: RunOptions) -> SandboxPlan:
-    """Return the plan of the sandbox of a built environment.
+    """Return the sandbox plan of a built environment.
 
     Raises NotFoundError for a user that it does not have, SpecError for a mount whose source is missing.
     """
@@ -128,7 +128,7 @@ def _absolute(path: str) -> str:
 
 
 def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions) -> Iterator[Mount]:
-    """Yield what is mounted, in an order in which nothing covers what was mounted before."""
+    """Yield the mounts, shallow targets first, so that none covers an earlier one; volumes come last."""
     yield from sorted(
         [
             *_home(project, inside, own),
@@ -143,7 +143,7 @@ def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions
 
 
 def _foreign(project: Project) -> tuple[str, int, int] | None:
-    """Return the project directory and its owner where root enters that of somebody else."""
+    """Return the project directory with its uid and gid where root enters another user's project."""
     status = os.stat(project.directory)
     if os.geteuid() != 0 or status.st_uid == 0:
         return None
@@ -187,12 +187,13 @@ def _repository(project: Project) -> Iterator[Mount]:
 def _home(project: Project, inside: Inside, own: OwnFiles) -> Iterator[Mount]:
     """Yield the home: the host's, or the project's own, kept between runs.
 
-    A user of a package keeps the home that the environment has for it.
+    A user that a package created keeps its home in the environment.
     """
     if inside.account is not None and inside.account.uid != 0:
         return
     if project.spec.shell.home == "host":
-        # Where there is none, code inside could make one.
+        # Only an existing directory can be hidden: code inside could create a missing one, and the
+        # configuration in it.
         os.makedirs(os.path.dirname(config.config_path()), 0o700, exist_ok=True)
         yield Mount(_real_path(project, os.path.expanduser("~")), inside.user.home)
         return
@@ -222,12 +223,12 @@ def _spec_mounts(project: Project, inside: Inside) -> Iterator[Mount]:
 
 
 def _real_path(project: Project, source: str) -> str:
-    """Return where a source led when it was allowed."""
+    """Return the real path of a source that consent was given for: links are not followed again (TOCTOU)."""
     return project.places.get(source) or real_path(source)
 
 
 def _stays_within(written: str, source: str, directory: str) -> None:
-    """Refuse a source inside the project that is a link out of it: code inside can make one."""
+    """Raise SpecError where a source in the project is a link out of it: code inside can plant one."""
     real = real_path(source)
     if not is_inside(real, directory):
         raise SpecError(
@@ -245,7 +246,7 @@ def _existing(source: str) -> str:
 
 
 def _proxies(project: Project) -> tuple[str, ...]:
-    """Return the names of the proxies' variables, where they are of use and wanted."""
+    """Return the names of the proxy variables to pass; none without the host's network and trust."""
     network = project.spec.network
     return PROXIES if network.mode == "host" and network.trust == "host" else ()
 

@@ -1,7 +1,8 @@
-"""Files of /etc that entering mounts over the environment's: the host's, or merged of both; in no layer.
+"""Files that entering mounts over the environment's /etc: the host's, or both merged. They are in no layer.
 
-What the spec's `[[files]]` bring in such a place is never covered in silence: hosts, resolv.conf and
-localtime are then theirs as they are; passwd, group and the certificates are completed, not replaced.
+A file that `[[files]]` or a `[[fetch]]` of a single file puts in such a place is never hidden: hosts,
+resolv.conf and localtime then stay as the spec has them; passwd, group and the certificates are extended, not
+replaced.
 """
 
 import hashlib
@@ -26,13 +27,13 @@ from envforge.sources import registry
 HOSTS: Final = "/etc/hosts"
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")
 _YOUNG_S: Final = 24 * 3600
-"""A younger file may be one that a plan is just being made for."""
+"""A younger file may belong to a plan that is just being made."""
 _HOSTS_MAX_BYTES: Final = 16 << 20
 
 
 @frozen
 class Accounts:
-    """Who is known inside, and whether one is root there."""
+    """The passwd and group files inside, and whether the user is root."""
 
     passwd: str
     group: str
@@ -41,14 +42,14 @@ class Accounts:
 
 @frozen
 class SystemFiles:
-    """What is laid over /etc, and what says so to programs."""
+    """The mounts over /etc, and the variables that point programs to them."""
 
     mounts: tuple[Mount, ...]
     variables: Mapping[str, str]
 
 
 def watched(project: Project, host: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the files of the host that say what is mounted: when one changes, the plan is made again."""
+    """Return the files of the host that the plan follows from: when one changes, the plan is made again."""
     found = (HOSTS, *_trusted(project, host), *git.repository_of(project.directory).files)
     return tuple(path for path in found if os.path.isfile(path))
 
@@ -78,7 +79,7 @@ def system_files(project: Project, own: OwnFiles, accounts: Accounts, host: Mapp
 
 
 def is_given(project: Project, path: str) -> bool:
-    """Say whether the spec puts something of its own at that path inside."""
+    """Return whether the spec puts a file of its own at that path inside; unpacked archives are not known."""
     if any(path == one.target for one in project.spec.fetch):
         return True
     for file in project.spec.files:
@@ -91,10 +92,11 @@ def is_given(project: Project, path: str) -> bool:
 
 
 def hosts_text(lines: str, name: str) -> str:
-    """Return /etc/hosts: the environment's own name, the host's lines, then what every one has. hosts(5).
+    """Return /etc/hosts (hosts(5)): the environment's own name, the host's lines, then missing usual ones.
 
-    The own name comes first, so that it is canonical. It has the address that Debian gives it on a machine
-    without a permanent one (Debian Reference, 5.1.1). A host whose `localhost` is not `::1` keeps it so.
+    The own name comes first, so that it is canonical; 127.0.1.1 is Debian's address for it on a machine
+    without a permanent one (Debian Reference, 5.1.1). `localhost` is never added for `::1`: where the host
+    has it for IPv4 only, that stays so.
     """
     addresses = {line.split()[0] for line in lines.splitlines() if line.split()}
     usual = {"127.0.0.1": "localhost", "::1": "ip6-localhost ip6-loopback"}
@@ -124,7 +126,7 @@ def _certificates(own: OwnFiles, extra: Sequence[Certificate]) -> Iterator[Mount
     try:
         known = jks.read_keystore(own.keystore) if own.keystore else {}
     except (ValueError, LookupError, ArithmeticError):
-        return  # not one that envforge wrote
+        return  # a keystore that envforge did not write
     if known:
         added = {f"host:{hashlib.sha256(one.der).hexdigest()[:16]}": one.der for one in extra}
         yield Mount(_generated(jks.keystore(known | added)), KEYSTORE, read_only=True, own=True)
@@ -139,7 +141,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _generated(data: bytes, *, mode: int = 0o644) -> str:
-    """Return a file in the state directory that holds `data`, named by what it holds."""
+    """Return a content-addressed file in the state directory that holds `data`."""
     directory = f"{config.state_directory()}/files"
     path = f"{directory}/{hashlib.sha256(data).hexdigest()[:32]}"
     if not os.path.exists(path):
@@ -150,7 +152,7 @@ def _generated(data: bytes, *, mode: int = 0o644) -> str:
 
 
 def sweep(directory: str) -> None:
-    """Remove generated files of earlier days that no kept plan mounts."""
+    """Remove generated files older than a day that no cached plan mounts."""
     plans = []
     with suppress(FileNotFoundError):
         for entry in os.scandir(cache.directory()):
@@ -159,7 +161,7 @@ def sweep(directory: str) -> None:
     known = b"".join(plans)
     before_s = time.time() - _YOUNG_S
     for entry in os.scandir(directory):
-        with suppress(FileNotFoundError):  # another one sweeps as well
+        with suppress(FileNotFoundError):  # another process sweeps as well
             is_old = entry.stat(follow_symlinks=False).st_mtime < before_s
             if is_old and os.fsencode(entry.name) not in known:
                 os.unlink(entry.path)

@@ -1,4 +1,4 @@
-"""The users and groups inside: the environment's own, and whoever enters. Pure text. passwd(5)."""
+"""The users and groups inside: the environment's own, and whoever enters. Pure. passwd(5), group(5)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +10,7 @@ from envforge.errors import NotFoundError
 _PASSWD_FIELDS: Final = 7
 _ID_DIGITS_MAX: Final = 10
 _NO_HOME: Final = "/nonexistent"
-"""For an account whose line names none: a mount needs a place of its own."""
+"""The home of an account whose line has no absolute one: a mount needs a target of its own."""
 _GROUP_FIELDS: Final = 4
 
 
@@ -27,7 +27,7 @@ class User:
 
     @property
     def line(self) -> str:
-        """Return it as it stands in the file."""
+        """Return the user's line in the file."""
         return f"{self.name}:x:{self.uid}:{self.gid}:{self.gecos}:{self.home}:{self.shell}\n"
 
 
@@ -36,7 +36,7 @@ def _is_id(text: str) -> bool:
 
 
 def users(passwd: str) -> tuple[User, ...]:
-    """Return the users of a passwd file; lines that cannot be read are passed over."""
+    """Return the users of a passwd file; malformed lines are skipped."""
     found = []
     for line in passwd.splitlines():
         fields = line.split(":")
@@ -48,7 +48,7 @@ def users(passwd: str) -> tuple[User, ...]:
 
 
 def named(passwd: str, name: str) -> User:
-    """Return the user of that name. Raises NotFoundError with the names that there are."""
+    """Return the user of that name. Raises NotFoundError, which lists the existing names."""
     there = users(passwd)
     for user in there:
         if user.name == name:
@@ -70,13 +70,13 @@ def groups_of(group: str, name: str) -> tuple[int, ...]:
 
 
 def with_user(passwd: str, user: User) -> str:
-    """Return the passwd file with a line for the user; a line of the same name or number gives way."""
+    """Return the passwd file with a line for the user; lines of the same name or uid are dropped."""
     kept = [line for line in _lines(passwd) if not _same(line, user.name, user.uid)]
     return "".join([*kept, user.line])
 
 
 def with_group(group: str, name: str, gid: int) -> str:
-    """Return the group file with a group of that number, unless it has one."""
+    """Return the group file with a group of that gid, added if it has none; a taken name gets `-self`."""
     lines = list(_lines(group))
     if any(line.split(":")[2:3] == [str(gid)] for line in lines):
         return "".join(lines)

@@ -1,4 +1,4 @@
-"""Makes the environment of a project and its lock: layers are taken from the store, missing ones built."""
+"""Assembles a project's environment from its lock: layers come from the store or a cache, or are built."""
 
 import os
 import time
@@ -31,7 +31,7 @@ from envforge.store.staging import clear_debris, has_debris
 
 @frozen
 class BuildResult:
-    """What building a project gave."""
+    """The result of building a project."""
 
     name: str
     environment: str
@@ -43,22 +43,22 @@ class BuildResult:
 
 @frozen
 class Wanted:
-    """How a build is asked for."""
+    """The options of a build."""
 
     anew: bool = False
     """Make every layer again."""
     check_outputs: bool = False
-    """Fail where the lock's outputs are other digests."""
+    """Fail where any digest differs from the lock's outputs."""
     enter_failed: bool = False
-    """Run a shell on the terminal where packages could not be configured."""
+    """Run a shell on the terminal in the tree of packages that could not be configured."""
     accept: bool = False
-    """Take other digests than the lock's for the same packages."""
+    """Accept other digests than the lock's for the same packages."""
 
 
 def assemble(
     project: Project, lock: Lock, identity: Identity, wanted: Wanted, progress: Progress
 ) -> tuple[BuildResult, Lock]:
-    """Return the project's environment, built as far as it is missing, and the lock with its outputs.
+    """Build the missing layers of the project's environment; return it, and the lock with its outputs.
 
     Raises whatever fetching, unpacking and configuring raise; OutputError where other digests came out than
     the lock records.
@@ -82,7 +82,7 @@ def assemble(
 
 
 def held_names(part: Part) -> Iterator[str]:
-    """Yield what a build of that part may use of a store before it knows its layers."""
+    """Yield the names that a build of that part holds in the store before it knows its layers."""
     yield model.closure_key(part)
     for name, pinned in part.pinned.items():
         yield from registry.source(name).inputs(pinned)
@@ -117,7 +117,7 @@ def _assemble(
 
 
 def _note(store: Store, project: Project, digest: str, lock: Lock) -> None:
-    """Note a generation. Writing a lock takes longer than reading its file: most often that says the same."""
+    """Record a generation. Compares with the lock's file first: dumping a lock is slower than reading it."""
     about = (store, project.spec_path, project.spec.name, digest)
     on_disk = lock_file.read_bytes(project.lock_path) if os.path.exists(project.lock_path) else b""
     if not generations.is_noted(*about, spec=project.spec_data, lock=on_disk, variant=project.environment):
@@ -144,7 +144,7 @@ def _cache(project: Project) -> Cache | None:
 
 
 def _locked_layers(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
-    """Return the locked sources' layers: by the closure's record where all are there, else by building."""
+    """Return the locked sources' layers: by the closure's record, else from the cache, else by building."""
     if site.anew:
         return _build(site, part, progress)
     key = model.closure_key(part)
@@ -163,7 +163,7 @@ def _locked_layers(site: Site, part: Part, progress: Progress) -> tuple[Built, .
 
 
 def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...]:
-    """Return these layers as the cache has them, none where there is none or they are not in it."""
+    """Return the closure's layers from the cache; none where there is no cache or it lacks them."""
     if site.cache is None:
         return ()
     from envforge.build.cache import transfer  # noqa: PLC0415 - only where there is one
@@ -185,12 +185,12 @@ def _build(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
         if isinstance(error, IntegrityError):
             for name in held_names(part):
                 blobs.set_aside(site.store, name)
-        clear(site)  # workers that were ended left theirs, and the disk may be full of it
+        clear(site)  # killed workers left their staging, and the disk may be full of it
         raise
 
 
 def works_of(site: Site, part: Part, progress: Progress) -> list[Work]:
-    """Return what the locked sources need done, bottom to top."""
+    """Return the work of each locked source, bottom to top."""
     return [
         source.work(site, part.pinned[source.name], progress)
         for source in registry.LOCKED
@@ -199,7 +199,7 @@ def works_of(site: Site, part: Part, progress: Progress) -> list[Work]:
 
 
 def clear(site: Site) -> None:
-    """Remove what dead processes left in the store, where all ids of its owners are ours."""
+    """Remove what dead processes left in the store, in a confined child that has every id of its files."""
     if has_debris(site.store):
         view = View.of(writable=[f"{site.store.path}/{kind}" for kind in ("staging", "trash")], every_id=True)
         call_confined(site.identity, view, clear_debris, site.store)
@@ -211,9 +211,9 @@ def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
     try:
         found = tuple(Built(**one, reused=True) for one in document["layers"])
     except (KeyError, TypeError):
-        return ()  # was altered: it is written anew
+        return ()  # a damaged record is written anew
     if document.get("cached") and site.recorded != {one.name: one.digest for one in found}:
-        return ()  # from the cache of some project: believed where the lock says the same
+        return ()  # layers from a cache are believed only where this lock records the same digests
     site.keep(*(name for one in found for name in (one.digest, one.key)))
     there = all(layers.exists(site.store, site.held, one.digest) for one in found)
     return found if there else ()

@@ -1,4 +1,4 @@
-"""What there is in a store, and what a project's environment is. Reads only."""
+"""Describes the environments in a store, and a project's own, for people. Reads only."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
-"""What an environment is, and its digest. Frozen format 1.
+"""An environment and its digest. Frozen format 1.
 
-The digest is over the layers' digests, top to bottom, and the runtime part: what the spec says of running,
-as written there (`~` and relative paths unexpanded, defaults left out).
+The digest is over the layers' digests, top to bottom, and the runtime part: the spec's `[variables]`,
+`[shell]`, `[[mounts]]` and `[network]` as written (`~` and relative paths unexpanded, defaults left out).
 """
 
 import os
@@ -36,13 +36,13 @@ class LayerReference:
 
 @frozen
 class Environment:
-    """An environment as the store describes it."""
+    """An environment as the store records it."""
 
     layers: tuple[LayerReference, ...]
     """Top to bottom."""
     runtime: Mapping[str, Canonical]
     closure: str
-    """Key of the whole, from the lock alone."""
+    """The closure key, a function of the lock."""
 
     @property
     def digest(self) -> str:
@@ -57,7 +57,7 @@ class Environment:
 
 
 def runtime_part(spec: Spec) -> dict[str, Canonical]:
-    """Return what the spec says of running, with the format's number."""
+    """Return the spec's runtime tables as written, with the format's number."""
     values = written(spec)
     return {"runtime": RUNTIME_FORMAT, **{name: values[name] for name in _RUNTIME_TABLES if name in values}}
 
@@ -65,7 +65,7 @@ def runtime_part(spec: Spec) -> dict[str, Canonical]:
 def closure_key(part: Part) -> str:
     """Return the key of all locked layers together: a pure function of the lock.
 
-    A cache can be asked for it before a single archive is there. All that recipes read of the lock is in it.
+    A cache can be asked for it before any archive is fetched. It covers all that recipes read in the lock.
     """
     return digest_of(
         {
@@ -81,7 +81,7 @@ def closure_key(part: Part) -> str:
 
 
 def save(store: Store, environment: Environment) -> None:
-    """Describe the environment in the store, and make the file that sandboxes lock against gc."""
+    """Record the environment in the store, and create the file that its sandboxes lock against gc."""
     lock = os.open(store.environment_lock(environment.digest), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.close(lock)
     document: dict[str, Canonical] = {
@@ -105,9 +105,9 @@ def load(store: Store, digest: str) -> Environment:
 
 
 def from_document(document: Mapping[str, Any]) -> Environment:
-    """Return the environment that a document of the store describes.
+    """Return the environment that a document of the store records.
 
-    Raises StoreError where it is not the one whose digest it has.
+    Raises StoreError where the document is broken, or does not have the digest that it names.
     """
     try:
         layers = tuple(LayerReference(one["name"], one["key"], one["digest"]) for one in document["layers"])

@@ -1,9 +1,9 @@
-"""Compares what was built with the lock's digests, and decides when a difference is a failure. Pure.
+"""Compares built digests with the lock's outputs, and decides which differences are failures. Pure.
 
-The sources' layers follow from what the lock pins alone, and outputs are dropped when packages change. Other
-digests for the same packages mean that something was altered or is not reproducible: they are taken on
+Layers of locked sources are a function of what the lock pins, and their outputs are dropped when packages
+change. Another digest for the same packages means tampering or an irreproducible build, so it is taken on
 request only. The layer of `[[files]]` and the runtime part follow from the spec and the user's own files,
-whose edits are nobody's fault: there other digests are a failure only where the lock must be met exactly.
+which may be edited: there another digest is a failure only where the lock must be met exactly (`--locked`).
 """
 
 from typing import Final
@@ -16,23 +16,23 @@ from envforge.lock.model import RECIPE_FORMAT, Lock, Outputs, part_of
 from envforge.sources import registry
 
 _LOCAL: Final = frozenset(source.name for source in registry.LOCAL)
-"""Names of layers that the lock says nothing of."""
+"""Names of layers whose inputs the lock does not pin."""
 
 
 def outputs_of(environment: Environment) -> Outputs:
-    """Return what the lock says of a built environment."""
+    """Return the outputs that a lock records of a built environment."""
     layers = tuple((layer.name, layer.digest) for layer in environment.layers)
     return Outputs(environment.digest, digest_of(environment.runtime), layers)
 
 
 def recorded(lock: Lock, name: str) -> Outputs | None:
-    """Return what the lock says that building gives here, if it says so of this release's recipes."""
+    """Return the outputs that the lock records for this machine, None without any of this recipe format."""
     part = part_of(lock, name, machine.native())
     return part.outputs if part is not None and lock.recipe_format == RECIPE_FORMAT else None
 
 
 def follow_from_packages(lock: Lock, name: str) -> dict[str, str] | None:
-    """Return the recorded digests, by name, of layers that follow from the lock alone; None without any."""
+    """Return the recorded digests of layers that are a function of the lock, by name; None without any."""
     expected = recorded(lock, name)
     if expected is None:
         return None
@@ -40,7 +40,7 @@ def follow_from_packages(lock: Lock, name: str) -> dict[str, str] | None:
 
 
 def check_unchanged(lock: Lock, name: str, environment: Environment) -> None:
-    """Raise OutputError where layers that follow from the lock alone came out otherwise than it records."""
+    """Raise OutputError where a layer that is a function of the lock has another digest than it records."""
     expected = recorded(lock, name)
     if expected is not None:
         built = {layer.name: layer.digest for layer in environment.layers if layer.name not in _LOCAL}
@@ -50,7 +50,7 @@ def check_unchanged(lock: Lock, name: str, environment: Environment) -> None:
 
 
 def check_all(lock: Lock, name: str, environment: Environment) -> None:
-    """Raise LockStaleError where the lock lacks the user's edits, OutputError for any other digest."""
+    """Raise LockStaleError where local files or runtime tables were edited, OutputError for the rest."""
     expected = recorded(lock, name)
     if expected is None:
         if lock.recipe_format != RECIPE_FORMAT:

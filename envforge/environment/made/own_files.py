@@ -1,6 +1,6 @@
-"""Reads what entering needs of the environment's files: accounts, certificates, locales, a new home.
+"""Reads the files of an environment that entering needs: accounts, certificates, locales, a new home's files.
 
-Packages and the project brought them, so they are read by a confined child, all at once.
+Packages and the project wrote them, so a confined child reads them, all in one call.
 """
 
 import base64
@@ -23,7 +23,7 @@ _FILE_MAX_BYTES: Final = 4 << 20
 _SKELETON_MAX: Final = 200
 """Files of a skeleton home that are taken; Debian's has three."""
 _SKELETON_MAX_BYTES: Final = 4 << 20
-"""Of all of them together."""
+"""Of all files of a skeleton home together."""
 
 
 @frozen
@@ -34,7 +34,7 @@ class HomeFile:
     """Relative to the home."""
     mode: int
     content: bytes = field(repr=False)
-    """A link's target where the mode says that it is one."""
+    """The target, where the mode says that it is a link."""
 
 
 @frozen
@@ -59,7 +59,7 @@ class OwnFiles:
 def read(identity: Identity, roots: Sequence[str]) -> OwnFiles:
     """Return what the layers with these roots hold, topmost first.
 
-    Raises as `call_confined` does, SandboxError for files that cannot be those of any environment.
+    Raises as `call_confined` does; SandboxError where one of the files cannot be read.
     """
     try:
         found = call_confined(identity, View.of(readable=roots), read_here, list(roots))
@@ -85,7 +85,7 @@ def _home_file(path: str, mode: int, content: str) -> HomeFile:
 
 
 def read_here(roots: Sequence[str]) -> dict[str, Any]:
-    """Return the same as JSON values. Runs confined."""
+    """Return the same as JSON values. Runs in the confined child."""
     trees = [Tree(root) for root in roots]
     return {
         "passwd": _topmost(trees, "/etc/passwd").decode("utf-8", "surrogateescape"),
@@ -104,7 +104,7 @@ def _plain(data: bytes) -> str:
 
 
 def _topmost(trees: Sequence[Tree], path: str) -> bytes:
-    """Return a file of the topmost layer that has something there."""
+    """Return the file at a path of the topmost layer that has anything there; empty where that is no file."""
     for tree in trees:
         if tree.holds(path):
             return tree.read(path, limit=_FILE_MAX_BYTES) if tree.is_file(path) else b""
@@ -128,7 +128,7 @@ def archived_locales(archive: bytes) -> list[str]:
 
 
 def _skeleton(trees: Sequence[Tree], top: str) -> list[tuple[str, int, str]]:
-    """Return path, mode and content of the files and links below a directory; upper layers go first."""
+    """Return path, mode and content of the files and links below a directory; upper layers win."""
     found: dict[str, tuple[str, int, str]] = {}
     waiting = [""]
     room = _SKELETON_MAX_BYTES

@@ -1,6 +1,6 @@
-"""Checks that layers are what their digests say: reads them from the disk, and builds them again to compare.
+"""Verifies layers: rehashes them from the disk, and builds them again in a store of their own to compare.
 
-That second build trusts nothing of the store but blobs, which are hashed when they are used.
+The second build trusts only the store's blobs, which are hashed when they are used.
 """
 
 import os
@@ -26,7 +26,7 @@ _ALTERED: Final = "altered "
 
 @frozen
 class Difference:
-    """A path that two builds made differently."""
+    """A path that differs between two builds, or between a layer's listing and the disk."""
 
     layer: str
     path: str
@@ -71,7 +71,7 @@ def _cause(old: Entry | None, new: Entry | None) -> str:
 def read_layers(
     project: Project, identity: Identity, built: Collection[Built], progress: Progress
 ) -> tuple[Difference, ...]:
-    """Return what was altered in layers since they were published: every file is read. 0.8 s for 600 MB."""
+    """Return what was altered in layers since they were published; reads every file, 0.8 s for 600 MB."""
     progress.stage("reading", total_items=len(built), unit="layers")
     site = Site(open_store(project.store_path), identity, project.config)
     found: list[Difference] = []
@@ -85,10 +85,10 @@ def read_layers(
 def rebuild_apart(
     project: Project, lock: Lock, identity: Identity, built: tuple[Built, ...], progress: Progress
 ) -> tuple[Difference, ...]:
-    """Return how the layers `built` differ from those of a build in a store of its own.
+    """Build the locked layers again in a store of their own; return how they differ from `built`.
 
-    The archives are shared; everything else is made anew. Local files are not built again. Raises
-    IntegrityError where an archive was altered.
+    Blobs are shared; everything else is made anew. Layers of local files are not built again. Raises
+    IntegrityError where a blob was altered.
     """
     site = Site(open_store(project.store_path), identity, project.config)
     part = locked_part(project, lock)
@@ -113,7 +113,7 @@ def _compare(site: Site, part: Part, built: tuple[Built, ...], progress: Progres
                 second = layers.read_listing(apart.store, site.held, layer.digest)
                 found += differences(layer.name, first, second)
     finally:
-        give_up(directory, lock)  # what lies in it belongs to all ids: `clear` removes it
+        give_up(directory, lock)  # its files belong to many ids, so `clear` removes them
     return tuple(found)
 
 

@@ -1,1 +1,1 @@
-"""A project: its spec, whose it is, what it may reach, and which environments it has had."""
+"""A project: its spec and who owns it, its reach and the user's consent, and its generations."""

@@ -1,9 +1,9 @@
-"""What the user has allowed the specs of their projects, remembered in the state directory.
+"""The user's consent to what the specs of projects want, remembered in the state directory.
 
     $XDG_STATE_HOME/envforge/allowed/<project>.json   {"spec", "owner", "wants": [[kind, text, place], …]}
 
-Allowed is a set of wants (`reach.py`), word for word, for the spec at one real path as long as it
-has one owner. Wanting less never asks; what is new is asked for alone.
+Consent is a set of wants (`reach.py`), word for word. It holds for the spec at one real path while its owner
+stays the same. A spec that wants less never asks; one that wants more asks for the new wants only.
 """
 
 import os
@@ -48,7 +48,7 @@ def known(project: Project) -> frozenset[Want]:
 
 
 def missing(project: Project, kinds: Collection[str] | None = None) -> tuple[Want, ...]:
-    """Return what the project's spec wants and nobody has allowed; of some kinds, or of all."""
+    """Return the wants of the project's spec that nobody has allowed: those of `kinds`, or all."""
     wanted = [want for want in project.reach.wants if kinds is None or want.kind in kinds]
     if not wanted or os.environ.get(VARIABLE) in (_EVERYTHING, project.reach.digest):
         return ()
@@ -73,9 +73,9 @@ def _command(project: Project) -> str:
 
 
 def require_lock(project: Project, lock: Lock) -> None:
-    """Raise LockError where the environment's part of the lock fetches what the spec does not name.
+    """Raise LockError where the lock of the project's environment fetches from an address not in the spec.
 
-    Code inside can edit the lock: what it adds there would else be fetched without anybody being asked.
+    Code in a sandbox can edit the lock, and would otherwise add downloads without consent.
     """
     for address in _unnamed(project, lock):
         raise LockError(
@@ -95,7 +95,7 @@ def _unnamed(project: Project, lock: Lock) -> Iterator[str]:
 
 
 def allow(project: Project, reach: Reach) -> None:
-    """Remember that the project may have all of `reach`, besides what it was allowed before."""
+    """Remember that the project is allowed all of `reach`, besides what it was allowed before."""
     wants = known(project) | set(reach.wants)
     document = {
         "spec": project.spec_path,
@@ -106,7 +106,7 @@ def allow(project: Project, reach: Reach) -> None:
 
 
 def revoke(project: Project) -> bool:
-    """Forget what the project was allowed, and plans that rest on it; say whether there was anything."""
+    """Forget what the project was allowed, and all cached plans; return whether it was allowed anything."""
     there = state.remove(_name(project.spec_path))
     cache.forget_plans()
     return there

@@ -1,7 +1,7 @@
-"""Which environments a project has had: its generations. They are the roots that keep layers alive.
+"""A project's generations: the environments that it has had. They are the roots that keep layers alive.
 
-Each names the bytes of the spec and of the lock that it was built from, which are blobs: a rollback writes
-them.
+Each names, by SHA-256, the spec and the lock that it was built from: both are blobs, so that a rollback can
+restore them.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class Generation:
     spec: str
     """SHA-256 of the spec's bytes when it was last built: a blob."""
     lock: str
-    """SHA-256 of the lock's, its outputs among them: a blob."""
+    """SHA-256 of the lock's bytes, outputs included: a blob."""
 
 
 @frozen
@@ -42,7 +42,7 @@ class Project:
     name: str
     generations: tuple[Generation, ...]
     variant: str = DEFAULT
-    """Which of the spec's environments these are of."""
+    """The spec's environment that these generations are of."""
 
     @property
     def current(self) -> Generation:
@@ -51,12 +51,12 @@ class Project:
 
 
 def project_id(spec_path: str) -> str:
-    """Return the name of a project, from the real path of its spec."""
+    """Return the identifier of a project: a hash of the real path of its spec."""
     return _id(os.path.realpath(spec_path))
 
 
 def _root_id(spec_path: str, variant: str) -> str:
-    """Return the name of the root of one of a project's environments."""
+    """Return the identifier of the root of one of a project's environments."""
     path = os.path.realpath(spec_path)
     return _id(path if variant == DEFAULT else f"{path}\0{variant}")
 
@@ -75,7 +75,7 @@ def is_noted(
     lock: bytes,
     variant: str = DEFAULT,
 ) -> bool:
-    """Return whether the project's newest generation says all of that already, and has the bytes."""
+    """Return whether the project's newest generation records exactly this already, and its blobs exist."""
     project = find(store, spec_path, variant)
     if project is None or project.name != name:
         return False
@@ -95,9 +95,10 @@ def note(
     lock: bytes,
     variant: str = DEFAULT,
 ) -> Generation:
-    """Make `environment` the project's newest generation, unless it is that already; return it.
+    """Record `environment` as the project's newest generation; return it.
 
-    One that is the newest already takes the bytes of spec and lock: what was edited since moved nothing.
+    Where it is the newest already, that generation gets the new spec and lock: edits since then have left the
+    environment as it was.
     """
     identifier = _root_id(spec_path, variant)
     path = _path(store, identifier)
@@ -136,7 +137,7 @@ def projects(store: Store) -> Iterator[Project]:
 
 
 def path(store: Store, spec_path: str, variant: str = DEFAULT) -> str:
-    """Return where the generations of the project of that spec stand."""
+    """Return the path of the file that records the generations of one of a spec's environments."""
     return _path(store, _root_id(spec_path, variant))
 
 

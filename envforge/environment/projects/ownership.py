@@ -17,9 +17,9 @@ _FILE: Final = "trusted.json"
 
 
 def check(found: str) -> "trust.Owners":
-    """Return who could have written the spec at `found` and what belongs to it.
+    """Return the owners and modes of the spec at `found`, its lock and their directories.
 
-    Raises OwnerError where somebody else than the caller and root could have, whom nobody trusts.
+    Raises OwnerError where anyone but the caller and root can write one of them, outside trusted directories.
     """
     seen = trust.owners(found)
     strange = trust.strange(seen, os.geteuid(), _is_own_group, trusted_directories())
@@ -34,7 +34,7 @@ def check(found: str) -> "trust.Owners":
 
 
 def _is_own_group(group: int) -> bool:
-    """Say whether a group is the caller's private one, as Debian makes it: its only member."""
+    """Return whether a group is the caller's user private group, with no other member but root."""
     try:
         own = pwd.getpwuid(os.geteuid())
         entry = grp.getgrgid(group)
@@ -44,12 +44,12 @@ def _is_own_group(group: int) -> bool:
 
 
 def trusted_directories() -> frozenset[str]:
-    """Return the real paths of the directories whose specs are believed, whoever owns them."""
+    """Return the real paths of the directories whose specs are trusted, whoever owns them."""
     return frozenset(state.read(_FILE).get("directories", ()))
 
 
 def trust_directory(path: str) -> str:
-    """Believe what lies in that very directory, not what lies below it; return its real path."""
+    """Trust the specs in exactly this directory, not in those below it; return its real path."""
     real = os.path.realpath(path)
     if not os.path.isdir(real):
         raise OwnerError(f"{path} is no directory", hint="name the directory that the spec lies in")
@@ -58,7 +58,7 @@ def trust_directory(path: str) -> str:
 
 
 def distrust_directory(path: str) -> bool:
-    """Believe it no more; say whether it was believed before."""
+    """Stop trusting the specs in a directory; return whether they were trusted."""
     real = os.path.realpath(path)
     known = trusted_directories()
     if real in known:

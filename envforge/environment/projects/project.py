@@ -27,41 +27,41 @@ _HOST_NAME_MAX = 63
 
 @frozen
 class Project:
-    """A spec that has been read, with everything that follows from where it lies."""
+    """A parsed spec, with everything that follows from where it lies."""
 
     spec_path: str
     """Real path of the spec."""
     specs: Mapping[str, Spec] = field(hash=False)
-    """What it says of each environment, by name, `default` first."""
+    """The spec of each environment, by name, `default` first."""
     spec_data: bytes
-    """The bytes that it was read from."""
+    """The bytes that the specs were parsed from."""
     store_path: str
     config: Config
     found: str = ""
     """Path of the spec before links were followed."""
     owner: int = -1
-    """Whose the spec is."""
+    """Uid of the spec's owner."""
     reach: Reach = field(factory=Reach)
     """What the spec wants of the host, in all of its environments."""
     environment: str = DEFAULT
-    """Which of the spec's environments is meant."""
+    """The chosen one of the spec's environments."""
     places: Mapping[str, str] = field(factory=dict, hash=False)
-    """Real paths of the sources outside the project, by what the spec names: followed once, then allowed,
-    then opened without following anything."""
+    """Real paths of sources outside the project, by the path that the spec means: links are followed once,
+    before consent; later opens follow none (TOCTOU)."""
 
     @property
     def spec(self) -> Spec:
-        """Return what the spec says of the environment that is meant."""
+        """Return the spec of the chosen environment."""
         return self.specs[self.environment]
 
     @property
     def label(self) -> str:
-        """Return what the environment that is meant is called in lists: `shop`, or `shop:db`."""
+        """Return the chosen environment's name in lists: `shop`, or `shop:db`."""
         return label(self.spec.name, self.environment)
 
     @property
     def host_name(self) -> str:
-        """Return its host name inside: `shop`, or `shop-db`."""
+        """Return the chosen environment's host name inside: `shop`, or `shop-db`."""
         return self.label.replace(":", "-")[:_HOST_NAME_MAX].rstrip("-")
 
     @property
@@ -71,17 +71,17 @@ class Project:
 
     @property
     def files(self) -> ProjectFiles:
-        """Return where files that the spec names are read."""
+        """Return what files that the spec names are opened through."""
         return ProjectFiles(self.directory, self.places)
 
     @property
     def lock_path(self) -> str:
-        """Return where the lock lies: beside the spec; `NAME.lock` for a spec of another name."""
+        """Return the path of the lock, beside the spec."""
         return trust.lock_of(self.spec_path)
 
 
 def label(name: str, environment: str) -> str:
-    """Return what an environment of a project is called: `shop`, or `shop:db` where it is not its own."""
+    """Return an environment's name in lists: `shop` for a spec's own one, `shop:db` for another."""
     return name if environment == DEFAULT else f"{name}:{environment}"
 
 
@@ -90,10 +90,10 @@ def open_project(
 ) -> Project:
     """Return the project of `file`, or of the nearest `envforge.toml` upward.
 
-    `store` and `cache` come before the user's configuration; `environment` is one of the spec's.
+    `store` and `cache` override the user's configuration; `environment` is one of the spec's.
 
-    Raises OwnerError where others could have written it, SpecError with every mistake of the
-    spec, ConfigError.
+    Raises OwnerError where others can write the spec, SpecError with every mistake in it, NotFoundError where
+    it has no such environment, ConfigError.
     """
     found = os.path.abspath(file) if file is not None else _found()
     owners = ownership.check(found)
@@ -133,14 +133,14 @@ def _check_there(name: str, specs: Mapping[str, Spec], path: str) -> None:
 
 
 def real_path(path: str) -> str:
-    """Return where a path leads. Code inside a sandbox may put a link and a file there in turn meanwhile.
+    """Return a path's real path, trying again while code in a sandbox swaps a link and a file there.
 
-    Raises SpecError where it does nothing else.
+    Raises SpecError where that does not stop.
     """
     for _ in range(_ATTEMPTS):
         try:
             return os.path.realpath(path)
-        except OSError:  # what was a link is none any more
+        except OSError:  # a link was replaced while it was followed
             continue
     raise SpecError(f"{path} is another thing each time that it is looked at", hint="what changes it?")
 
@@ -148,7 +148,7 @@ def real_path(path: str) -> str:
 def _found() -> str:
     found = spec_parse.find(os.getcwd())
     if trust.leads_away(found):
-        ownership.check(found)  # whoever laid the link counts first
+        ownership.check(found)  # a link that somebody else planted is the graver error
         real = os.path.realpath(found)
         raise SpecError(
             f"{found} is a link to {real}, the spec of another directory",
@@ -158,7 +158,7 @@ def _found() -> str:
 
 
 def _key_digest(path: str) -> str:
-    """Return the SHA-256 of a key file: another key behind the same name is another reach."""
+    """Return the SHA-256 of a key file: another key under the same name needs consent anew."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -170,7 +170,7 @@ def _key_digest(path: str) -> str:
 
 
 def store_location(store: str | None, settings: Config) -> str:
-    """Return the store to use: what was asked for, the user's configuration, the usual place."""
+    """Return the real path of the store to use: `store`, else the configuration's, else the default."""
     if store == "":
         raise UsageError("--store needs a directory")
     return os.path.realpath(store or settings.store or default_path())

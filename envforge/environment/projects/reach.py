@@ -1,8 +1,7 @@
 """What a spec wants beyond its own directory, a private home and the network: its reach. Pure.
 
-Code inside can edit the spec, so reach is not configuration: the user is shown it once, in these words, and
-says yes (`consent.py`). Whatever makes a sandbox weaker or shows it more of the host is named
-here; what only makes it narrower is not.
+Code in a sandbox can edit the spec, so its reach needs consent (`consent.py`): the user sees it once, in
+these words. Everything that weakens a sandbox or shows it more of the host is a want; restrictions are not.
 """
 
 import os
@@ -16,9 +15,9 @@ from envforge.spec.grammar import local_path
 from envforge.spec.model import Archive, Spec
 
 LOCKING: Final = frozenset({"archive", "fetch"})
-"""Kinds that matter to resolving."""
+"""Kinds that locking needs consent for."""
 BUILDING: Final = LOCKING | {"file"}
-"""Kinds that matter to building."""
+"""Kinds that building needs consent for."""
 
 
 @frozen(order=True)
@@ -31,10 +30,10 @@ class Want:
     text: str
     """As the spec says it."""
     place: str = ""
-    """What the text leads to on this machine, where that can change behind it: a real path, a key's hash."""
+    """What the text refers to on this machine, where that can change: a real path, a key file's hash."""
 
     def __str__(self) -> str:
-        """Return it in plain words."""
+        """Return the want in plain words."""
         is_said = not self.place or self.text.endswith(self.place)
         place = "" if is_said else f" ({shown(self.place)})"
         return _WORDS[self.kind].format(shown(self.text), place=place)
@@ -57,14 +56,14 @@ _WORDS: Final = {
 
 @frozen
 class Reach:
-    """All that a spec wants of the host; nothing where the spec is plain."""
+    """Everything that a spec wants of the host; empty for a plain spec."""
 
     wants: tuple[Want, ...] = ()
     """Sorted, each once."""
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 that allows exactly this, 64 hex digits."""
+        """Return the SHA-256 of exactly these wants, which allows them in one call: 64 hex digits."""
         return digest_of({"reach": 1, "wants": [[one.kind, one.text, one.place] for one in self.wants]})
 
 
@@ -75,9 +74,9 @@ def reach_of(
     real_path: Callable[[str], str] = os.path.realpath,
     key_digest: Callable[[str], str] = str,
 ) -> Reach:
-    """Return the reach of the spec of a project directory, for a user with that home.
+    """Return the reach of a spec in `directory`, for a user with that home.
 
-    `real_path` follows links; `key_digest` returns what tells a key file from another one.
+    `real_path` follows links; `key_digest` hashes a key file.
     """
     wants = [
         *_archives(spec, directory, key_digest),
@@ -146,5 +145,5 @@ def _runtime(spec: Spec) -> Iterator[Want]:
 
 
 def shown(text: str) -> str:
-    """Return a text of a spec as it can be shown: no character moves the cursor or hides another."""
+    """Return a text of a spec with unprintable characters escaped: they can move the cursor or hide text."""
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)

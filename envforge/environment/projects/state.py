@@ -1,6 +1,6 @@
-"""Small JSON documents in the user's state directory: what was allowed, and whom the user trusts.
+"""Small JSON documents in the user's state directory: consent, and directories that the user trusts.
 
-Private to the user (0600 in 0700), replaced as a whole, never shown to a sandbox.
+Private to the user (0600 in 0700), replaced atomically, never shown to a sandbox.
 """
 
 import json
@@ -33,7 +33,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def write(name: str, document: dict[str, Any]) -> None:
-    """Put a document in place of the one of that name. Raises StoreError."""
+    """Write the document of that name, atomically. Raises StoreError."""
     path = os.path.join(config.state_directory(), name)
     directory = os.path.dirname(path)
     try:

@@ -1,1 +1,1 @@
-"""Confined processes, which work on foreign content and see nothing of the host; commands in trees."""
+"""Confined processes, which handle untrusted content and see nothing of the host; commands in trees."""

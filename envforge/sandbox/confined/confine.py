@@ -1,12 +1,12 @@
-"""Starts confined processes: they work on foreign content and can see nothing of the host.
+"""Starts confined processes: they handle untrusted content and can see nothing of the host.
 
-    caller              the host's view; decides, and believes nothing of what comes back but plain JSON
+    caller              the host's view; decides, and accepts nothing but plain JSON from the child
     `- confined child   uid 0 of a user namespace, PID 1, no network, few capabilities; its root is an empty
                         tmpfs with /proc, six device nodes, and what its view names, at the same paths
 
-Unpacking, configuring, listing, deleting, reading accounts: a fault in there can spoil what the view lets it
-write, no more. Run by root the namespace holds a range of ids that are nobody's, and the view's directories
-are mounted with their ids shifted, where the kernel can; elsewhere all ids, but not the host's tree.
+For unpacking, configuring, listing, deleting, reading accounts: an exploit in there can spoil what the view
+makes writable, no more. For root the namespace maps an unused range of ids, and the view consists of idmapped
+mounts, if the kernel can; else it maps all ids, but still shows nothing of the host's tree.
 """
 
 import codecs
@@ -98,7 +98,7 @@ def unwrapped(found: Any) -> Any:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it."""
+    """Write all of `data` to a descriptor."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -107,8 +107,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Sequence[int] = ()) -> int:
     """Start a confined child that runs `body` and ends; return its pid once it is confined.
 
-    `keep` are the descriptors that it keeps, besides the standard streams. It dies with this process (with
-    the thread that started it). Raises CapabilityError or SandboxError where it cannot be made.
+    It keeps the descriptors of `keep`, besides the standard streams. It dies with the thread that started it.
+    Raises CapabilityError or SandboxError if it cannot be made.
     """
     mapped = _maps(identity, view)
     seccomp.program(os.uname().machine, nested=False)  # now: a confined process cannot read its table
@@ -136,7 +136,7 @@ def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Seq
 
 
 def end(child: int) -> None:
-    """End a confined child and all that it started, if they have not ended, and reap it."""
+    """Kill a confined child with all its descendants, if it still runs, and reap it."""
     try:
         os.kill(child, signal.SIGKILL)
     except ProcessLookupError:
@@ -149,7 +149,7 @@ class _Mapped:
     uid_map: Map
     gid_map: Map
     shifted: bool
-    """What is shown is mounted with the ids of the map."""
+    """The view consists of idmapped mounts."""
 
 
 def _maps(identity: Identity, view: View) -> _Mapped:
@@ -166,7 +166,7 @@ def _all_idmappable(identity: Identity, places: tuple[str, ...]) -> bool:
 
 
 def _let_in(child: int, view: View, mapped: _Mapped, identity: Identity, channel: socket.socket) -> None:
-    """Map the child's ids, give it the mounts that it cannot open itself, hear that it is confined."""
+    """Map the child's ids, send it the mounts that it cannot open itself, wait until it is confined."""
     write_maps(child, mapped.uid_map, mapped.gid_map, needs_tools=identity.needs_tools)
     trees: list[int] = []
     try:

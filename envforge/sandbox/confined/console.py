@@ -1,4 +1,4 @@
-"""Reads what a command in a tree prints, while waiting for it, and ends it if it takes too long.
+"""Reads the output of a command in a tree, while waiting for it, and kills it at its deadline.
 
 The command gets a pipe, not a file: it cannot truncate what was printed before, nor read it.
 """
@@ -18,14 +18,14 @@ _PIECE_BYTES = 1 << 16
 
 @define
 class Console:
-    """The reading end. `attend` waits for a sandbox's PID 1 and hands on what comes meanwhile."""
+    """The pipe's reading end. `attend` waits for a sandbox's PID 1 and hands on the output meanwhile."""
 
     take: Callable[[bytes], None]
     """Called with each piece of the output, by the process that waits."""
     deadline_s: float | None = None
-    """When, by the monotonic clock, PID 1 is killed and with it all that runs there. `take` may move it."""
+    """When, by the monotonic clock, PID 1 and so the whole sandbox is killed. `take` may move it."""
     overdue: bool = field(default=False, init=False)
-    """It came to that."""
+    """The deadline has passed, and PID 1 was killed."""
     _read: int = field(default=-1, init=False)
     _write: int = field(default=-1, init=False)
 
@@ -52,7 +52,7 @@ class Console:
             self._write = -1
 
     def attend(self, first_process: int, until: int = -1) -> bool:
-        """Wait until PID 1 has ended, which is not reaped, or `until` can be read: say whether the latter."""
+        """Wait until PID 1 has ended (not reaped here) or `until` is readable; return whether the latter."""
         process = os.pidfd_open(first_process)
         try:
             poller = select.poll()

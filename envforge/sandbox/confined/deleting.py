@@ -9,7 +9,7 @@ from envforge.sandbox.ids.identity import detect
 
 
 def delete(path: str) -> None:
-    """Delete a directory where every id of the range is ours and nothing else can be seen. Raises OSError."""
+    """Delete a directory in a confined process that maps every id of the range. Raises OSError."""
     view = View.of(writable=[os.path.dirname(path)], every_id=True)
     try:
         call_confined(detect(), view, remove_tree, path)

@@ -1,4 +1,4 @@
-"""Running a command offline over layers, inside an already entered namespace A: maintainer scripts, apt.
+"""Runs a command over layers, without a network, in the caller's user namespace A: maintainer scripts, apt.
 
 The command has Docker's default capabilities within A, a seccomp filter, and nothing of the host: in a
 namespace that maps the real uid 0, more would let a script write the host's sysctls.
@@ -50,13 +50,13 @@ def run_in_tree(
 ) -> int:
     """Run `command` over `lowers` (topmost first); returns its exit code as a shell sees it.
 
-    To be called by a process that is uid 0 in namespace A (`call_in_namespace`). Without
-    `upper` the tree is read-only. /dev, /proc, /tmp and /run are of its own and never written to the upper
-    directory. `stdin` is /dev/null and `output` the caller's own where None. `confine` is called in the
-    command's process, before its program, with CAP_SYS_ADMIN, which the program does not have. `supervise`
-    takes the place of waiting: it gets the pid of the sandbox's PID 1, while `confine` runs, and returns the
-    exit code. `console` takes the output instead of `output`. Raises SandboxError or CapabilityError where
-    the sandbox cannot be made.
+    Call it from a process that is uid 0 in namespace A (a confined one, or in `call_in_namespace`). Without
+    `upper` the tree is read-only. The tree has its own /dev, /proc, /tmp and /run, which never get into the
+    upper directory. `stdin` is /dev/null and `output` the caller's own if None. `confine` is called in the
+    command's process, before exec, with CAP_SYS_ADMIN, which the program does not have. `supervise` replaces
+    waiting: it gets the pid of the sandbox's PID 1, while `confine` runs, and returns the exit code.
+    `console` takes the output instead of `output`. Raises SandboxError or CapabilityError if the sandbox
+    cannot be made.
     """
     report_read, report_write = os.pipe()
     seccomp.program(os.uname().machine, nested=False)  # now: its table is out of reach once the root changes
@@ -84,7 +84,7 @@ def run_in_tree(
 
 
 class _Tree:
-    """What to mount, and what was being done when something failed."""
+    """What to mount; and the current step, for the report of an error."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ def _begin(
         processes.set_parent_death_signal(signal.SIGKILL)
         mask = init.block()
         os.umask(0o022)
-        os.setsid()  # the caller's terminal is no part of it: /dev/tty cannot be opened
+        os.setsid()  # without a controlling terminal /dev/tty cannot be opened
         if _enter(tree, report, DEFAULT if confine is None else (*DEFAULT, SYS_ADMIN)):
             go_read, go_write = os.pipe()
             child = os.fork()
@@ -178,7 +178,7 @@ def _begin(
 
 
 def _enter(tree: _Tree, report: int, capabilities: tuple[int, ...]) -> bool:
-    """Enter the tree and give up other privileges than these; reports what could not be done."""
+    """Enter the tree and give up all capabilities but these; on failure report the step."""
     try:
         tree.enter()
         tree.step = "fewer privileges"
@@ -191,9 +191,9 @@ def _enter(tree: _Tree, report: int, capabilities: tuple[int, ...]) -> bool:
 
 
 def _close_first_process() -> None:
-    """In PID 1: close every descriptor, the pipe that its child waits for among them, then live on nothing.
+    """In PID 1: give up everything but CAP_KILL, then close every descriptor, which lets the child go on.
 
-    It keeps what it takes to pass signals on to a program of another uid.
+    CAP_KILL forwards signals to a program of another uid. The child waits for its pipe to close.
     """
     processes.set_name("envforge")
     processes.overwrite_arguments(sys.orig_argv, "envforge")
@@ -212,7 +212,7 @@ def _start(command: list[str], environment: dict[str, str], cwd: str) -> int:
 def _drop_privileges(capabilities: tuple[int, ...]) -> None:
     if program := seccomp.program(os.uname().machine, nested=False):
         processes.set_seccomp(program)
-    processes.drop_bounding(DEFAULT)  # which is what a program gets, whatever its starter has
+    processes.drop_bounding(DEFAULT)  # the program's limit, whatever its starter has
     processes.set_capabilities(capabilities)
     processes.set_dumpable(0)  # /proc/1/exe is the host's Python (CVE-2019-5736)
     processes.set_parent_death_signal(signal.SIGKILL)  # the change of capabilities has cleared it
@@ -228,7 +228,7 @@ def _redirect(stdin: int | None, output: int | None) -> None:
 
 
 def _read_report(descriptor: int) -> tuple[str, int, str] | None:
-    """Return what went wrong in the child, None once it has started its command."""
+    """Return which step failed in the child and why, None once it has started its command."""
     data = b""
     while piece := os.read(descriptor, 4096):
         data += piece

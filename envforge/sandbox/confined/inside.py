@@ -1,4 +1,4 @@
-"""The child's side of `confine.py`: it leaves the host, step by step, and runs what it was started for.
+"""The child's side of `confine.py`: it confines itself, step by step, and runs its job.
 
 Nothing may be imported late here: the modules are on the host.
 """
@@ -65,9 +65,9 @@ def _take_ids(*, one_id: bool) -> None:
 
 
 def close_all_but(kept: Sequence[int]) -> None:
-    """Close what the program had open: directories, sockets, other workers' channels, and locks.
+    """Close all inherited descriptors but `kept`: directories, sockets, other workers' channels, locks.
 
-    A lock (flock) is held as long as any process has its descriptor.
+    Stdin becomes /dev/null. A flock is held as long as any process has a copy of its descriptor.
     """
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -80,7 +80,7 @@ def close_all_but(kept: Sequence[int]) -> None:
 
 
 def _steps(view: View, trees: Sequence[int]) -> Iterator[str]:
-    """Leave the host, step by step; what is yielded says which one comes."""
+    """Leave the host step by step; yield the name of each step before it is done."""
     yield "a private mount namespace"
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
     processes.sethostname("localhost")
@@ -119,7 +119,7 @@ def _opened(one: Shown) -> int:
 
 
 def _attach(one: Shown, tree: int) -> None:
-    """Attach a detached mount, on a mount point of its kind that is made unless it is there."""
+    """Attach a detached mount at its target; make a mount point of its kind unless there is one."""
     if one.source:
         attributes = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
         attributes |= 0 if one.writable else syscalls.MOUNT_ATTR_RDONLY

@@ -24,7 +24,7 @@ class View:
 
     shown: tuple[Shown, ...] = ()
     hidden: tuple[str, ...] = ()
-    """Directories inside what is shown that are covered by an empty one."""
+    """Directories below shown ones, to be covered by an empty one."""
     capabilities: tuple[int, ...] = FILES
     every_id: bool = False
     """Run by root: what is shown may belong to anyone, as uppers do, so no ids are shifted."""
@@ -39,7 +39,7 @@ class View:
         capabilities: tuple[int, ...] = FILES,
         every_id: bool = False,
     ) -> "View":
-        """Return a view in which everything lies at its own path."""
+        """Return a view in which everything has its host path."""
         shown = [Shown(path, path) for path in readable]
         shown += [Shown(path, path, writable=True) for path in writable]
         return cls(tuple(shown), tuple(hidden), capabilities, every_id)

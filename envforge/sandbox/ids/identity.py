@@ -23,12 +23,12 @@ _BUILT_IN_LAST = 0x7FFE0000  # systemd's foreign ids begin here
 
 @frozen
 class Identity:
-    """How a user's trees are held on disk, and how namespaces are mapped for that user."""
+    """The ownership mode of a user's trees on disk, and the id maps of that user's namespaces."""
 
     held: str
     """`true` (real owners, by root), `range-<first uid>-<first gid>`, or `flat` (a single id)."""
     uid_map: Map
-    """Namespace A, in which trees are built: 0 is the own id."""
+    """Namespace A, in which trees are built: 0 is the user's own id."""
     gid_map: Map
     needs_tools: bool
     """newuidmap and newgidmap write the maps."""
@@ -36,7 +36,7 @@ class Identity:
     """Namespace A of a sandbox: for root a subordinate range, else the same as `uid_map`."""
     run_gid_map: Map
     notes: tuple[str, ...] = ()
-    """What is missing for a better way of holding, each with its remedy."""
+    """What is missing for a better ownership mode, each with its remedy."""
 
 
 @frozen
@@ -63,7 +63,7 @@ def parse_ranges(text: str) -> tuple[SubordinateRange, ...]:
 
 
 def own_range(ranges: tuple[SubordinateRange, ...], uid: int, name: str) -> SubordinateRange | None:
-    """Return the first range of that user that is large enough, None where there is none."""
+    """Return the first range of that user that is large enough, None if there is none."""
     owners = (str(uid), name)
     for candidate in ranges:
         if candidate.owner in owners and candidate.count >= RANGE_IDS - 1:
@@ -82,8 +82,8 @@ def free_block(ranges: tuple[SubordinateRange, ...]) -> int:
 def detect(*, prefer: str | None = None) -> Identity:
     """Return the identity of this process's user.
 
-    `prefer` asks for one way of holding (`true`, `range`, `flat`, or a whole `held`). Raises CapabilityError,
-    with the command that mends it, where that way is not open here.
+    `prefer` asks for one ownership mode (`true`, `range`, `flat`, or a whole `held`). Raises CapabilityError,
+    with the command that helps, if that mode is not possible here.
     """
     uid, gid = os.geteuid(), os.getegid()
     available = _own_map("uid"), _own_map("gid")
@@ -148,7 +148,7 @@ def _flat(uid: int, gid: int) -> Identity:
 def _ranged(
     uid: int, gid: int, name: str, available: tuple[Map, Map]
 ) -> tuple[Identity | None, tuple[str, str]]:
-    """Return the identity over the user's ranges, or None with what is missing and what mends it."""
+    """Return the identity over the user's ranges, or None with what is missing and the remedy."""
     uids = own_range(_read_ranges("/etc/subuid"), uid, name)
     gids = own_range(_read_ranges("/etc/subgid"), uid, name)
     if uids is None or gids is None:

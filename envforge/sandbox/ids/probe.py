@@ -1,4 +1,4 @@
-"""Tries what a sandbox needs of this machine, for `doctor`. Leaves nothing behind."""
+"""Probes what a sandbox needs of this machine, for `doctor`. Leaves nothing behind."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _OPTIONS = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
 
 
 def namespace(identity: Identity) -> EnvforgeError | None:
-    """Return why no namespace can be entered with that identity's ids, None where one can."""
+    """Return why no namespace can be entered with that identity's ids, None if one can."""
     try:
         call_in_namespace(identity, os.getuid)
     except EnvforgeError as error:
@@ -22,9 +22,9 @@ def namespace(identity: Identity) -> EnvforgeError | None:
 
 
 def overlay(identity: Identity, directory: str) -> EnvforgeError | None:
-    """Return why `directory` cannot carry what a sandbox needs of an overlay, None where it can.
+    """Return why a sandbox's overlay cannot be mounted over `directory`, None if it can.
 
-    It must be writable.
+    The directory must be writable.
     """
     place = tempfile.mkdtemp(prefix=".envforge-probe-", dir=directory)
     try:

@@ -1,4 +1,4 @@
-"""Shuts out what a process inherits from its caller: nothing of it may change a byte of a build.
+"""Resets what a process inherits from its caller, so that none of it can change a byte of a build.
 
 Variables, locale, time zone and home are set for every command; the host name, network, pids and root
 directory are the sandbox's own. This module resets the rest, in the processes that build.
@@ -21,13 +21,13 @@ _UNLIMITED: Final = (
 )
 _STACK_BYTES: Final = 8 << 20
 _PYTHONS_OWN: Final = (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ)
-"""Signals that nobody can set, and those that Python ignores: a program that is started gets them back."""
+"""Signals that cannot be set, and those that Python ignores: they are reset before exec."""
 
 
 def forget_caller() -> None:
-    """Give this process the usual file mode mask, soft limits and signals, whatever it was started with.
+    """Give this process the usual umask, soft limits and signals, whatever it was started with.
 
-    To be called in a child that works for a build. Hard limits stay: nobody can raise them.
+    Call it in a child that works for a build. Hard limits stay, as only root could raise them.
     """
     os.umask(_UMASK)
     for number in _UNLIMITED:

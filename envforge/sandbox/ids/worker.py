@@ -1,7 +1,7 @@
-"""Calling a function inside namespace A: a forked child in a user and mount namespace of its own.
+"""Calls a function inside namespace A: in a forked child with a user and mount namespace of its own.
 
-Whatever deals with files of other owners runs through here: unpacking, merging, configuring, deleting. The
-child shares nothing but its arguments and its result, and dies with its parent.
+The child still sees the host's tree, so this is for trusted code only: probes, the start of apt's sandbox.
+`confine.py` is for untrusted content. The result comes back through a pipe; the child dies with its parent.
 """
 
 import errno
@@ -33,7 +33,7 @@ def call_in_namespace(identity: Identity, function: Callable[P, T], *args: P.arg
     """Return `function(*args)` as a child computes it that is uid 0 in namespace A, with all capabilities.
 
     The child has a private mount namespace. An EnvforgeError or OSError that it raises is raised here too,
-    any other exception as WorkerCrashError. Raises CapabilityError where the namespace cannot be made.
+    any other exception as WorkerCrashError. Raises CapabilityError if the namespace cannot be made.
     """
     result_read, result_write = os.pipe()
     ready_read, ready_write = os.pipe()
@@ -73,9 +73,9 @@ def _let_in(identity: Identity, child: int, ready: int, go: int) -> None:
 
 
 def write_maps(pid: int, uid_map: Map, gid_map: Map, *, needs_tools: bool) -> None:
-    """Map the ids of the user namespace of `pid`, through newuidmap and newgidmap where `needs_tools`.
+    """Map the ids of the user namespace of `pid`, through newuidmap and newgidmap if `needs_tools`.
 
-    Raises CapabilityError where that is refused.
+    Raises CapabilityError if that is refused.
     """
     if needs_tools:
         for tool, lines in (("newuidmap", uid_map), ("newgidmap", gid_map)):
@@ -95,7 +95,7 @@ def write_maps(pid: int, uid_map: Map, gid_map: Map, *, needs_tools: bool) -> No
 
 @contextmanager
 def namespace_descriptor(uid_map: Map, gid_map: Map) -> Iterator[int]:
-    """Give the descriptor of a user namespace with those maps, for idmapped mounts. For root only."""
+    """Yield the descriptor of a user namespace with these maps, for idmapped mounts. For root only."""
     wait_read, wait_write = os.pipe()
     ready_read, ready_write = os.pipe()
     with signals_wait():
@@ -138,7 +138,7 @@ def _write(path: str, text: str) -> None:
 
 
 def _serve(identity: Identity, ready: int, go: int, result: int, function: Callable[[], object]) -> NoReturn:
-    """Enter the namespace, call the function, send what came of it, end."""
+    """Enter the namespace, call the function, send its outcome, end."""
     code = 1
     try:
         forget_caller()
@@ -182,7 +182,7 @@ def _outcome(function: Callable[[], object]) -> tuple[str, object]:
 def _send(descriptor: int, outcome: tuple[str, object]) -> None:
     try:
         payload = pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001  # a result that cannot travel is a bug to be shown
+    except Exception:  # noqa: BLE001  # a result that cannot be pickled is a bug to be shown
         payload = pickle.dumps(("crash", traceback.format_exc()))
     view = memoryview(payload)
     while view:
@@ -204,7 +204,7 @@ def _end(child: int) -> None:
 
 
 def _wait(child: int) -> int:
-    """Return the child's wait status; 0 where this process ignores SIGCHLD, so that nobody knows it."""
+    """Return the child's wait status; 0 if this process ignores SIGCHLD, so that the kernel keeps none."""
     try:
         return os.waitpid(child, 0)[1]
     except ChildProcessError:

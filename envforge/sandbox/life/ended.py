@@ -1,8 +1,8 @@
 """Exit codes that monitors leave: one small file for each sandbox, for any command of the user.
 
-    RUNTIME/ended/<id>      the exit code in decimal; RUNTIME is where the records of running ones lie
+    RUNTIME/ended/<id>      the exit code in decimal; RUNTIME as for the records of running sandboxes
 
-Written whole before the record of the running sandbox goes, so that whoever looks finds at least one of them.
+Written atomically before the record of the running sandbox is removed: readers always find one of the two.
 """
 
 import os
@@ -19,7 +19,7 @@ _KEPT_S: Final = 7 * 86400
 
 
 def note(identifier: str, code: int) -> None:
-    """Write down the exit code of the sandbox of that ID."""
+    """Write down a sandbox's exit code, and remove the codes that nobody asked for."""
     directory = f"{os.path.dirname(record.directory())}/{_BELOW}"
     os.makedirs(directory, 0o700, exist_ok=True)
     whole_file.write(f"{directory}/{identifier}", f"{code}\n".encode(), durable=False)
@@ -29,11 +29,11 @@ def note(identifier: str, code: int) -> None:
             if time.time() - os.stat(path).st_mtime > _KEPT_S:
                 os.unlink(path)
         except FileNotFoundError:
-            continue  # somebody else sweeps as well
+            continue  # another process sweeps as well
 
 
 def code_of(identifier: str) -> int | None:
-    """Return how it ended, None where that is not known, or not yet."""
+    """Return a sandbox's exit code, None if it is unknown, or still running."""
     for path in _places(identifier):
         try:
             with open(path, encoding="ascii") as file:
@@ -44,7 +44,7 @@ def code_of(identifier: str) -> int | None:
 
 
 def forget(identifier: str) -> None:
-    """Remove what is known of it."""
+    """Remove a sandbox's exit code."""
     for path in _places(identifier):
         try:
             os.unlink(path)

@@ -1,4 +1,4 @@
-"""Enters a sandbox for the whole command line: refusals become errors with advice.
+"""Enters a sandbox for all but the warm path: the kernel's refusals become errors with advice.
 
 The warm path calls `perform` itself and comes here only when something was refused.
 """
@@ -21,11 +21,11 @@ def enter(
     cwd: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> int:
-    """Run `command` (the plan's own where empty) in a fresh sandbox; returns its exit code like Docker.
+    """Run `command` (the plan's own if empty) in a fresh sandbox; returns its exit code like Docker.
 
-    `extra` are variables over those of the plan. Without `cwd` it starts where the caller stands, if that is
-    mounted. Raises CapabilityError or SandboxError where the sandbox cannot be made, and
-    `perform.StaleError` where a layer of the plan is gone.
+    `extra` are variables over those of the plan. Without `cwd` it starts in the caller's directory, if that
+    is mounted. Raises CapabilityError or SandboxError if the sandbox cannot be made, and
+    `perform.StaleError` if a layer of the plan is gone.
     """
     compiled, payload = _ready(plan, command, host_environment, cwd, extra)
     try:
@@ -68,7 +68,7 @@ def _ready(
 
 
 def explain(refusal: perform.RefusedError) -> EnvforgeError:
-    """Return the error that tells a user why, and what mends it."""
+    """Return the error that tells a user why, and what helps."""
     if refusal.step == "a user namespace":
         return advice.no_user_namespace(refusal.error)
     if refusal.step.endswith(("newuidmap", "newgidmap")):

@@ -4,8 +4,8 @@
     J   a child of P that joins them: the user namespace first, which gives it the right to join the others
     D   a child made by J, in the PID namespace, in P's name: becomes a payload as any other (`payload.py`)
 
-J and D run the host's Python where the sandbox's processes are, so nobody may trace them or open their files
-from before they join until D has replaced itself.
+J and D run the host's Python within reach of the sandbox's processes, so they are not dumpable from before
+they join until D's exec: nobody may trace them or open their files.
 """
 
 import os
@@ -51,7 +51,7 @@ def join(one: Running, plan: "Plan", payload: Payload, streams: "tuple[int, int,
     """Start a process in a running sandbox, from any thread; it ends with that thread, and with the sandbox.
 
     `plan` says as whom and with what rights: the sandbox's own, or one for another user of the same
-    environment. Raises RefusedError where the sandbox has ended, or is not what its record says.
+    environment. Raises RefusedError if the sandbox has ended, or is not what its record says.
     """
     joined = _Joined()
     try:
@@ -101,7 +101,7 @@ class _Joined(Child):
             self.carrier = terminal.connect(self.streams)
 
     def _understand(self, said: bytes) -> None:
-        """Take the report of J and D: D's number, and what went wrong, if anything did."""
+        """Take the report of J and D: D's pid, and what went wrong, if anything did."""
         lines = said.decode(errors="surrogateescape").splitlines()
         self.pid = next((int(line[1:]) for line in lines if line[0] == _NUMBER), 0)
         problem = next((line[1:] for line in lines if line[0] == _PROBLEM), "")

@@ -1,7 +1,7 @@
-"""Upper directories kept by name: what one sandbox changed is there again for the next one of that name.
+"""Upper directories kept by name: the next sandbox of that name sees what the last one changed.
 
-    uppers/kept-<name>/lock     flocked, alone, by the one sandbox that has it
-    uppers/kept-<name>/over     which layers it lies over, and how their owners are held: it fits no others
+    uppers/kept-<name>/lock     flocked exclusively by the sandbox that uses it
+    uppers/kept-<name>/over     the layers that it was made over, with their ownership mode: it fits no others
 
 No sweep touches them (`uppers.py`); `forget` removes one. An overlay on one of them is not volatile.
 """
@@ -23,10 +23,10 @@ _NAME_MAX: Final = 63
 
 
 def keep(plan: Plan, name: str) -> Upper:
-    """Return the upper directory of that name for a sandbox of `plan`, made where there is none.
+    """Return the upper directory of that name for a sandbox of `plan`, made if there is none.
 
-    To be handed to `perform.start`. Raises UsageError for a name that cannot be, StoreError where another
-    sandbox has it or it lies over other layers.
+    It is for `perform.start`. Raises UsageError for an invalid name, StoreError if another sandbox uses it or
+    it was made over other layers.
     """
     _check(name)
     path = f"{plan['uppers']}/{KEPT}{name}"
@@ -50,7 +50,7 @@ def keep(plan: Plan, name: str) -> Upper:
 
 
 def forget(plan: Plan, name: str, delete: Callable[[str], None]) -> None:
-    """Remove what was kept under a name; `delete` as in `uppers`. Raises StoreError where it is in use."""
+    """Remove what was kept under a name; `delete` as in `uppers`. Raises StoreError if it is in use."""
     path = f"{plan['uppers']}/{KEPT}{name}"
     if name not in names(plan):
         raise NotFoundError(f"nothing is kept as {name}", hint="use one of: " + " ".join(names(plan)))
@@ -62,7 +62,7 @@ def forget(plan: Plan, name: str, delete: Callable[[str], None]) -> None:
 
 
 def names(plan: Plan) -> list[str]:
-    """Return under which names something is kept."""
+    """Return the names of all kept upper directories."""
     return sorted(one.removeprefix(KEPT) for one in os.listdir(plan["uppers"]) if one.startswith(KEPT))
 
 
@@ -72,7 +72,7 @@ def _check(name: str) -> None:
 
 
 def _make(plan: Plan, path: str, over: str) -> None:
-    """Make it under a name of its own, and rename it: it is there whole, or not at all."""
+    """Make it under another name and rename it: it exists complete, or not at all."""
     made = uppers.make(plan["uppers"], owner=plan["owner"])
     try:
         with open(
@@ -81,14 +81,14 @@ def _make(plan: Plan, path: str, over: str) -> None:
             file.write(over)
         os.rename(f"{plan['uppers']}/{made.name}", path)
     except OSError as error:
-        if error.errno not in (EEXIST, ENOTEMPTY):  # else somebody was quicker, and a sweep takes this one
+        if error.errno not in (EEXIST, ENOTEMPTY):  # else another was quicker, and a sweep takes this one
             raise
     finally:
         os.close(made.descriptor)
 
 
 def _alone(path: str, name: str) -> int:
-    """Return its lock's descriptor, which nobody else has. Raises StoreError where somebody does."""
+    """Lock it exclusively; return the lock's descriptor. Raises StoreError if another sandbox uses it."""
     lock = f"{path}/lock"
     descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

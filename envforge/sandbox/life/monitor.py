@@ -41,7 +41,7 @@ class Monitored:
     def __init__(self, identifier: str, pid: int, monitor: int) -> None:
         self.id = identifier
         self.pid = pid
-        """Of the sandbox's PID 1."""
+        """The pid of the sandbox's PID 1."""
         self.monitor = monitor
         """The pid of the monitor, a child of the process that asked: a signal to it reaches the payload."""
 
@@ -128,7 +128,7 @@ def main() -> None:
         sys.exit(perform.FAILED)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
-        os.dup2(nothing, number)  # whoever reads what the payload prints is not to wait for us
+        os.dup2(nothing, number)  # the payload's readers get EOF when it ends, not when we do
     os.chdir("/")
     code = init.attend(started.pid, shares_terminal=False)
     ended.note(started.id, code)
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def _started(plan: Plan, payload: perform.Payload, name: str) -> tuple[perform.Started | None, Any]:
-    """Return what was started, and what to answer."""
+    """Return the started sandbox, if any, and the answer to the asker."""
     try:
         plan = passing.with_sockets(plan, os.environ)
         started = perform.start(plan, payload, upper=kept.keep(plan, name) if name else None)

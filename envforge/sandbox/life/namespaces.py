@@ -1,8 +1,8 @@
-"""The namespaces of a running sandbox, opened from outside, and believed only if they are its own.
+"""Opens the namespaces of a running sandbox from outside, and verifies that they are its own.
 
-PID 1 can be looked at by nobody, so the way in is the payload: the first process that PID 1 made, number 2
-inside for as long as the sandbox lives. A payload that may make namespaces could have moved to others, where
-it decides what is what. So each one has to belong to the user namespace that the caller made (ioctl_ns(2)).
+PID 1 is not dumpable, so they are opened through the payload: the first child of PID 1, pid 2 inside for as
+long as the sandbox lives. A payload that may make namespaces could have moved to some that it controls. So
+each one has to be owned by the user namespace that this user made for the sandbox (ioctl_ns(2)).
 """
 
 import os
@@ -21,7 +21,7 @@ _NS_GET_USERNS: Final = 0xB701
 _NS_GET_PARENT: Final = 0xB702
 _NS_GET_OWNER_UID: Final = 0xB704
 _PAYLOAD: Final = "2"
-"""The payload's number inside."""
+"""The payload's pid inside."""
 _KINDS: Final = {
     "ipc": processes.CLONE_NEWIPC,
     "uts": processes.CLONE_NEWUTS,
@@ -40,9 +40,9 @@ class Namespaces:
     outer: int = -1
     """The user namespace that the caller made: A."""
     inner: int = -1
-    """The payload's own below it: B; -1 where there is none."""
+    """The payload's own below it: B; -1 if there is none."""
     others: list[tuple[int, int]] = field(factory=list)
-    """Each with its flag, in the order in which they are to be joined."""
+    """The other namespaces, each with its flag, in the order of joining."""
 
     def descriptors(self) -> list[int]:
         """Return all that are open."""
@@ -58,7 +58,7 @@ class Namespaces:
 
 
 def open_namespaces(one: Running) -> Namespaces:
-    """Open the namespaces of a sandbox. Raises OSError where it has ended, or they are not the right ones."""
+    """Open the namespaces of a sandbox. Raises OSError if it has ended, or they are not its own."""
     process = os.pidfd_open(one.pid)
     found = Namespaces()
     try:
@@ -76,7 +76,7 @@ def open_namespaces(one: Running) -> Namespaces:
 
 
 def _payload_of(first: int) -> int:
-    """Return the payload's number on the host; waits while it is still about to begin."""
+    """Return the payload's pid on the host; waits a while for one that is yet to be cloned."""
     end = time.monotonic() + _PATIENCE_S
     while True:
         for pid in _children(first):
@@ -122,7 +122,7 @@ def _open_all(found: Namespaces, one: Running, payload: int) -> None:
 
 
 def _open_patiently(path: str) -> int:
-    """Open what cannot be opened before the payload has replaced itself: until then it is envforge."""
+    """Open a file of the payload's, waiting for its exec: until then it is envforge, and not dumpable."""
     end = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -134,7 +134,7 @@ def _open_patiently(path: str) -> int:
 
 
 def _check_outer(outer: int) -> None:
-    """Insist that a user namespace was made by this user, in the one that we are in."""
+    """Raise PermissionError unless the user namespace is this user's, and a child of our own."""
     with open("/proc/self/ns/user", "rb") as file:
         here = os.fstat(file.fileno())
     parent = ioctl(outer, _NS_GET_PARENT)

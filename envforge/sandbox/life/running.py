@@ -13,36 +13,36 @@ from envforge.sandbox import cache, record
 from envforge.sandbox.compiled import Plan
 
 _FRESH_S: Final = 10
-"""A record as young as that may be of a sandbox whose parent is about to lock it."""
+"""A younger record may belong to a sandbox whose parent is about to lock it."""
 _RECORD_MAX_BYTES: Final = 1 << 20
 
 
 @frozen
 class Running:
-    """A sandbox that somebody can join."""
+    """A running sandbox, which can be joined."""
 
     id: str
     name: str
-    """What lists call it: `shop`, or `shop:db` where it is another environment than the spec's own."""
+    """Its name in lists: `shop`, or `shop:db` if it is another environment than the spec's own."""
     project: str
     """The real path of the spec."""
     environment_name: str
     """Which of the spec's environments."""
     environment: str
-    """Digest."""
+    """Its digest."""
     store: str
     command: tuple[str, ...]
     pid: int
-    """Of its PID 1, as the host counts."""
+    """The pid of its PID 1 on the host."""
     started: int
     """Seconds since 1970."""
     started_ticks: int = field(repr=False)
-    """What tells it from a later process of that number."""
+    """Start time of PID 1, which tells it from a later process of that pid."""
     plan: Plan = field(repr=False)
 
 
 def directories() -> tuple[str, ...]:
-    """Return where records may lie: this terminal may have other variables than that of the sandbox."""
+    """Return all directories of records: the sandbox's starter may have had other XDG variables."""
     found = [record.directory(), f"{os.path.dirname(cache.directory())}/{record.BELOW}"]
     runtime = f"/run/user/{os.geteuid()}"
     if record.is_own(runtime):
@@ -52,7 +52,7 @@ def directories() -> tuple[str, ...]:
 
 
 def running() -> tuple[Running, ...]:
-    """Return what runs now, the oldest first, and remove the records of what has ended."""
+    """Return the running sandboxes, the oldest first; remove the records of ended ones."""
     found = {one.id: one for directory in directories() for one in _in(directory)}
     return tuple(sorted(found.values(), key=lambda one: (one.started, one.started_ticks, one.id)))
 
@@ -64,7 +64,7 @@ def _in(directory: str) -> Iterator[Running]:
         try:
             one = _read(directory, name)
         except (OSError, ValueError, KeyError, TypeError, EOFError):
-            continue  # it has ended meanwhile, or was not made by us
+            continue  # the sandbox has just ended, or we did not write the record
         if one is not None and is_there(one):
             yield one
 

@@ -1,10 +1,10 @@
-"""The seccomp program that reports calls to the supervisor: assembled from `numbers`, given as bytes.
+"""Assembles the seccomp filter that notifies the supervisor of calls, from `numbers`, as bytes.
 
     load architecture; x86_64 -> chain, i386 -> chain, others ENOSYS
     chain: load number; [x32: ENOSYS]; for each call: if it is this one { conditions; notify }; allow
 
-Arguments that show that a call cannot matter are judged here: a notification costs 4 to 10 microseconds, a
-comparison a nanosecond. See seccomp(2) and linux/bpf_common.h.
+Calls whose arguments show that they cannot matter are let pass here: a notification costs 4 to 10
+microseconds, a comparison a nanosecond. See seccomp(2) and linux/bpf_common.h.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """The system calls that Python does not offer, one thin wrapper each. It decides nothing.
 
-Each raises OSError, but for a look at a file, which fails all the time and then returns False: an exception
-costs more than the call. `STATX` is the one buffer that every look fills: the supervisor is a single thread.
+Each raises OSError, except `look`, which often fails and then returns False: an exception costs more than the
+call. `STATX` is the one buffer that every look fills, as the supervisor is a single thread.
 """
 
 import ctypes
@@ -65,17 +65,17 @@ _MOUNT = Struct("<32xQ96xIIQ")
 
 
 def key() -> Key:
-    """Return what tells the looked-at file from every other: inode number, device's major and minor."""
+    """Return the identity of the file last looked at: inode number, device's major and minor."""
     return _KEY.unpack_from(STATX)
 
 
 def links_and_mode() -> tuple[int, int]:
-    """Return the looked-at file's number of links and its mode with the type."""
+    """Return the number of links, and the mode with the type, of the file last looked at."""
     return _LINKS_MODE.unpack_from(STATX)
 
 
 def place() -> tuple[int, int, int, int]:
-    """Return the looked-at directory's key and the number of the mount that it was seen through."""
+    """Return the key of the directory last looked at, and the id of the mount that it was seen through."""
     return _MOUNT.unpack_from(STATX)
 
 
@@ -144,9 +144,9 @@ class _Program(ctypes.Structure):
 
 
 def install_filter(program: bytes) -> int:
-    """Put a seccomp filter over this process for ever, and return its listener (seccomp(2)).
+    """Install a seccomp filter on this process, for ever, and return its listener (seccomp(2)).
 
-    OSError: EINVAL where the kernel lacks WAIT_KILLABLE_RECV (before 5.19), EBUSY under another listener.
+    OSError: EINVAL if the kernel lacks WAIT_KILLABLE_RECV (before 5.19), EBUSY under another listener.
     """
     number = _SECCOMP.get(MACHINE)
     if number is None:

@@ -1,4 +1,4 @@
-"""Reading and writing the memory of a waiting program. It never reads past a page that a string ends in."""
+"""Reads and writes the memory of a waiting program. Strings are never read past the page that they end in."""
 
 import ctypes
 import errno
@@ -24,7 +24,7 @@ _find = PATH_BUFFER.find
 def fetch(pid: int, address: int) -> int:
     """Put the path at `address` into the buffer, with its NUL; return its length, -1 if that fails.
 
-    Raises CapabilityError where the system forbids to look into the programs that it supervises.
+    Raises CapabilityError if the system forbids to read the memory of supervised programs.
     """
     size = _PAGE - (address & (_PAGE - 1))
     _pack_vectors(_VECTORS, 0, PATH_ADDRESS, size, address, size)
@@ -44,13 +44,13 @@ def _fetch_rest(pid: int, address: int, count: int) -> int:
 
 
 def text(pid: int, address: int) -> bytes | None:
-    """Return the string at `address`, without its NUL; None where the kernel would fail."""
+    """Return the string at `address`, without its NUL; None if the kernel would fail."""
     length = fetch(pid, address)
     return None if length < 0 else bytes(PATH_BUFFER[:length])
 
 
 def read(pid: int, address: int, size: int) -> bytes | None:
-    """Return `size` bytes (at most 8192) of a program's memory, None if any of them is not there."""
+    """Return `size` bytes (at most 8192) of a program's memory, None if any of them is not mapped."""
     if size > len(PATH_BUFFER):
         return None
     _pack_vectors(_VECTORS, 0, PATH_ADDRESS, size, address, size)
@@ -72,7 +72,7 @@ def write(pid: int, address: int, data: bytes) -> int:
 
 
 def _check_allowed() -> None:
-    """Raise CapabilityError unless it is the program's own fault: silence would mean wrong owners."""
+    """Raise CapabilityError unless the program's pointer is at fault: silence would mean wrong owners."""
     number = ctypes.get_errno()
     if number not in {errno.EFAULT, errno.ESRCH}:
         raise CapabilityError(

@@ -1,18 +1,18 @@
-"""What the supervisor is told of lower layers and tells of the upper one: plain data."""
+"""The true owners that the supervisor gets for lower layers and returns for the upper one: plain data."""
 
 from attrs import frozen
 
 
 @frozen(slots=True)
 class Owner:
-    """What is true of a path although `lstat` in the single-id namespace says otherwise."""
+    """The true attributes of a path of which `lstat` in the single-id namespace says otherwise."""
 
     uid: int = 0
     gid: int = 0
     mode: int | None = None
-    """Permission bits, only where they are not those of the file that stands for it."""
+    """Permission bits, if they are not those of the file on disk."""
     type: str | None = None
-    """`c` or `b` for a device, whose place an empty regular file holds."""
+    """`c` or `b` for a device, in whose place an empty regular file is on disk."""
     device: tuple[int, int] | None = None
     """Major and minor number of a device."""
     xattrs: tuple[tuple[bytes, bytes], ...] = ()

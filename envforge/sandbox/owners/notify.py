@@ -37,7 +37,7 @@ def wake_synchronously(listener: int) -> None:
 
 
 def is_waiting(listener: int, identifier: int) -> bool:
-    """Say if the program still waits for the answer, so that its pid is its own and not another's."""
+    """Say if the program still waits for the answer, so that its pid cannot have been reused."""
     try:
         ioctl(listener, _IS_WAITING, _pack_identifier(identifier))
     except OSError:

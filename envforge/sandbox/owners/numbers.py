@@ -1,4 +1,4 @@
-"""Which system calls the supervisor is told of, by their names and their numbers in each ABI.
+"""The system calls that the supervisor is notified of, by name, with their numbers in each ABI.
 
 The order is that of the filter's comparisons: the most frequent first. Numbers: arch/x86/entry/syscalls/*.tbl
 """
@@ -87,8 +87,8 @@ TRAPPED: dict[str, tuple[int, int]] = {
 }
 
 REFUSED: dict[str, tuple[int | None, int | None]] = {
-    # answered with ENOSYS, so that programs take the way that is trapped
-    "io_uring_setup": (425, 425),  # its calls go around seccomp
+    # answered with ENOSYS, so that programs fall back to trapped calls
+    "io_uring_setup": (425, 425),  # its requests bypass seccomp
     "setxattrat": (463, 463),
     "getxattrat": (464, 464),
     "listxattrat": (465, 465),

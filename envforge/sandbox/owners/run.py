@@ -1,12 +1,12 @@
-"""Running a command over layers under the supervisor: who is forked, who waits for whom, who dies with whom.
+"""Runs a command over layers under the supervisor: who is forked, who waits for whom, who dies with whom.
 
     caller, uid 0 in namespace A
     |- PID 1 of the tree        dies with the caller
     |  `- the command           installs the filter on itself, hands over its listener, waits, executes
-    `- the supervisor           enters the tree's mount namespace, answers, tells the owners at the end
+    `- the supervisor           enters the tree's mount namespace, answers, reports the owners at the end
 
-If the supervisor ends before it has told the owners, the caller ends PID 1 and with it everything: the build
-fails, an owner is never guessed.
+If the supervisor ends before it has reported the owners, the caller kills PID 1 and with it everything: the
+build fails, an owner is never guessed.
 """
 
 import os
@@ -31,7 +31,7 @@ from envforge.sandbox.owners.session import Session, no_listener
 from envforge.sandbox.owners.supervisor import END
 
 _RING_MS = 10
-"""The supervisor may be on its way into the call that a signal takes it out of, so it is rung again."""
+"""The supervisor may be about to enter the call that the signal interrupts, so the signal is repeated."""
 
 
 def run_supervised(
@@ -50,12 +50,12 @@ def run_supervised(
     volatile: bool = True,
     console: Console | None = None,
 ) -> tuple[int, dict[bytes, Owner]]:
-    """Run `command` as `in_tree.run_in_tree` does; return its exit code and what is true of the upper layer.
+    """Run `command` as `in_tree.run_in_tree` does; return its exit code and the owners of the upper layer.
 
-    `owners`: absolute paths of the lower layers, with what is true of them. Returned: the same for every path
-    of the upper directory of which lstat(2) in namespace A says something else. To be called in namespace A
-    of a user with a single id. Raises CapabilityError where the system has no such listener, SandboxError
-    where the supervisor has been killed.
+    `owners` maps absolute paths of the lower layers to their true attributes; the result does so for every
+    path of the upper directory of which lstat(2) in namespace A says something else. Call it in namespace A
+    of a user with a single id. Raises CapabilityError if the system has no such listener, SandboxError if the
+    supervisor has been killed.
     """
     supervision = _Supervision(upper, owners, console)
     try:
@@ -82,7 +82,7 @@ def run_supervised(
 
 @define
 class _Supervision:
-    """The line between the three processes, and what came of it."""
+    """The channel between the three processes, and the result."""
 
     upper: str
     owners: Mapping[bytes, Owner]
@@ -99,7 +99,7 @@ class _Supervision:
         self._theirs.close()
 
     def confine(self) -> None:
-        """In the command's process, before its program: put the filter on, hand its listener over, wait."""
+        """In the command's process, before exec: install the filter, hand its listener over, wait."""
         # The supervisor may read the memory of a process whose program comes from another user namespace, as
         # this one's still does, only while it is dumpable.
         processes.set_dumpable(1)
@@ -117,7 +117,7 @@ class _Supervision:
         os.sched_setaffinity(0, {int(processor)})
 
     def watch(self, first_process: int) -> int:
-        """In the caller: start the supervisor, take what it tells; return the exit code of PID 1."""
+        """In the caller: start the supervisor, take its report; return the exit code of PID 1."""
         told_read, told_write = os.pipe()
         supervisor = os.fork()
         if supervisor == 0:
@@ -172,7 +172,7 @@ class _Supervision:
 
 
 def _end_with(first_process: int, supervisor: int, told: int) -> None:
-    """Wait until the supervisor tells something or is gone; end it once PID 1, and so all, has ended."""
+    """Wait for the supervisor's report or end; once PID 1, and so everything, has ended, tell it to stop."""
     pidfd = os.pidfd_open(first_process)
     poller = select.poll()
     poller.register(told, select.POLLIN)

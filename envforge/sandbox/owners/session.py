@@ -49,7 +49,7 @@ class Session:
         return cls(world, upper_directory)
 
     def run(self, owners: Mapping[bytes, Owner], command: socket.socket) -> dict[bytes, Owner]:
-        """Serve until the command and all it started have ended; return what is true of the upper layer."""
+        """Serve until the command and all it started have ended; return the owners of the upper layer."""
         for path, owner in owners.items():
             self._preload(path, owner)
         command.sendall(b"%d" % self._settle_on_a_processor())
@@ -69,10 +69,10 @@ class Session:
             return  # an upper layer has removed it
 
     def _settle_on_a_processor(self) -> int:
-        """Stay on one processor, and return its number for the command to stay there too.
+        """Pin this process to its current processor; return the number, by which the command is pinned too.
 
-        So the two hand it over without a wait and with warm caches, which is worth more than what scripts do
-        at the same time. Which one is where the scheduler has put us, so that builds side by side differ.
+        On one processor the two switch without a wait and with warm caches, which is worth more than the
+        parallelism of scripts. The scheduler has chosen it, so builds side by side use different ones.
         """
         notify.wake_synchronously(self.world.listener)
         processor = kernel.current_processor()
@@ -104,7 +104,7 @@ def _open_processes() -> int:
 
 
 def _owner(owned: Owned) -> Owner:
-    """Return what is true of the file that was looked at last."""
+    """Return the true attributes of the file last looked at."""
     mode = kernel.links_and_mode()[1]
     xattrs = []
     if owned.access_acl:
@@ -121,9 +121,9 @@ def _owner(owned: Owned) -> Owner:
 
 
 def _paths(top: int) -> Iterator[bytes]:
-    """Yield the paths of everything below an open directory, its own first, without whiteouts; closes it.
+    """Yield the paths of everything below an open directory, its own first, whiteouts too; close it.
 
-    Nothing recurses, however deep a package has gone; what lies deeper than a path can be is passed over.
+    Nothing recurses, however deep a package's tree is; what lies below a path beyond PATH_MAX is left out.
     """
     waiting = [b"/"]
     try:
@@ -151,7 +151,7 @@ def _paths(top: int) -> Iterator[bytes]:
 
 
 def _opened(top: int, path: bytes) -> int:
-    """Return a descriptor of a directory below another one, -1 where its path is too long to be one."""
+    """Return a descriptor of a directory below another one, -1 if its path is too long (ENAMETOOLONG)."""
     resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
     try:
         return syscalls.open_resolved(path[1:] or b".", os.O_RDONLY | os.O_DIRECTORY, resolve, directory=top)
@@ -162,7 +162,7 @@ def _opened(top: int, path: bytes) -> int:
 
 
 def no_listener(number: int) -> CapabilityError:
-    """Explain why the filter could not be put on; `number` is the errno, 0 where nothing was said."""
+    """Explain why the filter could not be installed; `number` is the errno, 0 if none was reported."""
     if number == errno.EBUSY:
         return CapabilityError(
             "this container's manager listens for system calls already, and only one can",

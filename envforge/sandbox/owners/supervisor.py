@@ -1,7 +1,8 @@
 """The loop: receive a notification, let its handler decide, answer, until the programs have ended.
 
-It waits in the receiving call itself, not in poll(2): a signal for a program takes back a call that has not
-been received yet, and the program sees EINTR where it never had one. The shorter that moment, the rarer this.
+It waits in the receiving ioctl, not in poll(2): a signal to a program cancels a call that has not been
+received yet, and the program sees an EINTR that the call alone never gives. The shorter that window, the
+rarer.
 """
 
 import errno
@@ -17,7 +18,7 @@ from envforge.sandbox.owners.notify import EMPTY, GO_ON, RECEIVE, SEND, pack_ans
 from envforge.sandbox.owners.state.world import ANSWERED, CONTINUE, World
 
 END = signal.SIGURG
-"""Tells the supervisor that no program is left. Ignored unless it serves; to be sent until it has stopped."""
+"""Tells the supervisor that no program is left. Ignored unless it serves; repeated until it has stopped."""
 
 
 class _EndedError(Exception):
@@ -27,7 +28,7 @@ class _EndedError(Exception):
 def serve(world: World) -> None:
     """Answer notifications until END comes.
 
-    Raises EnvforgeError where the truth cannot be kept any more: the caller then kills the programs.
+    Raises EnvforgeError if owners cannot be kept truthfully any more: the caller then kills the programs.
     """
     listener, by_architecture = world.listener, handlers(world)
     notification, answer = bytearray(EMPTY), bytearray(24)
@@ -38,7 +39,7 @@ def serve(world: World) -> None:
                 ioctl(listener, RECEIVE, notification)
             except OSError as error:
                 if error.errno in {errno.EINTR, errno.ENOENT}:
-                    continue  # the program has been killed, or a signal took its call back
+                    continue  # the program has been killed, or a signal has cancelled its call
                 raise
             identifier, pid, _, number, architecture, _, a, b, c, d, e, f = unpack_notification(notification)
             world.identifier = identifier

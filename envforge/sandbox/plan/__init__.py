@@ -1,1 +1,1 @@
-"""What a sandbox shall be: a value, fitted to this machine, compiled for the warm path."""
+"""The plan of a sandbox: a value, fitted to this machine, compiled for the warm path."""

@@ -1,6 +1,6 @@
-"""From a plan to its compiled form: plain values, which marshal can write and the warm path enters.
+"""Compiles a plan into plain values, which marshal can write and the warm path can enter.
 
-All that can be decided before entering is decided here: id maps, flags, filter.
+Everything that can be decided before entering is decided here: id maps, flags, filter.
 """
 
 import os
@@ -31,7 +31,7 @@ _NAMESPACES: Final = (
 
 
 def compile_plan(plan: SandboxPlan) -> Compiled:
-    """Return the plan as plain values. Raises CapabilityError for a user who cannot be had here."""
+    """Return the plan as plain values. Raises CapabilityError if its user takes ids that are missing here."""
     _check_user(plan)
     layers_directory = f"{plan.store}/layers/{plan.identity.held}"
     parents = (os.path.dirname(mount.target) for mount in plan.mounts)
@@ -73,7 +73,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
 
 
 def _ids(plan: SandboxPlan) -> Ids:
-    """Return who is who: the maps of both namespaces, and whom the payload runs as."""
+    """Return the id maps of both user namespaces, and the ids of the payload."""
     uid_map, gid_map = outer_maps(plan)
     return {
         "mapping": _mapping(plan),
@@ -91,7 +91,7 @@ def _ids(plan: SandboxPlan) -> Ids:
 
 
 def _privileges(plan: SandboxPlan) -> Privileges:
-    """Return what the payload may do, and what is weaker here than it should be."""
+    """Return the payload's capabilities and filters, with notes on isolation that is weaker here."""
     weak = _whole_range(plan)
     namespaces = plan.nested_namespaces and not weak
     set_id = plan.foreign is None  # what root makes in another user's project is never set-id
@@ -118,8 +118,8 @@ def _capabilities(user: Literal["self"] | Account, own: tuple[int, ...]) -> tupl
     return DEFAULT if user.uid == 0 else ()
 
 
-# Scopes of Landlock (linux/landlock.h). libxcb tries an X server's abstract socket first, and where it may
-# not connect it does not try the other one.
+# Scopes of Landlock (linux/landlock.h). libxcb tries an X server's abstract socket first, and if that is
+# refused it does not try the one with a path.
 _ABSTRACT_SOCKETS: Final = 1
 _SIGNALS: Final = 2
 
@@ -174,7 +174,7 @@ def outer_maps(plan: SandboxPlan) -> tuple[Map, Map]:
     """Return the maps of namespace A, in which the mounts are made."""
     identity = plan.identity
     if identity.held == "flat" and plan.user == "self":
-        # The only id there is may as well have its own number at once: no second namespace is needed.
+        # A single id can be mapped to its own number at once, without a second namespace.
         uid, gid = identity.uid_map[0][1], identity.gid_map[0][1]
         return ((uid, uid, 1),), ((gid, gid, 1),)
     if _whole_range(plan):
@@ -189,7 +189,7 @@ def _mapping(plan: SandboxPlan) -> str:
 
 
 def _nested(plan: SandboxPlan) -> tuple[str, str] | None:
-    """Return the maps of namespace B, None where the payload stays in A."""
+    """Return the maps of namespace B, None if the payload stays in A."""
     if plan.user != "self" or not plan.identity.needs_tools:
         return None
     uid, gid = plan.identity.uid_map[0][1], plan.identity.gid_map[0][1]
@@ -203,9 +203,9 @@ def _last(ids: Map) -> int:
 
 
 def swapped(own: int, last: int) -> Map:
-    """Return a map of the ids 0 to `last` in which 0 and the own id have changed places.
+    """Return a map of the ids 0 to `last` that swaps 0 and the own id.
 
-    Where the own id is beyond `last`, the last one stands for 0.
+    If the own id is beyond `last`, inside 0 becomes `last` outside.
     """
     if own == 0:
         return ((0, 0, last + 1),)
@@ -220,13 +220,13 @@ def _text(ids: Map) -> str:
 
 
 def _credentials(plan: SandboxPlan) -> tuple[int, int, tuple[int, ...]] | None:
-    """Return uid, gid and groups to take on, None to keep what the namespace gives."""
+    """Return uid, gid and groups to take on, None to keep those that the namespace gives."""
     if plan.user == "self" or plan.identity.held == "flat":
         return None
     return plan.user.uid, plan.user.gid, plan.user.groups
 
 
 def _payload_owner(plan: SandboxPlan, uid_map: Map, gid_map: Map) -> tuple[int, int]:
-    """Return who the payload is outside."""
+    """Return the payload's uid and gid outside."""
     uid, gid = (plan.user.uid, plan.user.gid) if plan.user != "self" else (0, 0)
     return uid_map[0][1] + min(uid, RANGE_IDS - 1), gid_map[0][1] + min(gid, RANGE_IDS - 1)

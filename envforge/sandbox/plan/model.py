@@ -1,7 +1,6 @@
-"""What a sandbox shall be, as a value that a test can read.
+"""The plan of a sandbox, as a value that a test can read.
 
-`environment/entering/plan.py` makes a SandboxPlan from an environment, `compile.py` makes of that what is
-entered.
+`environment/entering/plan.py` makes a SandboxPlan from an environment, `compile.py` compiles it.
 """
 
 from typing import Literal
@@ -13,7 +12,7 @@ from envforge.sandbox.ids.identity import Identity
 
 @frozen
 class Mount:
-    """Something of the host at a place inside, in the order in which they are attached: parents first."""
+    """A bind mount of something of the host. Mounts are attached in their order: parents first."""
 
     source: str
     """Absolute path on the host."""
@@ -23,9 +22,9 @@ class Mount:
     optional: bool = False
     """A missing source is no error."""
     own: bool = False
-    """Chosen by envforge itself: links are followed, and it may lie in a private directory."""
+    """Chosen by envforge itself: links are followed, and it may be in a private directory."""
     within: str = ""
-    """The directory that links in the source may not lead out of; without one no link is followed at all."""
+    """The directory that links in the source may not leave; without one no link is followed at all."""
 
 
 @frozen
@@ -41,28 +40,28 @@ class Account:
 
 @frozen
 class SandboxPlan:
-    """Everything that entering one environment takes."""
+    """Everything that entering one environment needs."""
 
     identity: Identity
     store: str
-    """The store's top directory; layers, uppers and trash lie where store/layout.py says."""
+    """The store's top directory, in which layers, uppers and trash are as in store/layout.py."""
     layers: tuple[str, ...]
     """Layer digests, topmost first."""
     lock_file: str
-    """Flocked (shared) while the sandbox lives: what gc asks for exclusively."""
+    """The environment's: flocked shared while the sandbox lives, exclusively to remove the environment."""
     hostname: str
     command: tuple[str, ...]
-    """What runs where the caller names nothing."""
+    """What runs if the caller names no command."""
     cwd: str
-    """Where it runs."""
+    """The directory in which it runs."""
     project: str = ""
-    """The real path of the spec, for those who look for what runs."""
+    """The real path of the spec, by which running sandboxes are found."""
     environment: str = "default"
     """Which of the spec's environments; likewise."""
     label: str = ""
-    """What lists call it; the host name where nothing is said."""
+    """Its name in lists; by default the host name."""
     follow: bool = True
-    """The caller's own directory goes before `cwd`, where it is the same inside."""
+    """Start in the caller's directory instead of `cwd`, if it is mounted at the same path."""
     user: Literal["self"] | Account = "self"
     """`self`: the caller's own uid; else an account of the environment, `root` among them."""
     mounts: tuple[Mount, ...] = ()
@@ -71,17 +70,17 @@ class SandboxPlan:
     runtime: str = ""
     """The payload's own directory for sockets (XDG_RUNTIME_DIR), below /run; empty for none."""
     foreign: tuple[str, int, int] | None = None
-    """The project of another user that root enters, and its owner, whose is what is made there."""
+    """Directory, uid and gid of another user's project that root enters; new files in it are that owner's."""
     read_only: tuple[str, ...] = ()
     """Real paths on the host that can only be read inside, under whatever mount."""
     private: tuple[str, ...] = ()
     """Directories of the host that no mount may show: store, state, configuration, plan cache."""
     variables: tuple[tuple[str, str], ...] = ()
-    """The environment, before what is passed through."""
+    """The payload's variables; they override those passed through."""
     passed: tuple[str, ...] = ()
-    """Names of host variables to pass through; `*` stands for any characters."""
+    """Names of host variables to pass through; `*` stands for any characters, `?` for one."""
     locales: tuple[str, ...] | None = None
-    """Those that the environment has besides C and C.UTF-8, which stands in for others; None: not known."""
+    """The environment's locales besides C and C.UTF-8, which replaces missing ones; None: not known."""
     network: Literal["host", "none"] = "host"
     privileges: bool = False
     """Set-id programs and file capabilities work inside."""
@@ -90,4 +89,4 @@ class SandboxPlan:
     idmapped: bool = True
     """Run by root: idmapped mounts work on the layers and the mounts. Else the full range is mapped."""
     notes: tuple[str, ...] = field(default=())
-    """What is weaker here than it should be, for `inspect` and for the user's eyes."""
+    """What is weaker here than it should be; shown on entry from a terminal."""

@@ -1,4 +1,4 @@
-"""Downgrades a plan to what this machine supports, with a note of what is weaker then."""
+"""Downgrades a plan to what this machine supports, with a note on what is weaker then."""
 
 import os
 
@@ -12,8 +12,8 @@ from envforge.sandbox.plan.model import SandboxPlan
 def settle(plan: SandboxPlan) -> SandboxPlan:
     """Return the plan as it can be entered here.
 
-    Only a sandbox of root may change: where a file system of its layers or mounts has no idmapped mounts, it
-    maps the host's own ids. Raises CapabilityError where no user namespace can be made.
+    Only a sandbox of root may change: if a file system of its layers or mounts cannot be idmapped, it maps
+    the host's own ids. Raises CapabilityError if no user namespace can be made.
     """
     identity = plan.identity
     if identity.held != "true" or identity.run_uid_map == identity.uid_map or not plan.idmapped:

@@ -1,1 +1,1 @@
-"""Relays between the payload and something of the host's: a terminal, a socket."""
+"""Relays between the payload and the host's terminal or sockets."""

@@ -1,4 +1,4 @@
-"""Sockets of the host that a spec lets through: an agent, a display. Where they are is known only at entry.
+"""Forwards host sockets that a spec names, of agents and displays. Their paths are known only at entry.
 
 Loaded on the warm path, and only for a spec with `forward`. A socket that is missing, or that nobody
 listens on, is left out with a message: it never keeps anyone from entering.
@@ -27,7 +27,7 @@ _GNUPG_PLACES = ("/run/gnupg", "/run", "/var/run/gnupg", "/var/run")
 
 
 class Forwarded:
-    """What entering has to do for the sockets of one spec."""
+    """Collects the mounts, files and variables that the sockets of one spec need."""
 
     __slots__ = (
         "binds",
@@ -51,7 +51,7 @@ class Forwarded:
         self.warnings: list[str] = []
 
     def take(self, name: str, source: str, target: str, found_by: str) -> bool:
-        """Let one socket in, or tell why not; `found_by` says what led to it."""
+        """Let one socket in, or warn why not; `found_by` names where its path came from."""
         fault = fault_of(source)
         if fault:
             self.warnings.append(f"{name} is not forwarded: {found_by} leads to {source}, {fault}")
@@ -60,7 +60,7 @@ class Forwarded:
         return True
 
     def miss(self, name: str, why: str) -> None:
-        """Tell that there is nothing to forward."""
+        """Warn that there is nothing to forward."""
         self.warnings.append(f"{name} is not forwarded: {why}")
 
 
@@ -86,7 +86,7 @@ def _relay(source: str, target: str) -> "SocketRelay":
 
 
 def fault_of(path: str) -> str:
-    """Say what is wrong with a socket, nothing where someone listens on it."""
+    """Return what is wrong with a socket; "" if a process listens on it."""
     try:
         if os.stat(path).st_mode & _FORMAT != _SOCKET:
             return "which is no socket"
@@ -96,7 +96,7 @@ def fault_of(path: str) -> str:
     try:
         client.connect(path)
     except OSError as error:
-        # EAGAIN: more callers wait than it has answered.
+        # EAGAIN: the listener's backlog is full.
         return "" if error.errno == _AGAIN else f"where nobody answers ({error.strerror})"
     finally:
         client.close()
@@ -116,7 +116,7 @@ def _ssh_agent(found: Forwarded, host: "Host") -> None:
 
 
 def _gpg_agent(found: Forwarded, host: "Host") -> None:
-    """Let in the agent's extra socket, which GnuPG has for this: it signs and decrypts, and shows no key."""
+    """Let in the agent's extra socket, meant for remote use: it signs and decrypts, and exports no key."""
     places = gpg_sockets(host, os.getuid())
     source = next((place for place in places if os.path.exists(place)), "")
     if not source:
@@ -126,7 +126,7 @@ def _gpg_agent(found: Forwarded, host: "Host") -> None:
 
 
 def gpg_sockets(host: "Host", uid: int) -> "list[str]":
-    """Return where GnuPG may have its agent's extra socket, in its own order (gpgconf(1), --list-dirs)."""
+    """Return possible paths of the GnuPG agent's extra socket, in GnuPG's order (gpgconf(1), --list-dirs)."""
     usual = f"{os.path.expanduser('~')}/.gnupg"
     home = host.get("GNUPGHOME") or usual
     below = "gnupg"
@@ -183,9 +183,9 @@ def _cookies(host: "Host", number: str) -> bytes:
 
 
 def cookies_of(data: bytes, number: str) -> bytes:
-    """Return those cookies of an Xauthority file that are for a display, for a machine of any name.
+    """Return the cookies of an Xauthority file for a display, rewritten to match any host name.
 
-    A cookie names its machine, and inside the machine has another name (Xsecurity(7), XauFileName(3)).
+    A cookie names its host, and the sandbox has another host name (Xsecurity(7), XauFileName(3)).
     """
     kept, position = b"", 0
     while position + 2 <= len(data):
@@ -201,7 +201,7 @@ def cookies_of(data: bytes, number: str) -> bytes:
 
 
 def _counted(data: bytes, position: int) -> "tuple[list[bytes], int]":
-    """Return the four strings of an entry, and where the next one begins; fewer where it is cut off."""
+    """Return the four strings of an entry, fewer if it is truncated, and the offset of the next one."""
     parts: list[bytes] = []
     for _ in range(4):
         length = int.from_bytes(data[position : position + 2], "big")

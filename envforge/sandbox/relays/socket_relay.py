@@ -1,7 +1,7 @@
-"""A socket inside whose callers reach one of the host's through a process that is the caller of envforge.
+"""Relays a socket inside to one of the host's, through a process with the uid of envforge's caller.
 
 An ssh-agent answers its own user only. Run by root, or as a user of the environment, the payload has another
-number outside, so a small process outside speaks for it. Loaded only where that is so.
+uid outside, so a small process outside connects in its place. Loaded only then.
 """
 
 import os
@@ -22,7 +22,7 @@ _CALLERS = 16
 
 
 class SocketRelay:
-    """Started by P before it clones C; C makes the socket and hands it over."""
+    """The relay's process, started by P before it clones C; C makes the socket and hands it over."""
 
     __slots__ = ("inside", "process", "target")
 
@@ -63,7 +63,7 @@ def _be_relay(channel: socket, source: str) -> "NoReturn":
         processes.set_parent_death_signal(SIGKILL)
         os.setsid()  # the terminal's signals are for the payload
         pthread_sigmask(SIG_SETMASK, ())
-        signal(SIGCHLD, SIG_IGN)  # nobody asks how a call ended
+        signal(SIGCHLD, SIG_IGN)  # nobody waits for the carriers
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)

@@ -2,7 +2,8 @@
 
 The ids of a range may not open the caller's terminal by name (/dev/stdout, /dev/console), and giving it to
 them would take it from its owner. So C opens a pseudo-terminal inside, the payload becomes its session's
-leader, and a process of P's carries bytes and sizes between the two. Plain users share theirs.
+leader, and a process of P's carries bytes and sizes between the two. A plain user's sandbox shares the
+caller's terminal.
 """
 
 import os
@@ -27,7 +28,7 @@ _PIECE = 1 << 16
 
 
 def callers_terminal() -> int:
-    """Return the first standard stream that is a terminal, -1 where none is."""
+    """Return the first standard stream that is a terminal, -1 if none is."""
     for descriptor in (0, 1, 2):
         if os.isatty(descriptor):
             return descriptor
@@ -35,9 +36,9 @@ def callers_terminal() -> int:
 
 
 def make_inside(owner: "tuple[int, int]") -> "tuple[int, str]":
-    """In C, once /dev is there: return the master of a new pseudo-terminal and the name of its other side.
+    """In C, once /dev is mounted: return the master of a new pseudo-terminal and its slave's name.
 
-    A payload that runs already may have put anything in the place of /dev/ptmx, but not of what is mounted.
+    A payload that runs already may have replaced /dev/ptmx, but not the mount at /dev/pts.
     """
     flags, resolve = os.O_RDWR | os.O_NOCTTY, syscalls.RESOLVE_NO_SYMLINKS
     master = syscalls.open_resolved("/dev/pts/ptmx", flags, resolve)
@@ -52,7 +53,7 @@ def make_inside(owner: "tuple[int, int]") -> "tuple[int, str]":
 
 
 def adopt(name: str) -> None:
-    """In D: make that terminal the controlling one, and the streams that were terminals."""
+    """In D: make that terminal the controlling one, and put it on the streams that were terminals."""
     streams = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
     os.setsid()
     terminal = os.open(name, os.O_RDWR | os.O_CLOEXEC)
@@ -62,7 +63,7 @@ def adopt(name: str) -> None:
 
 
 def start(master: int, given: "Streams") -> int:
-    """In P: fork the process that carries bytes; returns its pid. It ends when nobody inside is left."""
+    """In P: fork the process that carries bytes; returns its pid. It ends with the last process inside."""
     child = os.fork()
     if child == 0:
         try:
@@ -91,7 +92,7 @@ def _carry(master: int) -> "NoReturn":
     finally:
         signal(
             SIGTTOU, SIG_IGN
-        )  # when P was killed its shell has the terminal again, and would keep us from it
+        )  # if P was killed, its shell has the foreground, and setting modes from here would stop us
         termios.tcsetattr(outer, termios.TCSADRAIN, before)
         os._exit(0)
 

@@ -1,1 +1,1 @@
-"""Packages of Debian archives: indexes, resolving, archives, the dpkg database."""
+"""Debian packages: indexes, resolving, unpacking, maintainer scripts, dpkg's database."""

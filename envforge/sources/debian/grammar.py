@@ -1,4 +1,4 @@
-"""What the fields of a lock may be. It comes with a project, and they become paths and addresses. Pure."""
+"""Grammar of a lock's Debian fields: text that is not trusted and becomes paths and addresses. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -38,7 +38,7 @@ _RULES: Final[Mapping[type[AttrsInstance], Mapping[str, Rule]]] = {
 
 
 def check(model: AttrsInstance) -> None:
-    """Raise ValueError where a field of a lock's model is nothing that it could be."""
+    """Raise ValueError if a field of a lock's model breaks its grammar."""
     for field, rule in _RULES[type(model)].items():
         _check(field, getattr(model, field), rule)
     if isinstance(model, LockedPackage):
@@ -52,7 +52,7 @@ def check(model: AttrsInstance) -> None:
 
 
 def check_architecture(name: Any) -> None:
-    """Raise ValueError where the name of an architecture is none."""
+    """Raise ValueError if `name` cannot be the name of an architecture."""
     _check("architecture", name, policy.ARCHITECTURE)
 
 

@@ -1,7 +1,7 @@
-"""apt inside an environment: what it installs is gone when the sandbox ends.
+"""Files for apt inside a sandbox: wrappers that point to `envforge add`, and for root a list of sources.
 
-Whoever calls it is told of `envforge add`. Root inside finds the spec's archives among its sources, at the
-addresses that this machine fetches from: none of it is in a layer.
+apt's changes inside are gone when the sandbox ends. The list names the mirrors that this host uses, so it is
+generated at entry and is in no layer.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ exec "/usr/bin/${0##*/}" -o APT::Sandbox::User=root "$@"
 
 
 def files(debian: Debian, config: Config, *, is_root: bool) -> Iterator[Laid]:
-    """Yield what is laid into an environment that has apt."""
+    """Yield the generated files of an environment that has apt."""
     for path in _ADVISED:
         yield Laid(path, _ADVICE, 0o755)
     if is_root:
@@ -41,9 +41,10 @@ def files(debian: Debian, config: Config, *, is_root: bool) -> Iterator[Laid]:
 
 
 def sources_text(debian: Debian, addresses: "dict[str, tuple[str, ...]]") -> str:
-    """Return Debian's own archives of a spec as apt writes them (sources.list(5), deb822).
+    """Return the spec's suite and pockets as apt's sources (sources.list(5), deb822).
 
-    Further archives are left out: their keys are the project's. An address of a directory is not seen inside.
+    Further archives are left out: their keys are the project's. So are mirrors that are directories of the
+    host: the sandbox does not see them.
     """
     suites = {"debian": [debian.suite], "debian-security": []}
     for pocket in debian.pockets:

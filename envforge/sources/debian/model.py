@@ -1,20 +1,20 @@
-"""What a spec asks of Debian, and what a lock pins of it, as data."""
+"""Data model of Debian's part of spec and lock: the normalised request, and the pins."""
 
 from attrs import frozen
 
 
 @frozen
 class RequestedArchive:
-    """One archive that the spec asks for, normalised: suites and components sorted as written."""
+    """One further archive of the spec, normalised: components sorted, each once."""
 
     name: str
     """The host and path of its URI, and the suite: `apt.example.org/debian/bookworm-pgdg`."""
     suite: str
     components: tuple[str, ...]
     uri: str = ""
-    """Empty for the suite's own archive: its mirrors are configuration."""
+    """Address, without a slash at its end."""
     key: str = ""
-    """What the spec says of the key: empty for the keys that ship with envforge."""
+    """The spec's `key`, and `key_source` behind a space; empty for the keys that ship with envforge."""
 
 
 @frozen
@@ -35,19 +35,19 @@ class LockedArchive:
     """One index that packages were chosen from."""
 
     name: str
-    """What packages name it by: `bookworm`, `bookworm-security`, …"""
+    """The name by which packages refer to it: `bookworm`, `bookworm-security`, …"""
     suite: str
     date: str
-    """Date of the index, RFC 3339 in UTC. An older one is refused afterwards."""
+    """Date of the index, RFC 3339 in UTC. An older index is refused from then on."""
     fingerprint: str
-    """The signing key's."""
+    """Fingerprint of the signing key."""
     uri: str = ""
     """Empty for Debian's own archives, whose mirrors are configuration."""
 
 
 @frozen
 class LockedPackage:
-    """One package of the closure. What else recipes must know of it, its archive says."""
+    """One package of the closure. Everything else that recipes need comes from its archive (`Facts`)."""
 
     name: str
     version: str
@@ -60,18 +60,18 @@ class LockedPackage:
     """Bytes of the archive file."""
     sha256: str
     asked: bool = False
-    """The spec names it; the others came along."""
+    """The spec names it; other packages come in as base or as dependencies."""
     base: bool = False
-    """It is essential, or an essential package needs it: configured first, whatever else is there."""
+    """It is essential, or an essential package depends on it: configured first, whatever else is there."""
     required: bool = False
     """Its priority is `required`: apt never removes it by itself."""
     needs: tuple[str, ...] = ()
-    """Ids of packages of the closure that satisfy what it depends on, sorted: the first of alternatives."""
+    """Ids of the packages in the closure that satisfy its dependencies, sorted; of alternatives the first."""
 
 
 @frozen
 class Closure:
-    """What is pinned for one environment on one architecture."""
+    """Debian's pins for one environment on one architecture."""
 
     architecture: str
     archives: tuple[LockedArchive, ...]
@@ -81,7 +81,7 @@ class Closure:
 
 
 def package_id(package: LockedPackage, native: str) -> str:
-    """Return the name that a package has in a set: with `:arch` where it is a foreign one."""
+    """Return a package's id in a closure: its name, and `:ARCHITECTURE` behind it if that is foreign."""
     if package.architecture in {native, "all"}:
         return package.name
     return f"{package.name}:{package.architecture}"

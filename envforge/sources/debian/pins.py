@@ -1,4 +1,4 @@
-"""Debian's part of a lock, as its tables: one package a line, and what environments share written once.
+"""Debian's pins as tables of the lock: one line a package, lines that environments share written once.
 
     [debian.archives.bookworm]                  an index that packages were chosen from
     suite = "bookworm"
@@ -8,13 +8,13 @@
     git = "1:2.39.5-0+deb12u3 amd64 bookworm pool/main/g/git/ 7256144 9d2f… | libc6 libcurl3-gnutls"
 
     [debian.environments.default.amd64]
-    asked = ["git"]                             what the spec names
-    packages = ["adduser", "git", "…"]          all that it has, where there are several environments,
-    indexes = ["bookworm", "…"]                 and where from
-    [debian.environments.db.amd64.own]          packages that are other ones here than above
-    [debian.environments.db.amd64.archives]     likewise indexes
+    asked = ["git"]                             packages that the spec names
+    packages = ["adduser", "git", "…"]          its closure, and the indexes it was chosen from: only
+    indexes = ["bookworm", "…"]                 written where the lock has several environments
+    [debian.environments.db.amd64.own]          its packages that differ from [debian.packages]
+    [debian.environments.db.amd64.archives]     its indexes that differ from [debian.archives]
 
-A path that ends in `/` goes on as Debian names files: `git_2.39.5-0+deb12u3_amd64.deb`.
+A path that ends in `/` is completed with Debian's usual file name: `git_2.39.5-0+deb12u3_amd64.deb`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ _MARKS: Final = ("base", "required")
 
 
 def to_table(pins: Mapping[Place, Closure]) -> dict[str, Any]:
-    """Return the tables of all closures: `default`'s say what others share with it."""
+    """Return the tables of all closures; the first to use a name, `default` before all, sets its line."""
     archives: dict[str, LockedArchive] = {}
     lines: dict[str, dict[str, str]] = {}
     environments: dict[str, dict[str, dict[str, Any]]] = {}
@@ -67,7 +67,7 @@ def _sets(closure: Closure, written: Iterable[str]) -> dict[str, list[str]]:
 
 
 def from_table(table: Table) -> dict[Place, Closure]:
-    """Return the closures that `to_table` wrote. Raises KeyError, TypeError, ValueError."""
+    """Return the closures that `to_table` wrote. Raises KeyError, TypeError, ValueError if broken."""
     tables.only(table, ("archives", "packages", "environments"))
     archives = _archives(table["archives"])
     found = {}
@@ -131,7 +131,7 @@ def _line(package: LockedPackage) -> str:
 
 
 def _package(id_: str, architecture: str, line: Any, asked: Iterable[str]) -> LockedPackage:
-    """Return the package of a line; every field is checked."""
+    """Return the package of a line, every field checked by its grammar."""
     before, bar, needs = tables.text(id_, line).partition(f" {_NEEDS} ")
     words = before.split(" ")
     if len(words) < _FIELDS or not words[4].isascii() or not words[4].isdigit():
@@ -160,6 +160,6 @@ def _package(id_: str, architecture: str, line: Any, asked: Iterable[str]) -> Lo
 
 
 def _file_name(package: LockedPackage) -> str:
-    """Return what Debian calls the archive's file: the epoch is left out."""
+    """Return Debian's name of the archive's file: NAME_VERSION_ARCHITECTURE.deb, without the epoch."""
     version = package.version.partition(":")[2] or package.version
     return f"{package.name}_{version}_{package.architecture}.deb"

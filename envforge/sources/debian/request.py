@@ -1,4 +1,4 @@
-"""The part of a spec that resolving depends on, and how it differs from what a lock was made for. Pure."""
+"""The request: from the spec, to and from its table in the lock, and how two requests differ. Pure."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ _SHOWN_MAX: Final = 4
 
 
 def request_of(spec: Spec) -> Request:
-    """Return what a spec asks for, normalised: two specs that ask for the same give equal requests."""
+    """Return the request of a spec, normalised: two specs that ask for the same give equal requests."""
     debian = spec.debian
     return Request(
         suite=debian.suite,
@@ -28,7 +28,7 @@ def request_of(spec: Spec) -> Request:
 
 
 def differences(then: Request, now: Request) -> tuple[str, ...]:
-    """Return the parts of a request that differ from an earlier one's, by their keys, with what differs."""
+    """Return the spec keys that differ, each with what was added, removed or replaced."""
     parts = []
     for attribute in fields(Request):
         old, new = getattr(then, attribute.name), getattr(now, attribute.name)
@@ -74,7 +74,7 @@ def _text(value: object) -> str:
 
 
 def to_table(request: Request) -> dict[str, Any]:
-    """Return a request as it stands in the lock."""
+    """Return a request as its table in the lock."""
     return {
         "suite": request.suite,
         "pockets": list(request.pockets),
@@ -88,7 +88,7 @@ def to_table(request: Request) -> dict[str, Any]:
 
 
 def from_table(table: Any) -> Request:
-    """Return what `to_table` wrote. Raises KeyError, TypeError, ValueError where it is broken."""
+    """Return the request that `to_table` wrote. Raises KeyError, TypeError, ValueError if broken."""
     tables.only(table, ("suite", "pockets", "components", "recommends", "packages", "archive"))
     request = Request(
         suite=tables.text("suite", table["suite"]),

@@ -20,16 +20,16 @@ _RELEASE_MAX_BYTES: Final = 10_000_000
 
 @frozen
 class Debian(Source):
-    """`[debian]`, an `interface.Source`: the lowest one."""
+    """`[debian]`, an `interface.Source`: its layers are the lowest."""
 
     name: str = "debian"
 
     def request(self, spec: Spec) -> Request:
-        """Return what the spec asks for."""
+        """Return the spec's request."""
         return request.request_of(spec)
 
     def differences(self, then: Request, now: Request) -> tuple[str, ...]:
-        """Return what differs, by spec keys."""
+        """Return the differences, each with its spec key."""
         return request.differences(then, now)
 
     def resolve(self, session: Session, wanted: Request, architecture: str, before: Before | None) -> Closure:
@@ -47,23 +47,23 @@ class Debian(Source):
         return (archive.uri.rstrip("/") for archive in pinned.archives if archive.uri)
 
     def request_table(self, wanted: Request) -> Table:
-        """Return a request as it stands in the lock."""
+        """Return a request as its table in the lock."""
         return request.to_table(wanted)
 
     def request_of_table(self, table: Table) -> Request:
-        """Return what `request_table` wrote."""
+        """Return the request that `request_table` wrote."""
         return request.from_table(table)
 
     def pins_table(self, pinned: Mapping[Place, Closure]) -> Table:
-        """Return all closures as they stand in the lock."""
+        """Return all closures as tables of the lock."""
         return pins.to_table(pinned)
 
     def pins_of_table(self, table: Table) -> Mapping[Place, Closure]:
-        """Return what `pins_table` wrote."""
+        """Return the closures that `pins_table` wrote."""
         return pins.from_table(table)
 
     def key(self, pinned: Closure) -> Canonical:
-        """Return architecture, archives by SHA-256, and what is said of each."""
+        """Return the architecture, and each package's SHA-256 with its marks."""
         marks = ("asked", "base", "required")
         return {
             "architecture": pinned.architecture,
@@ -74,7 +74,7 @@ class Debian(Source):
         }
 
     def inputs(self, pinned: Closure) -> Iterator[str]:
-        """Yield the SHA-256 of every archive."""
+        """Yield the SHA-256 of every package's archive."""
         return (package.sha256 for package in pinned.packages)
 
     def packages(self, pinned: Closure) -> tuple[Package, ...]:
@@ -94,13 +94,13 @@ class Debian(Source):
         )
 
     def laid(self, spec: Spec, config: Config, *, is_root: bool) -> Iterator[Laid]:
-        """Return apt's sources, and a word of advice before apt."""
+        """Return the wrappers of apt and, for root, its list of sources."""
         from envforge.sources.debian import inside  # noqa: PLC0415 - only where a plan is made
 
         return inside.files(spec.debian, config, is_root=is_root)
 
     def answer(self, config: Config, spec: Spec | None) -> str:
-        """Ask the mirrors for the suite's index."""
+        """Fetch the suite's InRelease; return the address of the mirror that served it."""
         from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415 (loads OpenSSL)
 
         suite = spec.debian.suite if spec else "stable"
@@ -109,7 +109,7 @@ class Debian(Source):
             return fetcher.fetch_small(urls, limit=_RELEASE_MAX_BYTES).url.partition("/dists/")[0]
 
     def work(self, site: Site, pinned: Closure, progress: Progress) -> Work:
-        """Return what making the layers needs done."""
+        """Return the `Work` that plans the tasks of making the layers."""
         from envforge.sources.debian.work import DebianWork  # noqa: PLC0415 - 60 ms that a warm build saves
 
         return DebianWork(site, pinned, progress)

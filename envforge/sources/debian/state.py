@@ -1,4 +1,4 @@
-"""What is known of an environment's packages so far, and which layers can be made of it. Pure."""
+"""State of a build: facts and layers known so far, and from them the layers that can be made next. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -17,35 +17,35 @@ from envforge.sources.debian.recipes.plan import Package, Step
 
 @frozen
 class Possible:
-    """A layer that can be made now, and by which job."""
+    """A layer that can be made now, and the job that makes it."""
 
     recipe: Recipe
     kind: Kind
     job: Job
     arguments: tuple[object, ...]
-    """Behind the build's site."""
+    """Arguments of the job after the site."""
 
 
 @frozen
 class Whole:
-    """What follows from the facts of all packages together."""
+    """Steps and recipes that need the facts of all packages."""
 
     packages: Mapping[str, Package]
     last: Step
-    """What is configured last: `rest`, or `base` where there is no more."""
+    """The step that is configured last: `rest`, or `base` if there is no rest."""
     rest: Step | None
     inert: Recipe | None
 
 
 @define
 class State:
-    """What is known so far."""
+    """Facts and layers known so far."""
 
     packages: Mapping[str, LockedPackage]
     """By package id."""
     base_ids: frozenset[str]
     facts: dict[str, Facts] = field(factory=dict)
-    """Of unpacked packages."""
+    """Facts of unpacked packages, by package id."""
     made: dict[str, Made] = field(factory=dict)
     """Layers by the key of their recipe."""
     _base: Step | None = field(default=None, init=False)
@@ -56,13 +56,13 @@ class State:
         return {name: Package(self.packages[name], self.facts[name]) for name in ids}
 
     def base(self) -> Step | None:
-        """Return the step of the base once its packages are unpacked."""
+        """Return the step that configures the base, None until its packages are unpacked."""
         if self._base is None and self.base_ids <= self.facts.keys():
             self._base = plan.base_step(self.having(self.base_ids))
         return self._base
 
     def whole(self) -> Whole | None:
-        """Return what follows from all packages once they are unpacked."""
+        """Return the `Whole`, None until all packages are unpacked."""
         base = self.base()
         if self._whole is None and base is not None and self.packages.keys() == self.facts.keys():
             everything = self.having(self.packages)
@@ -72,11 +72,11 @@ class State:
         return self._whole
 
     def possible(self) -> Iterator[Possible]:
-        """Yield every layer that can be made now and is not made; lower ones first."""
+        """Yield every layer that can be made now and is not made yet, lower ones first."""
         return (layer for layer in self._possible() if layer.recipe.key not in self.made)
 
     def recipes(self) -> Iterator[Recipe]:
-        """Yield the recipes of the environment's own layers, as far as they are known."""
+        """Yield the recipes of the layers that the environment consists of, as far as they are known."""
         base, whole = self.base(), self.whole()
         if base is not None:
             yield base.recipe
@@ -111,7 +111,7 @@ class State:
             yield self._last(whole, below)
 
     def _farms(self, whole: Whole) -> Iterator[Possible]:
-        """Yield the farms of the whole: what was configured last over its own, the others' over that."""
+        """Yield the environment's farms: the one of the last step, then that of inert packages over it."""
         last = whole.last
         yield Possible(last.farm, Kind.LINK, jobs.farm, (self.having(last.packages),))
         if whole.inert is not None and last.farm.key in self.made:
@@ -119,7 +119,7 @@ class State:
             yield Possible(whole.inert, Kind.LINK, jobs.inert, arguments)
 
     def _step(self, step: Step, ids: Collection[str], beneath: Sequence[Step]) -> Iterator[Possible]:
-        """Yield the farm of a step's packages, and once that and all beneath is there, the step itself."""
+        """Yield the farm of a step's packages; the step itself, too, once farm and steps beneath are made."""
         if step.recipe.key in self.made:
             return
         packages = self.having(ids)
@@ -156,11 +156,11 @@ class State:
 
 
 def _farms(whole: Whole) -> list[Recipe]:
-    """Return the recipes of the whole's farms, top to bottom."""
+    """Return the recipes of the environment's farms, top to bottom."""
     return [whole.last.farm] if whole.inert is None else [whole.inert, whole.last.farm]
 
 
 def state_of(closure: Closure) -> State:
-    """Return what the lock alone says."""
+    """Return the state before anything is unpacked: what the lock alone says."""
     packages = {package_id(package, closure.architecture): package for package in closure.packages}
     return State(packages, frozenset(name for name, package in packages.items() if package.base))

@@ -1,9 +1,9 @@
-"""What an environment's Debian layers need done, package by package and layer by layer.
+"""Plans the tasks of an environment's Debian layers, package by package and layer by layer.
 
-fetch       archives that are missing, those of the base first
-unpack      an archive each, as soon as it is there; the disk writes them while the rest is made
-farm        the base's as soon as its packages are unpacked, the whole one beside configuring
-configure   base over its farm while other packages are still unpacked, the rest over that
+fetch       missing archives, those of the base first
+unpack      each archive as soon as it is fetched; write-back to disk begins with the first farm
+farm        the base's as soon as its packages are unpacked, the others beside configuring
+configure   the base over its farm while other packages are still unpacked, then the rest over the base
 database    over all of them
 """
 
@@ -29,7 +29,7 @@ from envforge.store.layout import Store
 
 @define
 class DebianWork:
-    """A `build.task.Work`: the lowest one, so nothing is below."""
+    """A `build.task.Work`: the lowest one, so no layer lies below its own."""
 
     site: Site
     closure: Closure
@@ -37,7 +37,7 @@ class DebianWork:
     state: State = field(init=False)
     narration: Narration = field(init=False)
     _asked: set[str] = field(factory=set, init=False)
-    """Layers that are being made, by key."""
+    """Keys of layers that a task was yielded for."""
 
     def __attrs_post_init__(self) -> None:
         self.state = state_of(self.closure)
@@ -48,7 +48,7 @@ class DebianWork:
         return self.site.store
 
     def begin(self) -> Iterator[Task]:
-        """Yield what missing packages need: the base's first, the largest of them first."""
+        """Yield the tasks that fetch and unpack missing packages: the base first, large packages first."""
         state = self.state
         for name in state.packages:
             facts = self._known(name)
@@ -68,12 +68,12 @@ class DebianWork:
         yield from (self._fetch(name) if name in unfetched else self._unpack(name) for name in missing)
 
     def over(self, below: Sequence[Built]) -> Iterator[Task]:
-        """Yield the layers that can be made, once it is said that there is nothing below."""
+        """Yield tasks for the layers that can be made already; nothing lies below Debian's."""
         assert not below
         return self._layers()
 
     def done(self, tag: Hashable, value: Any) -> Iterator[Task]:
-        """Take what became of a task; yield what follows."""
+        """Take a task's result; yield the tasks that it makes possible."""
         match tag:
             case "decoder":
                 if value:
@@ -97,7 +97,7 @@ class DebianWork:
         return self.state.layers()
 
     def _known(self, name: str) -> Facts | None:
-        """Return the facts of a package whose tree need not be made: none where all is made anew."""
+        """Return the facts of a package that need not be unpacked, None if it must be."""
         if self.site.anew:
             return None
         return obtain.known_facts(self._store, self.site.held, self.state.packages[name])
@@ -132,7 +132,10 @@ class DebianWork:
         self.progress.item(name)
 
     def _layers(self) -> Iterator[Task]:
-        """Yield the layers that can be made now; what lies beneath those of the store need not be made."""
+        """Yield tasks for the layers that can be made now.
+
+        Layers in the store are taken first: a configured layer that was found needs no farm of its own.
+        """
         if not self.site.anew:
             for recipe in self.state.recipes():
                 if recipe.key not in self._asked and recipe.key not in self.state.made:
@@ -152,7 +155,7 @@ class DebianWork:
         return layer_task(self.site, possible.recipe, possible.kind, possible.job, arguments, reader=reader)
 
     def _tell(self, made: Made) -> Iterator[Task]:
-        """Say what was made, and have the disk begin to write while the rest is configured."""
+        """Report a layer; after a farm, have unpacked trees written to disk while packages are configured."""
         self.progress.message(f"{made.recipe.name}: {made.layer.files} files")
         if made.recipe.name == "farm" and self.state.layers() is None:
             yield Task(("written", made.recipe.key), Kind.FETCH, obtain.write_out, (self._store,))

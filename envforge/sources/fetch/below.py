@@ -1,8 +1,8 @@
-"""What of the layers below a fetched file's layer depends on. Pure.
+"""Finds the part of the layers below that a fetched file's layer depends on: its key has that part. Pure.
 
-A directory of an upper layer hides owner and mode of the one beneath, and links decide where a path leads. So
-the layer's key has the directories above its target, and all directories and links below it; for `/opt/tool`
-that is next to nothing, and the layer is found again whatever else the environment has.
+overlayfs shows owner and mode of the topmost directory, and links decide where a path leads. So the key
+covers the directories above the target and, if an archive is unpacked, all directories and links below it.
+For `/opt/tool` that is next to nothing: the layer is reused whatever else the environment has.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ _SHAPING = frozenset("dol")
 
 
 def place_of(shown: Mapping[bytes, Entry], target: str) -> bytes:
-    """Return where a target really is, links on the way followed. Raises SandboxError where they go round."""
+    """Return the real path of a target, links on the way followed. Raises SandboxError for a loop."""
     return resolve(shown, os.fsencode(target))
 
 
 def shape(shown: Mapping[bytes, Entry], place: bytes, *, unpack: bool) -> str:
-    """Return the SHA-256 of what matters to a layer whose files lie at the place, or below it."""
+    """Return the SHA-256 of the entries that a layer with files at the place, or below it, depends on."""
     lines = hashlib.sha256(listing.escape(place) + b"\n")
     for entry in sorted(_relevant(shown, place, unpack=unpack), key=lambda entry: entry.path):
         lines.update(listing.format_entry(entry))
@@ -45,6 +45,6 @@ def _relevant(shown: Mapping[bytes, Entry], place: bytes, *, unpack: bool) -> It
 
 
 def overlap(one: str, other: str) -> bool:
-    """Say whether one place is the other, or in it."""
+    """Return whether one place is the other, or lies in it."""
     first, second = one.rstrip("/") + "/", other.rstrip("/") + "/"
     return first.startswith(second) or second.startswith(first)

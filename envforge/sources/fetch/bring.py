@@ -1,4 +1,4 @@
-"""Bringing what `[[fetch]]` names into the store: from an address, or from a file of the project."""
+"""Brings the files of `[[fetch]]` into the store: downloads, or copies of files of the project."""
 
 import os
 import stat
@@ -28,17 +28,17 @@ _open_fetchers: Final[dict[Config, Fetcher]] = {}
 
 @frozen
 class Bringer:
-    """What is needed to bring a file."""
+    """Brings files into the store."""
 
     store: Store
     fetcher: Fetcher
     project: ProjectFiles
 
     def bring(self, url: str, wanted: Pin | str, came: Callable[[int], None]) -> Pin:
-        """Bring a file into the store's blobs, unless it is there; return what it is.
+        """Bring a file into the store's blobs, unless it is there; return its pin.
 
-        `wanted` is what it has to be: pinned, its SHA-256 alone, or anything where that is empty. Raises
-        NetworkError, IntegrityError; SpecError for a file that is not there or not of the project.
+        `wanted` is the pin that it must have, or its SHA-256 alone; "" takes any bytes. Raises NetworkError,
+        IntegrityError; SpecError for a file that is missing or not of the project.
         """
         sha256, size = (wanted.sha256, wanted.size) if isinstance(wanted, Pin) else (wanted, None)
         if sha256 and blobs.has(self.store, sha256):
@@ -89,7 +89,7 @@ class Bringer:
 def fetch(
     report: Report, _place: str, store: Store, config: Config, project: ProjectFiles, one: Fetched
 ) -> None:
-    """Bring what the lock pins; a worker's job. Raises like `bring`; IntegrityError for another file."""
+    """Bring a file that the lock pins; a worker's job. Raises like `bring`."""
     fetcher = _open_fetchers.get(config)
     if fetcher is None:
         fetcher = _open_fetchers[config] = open_fetcher(config)

@@ -1,4 +1,4 @@
-"""The jobs that make the layer of one fetched file or archive, done by confined workers."""
+"""Jobs of confined workers: survey the layers below, make the layer of one fetched file or archive."""
 
 import os
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _CHUNK: Final = 1 << 20
 def survey(
     _report: Report, _place: str, site: Site, fetched: Sequence[Fetched], below: Sequence[Built]
 ) -> list[tuple[str, str]]:
-    """Return for each where its target is, in hex, and the SHA-256 of what of the layers below matters."""
+    """Return for each its target's real path, in hex, and the SHA-256 of what its layer depends on below."""
     shown = _shown(site, below)
     found = []
     for one in fetched:

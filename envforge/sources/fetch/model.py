@@ -1,4 +1,4 @@
-"""What `[[fetch]]` asks for, and what is pinned of it."""
+"""Data model of `[[fetch]]`: the request and its pins."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -7,12 +7,12 @@ from attrs import frozen
 from envforge.spec.model import Fetch
 
 Request = tuple[Fetch, ...]
-"""In the spec's order, which says what lies over what."""
+"""In the spec's order: later entries lie over earlier ones."""
 
 
 @frozen
 class Pin:
-    """What lies at an address."""
+    """The content of an address: its SHA-256, and its size in bytes."""
 
     sha256: str
     size: int
@@ -20,7 +20,7 @@ class Pin:
 
 @frozen
 class Fetched:
-    """One of them, pinned, with what is made of it: all that its layer follows from."""
+    """One entry of `[[fetch]]` with its pin: with the layers below, all that its layer depends on."""
 
     url: str
     pin: Pin

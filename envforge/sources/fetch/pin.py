@@ -1,4 +1,4 @@
-"""From what `[[fetch]]` asks for to what is pinned: what was pinned before stays, the rest is fetched."""
+"""Pins `[[fetch]]`: an entry that is pinned keeps its pin, the others are fetched and hashed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,13 +14,13 @@ _Wish = tuple[str, str]
 
 
 def pin(session: Session, request: Request, before: Before | None) -> tuple[Fetched, ...]:
-    """Return what lies at the addresses; those that were pinned, and may not change, are not asked again.
+    """Return the entries of a request with their pins; addresses whose pin stays are not asked again.
 
-    Raises NetworkError, IntegrityError where a file is not the one whose SHA-256 the spec has, SpecError.
+    Raises NetworkError, SpecError; IntegrityError if a file does not have the SHA-256 in the spec.
     """
     kept = _kept(before)
     brought: dict[_Wish, Pin] = session.once("fetched", dict)
-    """For all environments and architectures: they get the same bytes of one address."""
+    """Shared by all environments and architectures: one address gives them the same bytes."""
     pins = {wish: _kept_pin(wish, kept) or brought.get(wish) for wish in map(_wish, request)}
     if missing := [wish for wish, found in pins.items() if found is None]:
         brought.update(_bring_all(session, missing))

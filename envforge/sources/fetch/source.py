@@ -1,4 +1,4 @@
-"""Files and archives from any address as a source."""
+"""`[[fetch]]` as a source: files and archives from any address."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ _VERSION_DIGITS = 12
 
 @frozen
 class FetchSource(Source):
-    """`[[fetch]]`, an `interface.Source`: over what packages bring."""
+    """`[[fetch]]`, an `interface.Source`: its layers lie over Debian's."""
 
     name: str = "fetch"
 
     def request(self, spec: Spec) -> Request | None:
-        """Return what the spec names, in its order."""
+        """Return the spec's entries, in its order."""
         return spec.fetch or None
 
     def differences(self, then: Request, now: Request) -> tuple[str, ...]:
@@ -42,33 +42,33 @@ class FetchSource(Source):
         architecture: str,  # noqa: ARG002 - the same for all
         before: Before | None,
     ) -> tuple[Fetched, ...]:
-        """Return what lies there."""
+        """Return the entries with their pins."""
         from envforge.sources.fetch.pin import pin  # noqa: PLC0415 - not where nothing is resolved
 
         return pin(session, request, before)
 
     def addresses(self, asked: Request) -> Iterator[str]:
-        """Yield what the spec names."""
+        """Yield the spec's addresses."""
         return (one.url for one in asked)
 
     def request_table(self, request: Request) -> list[dict[str, Any]]:
-        """Return a request as it stands in the lock."""
+        """Return a request as a list of tables for the lock."""
         return tables.request_table(request)
 
     def request_of_table(self, table: Any) -> Request:
-        """Return what `request_table` wrote."""
+        """Return the request that `request_table` wrote."""
         return tables.request_of(table)
 
     def pins_table(self, pins: Mapping[Place, Sequence[Fetched]]) -> Table:
-        """Return all that is pinned as it stands in the lock."""
+        """Return all pins as tables of the lock."""
         return tables.pins_table(pins)
 
     def pins_of_table(self, table: Table) -> Mapping[Place, tuple[Fetched, ...]]:
-        """Return what `pins_table` wrote."""
+        """Return the pins that `pins_table` wrote."""
         return tables.pins_of(table)
 
     def key(self, pinned: Sequence[Fetched]) -> Canonical:
-        """Return contents and what is made of them; addresses are in no layer."""
+        """Return each file's SHA-256, target and treatment; its address does not change the layer."""
         return [[one.pin.sha256, one.target, one.unpack, one.strip, f"{one.mode:04o}"] for one in pinned]
 
     def inputs(self, pinned: Sequence[Fetched]) -> Iterator[str]:
@@ -76,11 +76,11 @@ class FetchSource(Source):
         return (one.pin.sha256 for one in pinned)
 
     def origins(self, pinned: Sequence[Fetched]) -> Iterator[str]:
-        """Yield the addresses."""
+        """Yield the pinned addresses."""
         return (one.url for one in pinned)
 
     def packages(self, pinned: Sequence[Fetched]) -> tuple[Package, ...]:
-        """Return the files by the last part of their addresses; what tells two apart is their content."""
+        """Return the files, named by the last part of their address; their version is a short SHA-256."""
         found = [
             Package(
                 self.name,
@@ -96,7 +96,7 @@ class FetchSource(Source):
         return tuple(sorted(found, key=lambda package: (package.name, package.version)))
 
     def work(self, site: Site, pinned: Sequence[Fetched], progress: Progress) -> Work:
-        """Return what making the layers needs done."""
+        """Return the `Work` that plans the tasks of making the layers."""
         from envforge.sources.fetch.work import FetchWork  # noqa: PLC0415 - only where something is fetched
 
         return FetchWork(site, tuple(pinned), progress)

@@ -1,13 +1,13 @@
-"""What `[[fetch]]` pins, as it stands in the lock: what an address gave is written once.
+"""Pins of `[[fetch]]` as tables of the lock: the content of an address is written once.
 
     [fetch.files]                                SHA-256 and size of what lies at an address
     "https://example.org/tool-1.2.tar.gz" = "2c26… 183024"
 
-    [fetch.environments.default]                 what each has of them, the lowest first
+    [fetch.environments.default]                 entries by architecture, the lowest layer first
     amd64 = ["https://example.org/tool-1.2.tar.gz unpack strip=1 /opt/tool"]
 
-Where an environment has other bytes of an address than the first that was written, its line says so:
-`sha256=2c26…:183024` before the target.
+If an environment has other bytes of an address than `fetch.files`, its line has them before the target:
+`sha256=2c26…:183024`.
 """
 
 import re
@@ -28,12 +28,12 @@ _STRIP_MAX: Final = 64
 
 
 def request_table(request: Request) -> list[dict[str, Any]]:
-    """Return what the spec asks for, as it says it."""
+    """Return the spec's entries as tables, as the spec writes them."""
     return [written(one) for one in request]
 
 
 def request_of(values: Any) -> Request:
-    """Return what `request_table` wrote. Raises KeyError, TypeError, ValueError."""
+    """Return the request that `request_table` wrote. Raises KeyError, TypeError, ValueError if broken."""
     if not isinstance(values, list):
         raise TypeError("fetch must be a list of tables")
     return tuple(map(_fetch, values))
@@ -61,7 +61,7 @@ def _check(url: Any, target: Any, strip: Any) -> None:
 
 
 def pins_table(pins: Mapping[Place, Sequence[Fetched]]) -> dict[str, Any]:
-    """Return all that is pinned."""
+    """Return the tables of all pins."""
     files: dict[str, Pin] = {}
     environments: dict[str, dict[str, list[str]]] = {}
     for environment, architecture in sorted(pins):
@@ -87,7 +87,7 @@ def _line(one: Fetched, usual: Pin) -> str:
 
 
 def pins_of(table: Table) -> dict[Place, tuple[Fetched, ...]]:
-    """Return what `pins_table` wrote. Raises KeyError, TypeError, ValueError."""
+    """Return the pins that `pins_table` wrote. Raises KeyError, TypeError, ValueError if broken."""
     tables.only(table, ("files", "environments"))
     files = {
         url: _pin(tables.text(url, value), " ") for url, value in tables.as_table(table["files"]).items()

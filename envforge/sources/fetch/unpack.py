@@ -1,4 +1,4 @@
-"""Members of an archive, tar or zip, handed to a `Writer`. What it is, its first bytes say."""
+"""Unpacks a tar or zip archive through a `Writer`; the first bytes tell which it is."""
 
 import codecs
 import os
@@ -16,7 +16,7 @@ from envforge.archives.tar import Member, TarReader
 from envforge.errors import ArchiveError
 from envforge.sources.fetch.writer import Writer
 
-codecs.lookup("cp437")  # of names in zip files: a confined process finds no module any more
+codecs.lookup("cp437")  # for names in zip files, loaded now: a confined process cannot import modules
 _MAGIC: Final = (
     (b"\x1f\x8b", ".gz"),
     (b"\xfd7zXZ\0", ".xz"),
@@ -29,7 +29,7 @@ _HEAD_BYTES: Final = 512
 _UNPACKED_BYTES: Final = 1 << 30
 _UNPACKED_MAX_BYTES: Final = 64 << 30
 _RATIO_MAX: Final = 128
-"""An archive may unpack to 1 GiB, or to so many times its size: as a package of Debian may."""
+"""An archive may unpack to 1 GiB, or to this many times its size, like a .deb."""
 _MEMBERS_MAX: Final = 1 << 20
 _LINK_MAX_BYTES: Final = 4096
 _CHUNK: Final = 1 << 20
@@ -38,9 +38,9 @@ _PLAIN: Final = 0o644
 
 
 def unpack(descriptor: int, writer: Writer, strip: int) -> int:
-    """Write what an open archive holds; return how many members that are no directories.
+    """Unpack an open archive; return the number of its members other than directories.
 
-    Raises ArchiveError for what is no archive, is broken or hostile, or has nothing once names are stripped.
+    Raises ArchiveError if it is no archive, broken or hostile, or if `strip` leaves nothing of it.
     """
     head = os.pread(descriptor, _HEAD_BYTES, 0)
     limit = min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
@@ -147,7 +147,7 @@ def _zip_member(writer: Writer, archive: zipfile.ZipFile, member: zipfile.ZipInf
 
 
 def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Yield the bytes, no more than the directory of the archive says."""
+    """Yield a member's bytes. Raises ArchiveError if there are more than the archive's directory says."""
     left = member.file_size
     with archive.open(member) as file:
         while data := file.read(_CHUNK):
@@ -158,7 +158,7 @@ def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[
 
 
 def _zip_time(member: zipfile.ZipInfo) -> int:
-    """Return the time, which says no zone: as if it were UTC."""
+    """Return a member's mtime, read as UTC: zip records no time zone."""
     try:
         return int(datetime(*member.date_time, tzinfo=UTC).timestamp())
     except ValueError:
@@ -166,7 +166,7 @@ def _zip_time(member: zipfile.ZipInfo) -> int:
 
 
 def _stripped(name: bytes, strip: int) -> bytes | None:
-    """Return a member's name, relative, without its leading directories; None where nothing is left of it."""
+    """Return a member's name without its first `strip` components; None if that leaves nothing."""
     if b"\0" in name:
         raise ArchiveError(f"it contains the impossible name {shown(name)}")
     parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
@@ -178,5 +178,5 @@ def _stripped(name: bytes, strip: int) -> bytes | None:
 
 
 def shown(name: bytes) -> str:
-    """Return a name for messages: no character of it moves the cursor."""
+    """Return a name for messages, shortened and with control characters escaped."""
     return repr(os.fsdecode(name[:200]))

@@ -1,9 +1,9 @@
-"""What the layers of `[[fetch]]` need done: one layer each, in the spec's order.
+"""Plans the tasks of `[[fetch]]`: one layer for each entry, in the spec's order.
 
-fetch     what is missing, while the layers below are made
-survey    once they are: where the targets are, and what of those layers matters to each
-unpack    those that have to do with no other side by side; one that lies in, over or under another's place
-          after that, once it is made and was looked at too
+fetch     missing files, while the layers below are made
+survey    once those are made: the real path of each target, and what its layer depends on below
+unpack    independent entries side by side; an entry whose place overlaps that of an earlier one waits for its
+          layer, and is surveyed again over it
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -25,13 +25,13 @@ from envforge.store import blobs
 
 @define
 class _Item:
-    """One of them, on its way to a layer."""
+    """One entry on its way to a layer."""
 
     one: Fetched
     place: str = ""
-    """Where its target is, known from the layers below all of them; empty before that is known."""
+    """Real path of its target over the layers below all entries; empty before the survey."""
     after: tuple[int, ...] = ()
-    """Those before it whose layers lie in its way."""
+    """Indexes of earlier entries whose places overlap its own."""
     recipe: Recipe | None = None
     asked: bool = False
     made: Made | None = None
@@ -46,14 +46,14 @@ class FetchWork:
     progress: Progress
     _items: list[_Item] = field(init=False)
     _missing: set[str] = field(factory=set, init=False)
-    """SHA-256 of what is not there yet."""
+    """SHA-256 of files that are still to be fetched."""
     _below: tuple[Built, ...] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._items = [_Item(one) for one in self.fetched]
 
     def begin(self) -> Iterator[Task]:
-        """Yield what has to be fetched, each content once."""
+        """Yield the tasks that fetch missing files, each content once."""
         site = self.site
         for one in self.fetched:
             sha256 = one.pin.sha256
@@ -63,12 +63,12 @@ class FetchWork:
                 yield Task(("fetched", sha256), Kind.FETCH, fetch, arguments)
 
     def over(self, below: Sequence[Built]) -> Iterator[Task]:
-        """Yield a look at what is below."""
+        """Yield the survey of the layers below."""
         self._below = tuple(below)
         yield Task("survey", Kind.PLACE, survey, (self.site, self.fetched, self._below))
 
     def done(self, tag: Hashable, value: Any) -> Iterator[Task]:
-        """Take what became of a task; yield what follows."""
+        """Take a task's result; yield the tasks that it makes possible."""
         match tag:
             case ("fetched", str(sha256)):
                 self._missing.discard(sha256)
@@ -107,7 +107,7 @@ class FetchWork:
         )
 
     def _possible(self) -> Iterator[Task]:
-        """Yield what can be done now."""
+        """Yield the tasks that can be done now; take layers that the store has."""
         for index, item in enumerate(self._items):
             if self._below is None or item.asked or not item.place:
                 continue

@@ -1,7 +1,7 @@
-"""Writes fetched files into an empty tree, at places of what lies below, and nowhere else.
+"""Writes fetched files into the empty tree of a layer, and nowhere else.
 
-The tree has no other writer, and every directory on the way to a file is made here: where links lead is
-looked up in listings, so the kernel never has one to follow.
+The tree has no other writer, and every directory on the way to a file is made here. Links are resolved in the
+listings of the layers below, so the kernel never has one to follow.
 """
 
 import os
@@ -23,10 +23,10 @@ class Writer:
     """The tree of one layer while it is written."""
 
     def __init__(self, root: str, shown: Shown, place: bytes, *, chown: bool) -> None:
-        """Write below `root`, an empty directory, what comes to lie at the place or in it.
+        """Prepare to write at `place` or in it, into the tree at `root`, an empty directory.
 
-        `shown` is what the layers below show; what is written is added to it. `chown`: directories get the
-        owners of those that they lie over.
+        `shown` is the merged view of the layers below; entries written here are added to it. `chown`:
+        directories get the owners of those that they cover.
         """
         self._root = root
         self._shown = shown
@@ -35,12 +35,12 @@ class Writer:
         match_below(os.fsencode(root), shown.get(b"/"), chown=chown)
         self._directories = {b"/"}
         self._places: dict[bytes, bytes] = {}
-        """Where a directory's path leads, as far as it was asked for."""
+        """Real paths of the archive's directories, as far as they were looked up."""
 
     def path(self, name: bytes) -> bytes:
-        """Return where a name of the archive (relative, without `..`) lies inside, links above it followed.
+        """Return the path inside of a name of the archive (relative, without `..`), links above it followed.
 
-        Raises ArchiveError where that is outside the place.
+        Raises ArchiveError if that is outside the place.
         """
         above, _, last = name.rpartition(b"/")
         return self._led(above).rstrip(b"/") + b"/" + last if last else self._led(above)
@@ -97,7 +97,7 @@ class Writer:
             os.utime(above, ns=time)
 
     def _led(self, name: bytes) -> bytes:
-        """Return where the path of a directory leads. Raises ArchiveError where that is outside the place."""
+        """Return the real path of a directory of the archive. Raises ArchiveError outside of the place."""
         known = self._places.get(name)
         if known is None:
             known = self._places[name] = resolve(self._shown, self._place + b"/" + name)
@@ -111,7 +111,7 @@ class Writer:
         return known
 
     def _make_room(self, path: bytes, *, is_directory: bool = False) -> None:
-        """Make the directories above, and see that what is there may be covered."""
+        """Make the directories above `path`, and free it. Raises BuildError for a directory in the way."""
         above = os.path.dirname(path)
         if above not in self._directories:
             for one in self._missing(above):
@@ -129,7 +129,7 @@ class Writer:
         self._remove(path)
 
     def _missing(self, above: bytes) -> list[bytes]:
-        """Return the directories on the way that are to be made, from the top."""
+        """Return the directories down to `above` that are still to be made, from the top."""
         found = []
         while above not in self._directories:
             there = self._shown.get(above)
@@ -157,7 +157,7 @@ class Writer:
         self._places.clear()
 
     def _own(self, path: bytes) -> None:
-        """Make it root's: in a directory with the set-group-id bit it would be of that one's group."""
+        """Give it to root: in a directory with the set-group-id bit it would have that directory's group."""
         if self._chown:
             os.chown(self._full(path), 0, 0, follow_symlinks=False)
 

@@ -1,4 +1,4 @@
-"""The files layer: what the spec's `[[files]]` bring, owned by root and the same in any clone."""
+"""Makes the layer of `[[files]]`: the project's files, owned by root, the same bytes in any clone."""
 
 import os
 from collections.abc import Hashable, Iterator, Sequence
@@ -22,7 +22,7 @@ from envforge.store.scan import scan
 
 @define
 class FilesWork:
-    """A `build.task.Work`: one layer, which can be made once all below is there."""
+    """A `build.task.Work`: one layer, which can be made once all layers below are."""
 
     site: Site
     files: Sequence[Placed]
@@ -73,7 +73,7 @@ def _stage(
             ) from error
         if one.type != "d" or target not in shown:
             content = one.content if one.type == "l" else b""
-            shown[target] = Entry(target, one.type, one.mode, content=content)  # links may lead on
+            shown[target] = Entry(target, one.type, one.mode, content=content)  # targets may lie below links
     _settle(root)
     owners = None if site.held != "flat" else _owners(shown)
     return layers.stage(f"{place}/layer", scan(root, owners))
@@ -88,7 +88,7 @@ def _owners(shown: dict[bytes, Entry]) -> dict[bytes, Entry]:
 
 
 def _write(path: bytes, one: Placed, *, chown: bool) -> None:
-    """Make one of them, root's, though its directory may have the set-group-id bit."""
+    """Make one file, link or directory; it is root's, even in a directory with the set-group-id bit."""
     if one.type == "d":
         if os.path.isdir(path):
             return

@@ -1,4 +1,4 @@
-"""What `[[files]]` bring, as it was read."""
+"""Data model of `[[files]]`: what was read from the project."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ class Placed:
     type: str
     mode: int
     content: bytes
-    """Of a file; the target of a link."""
+    """Bytes of a file, target of a link."""
 
     @property
     def sha256(self) -> str:

@@ -1,7 +1,7 @@
-"""Reading what the spec's `[[files]]` name, from the project or from where the user has allowed it.
+"""Reads the sources of `[[files]]`, from the project or from outside with the user's consent.
 
-A project is written from inside a sandbox: a source there is opened beneath the project's directory, so that
-a link leads nowhere else, and nothing but files and directories is opened at all. openat2(2).
+Code in a sandbox can write the project. So sources are opened with O_PATH beneath the project's directory, no
+link leads out of it, and only regular files and directories are opened for reading. openat2(2).
 """
 
 import os
@@ -17,14 +17,14 @@ from envforge.sources.project_files import explained, open_source
 from envforge.spec.model import LocalFile
 
 CONTENT_MAX_BYTES: Final = 256 << 20
-"""Of all files together: they are held in memory. Mounts are the way for more."""
+"""Limit of all files together, which are held in memory. Mounts are the way for more."""
 
 _EXECUTABLE: Final = 0o755
 _PLAIN: Final = 0o644
 
 
 def read_files(project: ProjectFiles, files: Sequence[LocalFile]) -> tuple[Placed, ...]:
-    """Return what `[[files]]` name, directories whole, sorted by target.
+    """Return the files that `[[files]]` name, directories with all they hold, sorted by target.
 
     Raises SpecError for a source that is missing, unreadable, leads out of the project, is neither file,
     directory nor link, or for more than CONTENT_MAX_BYTES in all.
@@ -39,7 +39,7 @@ def read_files(project: ProjectFiles, files: Sequence[LocalFile]) -> tuple[Place
 
 
 def sources(directory: str, files: Sequence[LocalFile]) -> tuple[str, ...]:
-    """Return every path that `read_files` looks at, to be watched; a directory's time tells of new names."""
+    """Return every path that `read_files` looks at, to be watched; a directory's mtime shows new names."""
     found = []
     for file in files:
         source = os.path.join(directory, file.source)
@@ -62,7 +62,7 @@ def _read(project: ProjectFiles, file: LocalFile, limit: int) -> Iterator[Placed
 
 
 def _placed(top: int, file: LocalFile, mode: int | None, limit: int) -> Iterator[Placed]:
-    """Yield what is at the descriptor and below it; nothing recurses, however deep it is."""
+    """Yield the file or directory at the descriptor and all below it, without recursion, however deep."""
     waiting = [""]
     left = limit
     while waiting:
@@ -79,7 +79,7 @@ def _placed(top: int, file: LocalFile, mode: int | None, limit: int) -> Iterator
 
 
 def _open(top: int, below: str) -> int:
-    """Return a descriptor (O_PATH) of what is there itself; a directory on the way may not be a link now."""
+    """Return an O_PATH descriptor of `below`, of a link itself; the directories above may be no links."""
     if not below:
         return os.dup(top)
     above, name = os.path.split(below)

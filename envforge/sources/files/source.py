@@ -16,7 +16,7 @@ class Files:
     name: str = "files"
 
     def watched(self, spec: Spec, directory: str) -> tuple[str, ...]:
-        """Return the sources, and all that is below them."""
+        """Return the sources and all paths below them."""
         if not spec.files:
             return ()
         from envforge.sources.files import read  # noqa: PLC0415 - only for specs with files
@@ -32,7 +32,7 @@ class Files:
         return read.read_files(project, spec.files)
 
     def work(self, site: Site, content: tuple[Placed, ...], progress: Progress) -> Work:  # noqa: ARG002
-        """Return what making the layer needs done."""
+        """Return the `Work` that plans the task of making the layer."""
         from envforge.sources.files.layer import FilesWork  # noqa: PLC0415 - only for specs with files
 
         return FilesWork(site, content)

@@ -1,4 +1,4 @@
-"""Propose a spec for what lies in a directory."""
+"""Proposes a spec from the files in a directory."""
 
 from envforge.spec.detect.proposal import propose
 

@@ -1,4 +1,4 @@
-"""What a project's build, its containers and its sources need."""
+"""What a project needs by its build files, its containers and its sources."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ BUILD_FILES: Final = (
 
 
 def build_files(directory: Directory) -> Iterator[Finding]:
-    """Find builds that one file gives away."""
+    """Find build systems that one file gives away."""
     for names, packages in BUILD_FILES:
         present = [name for name in names if directory.has(name)]
         if present:
@@ -45,7 +45,7 @@ def cmake(directory: Directory) -> Iterator[Finding]:
 
 
 def native(directory: Directory) -> Iterator[Finding]:
-    """Find sources that compilers and the like work on."""
+    """Find makefiles, and sources by the endings of their names."""
     makefiles = [name for name in ("Makefile", "makefile", "GNUmakefile") if directory.has(name)]
     if directory.ending(".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"):
         yield Finding("*.c, *.cpp", ("build-essential",))
@@ -80,7 +80,7 @@ SERVICES: Final = {
 
 
 def compose(directory: Directory) -> Iterator[Finding]:
-    """Find the services that containers were used for."""
+    """Find the services of a Compose file, by their images' names."""
     for name in ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"):
         images = re.findall(r"^\s*-?\s*image:\s*[\"']?([^\s\"'#]+)", directory.text(name), re.MULTILINE)
         bare = [image.split("@")[0].rpartition("/")[2].partition(":")[0] for image in images]
@@ -92,7 +92,7 @@ def compose(directory: Directory) -> Iterator[Finding]:
 
 
 def dockerfile(directory: Directory) -> Iterator[Finding]:
-    """Find what an image is based on and installs. Ubuntu's names are left to the reader."""
+    """Find the suite that an image is based on, and the packages it installs; Ubuntu's only as comments."""
     for name in ("Dockerfile", "Containerfile"):
         text = re.sub(r"\\\r?\n(?:\s*#.*\r?\n)*", " ", directory.text(name))
         installs = re.findall(r"\bapt(?:-get)?\s[^&|;\n]*?\binstall\s([^&|;\n]*)", text)

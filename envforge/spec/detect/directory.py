@@ -1,4 +1,4 @@
-"""What a project's files hold, as the detectors see it. Files are read, never run, and may hold anything."""
+"""A project's files, as the detectors see them. They are read, never run, and may contain anything."""
 
 import json
 import os
@@ -16,27 +16,27 @@ _READ_MAX: Final = 1 << 18
 
 ALL_SUITES: Final = tuple(LANGUAGES)
 FETCHES: Final = "ca-certificates"
-"""For whatever downloads its own packages."""
+"""For tools that download packages of their own."""
 
 
 @frozen
 class Finding:
-    """What one file says."""
+    """What one file of a project asks for."""
 
     source: str
     packages: tuple[str, ...] = ()
     maybe: tuple[str, ...] = ()
-    """Packages that it names and that nobody has checked."""
+    """Packages that it names and that Debian may not have; proposed as comments."""
     notes: tuple[str, ...] = ()
     suites: tuple[str, ...] = ALL_SUITES
-    """Those that have what it asks for."""
+    """The suites that have what it asks for."""
     asks: str = ""
-    """What it asks for, where that decides between suites."""
+    """The request that decides between suites, if any."""
 
 
 @frozen
 class Directory:
-    """The files that a project has at its top, and those one below that are sources of a program."""
+    """The names in a project's top directory, and in source directories right below it (`src`, `lib`, …)."""
 
     path: str
     names: tuple[str, ...]
@@ -46,11 +46,11 @@ class Directory:
         return any(name in self.names for name in names)
 
     def ending(self, *endings: str) -> bool:
-        """Return whether any file, here or in `src`, has one of the endings."""
+        """Return whether any name, here or in a source directory, has one of the endings."""
         return any(name.lower().endswith(endings) for name in self.names)
 
     def text(self, name: str) -> str:
-        """Return what a file holds, as far as it is text; nothing where it cannot be read."""
+        """Return the beginning of a file as text, bytes that are no text replaced; empty where unreadable."""
         try:
             descriptor = os.open(os.path.join(self.path, name), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
@@ -65,7 +65,7 @@ class Directory:
 
 
 def json_of(text: str) -> dict[str, Any]:
-    """Return the object of a JSON text; an empty one where it is none."""
+    """Return the object in a JSON text; an empty one where there is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -74,7 +74,7 @@ def json_of(text: str) -> dict[str, Any]:
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """Return what a TOML text says; nothing where it is none."""
+    """Return the tables of a TOML text; none where it is not TOML."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError):
@@ -82,7 +82,7 @@ def toml_of(text: str) -> dict[str, Any]:
 
 
 def at(value: Any, *path: str) -> Any:
-    """Return what lies at a path of tables, or None."""
+    """Return the value at a path of tables, or None."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value

@@ -13,7 +13,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def node(directory: Directory) -> Iterator[Finding]:
-    """Find what runs and installs a Node project."""
+    """Find a Node project, and its package manager."""
     if not directory.has("package.json"):
         return
     asked = text_at(json_of(directory.text("package.json")), "engines", "node")
@@ -28,7 +28,7 @@ def node(directory: Directory) -> Iterator[Finding]:
 
 
 def python(directory: Directory) -> Iterator[Finding]:
-    """Find Python, the dependencies that Debian has, and what the others need."""
+    """Find a Python project, the dependencies that Debian has, and what fetching the others needs."""
     sources = [
         name
         for name in (
@@ -98,7 +98,7 @@ def rust(directory: Directory) -> Iterator[Finding]:
 
 
 def ruby(directory: Directory) -> Iterator[Finding]:
-    """Find a bundle of gems, and what the usual ones are built with."""
+    """Find a bundle of gems, and the libraries that common ones are built with."""
     if not directory.has("Gemfile"):
         return
     gemfile, locked = directory.text("Gemfile"), directory.text("Gemfile.lock")
@@ -112,7 +112,7 @@ def ruby(directory: Directory) -> Iterator[Finding]:
 
 
 def _ruby_version(gemfile: str, version_file: str) -> str:
-    """Return the range that is asked for; of a single release, which Debian mends itself, the series."""
+    """Return the requested range; for a single release its series, as Debian patches releases itself."""
     if said := re.search(r"^\s*ruby\s*\(?\s*((?:[\"'][^\"']+[\"']\s*,?\s*)+)", gemfile, re.MULTILINE):
         asked = " ".join(re.findall(r"[\"']([^\"']+)[\"']", said[1])).replace("~>", "~=")
     else:
@@ -122,7 +122,7 @@ def _ruby_version(gemfile: str, version_file: str) -> str:
 
 
 def php(directory: Directory) -> Iterator[Finding]:
-    """Find a Composer project, and the extensions that are packages of their own."""
+    """Find a Composer project, and the PHP extensions that are packages of their own."""
     if not directory.has("composer.json"):
         return
     project = json_of(directory.text("composer.json"))

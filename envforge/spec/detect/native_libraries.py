@@ -1,4 +1,4 @@
-"""What gems, PHP's extensions and CMake's packages are built with: those asked for most, in both suites."""
+"""Debian packages that popular gems, PHP extensions and CMake packages need; both suites have them."""
 
 from typing import Final
 
@@ -37,7 +37,7 @@ PHP_EXTENSIONS: Final = {
     "ext-pdo_pgsql": "php-pgsql",
     "ext-pdo_sqlite": "php-sqlite3",
 }
-"""The others come with PHP itself."""
+"""Other extensions come with PHP itself."""
 CMAKE: Final = {
     "ALSA": ("libasound2-dev",),
     "BISON": ("bison",),

@@ -1,4 +1,4 @@
-"""Propose a spec for what lies in a directory: what `envforge init` writes. Nothing in it is run."""
+"""Proposes a spec from the files in a directory: what `envforge init` writes. Nothing there is run."""
 
 import os
 import stat
@@ -56,7 +56,7 @@ _DETECTORS: Final[tuple[Callable[[Directory], Iterator[Finding]], ...]] = (
 def propose(directory: str) -> str:
     """Return the text of a spec with the packages that the directory's files ask for, and comments on why.
 
-    It parses, whatever lies there. Raises SpecError if the directory cannot be read.
+    The text parses, whatever the files contain. Raises SpecError if the directory cannot be read.
     """
     seen = _look(directory)
     found = [finding for detector in _DETECTORS for finding in detector(seen)]
@@ -69,7 +69,7 @@ def propose(directory: str) -> str:
 
 
 def _look(directory: str) -> Directory:
-    """Return what is in the directory; of its source directories, the names of files alone."""
+    """Return the directory with the names in it, and in its source directories."""
     try:
         names = sorted(os.listdir(directory))[:_ENTRIES_MAX]
     except OSError as error:
@@ -88,7 +88,7 @@ def _listed(path: str) -> list[str]:
 
 
 def _suite(found: Iterable[Finding]) -> tuple[str, str]:
-    """Return the newest suite that has what everything asks for, and what decided that."""
+    """Return the newest suite that satisfies all findings, and why it was chosen."""
     choosing = [finding for finding in found if finding.asks]
     candidates = [suite for suite in _by_newest() if all(suite in finding.suites for finding in choosing)]
     if not choosing:
@@ -104,7 +104,7 @@ def _by_newest() -> tuple[str, ...]:
 
 
 def _packages(found: list[Finding]) -> str:
-    """Return the list, each package where it is first asked for, under the file that asks."""
+    """Return the list of packages, each under the first file that asks for it."""
     lines: list[str] = []
     seen: set[str] = set()
     for finding in found:
@@ -124,5 +124,5 @@ def _packages(found: list[Finding]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text fit for a comment: what a project's files say must not become a part of the spec."""
+    """Return text from a project's files fit for a comment: a line break in it must not add to the spec."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""Which Debian package holds which project of PyPI: those asked for most, in bookworm and trixie both."""
+"""PyPI project -> Debian package, for popular projects that bookworm and trixie both have."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ _SAME: Final = """
     tomli tomlkit torch tornado tqdm twisted typer ujson urllib3 urwid uvicorn watchdog websockets
     werkzeug wheel whitenoise wtforms xarray xlrd xlsxwriter zstandard
 """
-"""`python3-` and the name."""
+"""Those packaged as `python3-` and the name."""
 
 _OTHER: Final = {
     "attrs": "python3-attr",

@@ -1,4 +1,4 @@
-"""Which release of each language the suites have, and whether that is what a project asks for."""
+"""The release of each language in the suites, and which suites satisfy a project's version range."""
 
 import re
 from typing import Final

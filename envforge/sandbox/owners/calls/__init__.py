@@ -1,7 +1,7 @@
-"""The handlers, one module a family of system calls.
+"""The handlers of trapped system calls, one module for each family.
 
 A method bears a call's name and its parameters the names of the call's arguments: the man page (section 2) is
-its documentation. It gets the process's number first and all six arguments, whether the call has them or not.
+its documentation. It gets the process's pid first and all six arguments, whether the call has them or not.
 """
 
 from envforge.sandbox.owners.calls.acl import AclCalls

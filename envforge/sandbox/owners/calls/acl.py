@@ -1,4 +1,4 @@
-"""Extended attributes: ACLs that name ids live in the table, all others in the file itself."""
+"""Extended attributes: ACLs that name ids are kept in the table, all others in the file itself."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ _FOLLOW, _NO_FOLLOW = True, False
 
 @define(slots=True)
 class AclCalls:
-    """Answers for ACLs; each call comes by name, by the name of a link itself, and by descriptor."""
+    """Answers for ACLs; each call has a form by path, by path of a link itself, and by descriptor."""
 
     world: World
 
@@ -76,7 +76,7 @@ class AclCalls:
         return self.world.names.read(pid, _AT_FDCWD, path)
 
     def _field(self, pid: int, name: int) -> str | None:
-        """Return which part of an entry the attribute is, None for those that files hold themselves."""
+        """Return the field of `Owned` that holds the attribute, None if the file itself does."""
         return _FIELDS.get(memory.text(pid, name) or b"")
 
     def _get(self, pid: int, place: Place | None, field: str, value: int, size: int, *, follow: bool) -> int:
@@ -134,7 +134,7 @@ class AclCalls:
         return 0
 
     def _keep(self, descriptor: int, field: str, entries: list[posix_acl.Entry]) -> None:
-        """Give the file the mode that the ACL brings, which checks and copies up; keep the rest."""
+        """Set the mode that the ACL implies, by which the kernel checks and copies up; keep the ACL."""
         kernel.look(descriptor, b"", AT_EMPTY_PATH)
         mode = kernel.links_and_mode()[1] & 0o7777
         if field == "access_acl":
@@ -144,7 +144,7 @@ class AclCalls:
 
 
 def current_acl(owned: Owned, field: str) -> bytes:
-    """Return the kept ACL; the mode of the file that was looked at last is the truth of its own entries."""
+    """Return the kept ACL; an access ACL's own entries follow the mode of the file last looked at."""
     acl: bytes = getattr(owned, field)
     if acl and field == "access_acl":
         return posix_acl.with_mode(acl, kernel.links_and_mode()[1])

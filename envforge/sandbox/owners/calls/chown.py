@@ -57,7 +57,7 @@ class ChownCalls:
         if user in _ROOTS and group in _ROOTS and identity.can(capabilities.CHOWN):
             flags = AT_SYMLINK_NOFOLLOW if no_follow else 0
             if not kernel.look(*place, flags) or self.world.attributes.find() is None:
-                return CONTINUE  # root's it is and root's it stays: nearly every file that dpkg unpacks
+                return CONTINUE  # it is root's and stays so, like nearly every file that dpkg unpacks
         base, path = place
         try:
             descriptor = os.open(path, os.O_PATH | no_follow, dir_fd=None if base < 0 else base)

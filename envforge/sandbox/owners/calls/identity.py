@@ -1,4 +1,4 @@
-"""Calls that ask or change who a process is, as credentials(7) describes them."""
+"""Calls that read or change a process's credentials, as credentials(7) describes them."""
 
 import errno
 from struct import pack, unpack
@@ -15,7 +15,7 @@ _NO_LIMIT = b"\xff" * 16
 
 
 def set_one(ids: Ids, wanted: int, *, privileged: bool) -> Ids | None:
-    """Return the ids after setuid(2) or setgid(2); None where that is not permitted."""
+    """Return the ids after setuid(2) or setgid(2); None if that is not permitted."""
     if privileged:
         return (wanted, wanted, wanted, wanted)
     if wanted in (ids[0], ids[2]):
@@ -24,7 +24,7 @@ def set_one(ids: Ids, wanted: int, *, privileged: bool) -> Ids | None:
 
 
 def set_real_effective(ids: Ids, real: int, effective: int, *, privileged: bool) -> Ids | None:
-    """Return the ids after setreuid(2) or setregid(2); None where that is not permitted."""
+    """Return the ids after setreuid(2) or setregid(2); None if that is not permitted."""
     if not privileged and (real not in (NO_ID, ids[0], ids[1]) or effective not in (NO_ID, *ids[:3])):
         return None
     new_real = ids[0] if real == NO_ID else real
@@ -34,7 +34,7 @@ def set_real_effective(ids: Ids, real: int, effective: int, *, privileged: bool)
 
 
 def set_all(ids: Ids, wanted: tuple[int, int, int], *, privileged: bool) -> Ids | None:
-    """Return the ids after setresuid(2) or setresgid(2); None where that is not permitted."""
+    """Return the ids after setresuid(2) or setresgid(2); None if that is not permitted."""
     if not privileged and any(one != NO_ID and one not in ids[:3] for one in wanted):
         return None
     real, effective, saved = (old if new == NO_ID else new for old, new in zip(ids[:3], wanted, strict=True))
@@ -72,7 +72,7 @@ class IdentityCalls:
         return CONTINUE if identity is ROOT else _tell(pid, (real, effective, saved), identity.gids)
 
     def getgroups(self, pid: int, size: int, groups: int, *_: int) -> int:
-        """Never the kernel's answer, which knows the user's own unmapped groups."""
+        """Answer for root too: the kernel would name the user's own unmapped groups."""
         mine = self.world.identities.of(pid).groups
         size &= 0xFFFFFFFF
         if size == 0 or not mine:
@@ -160,7 +160,7 @@ class IdentityCalls:
         return 0
 
     def prlimit64(self, pid: int, _of: int, _resource: int, _new: int, old: int, *_: int) -> int:
-        """Pretend likewise; the limit that is told is none."""
+        """Pretend likewise; report no limit."""
         return memory.write(pid, old, _NO_LIMIT) if old else 0
 
     def _users(self, pid: int, identity: Identity, uids: Ids | None) -> int:

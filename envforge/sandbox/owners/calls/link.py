@@ -1,4 +1,4 @@
-"""Calls that give, move and take names: a link can get another number, others may not touch root's."""
+"""Calls that link, rename and unlink: a link can get another inode number; only root needs no permission."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ class LinkCalls:
     def linkat(
         self, pid: int, old_directory: int, old: int, new_directory: int, new: int, flags: int, *_: int
     ) -> int:
-        """Of a file in the table the supervisor makes the link, and keeps the link's number too."""
+        """Make the link here if the file is in the table, and keep the link's inode number too."""
         target = self.world.names.read(pid, new_directory, new)
         if target is None or kernel.look(*target, AT_SYMLINK_NOFOLLOW):
             return CONTINUE  # EEXIST, or what else the kernel finds first

@@ -1,4 +1,4 @@
-"""Calls that make other things than open files: directories, links with a text, devices, named sockets."""
+"""Calls that make directories, symbolic links, devices and named sockets."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ _LONGEST_ADDRESS = 110
 Make = Callable[[Place, int], None]
 """make(place, mode): the system call itself."""
 Finish = Callable[[Owned, Heritage], None]
-"""finish(owned, heritage): what is true of this kind of file besides its owner and its access ACL."""
+"""finish(owned, heritage): sets the true attributes of this kind of file besides owner and access ACL."""
 
 
 def _nothing_else(_owned: Owned, _heritage: Heritage) -> None:
@@ -31,7 +31,7 @@ def _nothing_else(_owned: Owned, _heritage: Heritage) -> None:
 
 @define(slots=True)
 class MakeCalls:
-    """Makes what root's ownership, or the file system, would not be right for."""
+    """Makes files with another owner than root, or of a type that the file system does not take."""
 
     world: World
 
@@ -68,7 +68,7 @@ class MakeCalls:
         return self.mknodat(pid, _AT_FDCWD, name, mode, device)
 
     def mknodat(self, pid: int, directory: int, name: int, mode: int, device: int, *_: int) -> int:
-        """Make an empty file where a device is asked for, and say that it is one."""
+        """Make an empty file in place of a device, and record that it is one."""
         kind = stat.S_IFMT(mode) if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
         if kind and not self.world.identities.of(pid).can(capabilities.MKNOD):
             return -errno.EPERM

@@ -1,4 +1,4 @@
-"""Calls that open files: new ones, and for other identities than root's, old ones that they write to."""
+"""Calls that open files: new ones, and existing ones that another identity than root's wants to write."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ def wanted_access(flags: int) -> int:
 
 @define(slots=True)
 class OpenCalls:
-    """Opens files where the owner of a new one would not be root."""
+    """Opens new files whose owner is not root, and refuses what the program may not open."""
 
     world: World
 
@@ -85,7 +85,7 @@ class OpenCalls:
         with umask_of(self.world, pid, heritage, mode) as narrowed:
             descriptor = os.open(place[1], flags, narrowed, dir_fd=directory_of(place))
         try:
-            # O_PATH, so that what the table holds is no open file
+            # O_PATH, so that the table does not keep the file open
             pin = os.open(b"self/fd/%d" % descriptor, os.O_PATH, dir_fd=self.world.names.processes)
             try:
                 record(self.world, pin, heritage, mode)

@@ -1,4 +1,4 @@
-"""Calls that ask for permission or change it: only other identities than root's are refused anything."""
+"""Calls that ask for permission or change it: root's identity is never refused anything."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Calls that change what a process is allowed or sees as a whole: exec, capability masks, another root."""
+"""Calls that change a process's privileges or its view of the tree: exec, capability masks, chroot."""
 
 import errno
 import os
@@ -52,7 +52,7 @@ class ProgramCalls:
         return CONTINUE
 
     def _ignores_set_id(self, pid: int, directory: int, name: int) -> bool:
-        """Say if the kernel does not look at the set-id bits: of scripts, and under no_new_privs."""
+        """Say if the kernel ignores the set-id bits: for scripts, and under no_new_privs."""
         if self.world.names.has_no_new_privileges(pid):
             return True
         place = self.world.names.read(pid, directory, name)
@@ -109,7 +109,7 @@ class ProgramCalls:
             self.world.identities.give(pid, new)
 
     def chroot(self, _pid: int, *_: int) -> int:
-        """From now on each process's root is looked at before its names are."""
+        """From now on look at each process's root before its paths."""
         self.world.names.views_differ = True
         return CONTINUE
 

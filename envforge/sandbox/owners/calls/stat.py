@@ -1,4 +1,4 @@
-"""stat and its kin: nearly all notifications are of these, and nearly all let the kernel answer."""
+"""stat and its variants: nearly all notifications are of these, and nearly all let the kernel answer."""
 
 from collections.abc import Callable
 from struct import Struct
@@ -32,7 +32,7 @@ def _mode_and_device(owned: Owned, mode: int, major: int, minor: int) -> tuple[i
 
 
 def stat_x86_64(owned: Owned) -> bytes:
-    """Return struct stat (asm/stat.h) of the file that was looked at, with what is true of it."""
+    """Return struct stat (asm/stat.h) of the file last looked at, with its true attributes."""
     block_size, links, mode, inode, size, blocks, *rest = _unpack_statx(STATX)
     access, access_ns, change, change_ns, modify, modify_ns, major, minor, *device = rest
     mode, special = _mode_and_device(owned, mode, major, minor)
@@ -55,7 +55,7 @@ def stat_i386(owned: Owned) -> bytes:
 
 
 def patch_statx(owned: Owned) -> bytes:
-    """Return struct statx of the file that was looked at, with what is true of it."""
+    """Return struct statx of the file last looked at, with its true attributes."""
     patched = bytearray(STATX)
     _IDS.pack_into(patched, 20, owned.uid, owned.gid)
     if owned.kind:

@@ -2,8 +2,8 @@
 
     (inode number, device) -> Owned, each inode held by an O_PATH descriptor
 
-The descriptor keeps the number from being given to another file, and follows renames, so an entry can never
-speak of the wrong file. Nothing here knows processes or paths.
+The descriptor keeps the number from being reused for another file, and follows renames, so an entry can never
+be taken for another file's. Nothing here knows processes or paths.
 """
 
 import os
@@ -18,33 +18,33 @@ from envforge.sandbox.owners.kernel import AT_EMPTY_PATH, Key
 from envforge.sandbox.owners.state.watches import Watches
 
 _ROOM = 64
-"""Descriptors that are left to the work of a call."""
+"""Descriptors that are left for handling calls."""
 _FIRST_SWEEP = 512
 
 
 @define(slots=True, eq=False)
 class Owned:
-    """What is true of one inode."""
+    """The true attributes of one inode."""
 
     uid: int = 0
     gid: int = 0
     kind: int = 0
-    """S_IFCHR or S_IFBLK of a device that a regular file stands for."""
+    """S_IFCHR or S_IFBLK of a device, in whose place a regular file is on disk."""
     device: tuple[int, int] = (0, 0)
     access_acl: bytes = b""
     default_acl: bytes = b""
     pins: dict[Key, int] = field(factory=dict)
-    """The inode's numbers (links to a copied-up file can have several), and a descriptor that holds each."""
+    """The inode's keys (links to a copied-up file can have several), and a descriptor that pins each."""
 
     @property
     def is_plain(self) -> bool:
-        """Say if the file system's own answer is the truth."""
+        """Say if the file system's own answer is true."""
         return not (self.uid or self.gid or self.kind or self.access_acl or self.default_acl)
 
 
 @define(slots=True)
 class Attributes:
-    """Finds and keeps what is true of files. Its lookups speak of the file that `kernel.look` saw last."""
+    """Finds and keeps the true attributes of files. Lookups concern the file that `kernel.look` saw last."""
 
     limit: int = field(factory=lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _ROOM)
     """How many inodes can be held."""
@@ -57,13 +57,13 @@ class Attributes:
     _sweep_at: int = _FIRST_SWEEP
 
     def find(self) -> Owned | None:
-        """Return what is true of the file that was looked at; None if what the kernel says is."""
+        """Return the true attributes of the file last looked at; None if the kernel's are."""
         key = kernel.key()
         owned = self.table.get(key)
         if owned is not None or not self._moving:
             return owned
         links, mode = kernel.links_and_mode()
-        # A copied-up file has a single link, a farm's has several: its further links are made under our eyes.
+        # A file that was just copied up has a single link (linkat, trapped, adds more); a farm's has several.
         if links > 1 or stat.S_IFMT(mode) not in self._moving_kinds or self._watches.is_silent():
             return None
         saved = bytes(kernel.STATX)
@@ -72,7 +72,7 @@ class Attributes:
         return self.table.get(key)
 
     def _follow(self) -> None:
-        """Look again at the files of lower layers that something has happened to."""
+        """Look again at the files of lower layers for which inotify has events."""
         heard = self._watches.heard()
         for watch in tuple(self._moving) if heard is None else heard:
             owned = self._moving.get(watch)
@@ -87,7 +87,7 @@ class Attributes:
         self._watches.remove(watch)
         new = kernel.key()
         if new in owned.pins:
-            os.close(owned.pins.pop(old))  # a link has shown the number before
+            os.close(owned.pins.pop(old))  # the number came in by a link before
             self._pinned -= 1
         else:
             owned.pins[new] = owned.pins.pop(old)
@@ -96,7 +96,7 @@ class Attributes:
             self._inherit(old)
 
     def _inherit(self, key: Key) -> None:
-        """Let another path of the same lower inode, which has not been copied up, have its number."""
+        """Give the number to another path of the same lower inode that has not been copied up, if any."""
         del self.table[key]
         for other in self._moving.values():
             if key in other.pins:
@@ -113,7 +113,7 @@ class Attributes:
         return owned
 
     def add_name(self, descriptor: int, owned: Owned) -> None:
-        """Let `owned` speak of an open file too."""
+        """Make `owned` the entry of an open file too."""
         kernel.look(descriptor, b"", AT_EMPTY_PATH)
         key = kernel.key()
         if key not in self.table:
@@ -121,7 +121,7 @@ class Attributes:
             self.table[key] = owned
 
     def preload(self, path: bytes, owned: Owned) -> None:
-        """Take over what is known of a lower layer's path. Raises OSError where it does not exist."""
+        """Add the entry of a lower layer's path. Raises OSError if the path does not exist."""
         descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             kernel.look(descriptor, b"", AT_EMPTY_PATH)

@@ -1,4 +1,4 @@
-"""What a new file inherits from its maker and its directory: owner, group, ACL, mode under the umask."""
+"""What a new file inherits from its creator and its directory: owner, group, ACL, mode under the umask."""
 
 import os
 import stat
@@ -43,7 +43,7 @@ def heritage_in(world: World, identity: Identity, directory: Place) -> Heritage:
 
 @contextmanager
 def umask_of(world: World, pid: int, heritage: Heritage, mode: int) -> Iterator[int]:
-    """Take the program's umask for a while, or a default ACL in its place; yield the mode to make with."""
+    """Apply the program's umask meanwhile, or a default ACL in its place; yield the mode to create with."""
     mode &= 0o7777
     if heritage.default_acl:
         entries = posix_acl.parse(posix_acl.masked(heritage.default_acl, mode)) or []
@@ -57,7 +57,7 @@ def umask_of(world: World, pid: int, heritage: Heritage, mode: int) -> Iterator[
 
 
 def record(world: World, pin: int, heritage: Heritage, mode: int) -> Owned:
-    """Keep what is true of the new file behind an O_PATH descriptor."""
+    """Keep the true attributes of the new file behind an O_PATH descriptor."""
     owned = world.attributes.keep(pin)
     owned.uid, owned.gid = heritage.uid, heritage.gid
     if heritage.default_acl:

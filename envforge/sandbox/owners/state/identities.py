@@ -1,7 +1,7 @@
-"""Who a process is, although the kernel knows one id only: users, groups, capability masks.
+"""Faked credentials of processes, for which the kernel knows one id only: users, groups, capability masks.
 
-A process's identity is an index into this table. It is kept where fork and exec hand it down and nobody
-looks: in the soft limit RLIMIT_RTTIME, as 2^45 + index microseconds, more than a year of real-time work.
+A process's identity is an index into this table. It is kept where fork and exec inherit it and nobody looks:
+in the soft limit RLIMIT_RTTIME, as 2^45 + index microseconds, more than a year of real-time work.
 """
 
 import resource
@@ -13,7 +13,7 @@ from envforge.errors import CapabilityError
 from envforge.kernel import capabilities
 
 ALL_CAPABILITIES = sum(1 << capability for capability in capabilities.DEFAULT)
-"""What root has in the tree: more than the kernel gives must not be told, or capset(2) fails."""
+"""Root's capabilities in the tree: if more than the kernel's were reported, capset(2) would fail."""
 _BASE = 1 << 45
 _MOST = 4096
 
@@ -40,7 +40,7 @@ class Identity:
         return bool(self.effective >> capability & 1)
 
     def in_group(self, gid: int, *, real: bool = False) -> bool:
-        """Say if files of the group are the process's group's."""
+        """Say if the process is in the group."""
         return gid == self.gids[0 if real else 3] or gid in self.groups
 
     def may(self, wanted: int, mode: int, uid: int, gid: int, *, real: bool = False) -> bool:
@@ -58,7 +58,7 @@ ROOT = Identity()
 
 
 def with_uids(old: Identity, uids: Ids) -> Identity:
-    """Return the identity after a change of users, with what capabilities(7) makes of the masks then."""
+    """Return the identity after a change of uids, with the masks that capabilities(7) says it has then."""
     new = evolve(old, uids=uids)
     if old.no_fixup:
         return new
@@ -73,7 +73,7 @@ def with_uids(old: Identity, uids: Ids) -> Identity:
 
 
 def after_exec(old: Identity, *, set_uid: int | None, set_gid: int | None) -> Identity:
-    """Return the identity of the program that a process becomes; `set_*`: owners of a set-id file."""
+    """Return the identity of a process after exec; `set_*`: owners of a set-id file."""
     real, effective = old.uids[0], old.uids[1] if set_uid is None else set_uid
     group = old.gids[1] if set_gid is None else set_gid
     return evolve(
@@ -88,13 +88,13 @@ def after_exec(old: Identity, *, set_uid: int | None, set_gid: int | None) -> Id
 
 @define(slots=True)
 class Identities:
-    """Knows each process's identity. While there is only root's, nobody is asked."""
+    """Knows each process's identity. While there is only root's, no process's limit is read."""
 
     _known: list[Identity] = field(factory=lambda: [ROOT])
     _indexes: dict[Identity, int] = field(factory=lambda: {ROOT: 0})
 
     def of(self, pid: int) -> Identity:
-        """Return the identity of a process. OSError where it has gone."""
+        """Return the identity of a process. Raises OSError if it has ended."""
         if len(self._known) == 1:
             return ROOT
         index = prlimit(pid, RLIMIT_RTTIME)[0] - _BASE
@@ -103,7 +103,7 @@ class Identities:
         return ROOT
 
     def give(self, pid: int, identity: Identity) -> None:
-        """Make `identity` the process's own. Raises CapabilityError where its limit cannot be set."""
+        """Make `identity` the process's own. Raises CapabilityError if its limit cannot be set."""
         index = self._indexes.get(identity)
         if index is None:
             index = self._add(identity)

@@ -1,7 +1,7 @@
-"""From what a program calls a file to what the supervisor calls it: a descriptor and a path under it.
+"""Translates a program's paths into the supervisor's: a descriptor and a path relative to it.
 
-The supervisor stays outside the program's pid namespace and inside its root, so absolute names are the same
-for both; relative ones go over the outer /proc. It decides nothing about owners.
+The supervisor stays outside the program's pid namespace and inside its root, so absolute paths are the same
+for both; relative ones go through the outer /proc. It decides nothing about owners.
 """
 
 import os
@@ -22,7 +22,7 @@ from envforge.sandbox.owners.kernel import (
 from envforge.sandbox.owners.memory import PATH_ADDRESS, PATH_BUFFER, fetch
 
 Place = tuple[int, bytes]
-"""A directory's descriptor (or AT_FDCWD) and a path under it."""
+"""A directory's descriptor (or AT_FDCWD) and a path relative to it."""
 
 _SPECIAL = (b"/proc/self/", b"/proc/thread-self/", b"/dev/fd/", b"/dev/std")
 _OWN_DIRECTORIES = {b"/proc/self/": b"", b"/proc/thread-self/": b"", b"/dev/fd/": b"fd/"}
@@ -36,7 +36,7 @@ class Names:
     """Finds files by the names and descriptors of a process."""
 
     processes: int
-    """O_PATH descriptor of the /proc whose numbers are the supervisor's own."""
+    """O_PATH descriptor of the /proc of the supervisor's own pid namespace."""
     views_differ: bool = False
     """A process has changed its root or its namespaces, so each one's root must be looked at."""
     _root: int = field(init=False)
@@ -49,9 +49,9 @@ class Names:
         self._root_place = kernel.place()
 
     def locate(self, pid: int, directory: int, path: bytes) -> Place:
-        """Return where a program's `path` lies, relative to its descriptor `directory` or AT_FDCWD.
+        """Return the place of a program's `path`, relative to its descriptor `directory` or AT_FDCWD.
 
-        An empty path is the directory itself, which then is not to be opened with NOFOLLOW.
+        An empty path is the directory itself: such a place must not be opened with O_NOFOLLOW.
         """
         if path.startswith(b"/"):
             if path.startswith(_SPECIAL):
@@ -65,11 +65,11 @@ class Names:
         return self.processes, b"%d/fd/%d" % (pid, directory)
 
     def of_descriptor(self, pid: int, descriptor: int) -> Place:
-        """Return where a program's open file is; following the path leads to it."""
+        """Return the place of a program's open file: a link, to be followed."""
         return self.processes, b"%d/fd/%d" % (pid, descriptor & 0xFFFFFFFF)
 
     def read(self, pid: int, directory: int, address: int) -> Place | None:
-        """Return where the file is that the string at `address` names; None if there is no such name."""
+        """Return the place that the string at `address` names; None if it is empty or unreadable."""
         path = memory.text(pid, address)
         if not path:
             return None
@@ -103,15 +103,15 @@ class Names:
         return int(self._status(pid, b"Umask"), 8)
 
     def group(self, pid: int) -> int:
-        """Return the number of the process that the thread belongs to."""
+        """Return the pid of the process that the thread belongs to."""
         return int(self._status(pid, b"Tgid"))
 
     def number_inside(self, pid: int) -> int:
-        """Return the number that the thread's process has for itself."""
+        """Return the pid of the thread's process in its own pid namespace."""
         return int(self._status(pid, b"NStgid").split()[-1])
 
     def has_no_new_privileges(self, pid: int) -> bool:
-        """Say if exec gives the process nothing (PR_SET_NO_NEW_PRIVS)."""
+        """Say if exec gives the process no privileges (PR_SET_NO_NEW_PRIVS)."""
         return int(self._status(pid, b"NoNewPrivs")) != 0
 
     def _status(self, pid: int, name: bytes) -> bytes:
@@ -130,7 +130,7 @@ class Names:
 
     @contextmanager
     def view_of(self, pid: int) -> Iterator[None]:
-        """Move into the process's root for a while: links and mounts then resolve as they do for it."""
+        """Change root to the process's meanwhile: links and mounts then resolve as they do for it."""
         root = os.open(b"%d/root" % pid, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.processes)
         try:
             os.fchdir(root)

@@ -18,7 +18,7 @@ Entry = tuple[int, int, int]
 
 
 def parse(value: bytes) -> list[Entry] | None:
-    """Return the entries, with the id undefined where the tag has none; None for other bytes."""
+    """Return the entries, with an undefined id if the tag has none; None if the bytes are no ACL."""
     if value[:4] != _VERSION or (len(value) - 4) % _ENTRY.size:
         return None
     return [
@@ -33,7 +33,7 @@ def dump(entries: list[Entry]) -> bytes:
 
 
 def is_valid(entries: list[Entry]) -> bool:
-    """Say if the kernel would take the ACL (posix_acl_valid): each kind in its place, names with a mask."""
+    """Say if the kernel would take the ACL (posix_acl_valid): tags in order, a mask if ids are named."""
     kinds = [tag for tag, _, _ in entries]
     once = [tag for tag in kinds if tag not in {_USER, _GROUP}]
     whole = once in ([_USER_OBJ, _GROUP_OBJ, _OTHER], [_USER_OBJ, _GROUP_OBJ, _MASK, _OTHER])
@@ -42,12 +42,12 @@ def is_valid(entries: list[Entry]) -> bool:
 
 
 def names_ids(entries: list[Entry]) -> bool:
-    """Say if an entry names a user or a group: without, the mode bits say it all."""
+    """Say if an entry names a user or a group; else the mode bits say it all."""
     return any(tag in (_USER, _GROUP) for tag, _, _ in entries)
 
 
 def _group_tag(entries: list[Entry]) -> int:
-    """Return the tag whose permissions stand in the mode's group bits."""
+    """Return the tag whose permissions the mode's group bits show."""
     return _MASK if any(tag == _MASK for tag, _, _ in entries) else _GROUP_OBJ
 
 

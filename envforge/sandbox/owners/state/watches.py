@@ -1,7 +1,7 @@
 """Notices when a file of a lower layer may have been copied up, which changes its inode number.
 
-Nothing that copies a file up (a write-open, a change of attributes, a rename, a link) goes without an event
-of inotify(7), and the event is there before the call returns. So a file that rests is not looked at again.
+Every call that copies a file up (a write-open, a change of attributes, a rename, a link) makes an event of
+inotify(7), which is queued before the call returns. So a file without events is not looked at again.
 """
 
 import errno
@@ -39,14 +39,14 @@ class Watches:
     _waiting: bytearray = field(factory=lambda: bytearray(4))
 
     def add(self, path: bytes) -> int:
-        """Watch a file, which is not followed if it is a link; return the watch's number."""
+        """Watch a file, a link itself; return the watch's number."""
         try:
             return kernel.add_watch(self._descriptor, path, _EVENTS | _IN_DONT_FOLLOW)
         except OSError as error:
             raise _refused(error, "fs.inotify.max_user_watches") from error
 
     def remove(self, watch: int) -> None:
-        """Stop watching; a file that is gone has stopped by itself."""
+        """Stop watching; the watch of a file that is gone has ended by itself."""
         kernel.remove_watch(self._descriptor, watch)
 
     def is_silent(self) -> bool:
@@ -55,7 +55,7 @@ class Watches:
         return self._waiting == _NOTHING
 
     def heard(self) -> set[int] | None:
-        """Return the watches of files that something has happened to; None if it may have been any."""
+        """Return the watches with events; None if events were lost, so that it may be any."""
         found = set()
         data = os.read(self._descriptor, _READ_SIZE)
         for watch, mask, _, _ in _event.iter_unpack(data):

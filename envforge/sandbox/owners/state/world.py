@@ -1,4 +1,4 @@
-"""State that all handlers of system calls share, and their two answers that are neither value nor error."""
+"""The state that all handlers share, and their two results that are neither a value nor an error."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ Handler = Callable[..., int]
 """handler(pid, *six arguments) returns a value, a negative errno, CONTINUE or ANSWERED, or raises OSError."""
 
 Status = tuple[int, int, int]
-"""A file's mode with its type, its user and its group, as they are meant to be."""
+"""A file's true mode with its type, user and group."""
 
 
 @define(slots=True)
@@ -34,16 +34,16 @@ class World:
     attributes: Attributes
     identities: Identities = field(factory=Identities)
     identifier: int = 0
-    """Which notification is being answered."""
+    """The id of the notification that is being answered."""
 
     def status(self, place: Place, *, follow: bool = True) -> Status | None:
-        """Look at a file and return what is true of it; None if it cannot be seen."""
+        """Look at a file and return its true status; None if it cannot be seen."""
         if not kernel.look(*place, 0 if follow else AT_SYMLINK_NOFOLLOW):
             return None
         return self.seen()
 
     def seen(self) -> Status:
-        """Return what is true of the file that was looked at last."""
+        """Return the true status of the file last looked at."""
         mode = kernel.links_and_mode()[1]
         owned = self.attributes.find()
         if owned is None:

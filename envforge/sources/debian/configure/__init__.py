@@ -1,1 +1,1 @@
-"""Maintainer scripts run offline over a farm, and what they wrote becomes a layer."""
+"""Runs maintainer scripts offline over a farm; the files that they write become a layer."""

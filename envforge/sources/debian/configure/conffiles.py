@@ -1,4 +1,4 @@
-"""Conffiles that dpkg placed while it configured: what is the package's own file again leaves the layer."""
+"""Removes conffiles from the layer that dpkg put in place and that the layers below show just the same."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,14 +13,14 @@ from envforge.store.listing import DIRECTORY_MTIME, Entry
 
 _NANOSECONDS: Final = 1_000_000_000
 Find = Callable[[bytes], Entry | None]
-"""Gives the entry that the layers beneath show at a path."""
+"""Returns the entry that the layers below show at a path, None if there is none."""
 
 
 def settle(root: str, entries: Iterable[Entry], waiting: Iterable[bytes], find: Find) -> list[Entry]:
-    """Take what the waiting conffiles left out of the tree at `root`; return the entries that remain.
+    """Remove the traces of waiting conffiles from the tree at `root`; return the entries that remain.
 
-    A conffile as its package ships it shows from below; one that a script removed gets a whiteout, as dpkg's
-    rename left none; one that a script changed stays.
+    A conffile as its package ships it is removed: the farm shows it. One that a script changed stays. One
+    that a script removed gets a whiteout: overlayfs made none, as the layer `waiting` hid the farm's file.
     """
     own = {entry.path: entry for entry in entries}
     touched: set[bytes] = set()
@@ -46,7 +46,7 @@ def _same(entry: Entry, below: Entry | None) -> bool:
 
 
 def _prune(tree: Tree, own: dict[bytes, Entry], touched: set[bytes], find: Find) -> None:
-    """Remove directories that are there only because something was placed in them; settle others' times."""
+    """Remove directories that are only there because a file was placed in them; reset mtimes of others."""
     for path in sorted(touched, key=len, reverse=True):
         current = path
         while current != b"/" and current in own and _is_idle(current, own, find):

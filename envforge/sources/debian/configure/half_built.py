@@ -1,4 +1,4 @@
-"""A shell where packages could not be configured: in the very tree, with the scripts' own powers."""
+"""The shell of `--shell-on-failure`: in the half-built tree, confined like the scripts that failed there."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ def enter(
 ) -> None:
     """Show the error, then run a shell on the terminal until it ends.
 
-    `owners` are true of the tree's files where the disk cannot hold them, None where it can.
+    `owners` are the true owners of the tree's files if the disk cannot hold them, None if it does.
     """
     sys.stderr.write(f"error: {error.message}\n{_ABOUT}")
     sys.stderr.flush()

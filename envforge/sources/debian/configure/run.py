@@ -1,11 +1,11 @@
-"""One configuration: maintainer scripts run offline over a farm, and what they wrote becomes a layer.
+"""Runs one configuration: maintainer scripts, offline, over an overlayfs whose upper becomes the layer.
 
-    upper        what they write: the layer
-    scaffold     dpkg's database for just this set, and programs that stand in for real ones meanwhile
+    upper        files that the scripts write: the layer
+    scaffold     dpkg's database for just this set, and stand-ins for some programs
     below…       layers that are configured already
     farm         the packages' files
 
-The scaffold is one of the lower layers, so nothing of it gets into the layer.
+The scaffold is a lower layer, so nothing of it gets into the upper.
 """
 
 import os
@@ -46,7 +46,7 @@ _LEAST_BYTES: Final = 1 << 20
 
 
 class _Run(TypedDict):
-    """What both ways of running take."""
+    """The arguments that `run_in_tree` and `run_supervised` have in common."""
 
     lowers: Sequence[str]
     upper: str
@@ -66,11 +66,11 @@ def run(
     *,
     report: Report = lambda _text: None,
 ) -> tuple[list[Entry], Notes]:
-    """Configure the step's packages over `below` (top to bottom); the tree comes to `directory/layer/root`.
+    """Configure the step's packages over `below` (top to bottom), into `directory/layer/root`.
 
-    `report` is told what the scripts print, bytes that are no text escaped (`surrogateescape`).
-    Raises BuildError where a package cannot be configured, with the end of what its script printed, and where
-    a private key was made; StoreFullError where the disk is full.
+    Return the layer's entries and notes. `report` gets the scripts' output, bytes that are no UTF-8 escaped
+    (`surrogateescape`). Raises BuildError if a package cannot be configured, with the end of its script's
+    output, or if a private key was made; StoreFullError if the disk is full.
     """
     upper = f"{directory}/layer/root"
     os.makedirs(upper, 0o755)
@@ -92,7 +92,7 @@ def run(
 
 @frozen
 class _Scaffolding:
-    """One configuration while it goes on."""
+    """One configuration while it runs."""
 
     site: Site
     directory: str
@@ -100,7 +100,7 @@ class _Scaffolding:
     below: Sequence[Made]
     scaffold: Scaffold
     report: Report
-    """Told what the scripts print."""
+    """Called with each piece of the scripts' output."""
 
     def heard(self, data: bytes) -> None:
         self.report(data.decode("utf-8", "surrogateescape"))
@@ -111,11 +111,11 @@ class _Scaffolding:
 
     @property
     def first(self) -> bool:
-        """Say whether nothing is configured yet: the base, of which every file is there from the start."""
+        """Return whether this is the base: nothing is configured yet, and no file is hidden from scripts."""
         return len(self.below) == 1
 
     def listings(self) -> list[bytes]:
-        """Return the listings beneath, top to bottom."""
+        """Return the listings of the layers below, top to bottom."""
         read = layers.read_listing
         return [read(self.site.store, self.site.held, made.layer.digest) for made in self.below]
 
@@ -136,9 +136,9 @@ def _scaffold(
 
 
 def _run_scripts(place: _Scaffolding) -> dict[bytes, Owner] | None:
-    """Run the scripts, wave by wave; return the true owners where the disk cannot hold them.
+    """Run the scripts, wave by wave; return the true owners if the disk cannot hold them.
 
-    Raises BuildError, StoreFullError where one fails.
+    Raises BuildError, StoreFullError if one fails.
     """
     step, scaffold = place.step, place.scaffold
     if place.first:
@@ -164,7 +164,7 @@ def _run_scripts(place: _Scaffolding) -> dict[bytes, Owner] | None:
 
 
 def _hide(place: _Scaffolding, packages: Sequence[str], number: int) -> str | None:
-    """Make the layer that hides packages; return its root, None where there are none."""
+    """Make the layer that hides `packages` from scripts; return its root, None if there are none."""
     if not packages:
         return None
     root = f"{place.directory}/hidden{number}"
@@ -176,7 +176,7 @@ def _hide(place: _Scaffolding, packages: Sequence[str], number: int) -> str | No
 
 
 def _make_room(upper: str, scaffold: Scaffold, unpacked: Sequence[str]) -> None:
-    """Remove what preinsts left in the place of files of their own packages: dpkg would unpack over it."""
+    """Remove files that preinsts left where their own packages' files lie: dpkg would unpack over them."""
     with Tree(upper) as tree:
         for name in unpacked:
             facts = scaffold.packages[name].facts
@@ -195,9 +195,9 @@ def _run(
     hidden: str | None = None,
     last: bool = False,
 ) -> dict[bytes, Owner] | None:
-    """Run one script over the layers; returns and takes the true owners of the upper directory.
+    """Run one script over the layers; takes the true owners in the upper before it, returns those after it.
 
-    After the `last` one everything has to be configured.
+    After the `last` script every package has to be configured.
     """
     directory, site = place.directory, place.site
     work = tempfile.mkdtemp(prefix="work", dir=directory)
@@ -240,7 +240,7 @@ def _run(
 
 
 def _owners_now(place: _Scaffolding, owners: Mapping[bytes, Owner]) -> dict[bytes, Owner]:
-    """Return the true owners after an earlier script: what is in the upper directory counts first."""
+    """Return the true owners after an earlier script: the upper's take precedence over the lower layers'."""
     with Tree(place.upper) as tree:
         changed = {path for path, _, _ in tree.walk()}
     below = {path: owner for path, owner in _true_owners(place).items() if path not in changed}
@@ -248,7 +248,7 @@ def _owners_now(place: _Scaffolding, owners: Mapping[bytes, Owner]) -> dict[byte
 
 
 def _settled(entries: list[Entry], place: _Scaffolding) -> list[Entry]:
-    """Take what only the order of things left out of the tree, and say path by path what was removed."""
+    """Remove conffiles that the layers below show anyway; turn opaque directories into explicit whiteouts."""
     texts = place.listings()
     indexes = [listing.index(text) for text in texts]
 
@@ -266,7 +266,7 @@ def _settled(entries: list[Entry], place: _Scaffolding) -> list[Entry]:
 
 
 def _true_owners(place: _Scaffolding) -> dict[bytes, Owner]:
-    """Return what the disk cannot hold of the lower layers: other owners than root, devices, ACLs."""
+    """Return, for the lower layers, what a flat store cannot hold: owners other than root, devices, ACLs."""
     shown = merged([listing.load(text) for text in place.listings()])
     owners = {path: _true_owner(entry) for path, entry in shown.items()}
     owners |= {path + unpacking.NEW: owners[path] for path in place.scaffold.waiting if path in owners}
@@ -288,6 +288,6 @@ def _check_configured(upper: str, output: Output) -> None:
 
 
 def _is_full(directory: str) -> bool:
-    """Return whether nothing can be written there: not even the log then says why a script failed."""
+    """Return whether nothing can be written there: then even the output may not say why a script failed."""
     status = os.statvfs(directory)
     return status.f_bavail * status.f_frsize < _LEAST_BYTES or (status.f_files > 0 and status.f_favail == 0)

@@ -1,4 +1,4 @@
-"""What lies over the farm only while packages are configured: dpkg's database for the set, and stand-ins."""
+"""The scaffold, a layer over the farm while packages are configured: dpkg's database and stand-ins."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
@@ -24,21 +24,21 @@ _ARCHIVES: Final = "/tmp/archives"  # noqa: S108 - inside the sandbox
 
 @frozen
 class Scaffold:
-    """What the script and the sandbox must know of it."""
+    """What script and sandbox must know of the scaffold."""
 
     packages: Mapping[str, Package]
-    """Of the step."""
+    """The step's packages, by id."""
     binds: tuple[Bind, ...]
-    """Archives that dpkg itself unpacks."""
+    """Archives that dpkg itself unpacks, mounted into the sandbox."""
     covered: Mapping[str, tuple[str, ...]]
-    """Files in them that stand-ins take the place of, by package."""
+    """Files of those archives that stand-ins replace, by package."""
     settle: tuple[str, ...]
-    """Commands that wait for what goes on in the background."""
+    """Commands that wait for background work."""
     waiting: tuple[bytes, ...]
     """Conffiles that dpkg is to place."""
 
     def unpacking(self, preinsts: Iterable[str], unpack: Iterable[str]) -> Unpacking:
-        """Return what a script must know of packages that are unpacked."""
+        """Return the part of a script that unpacks: preinsts to run, archives to unpack, files to cover."""
         facts = [self.packages[name].facts for name in preinsts]
         unpacked = tuple(unpack)
         return Unpacking(
@@ -55,9 +55,9 @@ class Scaffold:
 def write_scaffold(
     site: Site, directory: str, step: Step, packages: Mapping[str, Package], below: Sequence[Made]
 ) -> Scaffold:
-    """Fill the empty `scaffold` of a directory; `below` are the layers beneath, the farm last.
+    """Fill the empty `directory/scaffold`; `below` are the layers beneath, the farm last.
 
-    Over a layer that is configured, conffiles of packages that are not are laid into its empty `waiting`.
+    Over a configured layer, conffiles of packages not configured yet go into the empty `directory/waiting`.
     """
     root = f"{directory}/scaffold"
     names = [name for name in order(packages) if name not in step.unpack]
@@ -97,7 +97,7 @@ def open_farm(site: Site, farm: Made) -> unpacking.Farm:
 
 
 def _covered(site: Site, package: Package) -> dict[str, str]:
-    """Return what stands in for files of an archive that dpkg itself unpacks, over the scaffold."""
+    """Return path and text of the stand-ins for files of an archive that dpkg itself unpacks."""
     shipped = frozenset(package.facts.files)
     programs = quirks.stand_ins([package.facts.name])
     covered = {path: text for path, text in programs.items() if {path, path.removeprefix("/usr")} & shipped}
@@ -129,7 +129,7 @@ def _lay_stand_ins(root: str, programs: Mapping[str, str]) -> None:
 
 
 def _checked(site: Site, package: Package) -> str:
-    """Return where the archive that dpkg shall unpack lies, once its bytes have been hashed."""
+    """Verify the SHA-256 of an archive that dpkg will unpack; return its path in the store."""
     with blobs.opened(site.store, package.locked.sha256):
         return site.store.blob(package.locked.sha256)
 

@@ -11,10 +11,10 @@ from envforge.sources.debian.quirks import table as quirks
 EARLY: Final = ("base-passwd", "base-files")
 """Everything else expects root's passwd line and the directories that these two make."""
 COVERS: Final = "/usr/libexec/envforge/covers"
-"""Where stand-ins lie for programs that dpkg itself unpacks, over what would lie in their place."""
+"""Directory of the stand-ins for files that dpkg itself unpacks; the script copies them into place."""
 _ASIDE: Final = ".envforge-aside"
 _UNPACKING: Final = "/var/lib/dpkg/tmp.ci"
-"""Where dpkg has the control members of the package that it unpacks."""
+"""dpkg's directory of the control members of the package that it unpacks."""
 
 
 @frozen
@@ -28,7 +28,7 @@ class Preinst:
 
 
 def environment(epoch: int) -> dict[str, str]:
-    """Return the variables of a configuration: nothing of the host's, everything fixed."""
+    """Return the environment variables of a configuration: all fixed, none of the host's."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
@@ -53,19 +53,19 @@ _BEGIN: Final = ("set -e", "cd /", "umask 022")
 
 @frozen
 class Unpacking:
-    """What goes before `dpkg --configure` in one script."""
+    """The steps before `dpkg --configure` in one script."""
 
     preinsts: Sequence[Preinst] = ()
     unpack: Sequence[str] = ()
     """Paths of archives, as seen inside, for packages whose files cannot simply be laid into a farm."""
     covered: Sequence[str] = ()
-    """Programs of theirs that a stand-in takes the place of (it lies in COVERS, under the same path)."""
+    """Files of theirs that a stand-in replaces; it lies in COVERS, under the same path."""
 
 
 def unpack_script(unpacking: Unpacking, before: Sequence[str], settle: Sequence[str] = ()) -> str:
-    """Return the script of a wave: what it pre-depends on is configured, then its preinsts run.
+    """Return the script of a wave: its pre-dependencies `before` are configured, then its preinsts run.
 
-    `settle` are commands that wait for what goes on in the background, last of all.
+    Archives that dpkg itself must unpack follow. `settle` are commands that wait for background work, last.
     """
     lines = [*_BEGIN]
     if before:
@@ -83,8 +83,8 @@ def configure_script(
 ) -> str:
     """Return the script that configures everything: preinsts, what dpkg itself must unpack, then the rest.
 
-    `early` packages go first: in the base step there is no passwd yet. `covered` is what an earlier script
-    has covered, `settle` as in `unpack_script`.
+    `early` packages go first: in the base step there is no passwd yet. `covered` are the files that earlier
+    scripts covered, whose real ones are moved back; `settle` as in `unpack_script`.
     """
     ordered = sorted(unpacking.preinsts, key=lambda one: (one.package != "base-passwd", one.package))
     lines = [*_BEGIN, *map(_run_preinst, ordered), "ldconfig"]
@@ -103,7 +103,7 @@ def _unpack(unpacking: Unpacking) -> list[str]:
 
 
 def _cover(path: str) -> str:
-    """Put a stand-in in the place of a file; packages name the path, so it is quoted."""
+    """Put a stand-in in the place of a file; the path comes from a package, so it is quoted."""
     moved = shlex.join(["mv", "--", path, path + _ASIDE])
     return f"{moved}\n{shlex.join(['cp', '-p', '--', COVERS + path, path])}"
 
@@ -129,7 +129,7 @@ def _run_preinst(preinst: Preinst) -> str:
 
 
 def _lay_members(preinst: Preinst) -> str:
-    """Lay a preinst where dpkg would have it: debconf looks beside it for whose questions it asks."""
+    """Lay a preinst where dpkg would have it: debconf finds the package's name and questions beside it."""
     stem = shlex.quote(preinst.path.removesuffix("preinst"))
     return (
         f"mkdir -p {_UNPACKING}\n"

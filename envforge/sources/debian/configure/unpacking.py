@@ -1,4 +1,4 @@
-"""What dpkg would not show yet, hidden while scripts run over a farm, where everything lies from the start.
+"""Hides from scripts what dpkg would not have unpacked yet: a farm has every file from the start.
 
     below        layers that are configured already
     hidden       whiteouts of packages whose preinst has not run yet: nothing of theirs is there
@@ -34,17 +34,18 @@ class Farm:
     lines: Mapping[bytes, bytes]
     """Its listing: each path's line."""
     chown: bool
-    """Its owners lie on the disk as they are."""
+    """The disk holds the true owners."""
 
     def has(self, path: bytes, kind: bytes) -> bool:
-        """Say whether something of that type (`d`, `f`) is there."""
+        """Return whether the farm has something of that type (`d`, `f`) at `path`."""
         return self.lines.get(path, b"").startswith(kind + b" ")
 
 
 def lay_conffiles(root: str, farm: Farm, configure: Iterable[Package], taken: Tree) -> tuple[bytes, ...]:
     """Fill the layer `waiting` at `root`; return the paths of the conffiles that wait in it.
 
-    `configure` are the packages that are not configured yet. What has a stand-in in `taken` does not wait.
+    `configure` are the packages that are not configured yet. A conffile with a stand-in in `taken`, the
+    scaffold, does not wait.
     """
     waiting: dict[bytes, None] = {}
     with Tree(root) as tree, Tree(farm.root) as source:
@@ -61,7 +62,7 @@ def lay_conffiles(root: str, farm: Farm, configure: Iterable[Package], taken: Tr
 
 
 def place(conffile: Conffile) -> bytes:
-    """Return where a conffile lies when /usr is merged."""
+    """Return a conffile's path under merged /usr."""
     return b"/" + merged(os.fsencode(conffile.path)[1:], "file")
 
 
@@ -72,7 +73,7 @@ def lay_hidden(
     hidden: Collection[str],
     waiting: Collection[bytes],
 ) -> frozenset[bytes]:
-    """Fill the layer `hidden` at `root` with whiteouts of what only those packages have; return it."""
+    """Fill the layer at `root` with whiteouts of paths that only the `hidden` packages have; return these."""
     own = paths(packages[name] for name in hidden)
     conffiles = {path + NEW for path in waiting} & {path + NEW for path in own}
     shared = own & paths(package for name, package in packages.items() if name not in hidden)
@@ -90,7 +91,7 @@ def lay_hidden(
 
 
 def paths(packages: Iterable[Package]) -> frozenset[bytes]:
-    """Return where the files and directories of packages lie when /usr is merged."""
+    """Return the paths of packages' files and directories under merged /usr."""
     return frozenset(
         raw if raw.startswith(b"/usr/") else b"/" + merged(raw[1:], "directory")
         for package in packages
@@ -99,7 +100,7 @@ def paths(packages: Iterable[Package]) -> frozenset[bytes]:
 
 
 def _match(root: str, farm: Farm) -> None:
-    """Give the directories of a layer the owners and modes of the farm's, which it lies over."""
+    """Give the directories of a layer over the farm the owners and modes of the farm's."""
     top = os.fsencode(root)
     for directory, _, _ in os.walk(top):
         line = farm.lines.get(directory[len(top) :] or b"/")
@@ -107,7 +108,7 @@ def _match(root: str, farm: Farm) -> None:
 
 
 def _copy(tree: Tree, path: bytes, source: Tree, source_path: bytes, *, chown: bool) -> None:
-    """Copy a file with its mode, time and, where the disk holds it, its owner. A link would cross mounts."""
+    """Copy a file with its mode, mtime and, if the disk holds it, owner. A hard link cannot cross mounts."""
     status = source.stat(source_path, follow=False)
     assert status is not None
     mode = stat.S_IMODE(status.st_mode)

@@ -1,1 +1,1 @@
-"""One .deb: its members read, its data unpacked, what recipes must know of it."""
+"""Reads one .deb: its members, its data unpacked into a tree, its facts for recipes."""

@@ -1,4 +1,4 @@
-"""The outside of a .deb (deb(5)): its ar members, and reading the decompressed bytes of one of them.
+"""The ar container of a .deb (deb(5)): finds its members and decompresses one of them.
 
     !<arch>  debian-binary "2.0"  control.tar[.gz|.xz|.zst]  data.tar[.gz|.xz|.zst|.bz2|.lzma]
 
@@ -54,7 +54,7 @@ def read_layout(descriptor: int) -> Layout:
 
 
 def _next_member(descriptor: int, previous: Member, total: int) -> Member:
-    """Return the member behind `previous`, passing over those that deb(5) lets be ignored (`_…`)."""
+    """Return the member after `previous`, skipping those that deb(5) lets readers ignore (`_…`)."""
     while True:
         previous = _member_at(descriptor, previous.offset + previous.size + previous.size % 2, total)
         if not previous.name.startswith("_"):
@@ -81,7 +81,7 @@ def _expect(member: Member, name: str) -> None:
 
 
 def open_member(descriptor: int, member: Member) -> Reader:
-    """Return a reader of the member's decompressed bytes; its name's ending says how it is compressed.
+    """Return a reader of the member's decompressed bytes; the suffix of its name says how it is compressed.
 
     Raises ArchiveError for a compression that dpkg does not know either.
     """

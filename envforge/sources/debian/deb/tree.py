@@ -24,16 +24,16 @@ _NANOSECONDS: Final = 1_000_000_000
 
 
 class Tree:
-    """One package's tree while it is written, and what there is to know of it afterwards."""
+    """One package's tree while it is written, and the facts collected on the way."""
 
     def __init__(
         self, root: bytes, *, owners: bool, checksums: frozenset[bytes] | None, plain: bool = False
     ) -> None:
         """Prepare to write below `root`, which is made unless it is there.
 
-        `owners`: give files to whom the archive says. `checksums`: which names as shipped get an MD5,
-        None for all. `plain`: several packages share the directory, a later one replaces files; no set-id
-        bits or xattrs.
+        `owners`: chown files as the archive says. `checksums`: names as shipped to compute an MD5 of, None
+        for all. `plain`: several packages share the directory, a later one replaces files; no set-id bits or
+        xattrs.
         """
         self.names: list[bytes] = []
         """Names as shipped, absolute, in the archive's order: dpkg's `list` (`/.` for the root)."""
@@ -59,7 +59,7 @@ class Tree:
     def fill(self, reader: TarReader) -> None:
         """Write every member.
 
-        Raises ArchiveError for what could leave the tree or is no part of a package.
+        Raises ArchiveError for a member that could leave the tree or that no package may have.
         """
         for member in reader:
             shipped = relative_name(member.name)
@@ -86,7 +86,7 @@ class Tree:
     def finish(self) -> None:
         """Give every directory the format's constant mtime, and its set-group-id bit.
 
-        With that bit from the start, what is made below would get its group, whatever the archive says.
+        Set earlier, the bit would give files made below the directory's group, not the archive's.
         """
         for path, mode in self._set_group.items():
             os.chmod(self._prefix + path, mode)
@@ -95,7 +95,7 @@ class Tree:
             os.utime(self._prefix + path, ns=time)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the listing's entries; of each group of hard links all but the first path name that one."""
+        """Yield the listing's entries; in each group of hard links, all paths but the first refer to that."""
         firsts = {}
         for group in self._links.values():
             first = min(group)
@@ -111,7 +111,7 @@ class Tree:
         return (entry for entry in self._entries.values() if entry.uid or entry.gid)
 
     def _make_room(self, path: bytes, shipped: bytes) -> None:
-        """See that the parent of `path` is a directory of this tree, and that nothing is at `path`."""
+        """Make sure that the parent of `path` is a directory of this tree and that `path` is free."""
         self._make_parent(path)
         present = self._entries.get(path)
         if present is not None:
@@ -218,7 +218,7 @@ class Tree:
         )
 
     def _attributes(self, descriptor: int, member: Member) -> None:
-        """Owner first: changing it clears set-id bits and capabilities."""
+        """Set owner, mode, xattrs and time; the owner first, as chown clears set-id bits and capabilities."""
         if self._owners and (member.uid or member.gid):
             os.fchown(descriptor, member.uid, member.gid)
         if member.mode & self._late_bits:

@@ -1,8 +1,8 @@
-"""One .deb into one tree of the store: data with /usr merged, control members, listing, facts.
+"""Unpacks one .deb into one tree of the store: data with /usr merged, control members, listing, facts.
 
     TARGET/root/      the data; {bin,sbin,lib,lib32,lib64,libx32}/x lies in usr/
     TARGET/control/   every control member but `control`, and dpkg's `list` with the names as shipped
-    TARGET/listing    store/listing.py, with the owners that the archive says
+    TARGET/listing    the tree's listing (store/listing.py), with the archive's owners
 
 Nothing is ever written outside TARGET, whatever the archive says (see tree.py).
 """
@@ -26,11 +26,11 @@ from envforge.store import blobs, listing
 _CONTROL_MAX_BYTES: Final = 64 << 20
 _UNPACKED_BYTES: Final = 1 << 30
 _RATIO_MAX: Final = 128
-"""An archive may unpack to 1 GiB, or to so many times its size. Of Debian's, those that unpack to more than
-that have at most 60 times (piglit), and smaller ones up to 570 (test data)."""
+"""An archive may unpack to 1 GiB, or to this many times its size. Of Debian's archives, those that unpack to
+more than 1 GiB have a ratio of at most 60 (piglit), smaller ones of up to 570 (test data)."""
 _SLACK_BYTES: Final = 64 << 20
 _UNSIZED_BYTES: Final = 256 << 20
-"""Without Installed-Size, which Debian's packages of more than 3 MB all have."""
+"""Limit without Installed-Size, which all of Debian's packages of more than 3 MB have."""
 _UNPACKED_MAX_BYTES: Final = 1 << 36
 _SIZE_MAX_DIGITS: Final = 12
 _NAME_ERRORS: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EMLINK)
@@ -47,11 +47,11 @@ class ControlMember:
 
 
 def unpack(archive: str, target: str, held: str, *, sha256: str) -> facts.Facts:
-    """Unpack `archive`, whose SHA-256 is compared first, into the empty `target` and return its facts.
+    """Verify the SHA-256 of `archive`, unpack it into the empty `target` and return its facts.
 
-    `held` is how owners lie on disk: `flat` changes none, else the caller must be uid 0 of a namespace that
-    has them all. Raises IntegrityError for other bytes, ArchiveError for whatever is broken or hostile,
-    StoreFullError where there is no space; the caller removes what was made until then.
+    `held` is how owners lie on disk: `flat` chowns nothing, else the caller must be uid 0 of a user namespace
+    that maps all ids. Raises IntegrityError for other bytes, ArchiveError for a broken or hostile archive,
+    StoreFullError if the disk is full; the caller removes the partial tree.
     """
     with _opened(archive, sha256) as (descriptor, layout):
         control = read_control(descriptor, layout)
@@ -88,9 +88,9 @@ def control_of(archive: str, *, sha256: str) -> str:
 
 
 def _limit(descriptor: int, control: bytes) -> int:
-    """Return how many bytes an archive may unpack to: twice its Installed-Size (in KiB), and some.
+    """Return how many bytes an archive may unpack to: twice its Installed-Size (in KiB) and some slack.
 
-    Whoever makes a bomb may say much there too, so its own size is a bound besides.
+    A decompression bomb can claim any Installed-Size, so the archive's own size bounds it too.
     """
     most = min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
     fields = facts.parse_paragraph(control.decode("utf-8", "surrogateescape"))
@@ -123,7 +123,7 @@ def read_control(descriptor: int, layout: Layout) -> dict[str, ControlMember]:
 
 
 def _complete_control(control: dict[str, ControlMember], tree: Tree) -> None:
-    """Add what dpkg itself writes when it unpacks: the list of names, and MD5 sums where none are shipped."""
+    """Add the members that dpkg itself makes when it unpacks: `list`, and `md5sums` if none are shipped."""
     names = b"".join(b"%s\n" % name for name in tree.names)
     control["list"] = ControlMember(names, 0o644, tree.newest_mtime)
     if "md5sums" not in control:
@@ -180,9 +180,9 @@ def _data(control: Mapping[str, ControlMember], name: str) -> bytes:
 
 @contextmanager
 def _opened(archive: str, sha256: str) -> Iterator[tuple[int, Layout]]:
-    """Open a .deb once its bytes are known to be right; errors that come from what it contains get its name.
+    """Open a .deb and verify its SHA-256; errors in its content are raised with its path.
 
-    Nothing of it is parsed before it is hashed: 0.6 ms a MB, and the disk's cache has it then.
+    Nothing is parsed before it is hashed. Hashing takes 0.6 ms a MB, and leaves the file in the page cache.
     """
     descriptor = os.open(archive, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

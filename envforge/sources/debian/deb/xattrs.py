@@ -1,4 +1,4 @@
-"""Which extended attributes a package's files may bring. Pure."""
+"""Filters the extended attributes of a package's files. Pure."""
 
 import struct
 from typing import Final
@@ -12,9 +12,9 @@ _LABELS: Final = frozenset((b"security.selinux", b"security.ima", b"security.evm
 
 
 def kept_xattrs(member: Member) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the xattrs that a tree may carry: capabilities as version 2, ACLs, `user.*`.
+    """Return the xattrs that a tree may carry: capabilities as version 2, ACLs, `user.*` but overlayfs' own.
 
-    Security labels are the host's business and left out. Raises ArchiveError for every other.
+    Security labels are the host's business and left out. Raises ArchiveError for every other xattr.
     """
     kept = []
     for name, value in member.xattrs:

@@ -1,4 +1,4 @@
-"""dpkg's database for a set of packages, assembled as if dpkg had installed them, and apt's marks.
+"""Writes dpkg's database for a set of packages as if dpkg had installed them, and apt's marks.
 
     var/lib/dpkg/status                  a paragraph a package
     var/lib/dpkg/arch                    native architecture, then foreign ones
@@ -7,11 +7,11 @@
                                          Multi-Arch: same
     var/lib/dpkg/triggers/File           "PATH PACKAGE[/noawait]" for file triggers
     var/lib/dpkg/triggers/TRIGGER        "PACKAGE[/noawait]" for named ones
-    var/lib/dpkg/triggers/Unincorp       "TRIGGER -" for those that are to be fired
+    var/lib/dpkg/triggers/Unincorp       "TRIGGER -" for pending ones
     var/lib/dpkg/{diversions,statoverride}   only where scripts made them
-    var/lib/apt/extended_states          packages that nobody asked for
+    var/lib/apt/extended_states          automatically installed packages
 
-Scripts may change some of it; `changed_database` reads that from the upper directory of a configuration.
+Scripts may change some of these files; `changed_database` reads the changes from the overlayfs upper.
 """
 
 import errno
@@ -37,24 +37,24 @@ _FILE_MAX_BYTES: Final = 64 << 20
 
 @frozen
 class Installed:
-    """A package as the database shall show it."""
+    """A package and what the database is to record of it."""
 
     facts: Facts
     status: Status
     control_dir: str
-    """Its control members, as `unpack` leaves them."""
+    """Directory of its control members, as `unpack` leaves it."""
     auto: bool = False
-    """It came along; apt may remove it when nothing needs it any more."""
+    """Automatically installed: apt may remove it once nothing depends on it."""
 
 
 @frozen
 class DatabaseChanges:
-    """What maintainer scripts changed in the database. Text is bytes as Latin-1, so that JSON carries it."""
+    """What maintainer scripts changed in the database. Bytes are Latin-1 text, so that JSON carries them."""
 
     files: Mapping[str, str] = field(factory=dict)
     """Whole new content of `diversions`, `statoverride` and `info/…`, by path below var/lib/dpkg."""
     removed: tuple[str, ...] = ()
-    """Such paths that were removed, sorted."""
+    """Paths of the same kind that scripts removed, sorted."""
 
 
 def write_database(
@@ -66,8 +66,8 @@ def write_database(
 ) -> None:
     """Write the database of `packages` below `root`, an environment's root directory.
 
-    `changes` of scripts that ran already are taken over. `activated` triggers will be run by dpkg as soon as
-    it processes triggers.
+    `changes` are those of scripts that ran for lower layers. `activated` triggers are pending: dpkg runs them
+    as soon as it processes triggers.
     """
     ordered = sorted(packages, key=lambda package: (package.facts.name, *_architecture_order(package.facts)))
     base = f"{root}/{_DPKG}"
@@ -92,7 +92,7 @@ def write_database(
 
 
 def trigger_files(packages: Iterable[Facts]) -> dict[str, str]:
-    """Return name and text of the files in triggers/ that say who is interested in what. Pure."""
+    """Return name and text of the files in triggers/: which packages want which trigger. Pure."""
     texts: dict[str, str] = {}
     for facts in packages:
         for interest in facts.interests:
@@ -116,7 +116,7 @@ def extended_states(packages: Iterable[Facts], native: str) -> str:
 
 
 def unconfigured(status: str) -> tuple[str, ...]:
-    """Return the packages of a status file that are not wholly installed, with their state. Pure."""
+    """Return the packages of a status file that are not `install ok installed`, with their state. Pure."""
     found = []
     for paragraph in status.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line[:20])
@@ -126,9 +126,9 @@ def unconfigured(status: str) -> tuple[str, ...]:
 
 
 def changed_database(upper: str) -> DatabaseChanges:
-    """Return what scripts changed, from the upper directory of the overlay in which they ran.
+    """Return what scripts changed in the database, read from the upper of the overlayfs in which they ran.
 
-    What dpkg itself keeps (status, triggers) is not looked at: it follows from the packages.
+    dpkg's own state (status, triggers) is left out: it follows from the packages.
     """
     files, removed = {}, []
     with Tree(upper) as tree:
@@ -146,7 +146,7 @@ def changed_database(upper: str) -> DatabaseChanges:
 
 
 def joined(changes: Sequence[DatabaseChanges]) -> DatabaseChanges:
-    """Return the changes of several configurations, the topmost first: it saw those below it. Pure."""
+    """Return the changes of several configurations, given top to bottom, as one: upper ones win. Pure."""
     files: dict[str, str] = {}
     removed: set[str] = set()
     for lower in reversed(changes):
@@ -161,7 +161,7 @@ def changes_to_json(changes: DatabaseChanges) -> dict[str, Any]:
 
 
 def changes_from_json(value: Mapping[str, Any]) -> DatabaseChanges:
-    """Return the changes that `changes_to_json` was given. Raises StoreError for other names."""
+    """Return the changes that `changes_to_json` was given. Raises StoreError for paths no script changes."""
     changes = DatabaseChanges(dict(value["files"]), tuple(value["removed"]))
     for name in (*changes.files, *changes.removed):
         if not _is_changed_name(name):
@@ -175,13 +175,13 @@ def _is_changed_name(name: str) -> bool:
 
 
 def _architecture_order(facts: Facts) -> tuple[bool, str]:
-    """Within one name dpkg lists instances without a suffix first."""
+    """Return the order of packages of one name: dpkg lists those without `:ARCH` first."""
     qualified = facts.multi_arch == "same"
     return qualified, facts.architecture if qualified else ""
 
 
 def _architectures(packages: Iterable[Installed]) -> tuple[str, list[str]]:
-    """Return the native architecture, which dpkg's own package has, and the others."""
+    """Return the native architecture, that of the package dpkg, else the most common; then the others."""
     count: dict[str, int] = {}
     native = ""
     for facts in (package.facts for package in packages):
@@ -218,7 +218,7 @@ def _apply(base: str, changes: DatabaseChanges) -> None:
         mode = 0o644
         if os.path.lexists(path):
             mode = stat.S_IMODE(os.lstat(path).st_mode)
-            os.unlink(path)  # a link into a package's tree
+            os.unlink(path)  # writing would change the package's tree: it is a hard link into that
         _write(path, text, encoding="latin-1", mode=mode)
 
 

@@ -1,4 +1,4 @@
-"""What recipes must know of an archive and no index says; kept as JSON under the archive's SHA-256.
+"""Facts of a .deb that recipes need and no index has; stored as JSON under the archive's SHA-256.
 
 Paths are text with surrogate escapes, since names in packages are not always UTF-8.
 """
@@ -25,14 +25,15 @@ _DIVERT: Final = re.compile(rb"\bdpkg-divert\b(?P<rest>[^\n;&|]*)")
 _DIVERT_HARMLESS: Final = re.compile(
     rb"--(remove|list|listpackage|truename|help|version)\b|\.usr-is-merged\b"
 )
-"""Trixie protects names outside usr/ that no package ships any more: nobody's file is diverted."""
+"""Trixie's protective diversions, to `NAME.usr-is-merged`, are of names outside usr/ that no package ships
+any more: they divert nobody's file."""
 _BLOCK: Final = re.compile(rb"(?ms)^if (?P<condition>[^\n]*)\n.*?^fi\b")
 _UPGRADE: Final = re.compile(rb'"?\$1"? = "?upgrade\b')
 _Check = Callable[[Any, "Attribute[Any]", Any], None]
 
 
 def _must_be(check: Callable[[str], object]) -> _Check:
-    """Return an attrs validator: whoever gives facts (an archive, a file, a process), they are checked."""
+    """Return an attrs validator: facts are checked wherever they come from, archive, file or process."""
 
     def validate(_facts: Any, _attribute: "Attribute[Any]", value: str) -> None:
         check(value)
@@ -65,7 +66,7 @@ class Conffile:
 
 @frozen
 class Interest:
-    """A trigger that the package wants to hear of: a name, or a path for all files at or under it."""
+    """A trigger that a package is interested in or activates: a name, or a path that stands for all below."""
 
     trigger: str = field(validator=_must_be(policy.trigger))
     waits: bool
@@ -74,7 +75,7 @@ class Interest:
 
 @frozen
 class Owned:
-    """A path that does not belong to root, by the numbers of base-passwd."""
+    """A path that does not belong to root; ids are those of base-passwd."""
 
     path: str
     uid: int
@@ -83,10 +84,10 @@ class Owned:
 
 @frozen
 class Facts:
-    """One archive's facts."""
+    """Facts of one .deb."""
 
     sha256: str = field(validator=_check_sha256)
-    """Empty where nobody needs it: facts of a tool."""
+    """SHA-256 of the .deb."""
     name: str = field(validator=_must_be(policy.PACKAGE.check))
     version: str = field(validator=_must_be(policy.VERSION.check))
     architecture: str = field(validator=_must_be(policy.ARCHITECTURE.check))
@@ -100,20 +101,20 @@ class Facts:
     activates: tuple[Interest, ...]
     newest_mtime: int
     paths: int
-    """Members of the data archive."""
+    """Number of members of the data archive."""
     files: tuple[str, ...]
-    """Every path as shipped, absolute: what fires file triggers (directories do so too)."""
+    """Every path as shipped, absolute, directories too: these fire file triggers."""
     installed_bytes: int
     owned: tuple[Owned, ...]
     private_keys: tuple[str, ...]
-    """Files in the archive that hold a PEM private key: published ones, for tests and examples."""
+    """Files in the archive that hold a PEM private key: public ones, for tests and examples."""
     diverts: bool
     """The preinst adds a diversion: dpkg itself must unpack the package."""
     pre_depends: str
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        """Return which maintainer scripts there are, of `SCRIPTS`."""
+        """Return the names of the package's scripts, in the order of `SCRIPTS`."""
         return tuple(name for name in SCRIPTS if name in self.members)
 
     @property
@@ -123,7 +124,7 @@ class Facts:
 
 
 def to_json(facts: Facts) -> bytes:
-    """Return the facts as one stable JSON text with the format's number."""
+    """Return the facts as JSON, byte for byte the same each time, with the format's number."""
     value = {"format": FORMAT, **_converter().unstructure(facts)}
     return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
 
@@ -144,7 +145,7 @@ def from_json(data: bytes) -> Facts:
 
 @cache
 def _converter() -> cattrs.Converter:
-    """Made once: making it costs more than reading the facts of a hundred archives."""
+    """Return the converter, made once: that costs more than reading the facts of a hundred archives."""
     return cattrs.Converter(forbid_extra_keys=True)
 
 
@@ -205,7 +206,7 @@ def parse_triggers(data: bytes) -> tuple[tuple[Interest, ...], tuple[Interest, .
 
 
 def adds_diversion(preinst: bytes) -> bool:
-    """Return whether the script diverts files that another package may have."""
+    """Return whether the preinst diverts files that another package may have when it is first installed."""
     code = re.sub(rb"(?m)^\s*#.*$", b"", preinst).replace(b"\\\n", b" ")
     code = _BLOCK.sub(lambda block: b"" if _is_for_upgrades(block["condition"]) else block[0], code)
     return any(not _DIVERT_HARMLESS.search(call["rest"]) for call in _DIVERT.finditer(code))
@@ -221,9 +222,9 @@ def make(
     member_digests: Mapping[str, str],
     **data: Any,
 ) -> Facts:
-    """Return the facts of an archive: its control members, and in `data` what unpacking found.
+    """Return the facts of an archive, from its control members and, in `data`, what unpacking found.
 
-    Raises ArchiveError where the control paragraph lacks what every package has, or a name is none.
+    Raises ArchiveError if the control paragraph lacks a mandatory field, or a value breaks its grammar.
     """
     text = control["control"].decode("utf-8", "surrogateescape")
     fields = {name.lower(): value for name, value in parse_paragraph(text).items()}

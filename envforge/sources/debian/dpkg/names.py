@@ -1,4 +1,4 @@
-"""Names of package files: from the archive's own to where they lie when /usr is merged. Pure."""
+"""Paths of package files: from a member's name in the archive to its path under merged /usr. Pure."""
 
 import os
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from envforge.errors import ArchiveError
 
 MERGED: Final = frozenset((b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32"))
-"""Top directories whose contents lie in usr/ (Debian's merged /usr; amd64's and arm64's names)."""
+"""Top-level directories whose contents lie in usr/ (Debian's merged /usr; names of amd64 and arm64)."""
 
 
 def relative_name(name: bytes) -> bytes:
-    """Return a member's name without `./` before and `/` behind it; empty for the root.
+    """Return a member's name without leading `./` and trailing `/`; empty for the root.
 
-    Raises ArchiveError for absolute names, `..` and bytes that no file system takes.
+    Raises ArchiveError for absolute names, `..`, NUL and newline, which would break dpkg's lists of names.
     """
     if name.startswith(b"./"):
         name = name[2:]
@@ -36,7 +36,7 @@ def relative_name(name: bytes) -> bytes:
 
 
 def merged(path: bytes, kind: str) -> bytes:
-    """Return where a member lies when /usr is merged. The links /bin, /lib, … themselves stay in place."""
+    """Return a member's path under merged /usr. The links /bin, /lib, … themselves stay in place."""
     top, slash, _ = path.partition(b"/")
     if top in MERGED and (slash or kind == "directory"):
         return b"usr/" + path

@@ -1,8 +1,8 @@
 """The grammar of names in packages, indexes and locks: what fits no rule never becomes a path or a line.
 
 Debian Policy 5.6 (fields), dpkg's lib/dpkg/parsehelp.c and trigdeferred, deb-control(5), deb-triggers(5),
-deb-conffiles(5), adduser.conf(5). Every rule leaves out white space, control characters and, for what may be
-one component of a path, the slash, a leading dot and anything too long for a file system.
+deb-conffiles(5), adduser.conf(5). No rule allows control characters, and only PATH and LINE allow spaces. A
+name that becomes one component of a path has no slash, no leading dot, and a length that file systems take.
 """
 
 import re
@@ -13,7 +13,7 @@ from attrs import field, frozen
 from envforge.errors import ArchiveError, EnvforgeError, IntegrityError
 
 _COMPONENT_MAX_BYTES: Final = 200
-"""Room is left for what is added: `PACKAGE:ARCH.postinst`."""
+"""File systems allow 255; dpkg appends to names: `PACKAGE:ARCH.postinst`."""
 _PATH_MAX_BYTES: Final = 4095
 
 
@@ -23,7 +23,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 @frozen
 class Rule:
-    """What one kind of name may be."""
+    """The grammar of one kind of name."""
 
     what: str
     """As messages call it: `package name`."""
@@ -36,7 +36,7 @@ class Rule:
         return self.pattern.fullmatch(text) is not None and len(text) <= self.longest
 
     def check(self, text: str, kind: type[EnvforgeError] = ArchiveError) -> str:
-        """Return `text`, or raise an error of that kind which shows it."""
+        """Return `text`. Raises an error of `kind` that shows it, if it breaks the rule."""
         if self.allows(text):
             return text
         raise kind(f"{_shortened(text)} is no {self.what}")
@@ -67,13 +67,14 @@ ARCHIVE_PATH: Final = Rule(
 PRIORITY: Final = Rule("priority", r"[a-z][a-z-]*")
 MULTI_ARCH: Final = Rule("value of Multi-Arch", r"no|same|foreign|allowed")
 LINE: Final = Rule("text of one line", r"[^\x00-\x1f\x7f]*", 1 << 20)
-"""For what is only ever shown, or parsed by a grammar of its own."""
+"""For text that is only shown, or parsed by a grammar of its own."""
 
 
 def trigger(text: str, kind: type[EnvforgeError] = ArchiveError) -> str:
-    """Return `text` if it names a trigger: a path, or a name as packages have them (deb-triggers(5)).
+    """Return `text` if it names a trigger: a path, or a name like a package's (deb-triggers(5)).
 
-    Capitals are dpkg's own: `File`, `Unincorp` and `Lock` lie beside the named ones. Raises ArchiveError.
+    Capitals are dpkg's own: its files `File`, `Unincorp` and `Lock` lie beside those of named triggers.
+    Raises an error of `kind`.
     """
     return (_FILE_TRIGGER if text.startswith("/") else _NAMED_TRIGGER).check(text, kind)
 
@@ -83,23 +84,23 @@ class Promised(Protocol):
 
     @property
     def name(self) -> str:
-        """Its own, without an architecture."""
+        """Name of the package, without an architecture."""
 
     @property
     def version(self) -> str:
-        """All of it, the epoch too."""
+        """Whole version, with its epoch."""
 
     @property
     def architecture(self) -> str:
-        """Its own or `all`."""
+        """Architecture of the package, or `all`."""
 
     @property
     def sha256(self) -> str:
-        """Of the archive file."""
+        """SHA-256 of the archive file."""
 
 
 def check_same(found: Promised, promised: Promised) -> None:
-    """Raise IntegrityError where an unpacked package is another one than was promised."""
+    """Raise IntegrityError if an unpacked package is not the one that the lock or an index promised."""
     for what in ("name", "version", "architecture", "sha256"):
         has, says = getattr(found, what), getattr(promised, what)
         if has != says:

@@ -28,7 +28,7 @@ class Alternative:
 
 
 Group = tuple[Alternative, ...]
-"""Alternatives of which one is enough."""
+"""Alternatives, any one of which satisfies the relation."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -51,7 +51,7 @@ def _alternative(part: str, text: str) -> Alternative:
 
 
 def providers(packages: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, list[str]]:
-    """Return which packages give each name: their own, or one that they provide.
+    """Return for each name the packages that satisfy it: the one of that name first, then its providers.
 
     `packages` are names with their relation fields.
     """
@@ -64,10 +64,10 @@ def providers(packages: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, li
 
 
 def closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
-    """Return `start` and all that it needs, within a set of packages that is complete in itself.
+    """Return `start` and its transitive dependencies, within a set of packages that has all of them.
 
-    `relations` are each package's fields by name. Every alternative that the set holds counts, so the answer
-    does not depend on which one a resolver had in mind.
+    `relations` are each package's fields by name. Every alternative in the set is followed, so the closure
+    does not depend on the one that a resolver chose.
     """
     given = providers(relations.items())
     found: set[str] = set()
@@ -81,10 +81,10 @@ def closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str]]) ->
 
 
 def least_closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
-    """Return `start` and as much as it needs where one alternative is enough, within such a set.
+    """Return `start` and its transitive dependencies, where one alternative of each is enough.
 
-    A choice between packages of the set is settled last: by one that is there anyway, else by the first
-    alternative, or the first in the order of `relations` that provides it. So no package gets in only because
+    A choice between packages of the set is settled last: by one that is in the closure anyway, else by the
+    first alternative, or its first provider in the order of `relations`. So no package gets in only because
     it could do what another one does already.
     """
     given = providers(relations.items())
@@ -104,7 +104,7 @@ def least_closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str
 
 
 def _needs(relations: Mapping[str, str], given: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Return what a package needs: for each group that the set can satisfy, those that satisfy it."""
+    """Return the packages that satisfy each dependency; one that the set cannot satisfy is left out."""
     groups = (group for field in _NEEDED for group in parse(relations.get(field, "")))
     able = ([name for one in group for name in given.get(one.name, ())] for group in groups)
     return [list(dict.fromkeys(names)) for names in able if names]

@@ -1,4 +1,4 @@
-"""A paragraph of the status file, byte for byte as dpkg writes it (its lib/dpkg/dump.c). Pure."""
+"""Formats a paragraph of the status file, byte for byte as dpkg does (its lib/dpkg/dump.c). Pure."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -21,11 +21,11 @@ _LEFT_OUT_IF_NO: Final = frozenset(("Multi-Arch", "Essential", "Protected"))
 _OPERATORS: Final = {"<": "<=", ">": ">="}
 """The obsolete forms, as dpkg has always read them."""
 _NO_MD5: Final = "newconffile"
-"""What dpkg keeps for a conffile that it never placed."""
+"""dpkg's word in place of the MD5 for a conffile that it never placed."""
 
 
 def status_paragraph(facts: Facts, status: Status) -> str:
-    """Return the paragraph, with its last line end."""
+    """Return a package's paragraph, ending in a newline."""
     known: dict[str, str] = {"Status": f"install ok {status}"}
     others: list[str] = []
     for field, value in parse_paragraph(facts.control).items():
@@ -67,7 +67,7 @@ def _alternative(alternative: relations.Alternative) -> str:
 
 
 def _version(version: str) -> str:
-    """Leave out an epoch of 0 where nothing else makes it needed."""
+    """Return a version without an epoch of 0, unless a colon in the rest requires one."""
     epoch, colon, rest = version.partition(":")
     return rest if colon and epoch.strip("0") == "" and ":" not in rest else version
 

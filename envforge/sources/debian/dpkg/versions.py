@@ -1,4 +1,4 @@
-"""Which of two versions is the newer one. Pure. deb-version(7); Debian Policy, 5.6.12."""
+"""Compares versions of packages. Pure. deb-version(7); Debian Policy, 5.6.12."""
 
 import re
 from functools import cache
@@ -8,7 +8,7 @@ _PARTS: Final = re.compile(r"([^0-9]*)([0-9]*)")
 _END: Final = 1
 _LETTERS: Final = 2
 _OTHERS: Final = 256
-"""Where a part ends, letters, everything else, in the order in which they sort; `~` is before them all."""
+"""Sort order: `~`, the end of a part (_END), letters (from _LETTERS), everything else (from _OTHERS)."""
 _NOTHING: Final = (_END,)
 
 Key = tuple[int, tuple[object, ...], tuple[object, ...]]
@@ -16,7 +16,7 @@ Key = tuple[int, tuple[object, ...], tuple[object, ...]]
 
 @cache
 def key(version: str) -> Key:
-    """Return what versions sort by: epoch, then upstream's version, then Debian's revision."""
+    """Return a version's sort key: epoch, upstream version, Debian revision."""
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version
@@ -25,7 +25,7 @@ def key(version: str) -> Key:
 
 
 def _parts(text: str) -> tuple[object, ...]:
-    """Return a part of a version as what is no digit and what is, in turn; zeros at its end do not count."""
+    """Return a part of a version as non-digits and numbers in turn; zeros at its end do not count."""
     pairs = [(_ranks(other), int(digits or "0")) for other, digits in _PARTS.findall(text)]
     while pairs and pairs[-1] == (_NOTHING, 0):
         pairs.pop()
@@ -43,7 +43,7 @@ def _rank(letter: str) -> int:
 
 
 def satisfies(version: str, operator: str, wanted: str) -> bool:
-    """Return whether a version is what a relation asks for, such as `>=` and `1.2`."""
+    """Return whether a version satisfies a relation such as `>=` `1.2`; without an operator, any does."""
     ours, theirs = key(version), key(wanted)
     match operator:
         case "<<":

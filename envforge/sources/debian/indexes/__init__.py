@@ -1,1 +1,1 @@
-"""Archives of packages: where they are, who has signed them, what they have."""
+"""Package archives: their mirrors, signed Release files and indexes of packages."""

@@ -1,6 +1,6 @@
-"""What the host's own apt is told: where its mirrors and its proxy are. Addresses only; nothing is started.
+"""Reads the configuration of the host's apt: mirrors, proxies, whether it checks dates. Runs no program.
 
-sources.list(5), apt.conf(5). On a host without apt there is nothing to read, and that is fine.
+sources.list(5), apt.conf(5). A host without apt has nothing to read, which is no error.
 """
 
 import os
@@ -66,7 +66,7 @@ def parse_deb822(text: str) -> Iterator[Entry]:
 
 
 def read_proxies(directory: str = APT_DIRECTORY) -> dict[str, str]:
-    """Return the proxies that apt is told to use, as far as there are any: `http` and `https`."""
+    """Return apt's proxies by scheme, `http` and `https`, as far as it has any."""
     settings = read_settings(directory)
     found = {scheme: settings.get(f"acquire::{scheme}::proxy", "") for scheme in ("http", "https")}
     found["https"] = found["https"] or found["http"]
@@ -74,13 +74,13 @@ def read_proxies(directory: str = APT_DIRECTORY) -> dict[str, str]:
 
 
 def checks_dates(directory: str = APT_DIRECTORY) -> bool:
-    """Return whether apt refuses indexes that say they have expired: yes, unless it is told not to."""
+    """Return whether apt refuses expired indexes: yes, unless Acquire::Check-Valid-Until says no."""
     setting = read_settings(directory).get("acquire::check-valid-until", "true").lower()
     return setting not in {"false", "no", "off", "without", "disable", "0"}
 
 
 def read_settings(directory: str = APT_DIRECTORY) -> dict[str, str]:
-    """Return all of apt's settings there, by their full names in lower case."""
+    """Return all of apt's settings in `directory`, by their full names in lower case."""
     settings: dict[str, str] = {}
     for path in (*_parts(f"{directory}/apt.conf.d"), f"{directory}/apt.conf"):
         settings.update(parse_settings(_text_of(path)))

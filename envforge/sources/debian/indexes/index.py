@@ -1,6 +1,6 @@
-"""The indexes that packages are chosen from: fetched at once, the chain of hashes checked, kept by hash.
+"""Fetches the indexes that packages are chosen from: in parallel, each verified by its chain of hashes.
 
-InRelease (signed) -> SHA-256 of Packages.xz -> Packages, whose own SHA-256 it also says
+InRelease (signed) -> SHA-256 of Packages.xz -> Packages, whose own SHA-256 InRelease has, too
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ _FORMS: Final = (".xz", ".gz", "")
 _INDEX_MAX_BYTES: Final = 512 << 20
 """Ten times Debian's largest, packed or not."""
 _RATIO_MAX: Final = 32
-"""How many times as large as its file an index may be where Release does not say: xz packs it to a sixth."""
+"""An index may unpack to this many times its packed size; xz packs Debian's to a sixth."""
 _SMALL_BYTES: Final = 16 << 20
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -34,7 +34,7 @@ class PackagesFile:
 
     component: str
     architecture: str
-    """Of the directory it lies in: the one asked for, or `all`."""
+    """Architecture of its directory: the one asked for, or `all`."""
     index: PackageIndex
 
 
@@ -47,7 +47,7 @@ class SuiteIndex:
 
     @property
     def source(self) -> Source:
-        """What was asked for."""
+        """The suite and archive that were asked for."""
         return self.release.source
 
     def find(self, name: str) -> Iterator[Package]:
@@ -64,7 +64,7 @@ def refresh(
     now: datetime | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[SuiteIndex, ...]:
-    """Return the current index of each suite, fetched as far as the store does not have it.
+    """Return the current index of each suite; only files that the store lacks are fetched.
 
     Raises NetworkError, SignatureError, IntegrityError.
     """
@@ -97,7 +97,7 @@ def _packages_files(
 
 
 def _architectures(release: Release, architecture: str) -> list[str]:
-    """Return the architectures whose Packages files to look for: some archives keep `all` apart."""
+    """Return the architectures whose Packages files to look for: some archives have one for `all`."""
     apart = release.fields.get("No-Support-for-Architecture-all", "") != "Packages"
     named = "all" in release.fields.get("Architectures", "").split()
     return [architecture, "all"] if apart and named else [architecture]
@@ -109,7 +109,7 @@ def _fetch_packages(
     directory: str,
     progress: Callable[[int], None] | None,
 ) -> str:
-    """Return the SHA-256 of a Packages file, then in the store unpacked; nothing if there is none."""
+    """Bring an unpacked Packages file into the store; return its SHA-256, "" if the suite has none."""
     plain = release.file(f"{directory}Packages")
     if plain and blobs.has(access.store, plain[0]):
         return plain[0]
@@ -137,7 +137,7 @@ def _check_size(release: Release, path: str, size: int) -> None:
 
 
 def _urls(mirrors: Mirrors, release: Release, path: str, sha256: str) -> list[str]:
-    """Return where to look for an index: first where its Release came from."""
+    """Return the addresses of an index, best first: from the mirror that its Release came from, by hash."""
     bases = dict.fromkeys((release.base, *mirrors.of(release.source.archive)))
     names = [path]
     if release.by_hash:
@@ -148,7 +148,7 @@ def _urls(mirrors: Mirrors, release: Release, path: str, sha256: str) -> list[st
 def _keep_unpacked(
     store: Store, ending: str, packed: tuple[str, int], plain: tuple[str, int] | None, name: str
 ) -> str:
-    """Unpack an index into the store, never more of it than Release says, and little of it in memory."""
+    """Unpack an index into the store in small steps, never past the size in Release; return its SHA-256."""
     sha256, size = plain or ("", None)
     limit = min(_INDEX_MAX_BYTES, max(_SMALL_BYTES, packed[1] * _RATIO_MAX))
     try:

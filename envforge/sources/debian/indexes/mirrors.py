@@ -1,6 +1,6 @@
-"""Where Debian's files are fetched from: what the user says, what the host's apt uses, the public default.
+"""Mirrors of archives: those that the user configured, else those of the host's apt and the public ones.
 
-Which suites are used is the spec's alone; here are addresses only.
+These are addresses only: the spec alone says which suites are used.
 """
 
 import os
@@ -31,8 +31,8 @@ DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
         "https://mirror.csclub.uwaterloo.ca/debian-security",
     ),
 }
-"""Tried in turn, where the user and the host's apt name none. Of several owners, so that one can be away;
-whoever serves the files, Debian has signed them."""
+"""Tried in turn after the mirrors of the host's apt, unless the user has configured some. They belong to
+several owners, so that one may be down; whoever serves the files, Debian has signed them."""
 _DEBIAN_PATH: Final = re.compile(r"/debian(?:/\d{8}T\d{6}Z)?")
 _SECURITY_PATH: Final = re.compile(r"/debian-security(?:/\d{8}T\d{6}Z)?|//security\.[^/]*")
 _OFFICIAL_KEYS: Final = "debian-archive-"
@@ -41,33 +41,33 @@ _SNAPSHOT_LAG: Final = timedelta(hours=12)
 
 
 class Pinned(Protocol):
-    """What a lock says of the index that a file was chosen from."""
+    """The lock's entry of the index that a file was chosen from."""
 
     @property
     def suite(self) -> str:
-        """Name below `dists`."""
+        """Name of the suite below `dists`."""
 
     @property
     def uri(self) -> str:
-        """Empty for Debian's own archives."""
+        """Address of the archive, empty for Debian's own."""
 
     @property
     def date(self) -> str:
-        """Of the index, RFC 3339."""
+        """Date of the index, RFC 3339."""
 
 
 @frozen
 class Mirrors:
-    """Addresses by archive."""
+    """Addresses of each archive, and settings of fetching from them."""
 
     addresses: Mapping[str, tuple[str, ...]]
     """For `debian`, `debian-security`, and the URIs of further archives that the user has mirrors for."""
     snapshot: str = ""
-    """Address of the snapshot service, or nothing."""
+    """Address of the snapshot service, empty for none."""
     check_valid_until: bool = True
-    """Whether an index that says it has expired is refused."""
+    """Whether an index past its `Valid-Until` is refused."""
     host_checks: bool = True
-    """Whether the host's apt does so: said where an index is refused, and never followed."""
+    """Whether the host's apt refuses it, too: an error mentions it, nothing else follows it."""
 
     def of(self, archive: str) -> tuple[str, ...]:
         """Return the addresses of an archive: `debian`, `debian-security` or its URI."""
@@ -92,14 +92,14 @@ def open_fetcher(config: Config, apt_directory: str = hostapt.APT_DIRECTORY) -> 
 
 
 def archive_of(suite: str, uri: str) -> str:
-    """Return which archive a suite lies in: `debian`, `debian-security`, or the URI that the spec gives."""
+    """Return the archive of a suite: `debian`, `debian-security`, or the URI that the spec gives."""
     if uri:
         return uri
     return SECURITY if suite.endswith(("-security", "/updates")) else MAIN
 
 
 def urls(mirrors: Mirrors, archive: Pinned, path: str) -> tuple[str, ...]:
-    """Return where to look for a pinned file, best first; the snapshots of its index's date come last."""
+    """Return the addresses of a pinned file, best first; the snapshots of its index's date come last."""
     name = archive_of(archive.suite, archive.uri)
     found = [f"{address}/{path}" for address in mirrors.of(name)]
     if mirrors.snapshot and name in DEFAULTS:
@@ -112,9 +112,9 @@ def urls(mirrors: Mirrors, archive: Pinned, path: str) -> tuple[str, ...]:
 
 
 def _official(entries: Iterable[hostapt.Entry]) -> dict[str, tuple[str, ...]]:
-    """Return the host's mirrors of Debian's own two archives. Third parties are nobody's mirror.
+    """Return the host's mirrors of Debian's own two archives, without archives of third parties.
 
-    A mistake here does no harm: what such an address serves would not be signed by Debian.
+    A wrong guess does no harm: an index from such an address would lack Debian's signature.
     """
     found: dict[str, dict[str, None]] = {}
     for entry in entries:

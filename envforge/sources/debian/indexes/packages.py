@@ -1,14 +1,15 @@
-"""A Packages file, and a table of where in it each package stands: nothing is parsed that is not asked for.
+"""A Packages file with a table of offsets, so that only the stanzas asked for are parsed.
 
-Bookworm's has 63,000 stanzas in 49 MB. Its table is made once, in a fraction of a second, and kept beside it:
+Bookworm's has 63,000 stanzas in 49 MB. Its table is made once, in a fraction of a second, and kept in the
+store (tools/table-<SHA-256 of the Packages file>):
 
     envforge-table 1
     !base 1042,871 5211,640
     =apt 88123,1410 91002,1396
     ~awk 120911,803 301229,790
 
-`!base` are those that every system has, `=` names packages, `~` what they provide; then offset and length in
-bytes of each stanza.
+`!base`: essential and required packages; `=NAME`: packages of that name; `~NAME`: packages that provide it.
+Then offset and length in bytes of each stanza.
 """
 
 import bisect
@@ -32,7 +33,7 @@ from envforge.store.staging import staging
 _HEADER: Final = b"envforge-table 1\n"
 _SIZE_MAX_DIGITS: Final = 12
 _STANZAS_MAX: Final = 1 << 20
-"""Fifteen times as many as Debian's largest has."""
+"""Fifteen times as many as Debian's largest index has."""
 _NAMES_MAX: Final = 1 << 22
 _STANZA_MAX_BYTES: Final = 4 << 20
 _NAME: Final = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
@@ -56,7 +57,7 @@ _Buffer = bytes | mmap.mmap
 
 @frozen
 class Package:
-    """One stanza."""
+    """One parsed stanza."""
 
     name: str
     version: str
@@ -85,7 +86,7 @@ class PackageIndex:
     _table: bytes = field(repr=False)
 
     def find(self, name: str) -> tuple[Package, ...]:
-        """Return all versions of a package. Raises IntegrityError for a stanza that says too little."""
+        """Return all versions of a package. Raises IntegrityError for a broken stanza."""
         return tuple(self._read(place) for place in self._places(b"=%s " % name.encode()))
 
     def providers(self, name: str) -> tuple[Package, ...]:
@@ -102,7 +103,7 @@ class PackageIndex:
             yield match[1].decode()
 
     def _places(self, prefix: bytes) -> list[_Place]:
-        """Return what the line that starts with `prefix` says: lines are sorted by their bytes."""
+        """Return the places on the line that starts with `prefix`, by binary search: lines are sorted."""
         table = self._table
         low, high = len(_HEADER), len(table)
         while low < high:
@@ -123,9 +124,9 @@ class PackageIndex:
 
 
 def open_index(store: Store, sha256: str) -> PackageIndex:
-    """Return the index of a Packages file that is in the store; its table is made if it is not there.
+    """Return the index of a Packages file in the store; its table is made if the store does not have it.
 
-    Raises IntegrityError where the file was altered there.
+    Raises IntegrityError if the file was altered in the store.
     """
     data: _Buffer = b""
     with blobs.opened(store, sha256) as descriptor:
@@ -141,7 +142,7 @@ def open_index(store: Store, sha256: str) -> PackageIndex:
 
 @lru_cache(maxsize=1 << 12)
 def parse_stanza(text: str) -> Package:
-    """Return what a stanza says. Raises IntegrityError where it says too little, or what cannot be."""
+    """Return the package of a stanza. Raises IntegrityError if a field is missing or breaks its grammar."""
     fields = {name: value.strip() for name, value in _FIELD.findall(text)}
     try:
         return Package(
@@ -180,7 +181,7 @@ def _relations(text: str) -> str:
 
 
 def make_table(data: _Buffer) -> bytes:
-    """Return the table of a Packages file. Raises IntegrityError for one that no archive has."""
+    """Return the table of a Packages file. Raises IntegrityError for a file beyond all reasonable sizes."""
     starts = _starts(data)
     ends = [*starts[1:], len(data)]
     _check_bounds(starts, ends)
@@ -211,7 +212,7 @@ def _check_bounds(starts: Sequence[int], ends: Sequence[int]) -> None:
 
 
 def _starts(data: _Buffer) -> list[int]:
-    """Return where stanzas begin; empty lines divide them."""
+    """Return the offsets at which stanzas begin; empty lines divide them."""
     starts = [0] if len(data) else []
     position = data.find(b"\n\n")
     while position >= 0:

@@ -1,7 +1,7 @@
-"""The signed description of one suite: fetched, verified, and only then read.
+"""The signed Release file of one suite: fetched, verified, and only then parsed.
 
-An InRelease file, or Release with Release.gpg beside it. What was fetched last is kept with the mirror's
-validators, so that asking again costs a 304 where the mirror can; it is verified each time all the same.
+Either InRelease, or Release with Release.gpg beside it. The last InRelease is kept with its HTTP validators,
+so that asking again costs a 304 where the mirror can; its signature is verified each time all the same.
 """
 
 import hashlib
@@ -37,10 +37,10 @@ _FIELD: Final = re.compile(rb"^([A-Za-z0-9-]+):[ \t]*(.*)$", re.MULTILINE)
 
 @frozen
 class Source:
-    """One suite of one archive, and whose signature is believed."""
+    """One suite of one archive, and the keys that may sign it."""
 
     name: str
-    """What locks call it."""
+    """Its name in the lock."""
     suite: str
     components: tuple[str, ...]
     uri: str = ""
@@ -51,18 +51,18 @@ class Source:
 
     @property
     def archive(self) -> str:
-        """Which archive it lies in, as mirrors are named."""
+        """The archive that the suite lies in, as `Mirrors` names it."""
         return addresses.archive_of(self.suite, self.uri)
 
     @property
     def directory(self) -> str:
-        """Where its indexes lie, relative to the archive."""
+        """Directory of the suite's indexes, relative to the archive."""
         return f"dists/{self.suite}"
 
 
 @frozen
 class Release:
-    """What a verified Release file says."""
+    """A verified Release file."""
 
     source: Source
     text: bytes = field(repr=False)
@@ -73,12 +73,12 @@ class Release:
 
     @property
     def date(self) -> datetime:
-        """When the index was made."""
+        """Moment at which the index was made."""
         return parse_date(self.fields.get("Date", ""), f"{self.base}/{self.source.directory}")
 
     @property
     def by_hash(self) -> bool:
-        """Whether indexes can also be fetched by hash, so that no update of the mirror comes between."""
+        """Whether indexes can be fetched by hash, too: an update of the mirror meanwhile does no harm."""
         return self.fields.get("Acquire-By-Hash", "") == "yes"
 
     def file(self, path: str) -> tuple[str, int] | None:
@@ -92,7 +92,7 @@ class Release:
 
 @frozen
 class Access:
-    """What fetching needs: where to, from where, and by what."""
+    """What fetching needs: the store, the HTTP client, the mirrors."""
 
     store: Store
     fetcher: Fetcher
@@ -118,7 +118,7 @@ def fetch(access: Access, source: Source, *, now: datetime) -> Release:
 
 
 def parse(signed: Signed, source: Source, base: str) -> Release:
-    """Return what a verified Release file says."""
+    """Return the Release of verified text."""
     head = signed.text.partition(b"\nSHA256:")[0]
     fields = {name.decode(): value.decode("utf-8", "replace").strip() for name, value in _FIELD.findall(head)}
     return Release(source, signed.text, signed.fingerprints, base, fields)
@@ -147,7 +147,7 @@ def _fetch_detached(fetcher: Fetcher, base: str, source: Source) -> Release:
 
 
 def fetch_remembered(access: Access, url: str) -> bytes:
-    """Return a small file, from the store where the mirror says that it has not changed since.
+    """Return a small file; the store's copy if the mirror says that it has not changed (304).
 
     Raises NetworkError, IntegrityError.
     """
@@ -163,7 +163,7 @@ def fetch_remembered(access: Access, url: str) -> bytes:
 
 
 def _remembered(store: Store, path: str) -> tuple[bytes, Mapping[str, str]]:
-    """Return what came last and its validators; nothing where it is not there any more, or altered."""
+    """Return the last answer and its validators; both empty if the store lost it or it was altered."""
     known = records.read(path) or {}
     try:
         return blobs.read(store, known["sha256"]), {**known["validators"]}

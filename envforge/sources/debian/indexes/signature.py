@@ -1,6 +1,6 @@
-"""Believing a signed index, or not. Only what this gives back is ever parsed.
+"""Verifies OpenPGP signatures of indexes. Only the text that it returns is ever parsed.
 
-OpenPGP by pysequoia, in this process: nothing of the host's gpg or its keyrings counts.
+pysequoia verifies in this process: the host's gpg and its keyrings play no part.
 """
 
 import os
@@ -22,11 +22,11 @@ _CLEARTEXT: Final = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 @frozen
 class Signed:
-    """Text whose signature holds, and who made it."""
+    """Text with a good signature, and the signers."""
 
     text: bytes
     fingerprints: tuple[str, ...]
-    """Of the primary keys of all good signatures: hexadecimal, lower case, sorted."""
+    """Fingerprints of the primary keys of all good signatures: hexadecimal, lower case, sorted."""
 
 
 @cache
@@ -126,12 +126,12 @@ def _failure(name: str, certs: Sequence[Cert], asked_for: Sequence[str], reason:
 
 
 def _has_expired(cert: Cert, now: datetime) -> bool:
-    """Return whether a key is past its date. Its older signatures say themselves when they are of."""
+    """Return whether a key has expired. Its signatures count no more: their dates are the signer's claim."""
     return cert.expiration is not None and cert.expiration < now
 
 
 def _fingerprints(cert: Cert) -> frozenset[str]:
-    """Return the fingerprints of a key and its subkeys, and their short forms."""
+    """Return the fingerprints of a key and its subkeys, and their key ids."""
     packets = [packet for packet in PacketPile.from_bytes(bytes(cert)) if packet.fingerprint]
     return frozenset(name for packet in packets for name in (packet.fingerprint, packet.key_id) if name)
 
@@ -146,7 +146,7 @@ def parse_date(text: str, name: str) -> datetime:
 
 
 def check_fresh(valid_until: str, name: str, now: datetime, hint: str = "") -> None:
-    """Raise SignatureError, with this hint or a general one, where an index is too old by its own word."""
+    """Raise SignatureError, with `hint` or a general one, if an index is past its own `Valid-Until`."""
     end = parse_date(valid_until, name) if valid_until else now
     if end < now:
         raise SignatureError(
@@ -157,5 +157,5 @@ def check_fresh(valid_until: str, name: str, now: datetime, hint: str = "") -> N
 
 
 def _plain(error: Exception) -> str:
-    """Return the first line: the library adds its stack."""
+    """Return the first line of an error: pysequoia adds its backtrace."""
     return str(error).partition("\n")[0].rstrip(".")

@@ -1,1 +1,1 @@
-"""The jobs that make Debian's layers, done by confined workers."""
+"""Workers' jobs for Debian's layers: archives fetched and unpacked, farms linked, scripts run."""

@@ -1,4 +1,4 @@
-"""The database layer, which speaks of all packages: dpkg's database, apt's marks, the linker's cache."""
+"""Makes the database layer, which depends on all packages: dpkg's database, apt's marks, ld.so.cache."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _NOT_KEPT: Final = ("/var/cache/ldconfig/aux-cache",)
 def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequence[Made]) -> list[Entry]:
     """Make the layer's tree in `directory/layer/root` over `below`: configured layers, then farms.
 
-    Raises BuildError where ldconfig fails.
+    Raises BuildError if ldconfig fails, or if a package's file is not as it was shipped.
     """
     root, work = f"{directory}/layer/root", f"{directory}/work"
     os.makedirs(root, 0o755)
@@ -60,9 +60,9 @@ def _installed(site: Site, package: Package, *, auto: bool) -> Installed:
 def _complete(
     site: Site, root: str, packages: Mapping[str, Package], below: Sequence[Made], diverted: str
 ) -> None:
-    """Lay what the layers below lack of packages that they were not made over into the layer at `root`.
+    """Put links and whiteouts into the layer at `root` for packages that no configured layer was made over.
 
-    Raises BuildError where a file of another one is not there as it was shipped.
+    Raises BuildError if a file of a package that one was made over is not as it was shipped.
     """
     seen = {
         sha256

@@ -1,7 +1,7 @@
-"""A quick xz decoder for building on hosts whose own is slow: Debian 12's liblzma needs 1.7 times as long.
+"""A faster xz decoder for hosts with an old one: Debian 12's liblzma takes 1.7 times as long as Debian 13's.
 
-Debian 13's package of it (310 kB) is fetched by its SHA-256 beside the first archives, kept in the store as
-plain data, and used if it loads here. It changes no byte of a layer; where it cannot be had, the host's does.
+Debian 13's package of it (310 kB) is fetched by its SHA-256 beside the first archives, unpacked into the
+store, and used if this host can load it. It changes no byte of a layer: without it the host's decodes.
 """
 
 import errno
@@ -34,7 +34,7 @@ _PACKAGES: Final = {
 
 
 def is_missing(store: Store, architecture: str) -> bool:
-    """Return whether a quicker decoder than the host's could be fetched."""
+    """Return whether a faster decoder than the host's exists and is not in the store yet."""
     own = xz.library()
     return (
         architecture in _PACKAGES
@@ -44,7 +44,7 @@ def is_missing(store: Store, architecture: str) -> bool:
 
 
 def fetch(_report: Report, _place: str, store: Store, config: Config, architecture: str) -> str:
-    """Fetch the decoder's package; return its SHA-256, or nothing: building goes on with the host's then."""
+    """Fetch the decoder's package; return its SHA-256, or "" if that fails: the host's decoder will do."""
     package = _PACKAGES[architecture]
     try:
         obtain.fetch(lambda _event: None, "", store, config, _ARCHIVE, package, package.name)
@@ -54,7 +54,7 @@ def fetch(_report: Report, _place: str, store: Store, config: Config, architectu
 
 
 def unpack(_report: Report, place: str, store: Store, sha256: str) -> str:
-    """Unpack it into `place/tree`; return its SHA-256, or nothing where it is broken."""
+    """Unpack the decoder's package into `place/tree`; return its SHA-256, or "" if it is broken."""
     try:
         extract_plain(store.blob(sha256), f"{place}/tree", sha256=sha256)
     except EnvforgeError:
@@ -63,7 +63,7 @@ def unpack(_report: Report, place: str, store: Store, sha256: str) -> str:
 
 
 def publish(store: Store, directory: str, inside: str, sha256: str) -> None:
-    """Take over what `unpack` made, unless another build was first."""
+    """Move what `unpack` made into the store, unless another build was first."""
     if not sha256:
         return
     final = f"{store.path}/tools/{_name(sha256)}"

@@ -15,7 +15,7 @@ from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.merge import resolve
 
 USRMERGE: Final = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
-"""Top-level links into /usr, where a package put something into the directory of that name."""
+"""Names of top-level links into /usr; each is made if a package ships something in /usr/NAME."""
 
 
 @frozen
@@ -36,20 +36,20 @@ class Tree:
 
 @frozen(slots=True)
 class Owned:
-    """A path of the farm and where it comes from."""
+    """A path of the farm and the tree that it comes from."""
 
     entry: Entry
     tree: Tree | None
-    """None for what is the farm's own: links of merged directories, whiteouts, a lower farm's directories."""
+    """None for the farm's own entries: links of merged /usr, whiteouts, directories of a lower farm."""
     source: bytes
-    """Path inside the tree: another one where a link of another package leads elsewhere."""
+    """Path inside the tree: not the farm's where a link of another package leads elsewhere."""
 
 
 def plan_farm(trees: Sequence[tuple[Tree, Iterable[Entry]]]) -> dict[bytes, Owned]:
-    """Return what gives each path. Pure; trees in the farm's order.
+    """Return for each path the tree that it comes from. Pure; trees in the farm's order.
 
-    A directory is the first one's that has it. Raises BuildError where two packages ship a file and neither
-    replaces the other.
+    A directory comes from the first tree that has it. Raises BuildError if two packages ship a file and
+    neither replaces the other.
     """
     chosen: dict[bytes, Owned] = {}
     for tree, entries in trees:
@@ -117,7 +117,7 @@ def _with_usrmerge(chosen: dict[bytes, Owned]) -> dict[bytes, Owned]:
 def make_farm(chosen: Mapping[bytes, Owned], target: str, *, chown: bool) -> list[Entry]:
     """Make the farm in the empty directory `target`; return its entries.
 
-    `chown` gives directories their owners (files have them from their trees).
+    `chown` gives directories their owners (files share the inodes of their trees).
     """
     root = os.fsencode(target)
     directories = sorted(path for path, owned in chosen.items() if owned.entry.type == "d")
@@ -159,9 +159,9 @@ def _link(source: bytes, target: bytes) -> None:
 
 
 def _check(path: bytes, entry: Entry) -> None:
-    """Raise IntegrityError where a file of a tree is seen to have been altered since it was unpacked.
+    """Raise IntegrityError if a tree's file was altered since it was unpacked, as far as `lstat` tells.
 
-    Only what `lstat` says is compared, 2 us a file: reading every byte would cost as much as all the rest.
+    Mode, size and mtime take 2 us a file; hashing every byte would cost as much as all the rest.
     """
     status = os.lstat(path)
     kind = stat.S_IFLNK if entry.type == "l" else stat.S_IFREG
@@ -175,7 +175,7 @@ def _check(path: bytes, entry: Entry) -> None:
 
 
 def _copy(source: bytes, target: bytes) -> None:
-    """Make a second copy of a file whose number of links the file system cannot raise."""
+    """Copy a file whose inode has all the hard links that the file system allows."""
     status = os.lstat(source)
     shutil.copy2(source, target, follow_symlinks=False)
     os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
@@ -183,7 +183,7 @@ def _copy(source: bytes, target: bytes) -> None:
 
 
 def with_first_links(entries: Iterable[Entry]) -> list[Entry]:
-    """Return entries whose group of hard links lost its first path, named by their new first one."""
+    """Return the entries; a group of hard links whose first path is gone is named by its new first one."""
     present = {entry.path: entry for entry in entries}
     heads: dict[bytes, bytes] = {}
     for path in sorted(present):

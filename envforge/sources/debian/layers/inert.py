@@ -1,8 +1,8 @@
-"""What a farm of all packages has beside the farm of some of them. Pure.
+"""Plans the inert farm: all that the farm of all packages has beyond the farm that was configured. Pure.
 
-Configuration looks at a farm of the packages that it needs; most files of an environment are in that already.
-Those of the others, which nothing configures, lie over it in a farm of their own: adding one more of them
-links a few hundred files anew, not all.
+Configuration runs over a farm of the packages that it sees, which has most files of an environment. The other
+packages, which nothing configures, get a farm of their own over it: adding one more of them links a few
+hundred files anew, not all.
 """
 
 import os
@@ -17,9 +17,9 @@ Trees = Sequence[tuple[Tree, Sequence[Entry]]]
 
 
 def over(trees: Trees, beneath: Collection[str]) -> dict[bytes, Owned]:
-    """Return what lies over the farm of the trees `beneath`, by name, so that both show what one would.
+    """Return the farm that, laid over the farm of the trees named in `beneath`, shows the farm of all.
 
-    `trees` are all, in the farm's order. Raises BuildError like `plan_farm`.
+    `trees` are all of them, in the farm's order. Raises BuildError like `plan_farm`.
     """
     both = plan_farm(trees)
     lower = plan_farm([one for one in trees if one[0].name in beneath])
@@ -32,9 +32,9 @@ def over(trees: Trees, beneath: Collection[str]) -> dict[bytes, Owned]:
 
 
 def quickly(lines: Mapping[bytes, bytes], trees: Trees) -> dict[bytes, Owned] | None:
-    """Return the same from the lines of the lower farm's listing, by path, and the other trees alone.
+    """Return the same from the lower farm's listing, its lines by path, and the trees of the others alone.
 
-    None where they have more in common than directories, so that all must be looked at.
+    None if they share more than directories: then `over` has to look at all trees.
     """
     chosen: dict[bytes, Owned] = {}
     shared: dict[bytes, Entry] = {}
@@ -61,7 +61,7 @@ def quickly(lines: Mapping[bytes, bytes], trees: Trees) -> dict[bytes, Owned] | 
 
 
 def _with_parents(chosen: Mapping[bytes, Owned], shown: Mapping[bytes, Entry]) -> dict[bytes, Owned]:
-    """Add the directories above, as both farms together show them."""
+    """Add the directories above each path, as both farms together show them."""
     found = dict(chosen)
     for path in chosen:
         above = os.path.dirname(path)

@@ -1,4 +1,4 @@
-"""The jobs that make one layer each: farm, inert, configured, database. Done by confined workers."""
+"""The jobs of confined workers that make one layer each: farm, inert, configured, database."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ _ODD: Final = frozenset(
 
 
 def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package]) -> dict[str, Any]:
-    """Make the farm of all packages."""
+    """Make the farm of `packages`."""
     target = f"{place}/layer/root"
     os.makedirs(target, 0o755)
     trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
@@ -40,7 +40,7 @@ def inert(
     beneath: Collection[str],
     lower: Made,
 ) -> dict[str, Any]:
-    """Make the farm of packages that nothing configures, over the farm of those `beneath`."""
+    """Make the farm of packages that nothing configures, over `lower`, the farm of those `beneath`."""
     target = f"{place}/layer/root"
     os.makedirs(target, 0o755)
     trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
@@ -65,7 +65,10 @@ def configured(  # noqa: PLR0917 - a job takes its arguments by their places
     packages: Mapping[str, Package],
     below: Sequence[Made],
 ) -> dict[str, Any]:
-    """Make the layer that configuring a step writes; the last of `below` is the farm of its packages."""
+    """Make the layer that configuring a step writes; the last of `below` is the farm of its packages.
+
+    The layer's `notes` tell later recipes what scripts changed in dpkg's database.
+    """
     with _foreign_tree():
         entries, notes = configure.run(site, place, step, packages, below, report=report)
     return {**layers.stage(f"{place}/layer", entries), "notes": notes}
@@ -74,7 +77,7 @@ def configured(  # noqa: PLR0917 - a job takes its arguments by their places
 def database(
     _report: Report, place: str, site: Site, packages: Mapping[str, Package], below: Sequence[Made]
 ) -> dict[str, Any]:
-    """Make the layer that speaks of all packages: dpkg's database and the linker's cache."""
+    """Make the database layer: dpkg's database, apt's marks, ld.so.cache."""
     with _foreign_tree():
         entries = system.run(site, place, packages, below)
     return layers.stage(f"{place}/layer", entries)
@@ -82,7 +85,7 @@ def database(
 
 @contextmanager
 def _foreign_tree() -> Iterator[None]:
-    """Tell a user what a package did where it has put something else than what is looked for."""
+    """Turn an OSError that a package caused, by a link or directory in place of a file, into a BuildError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Tells what Debian's scripts are at, from what they print: lines, steps, and packages that are set up."""
+"""Turns the output of maintainer scripts into progress: log lines, the current step, packages set up."""
 
 from collections.abc import Collection
 
@@ -16,9 +16,9 @@ class Narration:
     output: Output = field(factory=Output, init=False)
     _step: Step | None = field(default=None, init=False)
     _set_up: set[str] = field(factory=set, init=False)
-    """Packages that are, as dpkg names them."""
+    """Packages that are set up, as dpkg names them."""
     _awaited: frozenset[str] | None = field(default=None, init=False)
-    """Those that count for the stage of configuring, without architecture; None before it."""
+    """Names, without architecture, that the stage of configuring counts; None before it begins."""
 
     @property
     def is_staged(self) -> bool:
@@ -26,7 +26,7 @@ class Narration:
         return self._awaited is not None
 
     def begin_stage(self, unconfigured: Collection[str]) -> None:
-        """Tell that all is unpacked, and which packages have to be configured."""
+        """Begin the stage of configuring: all is unpacked, `unconfigured` packages are left."""
         self._awaited = frozenset(_without_architecture(name) for name in unconfigured)
         if not unconfigured:
             self.progress.stage("linking")
@@ -38,21 +38,21 @@ class Narration:
             self.progress.doing(self._step.package, self._step.doing)
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of what scripts print."""
+        """Take the next piece of the scripts' output."""
         for step, line in self.output.steps(data):
             if step is not self._step:
                 self._begin(step)
             self.progress.log(line, step.package)
 
     def end(self, *, well: bool) -> None:
-        """Take the end of it; where all went `well` the last package is set up."""
+        """Take the end of the output; if all went `well`, the last package is set up."""
         for line in self.output.end():
             self.progress.log(line, self.output.step.package)
         if well:
             self._begin(Step("", ""))
 
     def _begin(self, step: Step) -> None:
-        """Tell of a new step; the package of the one before it is set up, if it was that."""
+        """Report a new step; if the one before it was setting up a package, that is set up now."""
         before, self._step = self._step, step
         if before is not None and before.doing == SETTING_UP and before.package not in self._set_up:
             self._set_up.add(before.package)

@@ -1,4 +1,4 @@
-"""One package: its archive fetched, checked and unpacked into a tree of its own, once for all projects."""
+"""Obtains one package: fetches its .deb, checks it and unpacks it into a tree that all projects share."""
 
 import glob
 import os
@@ -25,15 +25,15 @@ from envforge.transfer.http import Fetcher
 
 _FACTS_MAX_BYTES: Final = 256 << 20
 _tried: Final[set[str]] = set()
-"""The decoders that this process has looked at."""
+"""Paths of the liblzmas that this process has tried."""
 _open_fetchers: Final[dict[Config, Fetcher]] = {}
 """The connections of this worker process, kept between its jobs."""
 
 
 def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None:
-    """Return the facts of a package whose tree is in the store, None where it must be obtained.
+    """Return the facts of a package whose tree is in the store, None if it must be obtained.
 
-    Where dpkg itself unpacks it, the archive must be there too.
+    A package that dpkg itself unpacks needs its archive in the store, too.
     """
     if not os.path.isdir(store.tree(held, package.sha256) + "/root"):
         return None
@@ -55,7 +55,7 @@ def fetch(  # noqa: PLR0917 - a job takes its arguments by their places
     package: LockedPackage,
     name: str,
 ) -> None:
-    """Fetch a package's archive into the store's blobs; tell its bytes under `name`.
+    """Fetch a package's archive into the store's blobs; report its bytes under `name`.
 
     Raises NetworkError, IntegrityError.
     """
@@ -73,7 +73,7 @@ def fetch(  # noqa: PLR0917 - a job takes its arguments by their places
 def unpack_tree(_report: Report, place: str, store: Store, held: str, package: LockedPackage) -> bool:
     """Unpack a fetched archive into `place/tree`, its facts into `place/facts`.
 
-    Return whether the tree that is in the store already is the same: layers share its files. Raises
+    Return whether the store already has the same tree: that one stays, as layers link its files. Raises
     ArchiveError, IntegrityError.
     """
     _choose_decoder(store)
@@ -101,9 +101,9 @@ def _is_same_tree(old: str, new: str) -> bool:
 def publish(
     store: Store, held: str, package: LockedPackage, directory: str, inside: str, *, same: bool
 ) -> Facts:
-    """Take over what `unpack_tree` made at `inside` of a worker's directory, and said; return the facts.
+    """Publish the tree and the facts that `unpack_tree` left at `inside` of a worker's directory.
 
-    Raises IntegrityError where they are not those of the package that the lock names.
+    Return the facts. The worker is not trusted: raises IntegrityError if they are not of the locked package.
     """
     with Tree(directory) as tree:
         data = tree.read(f"{inside}/facts", limit=_FACTS_MAX_BYTES, follow=False)
@@ -116,13 +116,13 @@ def publish(
     os.makedirs(os.path.dirname(final), exist_ok=True)
     if not same or not os.path.lexists(final):
         if os.path.lexists(final):
-            os.rename(final, store.new_trash())  # was altered
+            os.rename(final, store.new_trash())  # not what its archive unpacks to: it was altered
         move_out(directory, f"{inside}/tree", final)
     return facts
 
 
 def write_out(_report: Report, _place: str, store: Store) -> None:
-    """Have the disk write what was unpacked, so that there is little to wait for in the end."""
+    """Have unpacked trees written to disk now, so that the sync at the end is short."""
     durability.write_out(store)
 
 

@@ -1,10 +1,10 @@
-"""dpkg's own check of an environment, from listings alone: each package's files are there as it shipped them.
+"""`dpkg --verify` of an environment from listings alone: are each package's files there as shipped? Pure.
 
-Conffiles are the user's. A file that a diversion moved is looked for where it was moved to. What scripts are
-known to change or remove is in `sources/debian/quirks/changing.py`, with the reason. Pure.
+Conffiles are exempt: they are the user's. A diverted file is looked for at its diversion's target. Files that
+scripts are known to change or remove are listed in `sources/debian/quirks/changing.py`, with the reason.
 
-Where a layer was configured over fewer packages than it is used with, a file of the others may be hidden, or
-not be diverted: that is no error but something to be laid into the database layer (`Repair`).
+A layer may be used with more packages than it was configured over: then it may hide files of the others, or
+its diversions may not have moved them. That is no error: the database layer repairs it (`Repair`).
 """
 
 import os
@@ -27,10 +27,10 @@ class Shipped:
 
     name: str
     lines: Sequence[bytes]
-    """Of its tree's listing."""
+    """Lines of its tree's listing."""
     conffiles: frozenset[bytes]
     known: bool
-    """The configured layers were made over it."""
+    """A configured layer was made over it: what differs is a fault, not to be repaired."""
 
 
 @frozen
@@ -44,26 +44,26 @@ class Diversion:
 
 @frozen
 class Fault:
-    """A file that is not there as it was shipped."""
+    """A file that is missing, or not as it was shipped."""
 
     package: str
     path: bytes
     missing: bool
-    """Nothing is there; else it is another file."""
+    """Nothing is at the path; else another file is."""
 
 
 @frozen
 class Repair:
-    """What the database layer must hold for packages that the configured layers know nothing of."""
+    """What the database layer must hold for packages that no configured layer was made over."""
 
     links: Mapping[bytes, tuple[str, bytes]] = field(factory=dict)
     """Path -> package and path in its tree."""
     hidden: tuple[bytes, ...] = ()
-    """Paths that a diversion has emptied."""
+    """Paths to white out: a diversion moved their file away."""
 
 
 class Shown(Mapping[bytes, Entry]):
-    """What a stack of layers shows: each path's line, parsed only when it is asked for."""
+    """The merged view of a stack of layers: each path's line of a listing, parsed when it is asked for."""
 
     def __init__(self, layers: Sequence[bytes]) -> None:
         """Merge the listings of layers, top to bottom."""
@@ -99,7 +99,7 @@ class Shown(Mapping[bytes, Entry]):
 
 
 def diversions(text: str) -> tuple[Diversion, ...]:
-    """Return what dpkg's file `diversions` says, three lines each; paths as they lie when /usr is merged."""
+    """Return the diversions of dpkg's file `diversions`, three lines each; paths under merged /usr."""
     lines = text.encode("latin-1").splitlines()
     return tuple(
         Diversion(_place(path), _place(target), package.decode())
@@ -110,7 +110,7 @@ def diversions(text: str) -> tuple[Diversion, ...]:
 def check(
     packages: Sequence[Shipped], shown: Shown, diverted: Iterable[Diversion]
 ) -> tuple[Repair, list[Fault]]:
-    """Return what is to be laid into the database layer, and what is not there though it should be."""
+    """Return the repair for the database layer, and the files that are missing or changed."""
     moved = {one.path: one for one in diverted}
     there = frozenset(shown.lines.values())
     links: dict[bytes, tuple[str, bytes]] = {}
@@ -141,7 +141,7 @@ def _emptied(
     moved: Mapping[bytes, Diversion],
     links: dict[bytes, tuple[str, bytes]],
 ) -> Iterator[bytes]:
-    """Note in `links` what a diversion moves of a package; yield what has nothing in its place then."""
+    """Add a package's diverted files to `links`, at the diversions' targets; yield the paths to white out."""
     own = {listing.unescape(line.rpartition(b" ")[2]): line for line in package.lines} if moved else {}
     for path in moved.keys() & own.keys():
         diversion = moved[path]
@@ -161,14 +161,14 @@ def _place_of(package: Shipped, entry: Entry, moved: Mapping[bytes, Diversion]) 
 
 
 def _is_at(shown: Shown, place: bytes, entry: Entry) -> bool:
-    """Say whether that file is at a place, whatever its mode, owner and time; links above are followed."""
+    """Return whether a place has an entry's type and content, not its metadata; links above are followed."""
     above, name = os.path.split(place)
     found = shown.get(place) or shown.get(os.path.join(resolve(shown, above), name))
     return found is not None and (found.type, found.content) == (entry.type, entry.content)
 
 
 def _others(packages: Sequence[Shipped], lines: Iterable[bytes]) -> dict[bytes, set[bytes]]:
-    """Return all that packages ship at the paths of those lines: one replaces another's file."""
+    """Return the lines of all packages at the paths of `lines`: one may replace another's file."""
     ends = {line.rpartition(b" ")[2] for line in lines}
     found: dict[bytes, set[bytes]] = {}
     for package in packages:

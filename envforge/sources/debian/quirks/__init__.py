@@ -1,1 +1,1 @@
-"""Where something else is done than packages ask for: reviewed tables, and programs that stand in."""
+"""Deviations from what packages do when they are configured: reviewed tables, and stand-in programs."""

@@ -1,6 +1,6 @@
-"""Files of packages, no conffiles, that maintainer scripts change or remove: what dpkg's own check finds too.
+"""Files of packages other than conffiles that maintainer scripts change or remove, as `dpkg --verify` shows.
 
-A reviewed table. Whatever else is not there as it was shipped fails the build (`layers/whole.py`).
+A reviewed table. Any other file that is not as it was shipped fails the build (`layers/whole.py`).
 """
 
 import re
@@ -18,7 +18,7 @@ class Changing:
     """A regular expression that the whole path matches."""
     why: str
     removes: bool = False
-    """They remove them, too."""
+    """Scripts may remove them, too."""
 
 
 TABLE: Final = (
@@ -28,7 +28,7 @@ TABLE: Final = (
 
 
 def is_known(path: bytes, *, missing: bool) -> bool:
-    """Say whether scripts are known to change what a package ships at `path`, or to remove it."""
+    """Return whether scripts are known to change a package's file or, if it is `missing`, to remove it."""
     return any(
         one.removes >= missing and re.fullmatch(_pattern(one.pattern), path, re.DOTALL) for one in TABLE
     )

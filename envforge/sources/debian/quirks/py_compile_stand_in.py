@@ -1,12 +1,12 @@
-"""Lies over Python's `py_compile` while packages are configured, and works by the real one.
+"""Wrapper that lies over Python's `py_compile` while packages are configured; it runs the real module's code.
 
-Three things differ (bytecode.py says why): bytecode is checked by time, a call of the command compiles in the
-background unless as many do as there are processors, and the bytecode of this module is that of the real one.
+Three things differ (bytecode.py says why): bytecode is validated by mtime; a call from the command line
+compiles in the background, up to one call a processor; the bytecode of this module is that of the real one.
 
-    python3 py_compile.py --settle    waits for all in the background, fails where one did
+    python3 py_compile.py --settle    waits for all background calls, fails if one did
 
-A failure is told then, with the package whose script asked and what the compiler printed. A call that ended
-early for what an earlier one did would break the pipe that names its files, and blame the wrong package.
+A failure in the background is reported there, with the package whose script asked and the compiler's output.
+Reported by a later call, it would break the pipe that feeds that one names of files, and blame its package.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _REAL = f"/usr/libexec/envforge/real{__file__}"
 _SLOTS = "/run/envforge-bytecode"
-"""A file each for as many as may be in the background, locked by them, empty once they came to a good end.
+"""A file for each background call that may run at once: locked while it runs, empty after it succeeded.
 
-Else it says which package asked, and what was printed.
+After a failure the file holds the package that asked, and the compiler's output.
 """
 
 _real: "dict[str, Any]" = {"__name__": "py_compile", "__file__": __file__}
@@ -63,7 +63,7 @@ def _has_failed(slot: int) -> bool:
 
 
 def _explain(slot: int) -> None:
-    """Say as dpkg would which package could not be configured, after what the compiler printed."""
+    """Print the compiler's output and, in dpkg's words, the package that could not be configured."""
     package, _, said = os.pread(slot, 1 << 20, 0).decode(errors="replace").partition("\n")
     sys.stderr.write(
         f"envforge: bytecode of {package} ...\n{said.rstrip() or 'the compiler was ended'}\n"
@@ -72,7 +72,7 @@ def _explain(slot: int) -> None:
 
 
 def _leave_processor() -> None:
-    """Go to another processor, if there is one: a supervisor of owners keeps what it serves on its own."""
+    """Move to another processor, if there is one: a supervisor of owners binds what it serves to its own."""
     elsewhere = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
     with contextlib.suppress(OSError):  # a container may have none of them
         if elsewhere:

@@ -1,7 +1,7 @@
-"""Programs of packages that take long, and quicker ones that write the same bytes in their place.
+"""Faster programs in place of slow ones of packages; they write the same bytes.
 
-They lie over the real ones while packages are configured, and only where the real one is known, by its
-SHA-256, to be what the quicker one was written after.
+They lie over the real ones while packages are configured, and only if the real one has a SHA-256 that the
+faster one was written for.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from envforge.sources.debian.quirks.standins import lay_program
 
 @frozen
 class Quicker:
-    """A program with a quicker one of the same name in `perl/`."""
+    """A slow program, for which `perl/` has a faster one of the same name."""
 
     path: str
     real_sha256s: frozenset[str]
@@ -32,9 +32,9 @@ TABLE: Final = (
 
 
 def lay_quicker(scaffold: str, farm: str) -> None:
-    """Lay the quicker programs into the directory `scaffold`, an overlay above `farm`'s root.
+    """Lay the faster programs into the directory `scaffold`, a layer over `farm`'s root.
 
-    What is out of the ordinary they leave to the real ones.
+    They pass unusual cases on to the real ones.
     """
     with Tree(scaffold) as above, Tree(farm) as below:
         for quicker in TABLE:

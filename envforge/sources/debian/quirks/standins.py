@@ -1,4 +1,4 @@
-"""A program of ours over a package's while packages are configured, the real one beside for ours to call."""
+"""Lays programs of ours over packages' while those are configured; ours can still call the real ones."""
 
 import os
 from typing import Final
@@ -15,10 +15,10 @@ def _read(name: str) -> bytes:
 
 
 OURS: Final = {name: _read(name) for name in sorted(os.listdir(_PERL))}
-"""Our programs by name. Read at once: where packages are configured there is nothing of the host."""
+"""Our programs by name. Read on import: a confined worker has no path to the host's files."""
 
 
 def lay_program(scaffold: Tree, farm: Tree, path: str, ours: str) -> None:
-    """Lay `ours` of `OURS` at `path` into `scaffold`, an overlay above `farm`."""
+    """Lay `ours` of `OURS` over the program at `path`, and a copy of the real one beside, into `scaffold`."""
     scaffold.write(f"{_REAL_PROGRAMS}/{os.path.basename(path)}", farm.read(path), mode=0o755)
     scaffold.write(path, OURS[ours], mode=0o755)

@@ -1,7 +1,8 @@
-"""State of one machine that packages make while they are installed, and that no layer may hold.
+"""Machine state that packages make when they are installed, and that no layer may hold: keys, ids, caches.
 
-A reviewed table: part of the recipe format, so a change that moves bytes raises that number. Stand-ins lie
-over the real programs while packages are configured (`configure/scaffold.py`); removed paths go afterwards.
+A reviewed table, part of the recipe format: a change that alters a layer's bytes raises `recipe.FORMAT`.
+Stand-ins lie over the real programs while packages are configured (`configure/scaffold.py`); then the paths
+in `removed` go.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 NOTHING: Final = "#!/bin/sh\nexit 0\n"
-"""A program that says that all is well."""
+"""A program that does nothing, with success."""
 
 
 def _makes_empty(path: str) -> str:
@@ -19,15 +20,15 @@ def _makes_empty(path: str) -> str:
 
 @frozen
 class Quirk:
-    """What one package needs while it is configured, and what is taken away afterwards."""
+    """Stand-ins of one package while it is configured, and the paths and answers that are removed then."""
 
     package: str
-    """Empty for every set."""
+    """Empty: it applies to every set of packages."""
     why: str
     stand_ins: tuple[tuple[str, str], ...] = ()
-    """Path and text of programs (and other files) that take the place of real ones."""
+    """Path and text of programs (and other files) in place of real ones."""
     removed: tuple[str, ...] = ()
-    """Shell patterns of paths. What ucf remembers of them goes too."""
+    """Shell patterns of paths. ucf's records of them are removed, too."""
     questions: tuple[str, ...] = ()
     """Questions of debconf whose answers are secrets, though they are no passwords."""
 
@@ -228,8 +229,8 @@ TABLE: Final = (
 """By package, as Debian 12 and 13 have them."""
 
 VARIABLES: Final = {"CACERT_UPDATES": "disabled", "FORCE_SOURCE_DATE": "1"}
-"""Environment variables of the scripts: ca-certificates-java does not start Java; in TeX, whose formats hold
-the time at which they were made, it is that of SOURCE_DATE_EPOCH."""
+"""Environment variables of the scripts. The first keeps ca-certificates-java from starting Java; with the
+second TeX writes SOURCE_DATE_EPOCH into its formats, not the time at which they are made."""
 
 
 def stand_ins(packages: Iterable[str]) -> dict[str, str]:
@@ -238,7 +239,7 @@ def stand_ins(packages: Iterable[str]) -> dict[str, str]:
 
 
 def removed(packages: Iterable[str]) -> tuple[str, ...]:
-    """Return the patterns of what is removed after configuring a set of packages."""
+    """Return the patterns of paths to remove after configuring a set of packages."""
     return tuple(pattern for quirk in _of(packages) for pattern in quirk.removed)
 
 

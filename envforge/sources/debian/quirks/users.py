@@ -1,11 +1,11 @@
-"""System users and groups keep their numbers whatever else is installed: homes and volumes outlive packages.
+"""Gives system users and groups the same ids whatever else is installed: homes and volumes outlive packages.
 
-The well-known ones have fixed numbers (part of the recipe format); the others get one from a hash of their
-name, and where that is taken the next free one. Three ways in which packages ask for users are given the
-same numbers while they are configured, by files laid over the tree (`lay_numbers`), none of which stays:
+Well-known names have fixed ids (part of the recipe format); the others get one from a hash of their name, or
+the next free one if that is taken. Packages ask for users in three ways. Each gives these ids while packages
+are configured, through files that lie over the tree meanwhile (`lay_numbers`):
 
     adduser, addgroup      UID_POOL and GID_POOL, tied to a hash that answers for every name
-    systemd-sysusers       sysusers.d(5) lines with the number in place of `-`
+    systemd-sysusers       sysusers.d(5) lines with the id in place of `-`
     useradd -r, groupadd   programs that add `-u NUMBER` and call the real ones
 """
 
@@ -90,16 +90,16 @@ TABLE: Final = {
     "neo4j": 360,
 }
 # fmt: on
-"""Numbers of the well-known ones, of the user and of the group of that name: 101 to 399, never changed."""
+"""Id of each well-known name, for the user and the group of that name: 101 to 399, never changed."""
 
 
 def number(name: str) -> int:
-    """Return the number of the user and the group of that name, where nobody else has it already."""
+    """Return the id of the user and the group of that name, taken if it is free."""
     return TABLE.get(name) or _HASHED_FIRST + _hash(name.encode()) % _HASHED_COUNT
 
 
 def _hash(name: bytes) -> int:
-    """FNV-1a with 32 bits: perl-base has no better hash, and the rule runs there too."""
+    """Return FNV-1a with 32 bits: the rule also runs in perl-base, which has no better hash."""
     value = _FNV_OFFSET
     for byte in name:
         value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFF
@@ -112,7 +112,7 @@ def pool_text() -> str:
 
 
 def numbered_sysusers(text: str) -> str:
-    """Return a sysusers.d(5) file in which every user and group has its number."""
+    """Return a sysusers.d(5) file with the id of every user and group written in."""
     return "\n".join(map(_numbered_line, text.split("\n")))
 
 
@@ -134,7 +134,7 @@ def pooled_configuration(text: str) -> str:
 
 
 def lay_numbers(scaffold: str, farm: str) -> None:
-    """Lay what gives users their numbers into the directory `scaffold`, an overlay above `farm`'s root."""
+    """Lay the files that give users their ids into the directory `scaffold`, a layer over `farm`'s root."""
     with Tree(scaffold) as above, Tree(farm) as below:
         above.write(_NUMBERS, pool_text().encode())
         above.write(_MODULE, OURS["Numbers.pm"])
@@ -150,7 +150,7 @@ def lay_numbers(scaffold: str, farm: str) -> None:
 
 
 def numbered_files(root: str) -> dict[str, str]:
-    """Return path and numbered text of the sysusers.d files in the tree at `root`."""
+    """Return path and text, ids written in, of the sysusers.d files in the tree at `root`."""
     with Tree(root) as tree:
         return {
             path: numbered_sysusers(tree.read_text(path))

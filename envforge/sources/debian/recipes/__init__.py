@@ -1,1 +1,1 @@
-"""From locked packages and their facts to recipes, and which can be made next. Pure."""
+"""From locked packages and their facts to recipes, steps and waves of unpacking. Pure."""

@@ -6,16 +6,16 @@ from typing import Final
 from envforge.sources.debian.dpkg.facts import Facts
 
 _IGNORED: Final = frozenset({"ldconfig", "/usr/share/man"})
-"""Triggers that make nobody active: ldconfig runs for the whole set, an index of manuals is not built."""
+"""Triggers that make no package active: ldconfig runs once for all, an index of manuals is not built."""
 _SCRIPTS: Final = frozenset({"preinst", "postinst", "config"})
-"""What runs when a package is installed; the others run when it goes."""
+"""Scripts that run when a package is installed; the others run when it is removed."""
 
 
 def active(packages: Mapping[str, Facts]) -> frozenset[str]:
     """Return the names of the active packages of the set.
 
-    Active is what has maintainer scripts or trigger interests, or activates another's trigger: by name, or
-    with a path under a file trigger.
+    A package is active if it has scripts that run at installation, or trigger interests, or if it activates a
+    trigger of another package, by name or with a path under a file trigger.
     """
     interested = frozenset(interests(packages.values())) - _IGNORED
     named = frozenset(trigger for trigger in interested if not trigger.startswith("/"))

@@ -1,13 +1,13 @@
 """Lock and facts -> the recipes of an environment's Debian layers. Pure.
 
-    database     dpkg status, extended_states, ld.so.cache: what speaks of all packages
-    rest         what configuring the other active packages wrote
-    base         what configuring the essential ones wrote
-    inert        the files of packages that no configuration looks at, hard links into their trees
-    farm         likewise those of all others
+    database     dpkg status, extended_states, ld.so.cache: files that depend on all packages
+    rest         files that configuring the other active packages wrote
+    base         files that configuring the base wrote
+    inert        files of packages that no configuration needs, as hard links into their trees
+    farm         files of all other packages, likewise
 
 Each configuration runs over a farm of just the packages that its key names, so adding a package that needs no
-configuration leaves all but `inert` and `database` as they are.
+configuration changes `inert` and `database` alone.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -26,7 +26,7 @@ _RELATIONS: Final = frozenset(
     ("Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides", "Recommends", "Replaces")
 )
 _FIRST: Final = "base-files"
-"""Its directories' modes and owners are the ones that count."""
+"""Laid first: modes and owners of its directories win."""
 
 
 @frozen
@@ -49,35 +49,35 @@ def _fields(control: str) -> Mapping[str, str]:
 
 
 def relations_of(facts: Facts) -> Mapping[str, str]:
-    """Return the fields of an archive that speak of other packages."""
+    """Return the relation fields of an archive's control paragraph."""
     return _fields(facts.control)
 
 
 @frozen
 class Step:
-    """One configuration: which packages lie below, which of them are configured, in what order of layers."""
+    """One configuration: its recipe, the farm that it runs over, the packages that it sees and configures."""
 
     recipe: Recipe
     farm: Recipe
     present: tuple[str, ...]
-    """Packages that a lower step has configured already, or that need nothing."""
+    """Packages that a lower step has configured already, or that need no configuration."""
     configure: tuple[str, ...]
     """Packages that are configured here."""
     unpack: tuple[str, ...]
-    """Those of them that dpkg itself must unpack: they divert other packages' files, so no farm has them."""
+    """Those of `configure` that dpkg itself must unpack: they divert others' files, so no farm has them."""
     triggers: tuple[str, ...]
     """Triggers of present packages that the new files fire."""
     epoch: int
-    """What configuration writes gets this mtime: the newest one in the archives (whole seconds)."""
+    """Upper bound of mtimes that configuration writes: the newest one in the archives (whole seconds)."""
 
     @property
     def packages(self) -> frozenset[str]:
-        """Return every package that the step looks at."""
+        """Return every package that the step sees."""
         return frozenset(self.present) | frozenset(self.configure)
 
 
 def automatic(packages: Mapping[str, Package]) -> frozenset[str]:
-    """Return the packages that apt may remove once nothing needs them any more."""
+    """Return the packages that apt marks as automatically installed: it may remove them once unused."""
     return frozenset(
         name
         for name, package in packages.items()
@@ -93,7 +93,7 @@ def base_step(packages: Mapping[str, Package]) -> Step:
 
 
 def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
-    """Return the step that configures everything else of the whole set, None where nothing needs it."""
+    """Return the step that configures all other active packages of the set, None if there are none."""
     facts = {name: package.facts for name, package in packages.items()}
     below = frozenset(base.present) | frozenset(base.configure)
     wanted = activity.active(facts) - below
@@ -110,12 +110,12 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
 
 
 def farm_recipe(packages: Mapping[str, Package]) -> Recipe:
-    """Return the recipe of the farm of these packages, but for those that dpkg itself unpacks."""
+    """Return the recipe of the farm of these packages, without those that dpkg itself unpacks."""
     return recipe("farm", "farm", packages=[packages[name].locked.sha256 for name in farmed(packages)])
 
 
 def inert_recipe(packages: Mapping[str, Package], last: Step) -> Recipe | None:
-    """Return the recipe of the farm of packages that the last step does not look at, None where it does."""
+    """Return the recipe of the farm of packages that the last step does not see, None if it sees all."""
     every = farmed(packages)
     if last.packages.issuperset(every):
         return None
@@ -129,7 +129,7 @@ def farmed(packages: Mapping[str, Package]) -> list[str]:
 
 
 def database_recipe(packages: Mapping[str, Package], lower: Iterable[Recipe]) -> Recipe:
-    """Return the recipe of the layer that speaks of all packages, over the configured ones."""
+    """Return the recipe of the database layer, over the configured layers `lower`."""
     auto = automatic(packages)
     return recipe(
         "database",

@@ -1,8 +1,8 @@
-"""In which order a step's packages are unpacked, as far as scripts can tell. Pure. Debian Policy, 6.5, 7.2.
+"""Waves of unpacking: the order that Debian Policy (6.5, 7.2) promises to preinst scripts. Pure.
 
 A preinst runs before its package is unpacked, and may rely on nothing but essential packages and those that
 its own package pre-depends on, configured. So packages that have a preinst, or that dpkg itself must unpack,
-come in waves: what one pre-depends on is configured first, then its preinsts run, then its files are there.
+come in waves: their pre-dependencies are configured, then their preinsts run, then their files appear.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ class Wave:
     """Packages that are unpacked at the same time."""
 
     configure: tuple[str, ...]
-    """What they pre-depend on and no earlier wave has configured, with all that it needs in turn."""
+    """Their pre-dependencies that no earlier wave has configured, with the dependencies of those."""
     preinsts: tuple[str, ...]
-    """Packages of the farm whose preinst runs now."""
+    """Packages of the farm whose preinst runs in this wave."""
     unpack: tuple[str, ...]
-    """Packages that dpkg itself unpacks now."""
+    """Packages that dpkg itself unpacks in this wave."""
 
 
 def waves(step: Step, packages: Mapping[str, Package]) -> tuple[Wave, ...]:
@@ -35,7 +35,7 @@ def waves(step: Step, packages: Mapping[str, Package]) -> tuple[Wave, ...]:
     configured: frozenset[str] = frozenset()
     found = []
     while left:
-        # In a circle of pre-dependencies, which Policy forbids, nobody can be first.
+        # In a cycle of pre-dependencies, which Policy forbids, none can be first: all go at once.
         now = [name for name in left if needed[name].isdisjoint(left)] or left
         before = frozenset().union(*(needed[name] for name in now)) - frozenset(left) - configured
         configured |= before

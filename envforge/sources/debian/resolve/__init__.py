@@ -1,1 +1,1 @@
-"""Which packages a request means: apt's answer, over verified indexes, in a tool tree of its own."""
+"""Resolves a request: apt, run from a tool tree of its own, chooses packages over verified indexes."""

@@ -1,9 +1,8 @@
-"""Which packages a lock holds: apt's answer over what is pinned. What is pinned stays unless it cannot.
-
-Where that answer is known without asking, apt is not asked: see `forced.py`.
+"""Chooses the closure of a request: pinned packages stay unless they cannot, apt decides about the others.
 
 apt is told that the pinned packages are installed already. So it changes no more of them than the request
-needs, also where an archive has dropped the pinned version: its control file tells enough of it.
+needs, even where an archive has dropped the pinned version: its control file says enough of it. apt is not
+run where its answer is forced (`forced.py`).
 """
 
 import fnmatch
@@ -23,37 +22,37 @@ from envforge.sources.debian.resolve.workspace import Workspace
 
 @frozen
 class Pins:
-    """What is pinned for one architecture, and what may leave its pin."""
+    """The pins of one architecture, and the packages that may change."""
 
     packages: tuple[LockedPackage, ...] = ()
     archives: tuple[LockedArchive, ...] = ()
     free: frozenset[str] = frozenset()
-    """Names that may change nevertheless."""
+    """Names of packages that may change."""
     same_frame: bool = True
-    """They were chosen from the same suites, in the same way."""
+    """The request they were chosen for differs in `packages` at most: suites and settings are the same."""
     details: Mapping[str, Package] = field(factory=dict)
-    """What an index, or the archive itself, says of each of them, by name."""
+    """Stanza of each of them, from an index or from its .deb, by name."""
 
     def version(self, name: str, pattern: str = "") -> str:
-        """Return the version that a name is pinned to, if it is and that fits the pattern; else nothing."""
+        """Return the version that a name is pinned to; "" if it has none, may change, or fails `pattern`."""
         if name in self.free:
             return ""
         found = next((package.version for package in self.packages if package.name == name), "")
         return found if not pattern or fnmatch.fnmatchcase(found, pattern) else ""
 
     def provider(self, name: str) -> str:
-        """Return a pinned package that provides a name, or nothing."""
+        """Return the name of a pinned package that provides a name, "" if there is none."""
         return next((package.name for package in self.details.values() if _provides(package, name)), "")
 
 
 @frozen
 class Choices:
-    """What packages are chosen from."""
+    """The indexes that packages are chosen from, and apt's workspace over them."""
 
     architecture: str
     suites: Sequence[SuiteIndex] = field(repr=False)
     workspace: Callable[[], Workspace] = field(repr=False)
-    """Makes what apt needs to be asked, where it is not there: most often it need not be asked."""
+    """Makes apt's workspace. Called only when apt must be asked: most answers are forced."""
 
 
 def choose(choices: Choices, request: Request, pins: Pins) -> tuple[LockedPackage, ...]:
@@ -80,9 +79,9 @@ def choose(choices: Choices, request: Request, pins: Pins) -> tuple[LockedPackag
 
 
 def _without_virtual(suites: Sequence[SuiteIndex], asked: Mapping[str, str], pins: Pins) -> dict[str, str]:
-    """Return what is asked for with names that only other packages provide replaced by one that does.
+    """Return the asked names and versions, with each purely virtual name replaced by a provider's.
 
-    Where several do, one that is asked for or pinned is meant. Raises ResolveError where none is.
+    Of several providers, one that is asked for or pinned is taken. Raises ResolveError if none is.
     """
     named: dict[str, str] = {}
     for name, pattern in asked.items():
@@ -101,7 +100,7 @@ def _without_virtual(suites: Sequence[SuiteIndex], asked: Mapping[str, str], pin
 
 
 def _wishes(wanted: Mapping[str, str], request: Request, pins: Pins) -> Iterator[Wish]:
-    """Yield what to ask apt for, in order: each leaves less as it was, and the last one nothing."""
+    """Yield the wishes to try in turn: the first keeps every pin, each later one fewer, the last none."""
     fresh = Wish(tuple(_word(*item) for item in wanted.items()), request.recommends)
     if pins.packages and pins.same_frame:
         installed = tuple(_installed(pins.details[package.name], wanted) for package in pins.packages)
@@ -114,7 +113,7 @@ def _wishes(wanted: Mapping[str, str], request: Request, pins: Pins) -> Iterator
 
 
 def _words(wanted: Mapping[str, str], pins: Pins, *, firmly: bool) -> Iterator[str]:
-    """Yield what to ask for beside what is pinned; `firmly` also asks for what is pinned, as it is."""
+    """Yield apt's arguments over pinned packages; `firmly` asks for a pinned name in its pinned version."""
     for name, pattern in wanted.items():
         pinned = pins.version(name, pattern)
         if pinned and firmly:
@@ -144,7 +143,7 @@ def _installed(package: Package, wanted: Mapping[str, str]) -> Installed:
 def _joined(
     suites: Sequence[SuiteIndex], answer: Answer, kept: Sequence[LockedPackage]
 ) -> dict[str, LockedPackage]:
-    """Return the packages by name: what stays, without what goes, and what apt chose."""
+    """Return the packages by name: the kept ones without those that apt removes, and those that it chose."""
     packages = {item.name: _found_again(suites, item) for item in kept if item.name not in answer.removed}
     for chosen in answer.chosen:
         packages[chosen.package.name] = _locked(chosen.package, chosen.suite.source.name)
@@ -170,7 +169,7 @@ def _marked(
     asked: Mapping[str, str],
     architecture: str,
 ) -> tuple[LockedPackage, ...]:
-    """Return the packages, sorted, with all that follows from the whole set."""
+    """Return the packages, sorted, with the marks and needs that follow from the whole set."""
     virtual = [name for name in asked if name not in packages]
     ids = {name: package_id(package, architecture) for name, package in packages.items()}
     fields = {name: details[name].relations for name in packages}
@@ -189,7 +188,7 @@ def _marked(
 
 
 def _base(packages: Mapping[str, Package]) -> frozenset[str]:
-    """Return the base of a set: the same whatever else is in it, so that sets share its layer."""
+    """Return the base of a set: independent of what else is in the set, so that sets share its layer."""
     essential = [name for name, package in packages.items() if package.essential]
     required_first = sorted(packages.items(), key=lambda item: (item[1].priority != "required", item[0]))
     return relations.least_closure(essential, {name: package.relations for name, package in required_first})
@@ -198,7 +197,7 @@ def _base(packages: Mapping[str, Package]) -> frozenset[str]:
 def _needs(
     name: str, fields: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]]
 ) -> frozenset[str]:
-    """Return what a package needs; of alternatives and of providers, the first that the set holds."""
+    """Return a package's direct dependencies; of alternatives and providers, the first in the set."""
     groups = (
         group
         for field in ("Pre-Depends", "Depends")

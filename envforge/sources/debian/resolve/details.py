@@ -1,4 +1,4 @@
-"""What is known of pinned packages: by the indexes, or by the archive where they have dropped it."""
+"""Finds each pinned package's stanza: in an index, else in its .deb, else made from the lock's fields."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,7 @@ def details(
     packages: Sequence[LockedPackage],
     archives: Sequence[LockedArchive],
 ) -> dict[str, Package]:
-    """Return what is known of each package, by name. Raises NetworkError."""
+    """Return each package's stanza, by name. Raises NetworkError."""
     found = {}
     dropped = []
     for package in packages:
@@ -42,7 +42,7 @@ def _named(suites: Sequence[SuiteIndex], name: str) -> Iterator[Package]:
 
 
 def _fetch(access: Access, archive: LockedArchive, package: LockedPackage) -> bool:
-    """Fetch an archive that no index names any more; say whether it is still there."""
+    """Fetch a .deb that no index names any more; return whether a mirror still has it."""
     urls = mirrors.urls(access.mirrors, archive, package.path)
     try:
         access.fetcher.fetch_blob(access.store, urls, sha256=package.sha256, size=package.size)
@@ -52,7 +52,7 @@ def _fetch(access: Access, archive: LockedArchive, package: LockedPackage) -> bo
 
 
 def _as_locked(package: LockedPackage) -> Package:
-    """Return what the lock itself says: enough to keep it where nothing else moves."""
+    """Return a stanza from the lock's fields alone: enough to keep a package while nothing else changes."""
     return Package(
         name=package.name,
         version=package.version,
@@ -84,5 +84,5 @@ def _read(access: Access, packages: Sequence[LockedPackage]) -> dict[str, Packag
 
 
 def _controls(archives: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the control paragraphs of archives, paths and their SHA-256. Confined."""
+    """Return the control paragraphs of archives, given by path and SHA-256. Runs confined."""
     return [control_of(path, sha256=sha256) for path, sha256 in archives]

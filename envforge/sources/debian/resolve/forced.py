@@ -1,10 +1,10 @@
-"""What apt would answer, without asking it, where packages leave nothing to choose. Pure.
+"""Computes apt's answer without running it, where dependencies leave nothing to choose. Pure.
 
-apt reads all of an archive before it answers, which takes most of adding a package. Its answer is known
-beforehand where each dependency is met by something asked for or installed already, or has one first choice
-(the package of that name, or its only provider), where nothing in what that gives conflicts, and where
-everything in it is needed whichever way the others are looked at. Wherever that is not certain, apt is asked:
-`tests/network/test_forced_answers.py` holds the two against each other.
+apt reads whole indexes before it answers, which takes most of the time of adding a package. Its answer is
+forced where each dependency is met by a package asked for or installed, or has one first choice (the package
+of that name, or its only provider), where nothing in the result conflicts, and where every package in it is
+needed whatever alternatives the others take. In any doubt apt is asked;
+`tests/network/test_forced_answers.py` compares the two.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,16 +22,16 @@ from envforge.sources.debian.resolve.resolver import Answer, Chosen, Wish, split
 _NEEDED: Final = ("Pre-Depends", "Depends")
 _AGAINST: Final = ("Conflicts", "Breaks")
 _RANKED: Final = ("NotAutomatic", "ButAutomaticUpgrades")
-"""Fields of a Release by which apt does not take the newest version."""
+"""Release fields that lower a suite's priority, so that apt may not take the newest version."""
 
 
 class _UnsureError(Exception):
-    """There is something to choose."""
+    """apt might have a choice: it must be asked."""
 
 
 @define
 class _Set:
-    """What the answer is made of so far."""
+    """The set of packages that becomes the answer."""
 
     suites: Sequence[SuiteIndex]
     architecture: str
@@ -39,12 +39,12 @@ class _Set:
     """Installed packages."""
     members: dict[str, Package] = field(factory=dict)
     chosen: dict[str, Chosen] = field(factory=dict)
-    """Those of them that are not installed."""
+    """Members that are not installed."""
     given: dict[str, dict[str, str | None]] = field(factory=dict)
-    """Name -> who gives it, in what version: None where it does not say."""
+    """Name -> members that have or provide it -> version, None if a provider gives none."""
 
     def put(self, package: Package) -> None:
-        """Have a package in the set."""
+        """Add a package to the set."""
         if package.architecture not in {self.architecture, "all"}:
             raise _UnsureError
         self.members[package.name] = package
@@ -54,7 +54,7 @@ class _Set:
             self.given.setdefault(group[0].name, {}).setdefault(package.name, version)
 
     def choose(self, name: str) -> Package:
-        """Have the newest version of a package in the set, unless one is installed."""
+        """Return a package of the set; if none of that name is installed, add its newest version first."""
         if name in self.kept:
             return self.kept[name]
         found = [
@@ -93,9 +93,9 @@ class _Set:
 def answer(
     suites: Sequence[SuiteIndex], architecture: str, wish: Wish, known: Mapping[str, Package]
 ) -> Answer | None:
-    """Return what apt would answer to a wish, None where it must be asked.
+    """Return what apt would answer to a wish, None if it must be asked.
 
-    `known` says of installed packages what an index does.
+    `known` are the stanzas of installed packages, by name.
     """
     ranked = any(name in suite.release.fields for suite in suites for name in _RANKED)
     if ranked or wish.preferred or wish.recommends:
@@ -112,19 +112,19 @@ def answer(
 
 
 def _asked(found: _Set, wish: Wish) -> frozenset[str]:
-    """Put what is installed and what is asked for into the set; return the names of the latter."""
+    """Put installed packages and those asked for into the set; return the names of the latter."""
     for package in found.kept.values():
         found.put(package)
     for word in wish.packages:
         name, version = split_request(word)
         if version != (found.kept[name].version if name in found.kept else ""):
-            raise _UnsureError  # another version than the installed one, or the newest, or one of a pattern
+            raise _UnsureError  # an installed package may change its version, or a version is asked for
         found.choose(name)
     return frozenset(split_request(word)[0] for word in wish.packages)
 
 
 def _close(found: _Set, asked: frozenset[str]) -> None:
-    """Add what the members need: what each dependency names first, where nothing settles it already."""
+    """Add the members' dependencies: the first choice of each that no asked or installed package meets."""
     settled = asked | found.kept.keys()
     waiting = list(found.members.values())
     while waiting:
@@ -147,7 +147,7 @@ def _first_choice(found: _Set, one: Alternative) -> str:
 
 
 def _check(found: _Set, asked: frozenset[str]) -> None:
-    """Raise _UnsureError unless the set is whole and without conflicts, and all of it needed in any case."""
+    """Raise _UnsureError unless the set is closed, free of conflicts, and each member needed in any case."""
     needs: dict[str, list[set[str]]] = {}
     for package in found.members.values():
         groups = _groups(package, _NEEDED)
@@ -175,7 +175,7 @@ def _groups(package: Package, fields: Sequence[str]) -> Iterator[Group]:
 
 
 def _meets(package: Package, version: str | None, one: Alternative, architecture: str) -> bool:
-    """Say whether a package that gives the name in that version is what an alternative asks for."""
+    """Return whether a package that has or provides the name in that version satisfies an alternative."""
     if one.qualifier == "any":
         if package.name != one.name or package.multi_arch != "allowed":
             raise _UnsureError

@@ -1,4 +1,4 @@
-"""Which package somebody meant who names none: by its program, by another distribution, by an old name."""
+"""Guesses the package meant by an unknown name: a program's, another distribution's, an old one."""
 
 from collections.abc import Collection, Iterator
 from typing import Final
@@ -63,7 +63,7 @@ _ELSEWHERE: Final = (
 
 
 def meant(name: str, there: Collection[str]) -> str:
-    """Return the package that is most likely meant by a name, an empty text where none of these is there."""
+    """Return the package in `there` that a name most likely means, "" if no guess is in it."""
     return next((one for one in _guesses(name) if one in there), "")
 
 
@@ -77,5 +77,5 @@ def _guesses(name: str) -> Iterator[str]:
 
 
 def component_of(name: str, components: Collection[str]) -> str:
-    """Return the component that has a package of such a name, where it is not one of these."""
+    """Return the component that packages of such a name are in, "" if unknown or already in `components`."""
     return next((part for start, part in _ELSEWHERE if name.startswith(start) and part not in components), "")

@@ -1,4 +1,4 @@
-"""From a request to what is pinned: indexes refreshed, packages chosen, dates kept where nothing moved."""
+"""Resolves a request to pins: refreshes indexes, chooses packages, keeps the old pins if nothing changed."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,19 +19,19 @@ from envforge.sources.debian.resolve.workspace import Workspace
 from envforge.sources.interface import Before, Session
 
 _KEPT: Final = "@"
-"""In the name of an older index, which only pinned packages come from: `bookworm@2026-07-11T10:16:37Z`."""
+"""Marks the name of an older index that only pinned packages come from: `bookworm@2026-07-11T10:16:37Z`."""
 
 
 @frozen
 class _Work:
-    """One resolving."""
+    """Context of resolving one request."""
 
     session: Session
     access: Access
     request: Request
 
     def fetched(self, count: int) -> None:
-        """Tell of bytes that came."""
+        """Report fetched bytes."""
         self.session.progress.bytes(count)
 
 
@@ -68,7 +68,7 @@ def _access(session: Session) -> Access:
 
 
 def _pins(before: Before, pinned: Closure, now: Request) -> Pins:
-    """Return what stays pinned. `upgrade` and a new suite pin nothing."""
+    """Return the pins that stay: none for `upgrade` or a new suite."""
     if before.upgrade or before.request.suite != now.suite:
         return Pins(archives=pinned.archives)
     same = evolve(before.request, packages=()) == evolve(now, packages=())
@@ -113,7 +113,7 @@ def _configured_keys(work: _Work, archive: str) -> tuple[Cert, ...]:
 
 
 def _keys(work: _Work, archive: RequestedArchive) -> tuple[Cert, ...]:
-    """Return the keys of a further archive: of a file, by fingerprint from their source, or Debian's."""
+    """Return the keys of a further archive: of a key file, by fingerprint from an address, or Debian's."""
     if not archive.key:
         return signature.shipped_keys()
     fingerprint, _, source = archive.key.rpartition(" ")
@@ -135,10 +135,10 @@ def _same_sources(archives: Sequence[LockedArchive], sources: Sequence[Source]) 
 def _archives(
     suites: Sequence[SuiteIndex], packages: Sequence[LockedPackage], seen: Sequence[LockedArchive]
 ) -> tuple[tuple[LockedArchive, ...], tuple[LockedPackage, ...]]:
-    """Return the lock's archives, and the packages as they name them.
+    """Return the lock's archives, and the packages with their archives' names.
 
     A pinned package that its archive has dropped keeps the older index that had it, under a name of its own:
-    by that date a snapshot service finds it.
+    the index's date is what a snapshot service is asked by.
     """
     before = {item.name: item for item in seen}
     current = {suite.source.name: suite for suite in suites}
@@ -161,7 +161,7 @@ def _has(suite: SuiteIndex, package: LockedPackage) -> bool:
 
 
 def _locked_archive(suite: SuiteIndex, before: LockedArchive | None) -> LockedArchive:
-    """Return what the lock says of an index; the key that it named before stays while it still signs."""
+    """Return the lock's entry of an index; the fingerprint stays as before while that key still signs."""
     signers = suite.release.fingerprints
     same = before is not None and before.fingerprint in signers
     return LockedArchive(

@@ -1,7 +1,7 @@
-"""Choosing packages by apt itself: what it would install, what it would remove, or why it cannot.
+"""Asks apt itself for a solution: packages to install, packages to remove, or the reason why it has none.
 
-Nothing is installed and nothing is fetched: apt prints what it would fetch, and that is joined with the
-verified index by path.
+apt installs and fetches nothing: it prints the paths that it would fetch (`--print-uris`), which are looked
+up in the verified indexes.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from envforge.sources.debian.resolve.workspace import Workspace
 _FETCH: Final = re.compile(r"^'http://a(?P<suite>\d+)/(?P<path>[^']*)' (?P<file>\S+) ")
 _REMOVED: Final = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)", re.MULTILINE)
 _MERGED: Final = "usr-is-merged"
-"""Says that /usr is merged, as it is here from the beginning. Else `usrmerge` comes along, to do it."""
+"""Package that declares /usr merged, as it always is here. Without it apt would choose `usrmerge`."""
 _UNMET: Final = "The following packages have unmet dependencies:\n"
 _NO_VERSION: Final = re.compile(r"^E: Version '(.+?)' for '(.+?)' was not found", re.MULTILINE)
 _NAMES_MAX: Final = 3
@@ -32,7 +32,7 @@ _VERSIONS_MAX: Final = 6
 
 @frozen
 class Installed:
-    """A package that is there already, because a lock pins it."""
+    """A package that apt is told is installed, because the lock pins it."""
 
     name: str
     version: str
@@ -42,20 +42,20 @@ class Installed:
     multi_arch: str
     relations: tuple[tuple[str, str], ...]
     auto: bool
-    """Nobody asked for it, so it goes with the last one that needs it."""
+    """Automatically installed: apt removes it with the last package that depends on it."""
 
 
 @frozen
 class Wish:
-    """What apt is asked for."""
+    """One question to apt."""
 
     packages: tuple[str, ...]
-    """Names, or `name=version`, where `*` in a version is anything."""
+    """Names, or `name=version`, where `*` in a version matches anything."""
     recommends: bool = False
     installed: tuple[Installed, ...] = ()
-    """Packages that stay as they are as far as nothing in `packages` needs another version of them."""
+    """Packages that keep their version unless something in `packages` needs another one."""
     preferred: tuple[tuple[str, str], ...] = ()
-    """Name and version of packages to choose before others, where they come along at all."""
+    """Name and version of packages to prefer, if they are chosen at all."""
 
 
 @frozen
@@ -72,11 +72,11 @@ class Answer:
 
     chosen: tuple[Chosen, ...]
     removed: frozenset[str]
-    """Names of installed packages that would go."""
+    """Names of installed packages that apt would remove."""
 
 
 def resolve(space: Workspace, wish: Wish) -> Answer:
-    """Return what apt would do for a wish. Raises ResolveError with apt's reason where it cannot be."""
+    """Return what apt would do for a wish. Raises ResolveError with apt's reason if it has no solution."""
     files = {
         "status": "".join(map(_status_paragraph, wish.installed)),
         "extended_states": "".join(_auto_paragraph(item, space.architecture) for item in wish.installed),
@@ -158,9 +158,9 @@ def _nearest(name: str, there: Iterable[str]) -> str:
 
 
 def _chosen(suites: Sequence[SuiteIndex], line: str, listed: Sequence[str]) -> Chosen:
-    """Return the package that a line of apt's would fetch, found by its path: files may have any name.
+    """Return the package of one line of `--print-uris`, found by its path: files may have any name.
 
-    `listed` are the packages that apt names.
+    `listed` are the names in apt's answer: a file that is not called like its package belongs to one of them.
     """
     match = _FETCH.match(line)
     if match is None:
@@ -175,7 +175,7 @@ def _chosen(suites: Sequence[SuiteIndex], line: str, listed: Sequence[str]) -> C
 
 
 def _status_paragraph(package: Installed) -> str:
-    """Return what dpkg's status file would say of the package (dpkg(1), deb822(5))."""
+    """Return the package's paragraph of dpkg's status file (dpkg(1), deb822(5))."""
     fields = {
         "Package": package.name,
         "Status": "install ok installed",
@@ -204,9 +204,9 @@ def _preference(name: str, version: str) -> str:
 
 
 def _companions(suites: Iterable[SuiteIndex], packages: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield pins for what was built together with packages whose version is asked for.
+    """Yield pins for all packages built from the same source as one whose version is asked for.
 
-    apt looks at one candidate of each package only: an older nodejs would find only the newest libnode.
+    apt considers one candidate version of each package only: for an older nodejs, just the newest libnode.
     """
     pinned = [(name, version) for name, version in map(split_request, packages) if version]
     for name, version in pinned:
@@ -262,6 +262,6 @@ def explain(said: str) -> Iterator[str]:
 
 
 def split_request(text: str) -> tuple[str, str]:
-    """Return name and version of a package as a spec writes it: `nodejs=18.*`; the latter may be empty."""
+    """Return name and version of a package as a spec writes it, `nodejs=18.*`; the version may be empty."""
     name, _, version = text.partition("=")
     return name.strip(), version.strip()

@@ -1,4 +1,4 @@
-"""The tool tree: apt of the suite, unpacked as plain data and never configured, to resolve with.
+"""The tool tree that resolving runs in: the suite's own apt, unpacked as plain data and never configured.
 
     tools/apt-<key>/    the closure of apt, dpkg, debian-archive-keyring and gpgv; <key> hashes its archives
 
@@ -25,7 +25,7 @@ from envforge.store.staging import move_out, staging
 TOOLS: Final = ("apt", "dpkg", "debian-archive-keyring", "gpgv")
 _FORMAT: Final = 1
 _MERGED: Final = ("bin", "sbin", "lib", "lib64")
-"""Directories that are links into usr/: base-files would make them, which is not among the tools."""
+"""Links into usr/ that base-files would bring, which is not among the tools."""
 
 
 def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int], None] | None = None) -> str:
@@ -53,7 +53,7 @@ def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int],
 
 
 def _unpack(root: str, archives: Sequence[tuple[str, str]]) -> None:
-    """Unpack the tools' archives, paths and their SHA-256, over one another. Confined."""
+    """Unpack the tools' archives, given by path and SHA-256, over one another. Runs confined."""
     os.mkdir(root)
     for archive, sha256 in archives:
         extract_plain(archive, root, sha256=sha256)

@@ -1,4 +1,4 @@
-"""What apt resolves over: verified Packages files under names that apt looks for, and its own cache of them.
+"""apt's workspace: verified Packages files under the names that apt looks for, and its binary cache of them.
 
     tools/lists-<key>/
       sources.list
@@ -6,8 +6,8 @@
       lists/a<n>_dists_s_Release                                the few fields that decide priorities
       cache/srcpkgcache.bin                                     apt's own, made once: 0.3 s instead of 1.2
 
-`<key>` hashes all that goes in, so nothing here ever changes, and any number of resolvers read it at once.
-Addresses, suites and components are given made-up names: apt knows nothing of them and fetches nothing.
+`<key>` hashes everything that goes in, so a workspace never changes, and any number of resolvers share it.
+Addresses, suites and components have placeholder names: apt never learns the real ones and fetches nothing.
 """
 
 import os
@@ -110,17 +110,17 @@ def ensure(store: Store, tools: str, suites: Sequence[SuiteIndex], architecture:
 
 
 def sweep(store: Store, *, unused_s: float = locks.UNUSED_S) -> None:
-    """Put tools and lists into the trash that nobody has resolved with for that long."""
+    """Move tool trees and lists to the trash that nobody has resolved with for `unused_s` seconds."""
     before_s = time.time() - unused_s
     for entry in os.scandir(f"{store.path}/tools"):
-        with suppress(FileNotFoundError):  # another one sweeps as well
+        with suppress(FileNotFoundError):  # another process sweeps as well
             is_old = entry.stat(follow_symlinks=False).st_mtime < before_s
             if is_old and entry.name.startswith(("apt-", "lists-")):
                 os.rename(entry.path, store.new_trash())
 
 
 def _is_whole(workspace: Workspace) -> bool:
-    """Return whether the lists are there; those of an index that was altered and fetched again are not."""
+    """Return whether the lists are there; move those to the trash whose index was fetched again since."""
     if not os.path.isdir(workspace.lists):
         return False
     if all(os.path.samefile(source, target) for source, target in _linked(workspace)):
@@ -132,9 +132,10 @@ def _is_whole(workspace: Workspace) -> bool:
 def run(
     workspace: Workspace, files: Mapping[str, str], command: Sequence[str], *, writable: bool = False
 ) -> tuple[int, str]:
-    """Run one of apt's programs over the workspace; return its exit code and all that it said.
+    """Run one of apt's programs over the workspace; return its exit code and its output.
 
-    `files` are what apt finds in its state directory: `status`, `extended_states`, `preferences`.
+    `files` are texts of apt's state, `status`, `extended_states` and `preferences`, and of further settings,
+    `apt.conf`.
     """
     settings = f'{_SETTINGS}APT::Architecture "{workspace.architecture}";\n'
     settings += f'APT::Architectures {{ "{workspace.architecture}"; }};\n'
@@ -185,7 +186,7 @@ def _fill(workspace: Workspace, releases: Sequence[str]) -> None:
 
 
 def _linked(workspace: Workspace) -> Iterator[tuple[str, str]]:
-    """Yield each Packages file and where apt looks for it."""
+    """Yield the path of each Packages file and the path at which apt looks for it."""
     for number, suite in enumerate(workspace.suites):
         for place, file in enumerate(suite.files):
             name = f"a{number}_dists_s_c{place}_binary-{workspace.architecture}_Packages"

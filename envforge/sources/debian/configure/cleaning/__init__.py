@@ -1,1 +1,1 @@
-"""What configuring wrote becomes the same bytes every time, and holds nothing of this machine."""
+"""Makes what configuring wrote reproducible, and free of this machine's state and of secrets."""

@@ -1,7 +1,6 @@
-"""Private keys that configuring made: a layer is for anyone to read, so none may lie in it.
+"""Refuses private keys that configuring made: anyone may read a layer.
 
-A key that a package ships is published already. Neither a copy of it nor bytecode of a module that holds it
-was made here.
+A key that a package ships is public already, and so are copies of it, and bytecode of a module that holds it.
 """
 
 import os
@@ -17,17 +16,17 @@ from envforge.key_files import pem
 from envforge.sources.debian.recipes.plan import Package
 
 _KEY_MAX_BYTES: Final = 64 << 10
-"""Files with keys are small; a certificate or a remark may stand before the key."""
+"""Bytes read of a file: files with keys are small, with a certificate or a remark before the key at most."""
 _BYTECODE: Final = re.compile(rb"(?P<directory>.*/)__pycache__/(?P<module>[^/]+?)\.[^/]*\.pyc")
 
 
 def refuse_made_keys(
     root: str, ships: Callable[[str], bool], published: Callable[[], Collection[bytes]]
 ) -> None:
-    """Raise BuildError where a private key that no package ships lies in the tree at `root`.
+    """Raise BuildError if the tree at `root` has a private key that no package ships.
 
     `ships` says whether a package has a path (absolute inside); `published` gives the keys that packages
-    ship. Both are only asked where a key is found.
+    ship. Both are only called if a key is found.
     """
     with Tree(root) as tree:
         for path, status, place in tree.walk():
@@ -50,7 +49,7 @@ def _head(place: str) -> bytes:
 
 
 def published_keys(files: Collection[tuple[str, str]]) -> frozenset[bytes]:
-    """Return the keys in files of packages: each a tree's root and a path in it."""
+    """Return the keys in files of packages, each given as a tree's root and a path in it."""
     keys: set[bytes] = set()
     for root, path in files:
         with Tree(root) as tree:
@@ -59,7 +58,7 @@ def published_keys(files: Collection[tuple[str, str]]) -> frozenset[bytes]:
 
 
 def ships(packages: Mapping[str, Package]) -> Callable[[str], bool]:
-    """Return what says whether one of the packages has a path."""
+    """Return a function that says whether one of the packages ships a path."""
     return lambda path: any(
         path in package.facts.files or path.removeprefix("/usr") in package.facts.files
         for package in packages.values()
@@ -67,7 +66,7 @@ def ships(packages: Mapping[str, Package]) -> Callable[[str], bool]:
 
 
 def key_files(site: Site, packages: Mapping[str, Package]) -> list[tuple[str, str]]:
-    """Return the files of the packages that hold private keys: root of the tree, path in it."""
+    """Return the packages' files that hold private keys, each as its tree's root and the path in it."""
     return [
         (f"{site.store.tree(site.held, package.locked.sha256)}/root", path)
         for package in packages.values()

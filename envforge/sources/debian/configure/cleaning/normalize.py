@@ -1,4 +1,4 @@
-"""What configuration wrote becomes the same bytes every time: times clamped, the machine's traces gone."""
+"""Makes what configuring wrote reproducible: clamps mtimes, removes paths and overlayfs' xattrs."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ _OVERLAY: Final = b"user.overlay."
 
 
 def remove_paths(root: str, patterns: Sequence[str]) -> list[str]:
-    """Remove every path of the tree that one of the shell patterns (absolute inside) names; return them."""
+    """Remove every path of the tree that matches a shell pattern (absolute inside); return the paths."""
     gone = []
     with Tree(root) as tree:
         for pattern in patterns:
@@ -24,9 +24,9 @@ def remove_paths(root: str, patterns: Sequence[str]) -> list[str]:
 
 
 def settle_times(root: str, epoch: int) -> None:
-    """Give directories the format's mtime, and everything newer than `epoch` (whole seconds) that one.
+    """Give directories the format's mtime; clamp all other mtimes to `epoch` and to whole seconds.
 
-    Whole seconds everywhere; overlay's private attributes go, but for the mark of an opaque directory.
+    overlayfs' private xattrs are removed, except the mark of an opaque directory.
     """
     with Tree(root) as tree:
         for _, status, place in tree.walk():

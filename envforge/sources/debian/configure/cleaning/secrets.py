@@ -1,4 +1,4 @@
-"""State of one machine leaves what configuring wrote: files, and what debconf and ucf remember of them."""
+"""Removes machine state from what configuring wrote: files, and debconf's and ucf's records of them."""
 
 import stat
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ from envforge.sources.debian.quirks import table as quirks
 
 
 def remove_machine_state(root: str, packages: Collection[str]) -> None:
-    """Remove what `quirks/table.py` says from the tree at `root`, and every trace of the secrets in it."""
+    """Remove paths and answers listed in `quirks/table.py` from the tree at `root`, and records of them."""
     gone = normalize.remove_paths(root, quirks.removed(packages))
     questions = quirks.questions(packages)
     with Tree(root) as tree:

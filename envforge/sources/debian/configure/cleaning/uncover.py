@@ -9,13 +9,13 @@ from envforge.errors import BuildError
 from envforge.kernel.tree import Tree
 
 _OWN_LAYER: Final = ("/var/lib/dpkg", "/var/lib/apt")
-"""The database, which scripts do change and which is read from the upper directory."""
+"""Databases that scripts may change: dpkg's is read from the upper directory, then both leave the layer."""
 
 
 def uncover(upper: str, scaffold: str, lowers: Sequence[str]) -> None:
-    """Give what is in `upper` instead of a file of `scaffold` the content that the file has in `lowers`.
+    """Give each copy of a file of `scaffold` in `upper` the content that its path has in `lowers`.
 
-    Mode and owner stay as the script set them. Raises BuildError where a script changed the content.
+    Mode and owner stay as the script set them. Raises BuildError if a script changed the content.
     """
     with Tree(upper) as tree, Tree(scaffold) as stand_ins:
         for inside in _files(scaffold):
@@ -39,7 +39,7 @@ def _files(scaffold: str) -> Iterator[str]:
 
 
 def _put_back(tree: Tree, inside: str, lowers: Sequence[str]) -> None:
-    """Give a file the content and time that the topmost of `lowers` has there; remove it where none has."""
+    """Give a file the content and mtime that it has in the topmost of `lowers`; remove it if none has it."""
     for lower in lowers:
         with Tree(lower) as real:
             status = real.stat(inside)

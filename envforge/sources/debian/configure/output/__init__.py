@@ -1,1 +1,1 @@
-"""What scripts print while they run: heard, understood, and told as an error."""
+"""The output of scripts while they run: read, parsed, turned into errors."""

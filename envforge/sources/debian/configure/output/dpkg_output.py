@@ -1,12 +1,12 @@
-"""Reads what dpkg and maintainer scripts print: what is being done now, and what failed first. Pure.
+"""Parses the output of dpkg and maintainer scripts: the current step, and the first failure. Pure.
 
-dpkg goes on after a failure, so the end of its output tells of packages that are fine. Whatever is printed
-between two of these headings belongs to the package that the first one names:
+dpkg goes on after a failure, so the end of its output is about packages that are fine. All lines between two
+of these headings belong to the package that the first one names:
 
     Setting up NAME (VERSION) ...
     Processing triggers for NAME (VERSION) ...
     Unpacking NAME (VERSION) ...
-    envforge: STEP of NAME ...          what the script of a configuration says of its own steps
+    envforge: STEP of NAME ...          printed by our own script around dpkg (`configure/script.py`)
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 LINES_KEPT: Final = 40
-"""Of each step: the last ones, in which a script says what went wrong."""
+"""Number of lines kept of each step: the last ones, in which a script says what went wrong."""
 _LINE_LENGTH: Final = 400
 _OTHERS_MAX: Final = 20
 _HEADING: Final = re.compile(
@@ -28,7 +28,7 @@ _ERROR: Final = re.compile(r"dpkg: error processing (?:package|archive) (\S+) \(
 _SUBJECT: Final = re.compile(r"(?:installed|new|old) (\S+) package \S+ script")
 _CONSEQUENCE: Final = "dependency problems - leaving"
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What could move the cursor of the terminal that a line is shown on."""
+"""Control characters and escape sequences, which could move the cursor of a terminal."""
 SETTING_UP: Final = "setting up"
 _STEPS: Final = {
     "Setting up": SETTING_UP,
@@ -39,13 +39,13 @@ _STEPS: Final = {
 
 @frozen
 class Step:
-    """What was being done for one package."""
+    """One step for one package, and its output."""
 
     doing: str
     """`setting up`, `processing triggers for`, `unpacking`, `preinst of`, …"""
     package: str
     lines: "deque[str]" = field(factory=lambda: deque(maxlen=LINES_KEPT))
-    """The last lines printed meanwhile."""
+    """The last lines printed in this step."""
 
     @property
     def label(self) -> str:
@@ -59,7 +59,7 @@ class Failure:
 
     package: str
     reason: str
-    """What dpkg says of it: `installed … post-installation script subprocess returned error …`."""
+    """dpkg's reason: `installed … post-installation script subprocess returned error …`."""
     doing: str
     lines: tuple[str, ...]
     """The last lines that its script printed."""
@@ -67,7 +67,7 @@ class Failure:
 
 @define
 class Output:
-    """The output so far. Feed it pieces of any size; `step` and `failure` say how things stand."""
+    """Parser of the output. Feed it pieces of any size; `step` is the current one, `failure` the first."""
 
     step: Step = field(factory=lambda: Step("", ""))
     failure: Failure | None = None
@@ -75,7 +75,7 @@ class Output:
     """Packages that failed later, or were left alone because another one had failed."""
     _rest: bytes = b""
     _explained: "list[str] | None" = None
-    """The lines after an error that tell its reason, while they come."""
+    """The lines of an error's reason while they arrive; None outside of one."""
     _failed: str = ""
 
     def feed(self, data: bytes) -> list[str]:
@@ -85,7 +85,7 @@ class Output:
     def steps(self, data: bytes) -> list[tuple[Step, str]]:
         """Take the next bytes; return the lines that they complete, each with the step that it belongs to."""
         *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > 1 << 16:  # whoever prints so much without an end of line gets one
+        if len(self._rest) > 1 << 16:  # bounds memory: so long a line is cut
             whole, self._rest = [*whole, self._rest], b""
         found = []
         for line in map(_shown, whole):
@@ -94,7 +94,7 @@ class Output:
         return found
 
     def end(self) -> list[str]:
-        """Take what came without an end of line; return it as a line."""
+        """Take the end of the output; return a last line that has no line end."""
         lines = self.feed(b"\n") if self._rest else []
         self._take_reason()
         return lines
@@ -116,7 +116,7 @@ class Output:
             self.step.lines.append(line)
 
     def _take_reason(self) -> None:
-        """Note the error whose reason is complete."""
+        """Record the error whose reason is now complete."""
         if self._explained is None:
             return
         reason, self._explained = " ".join(self._explained), None
@@ -134,13 +134,13 @@ class Output:
 
 
 def _shown(line: bytes) -> str:
-    """Return a line as it may be shown: of what was overwritten on one line, the last."""
+    """Return a line as it may be shown: without control characters, and what carriage returns overwrote."""
     text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2]
     return _CONTROL.sub("", text)[:_LINE_LENGTH]
 
 
 def read(log: bytes) -> Output:
-    """Return what a whole log says."""
+    """Return the parsed output of a whole log."""
     output = Output()
     output.feed(log)
     output.end()

@@ -1,4 +1,4 @@
-"""Turns the output of scripts that failed into an error that names the package and what helps. Pure."""
+"""Turns the output of scripts that failed into an error that names the package, with a hint. Pure."""
 
 import errno
 import os
@@ -44,7 +44,7 @@ class Ended:
     code: int
     """Exit code as a shell sees it."""
     limit_s: int = 0
-    """The time limit that a script was ended for; 0: it was not."""
+    """The time limit that a script was ended for exceeding; 0 if none was."""
     full: bool = False
     """The disk is full."""
 
@@ -52,7 +52,7 @@ class Ended:
 def explain(output: Output, ended: Ended, packages: int) -> EnvforgeError:
     """Return the error for scripts that failed: the first package, and the last lines of its own output.
 
-    `packages` is how many were configured, for want of a name.
+    `packages` is the number of packages configured, for messages that can name none.
     """
     failure = output.failure
     lines = failure.lines if failure else tuple(output.step.lines)
@@ -80,7 +80,7 @@ def explain(output: Output, ended: Ended, packages: int) -> EnvforgeError:
 
 
 def _why(failure: Failure) -> str:
-    """Return dpkg's reason in fewer words where it is one of the usual ones."""
+    """Return dpkg's reason, shortened if it is one of the usual ones."""
     found = _REASON.match(failure.reason)
     if found is None:
         return failure.reason or f"its {failure.doing.removesuffix(' of') or 'script'} failed"
@@ -92,7 +92,7 @@ def _why(failure: Failure) -> str:
 
 
 def _hint(lines: Iterable[str]) -> str:
-    """Return what helps against the first cause that the lines tell of."""
+    """Return the hint for the first known cause that the lines show."""
     text = "\n".join(lines)
     return next((hint for cause, hint in _CAUSES if cause.search(text)), _LOOK)
 

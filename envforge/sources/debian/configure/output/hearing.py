@@ -1,4 +1,4 @@
-"""Hears scripts while they run: what they print is read and handed on, and their time is limited."""
+"""Listens to scripts while they run: parses and passes on their output, limits the time of each step."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from envforge.sandbox.confined.console import Console
 from envforge.sources.debian.configure.output.dpkg_output import Output
 
 Heard = Callable[[bytes], None]
-"""Told each piece of what scripts print."""
+"""Called with each piece of the scripts' output."""
 
 
 @define
 class Hearing:
-    """What is known of the scripts of one configuration. `console` is where they print."""
+    """The listener of one script. `console` takes its output."""
 
     limit_s: int
-    """How long each step may take; 0: as long as it likes."""
+    """Time limit of each step; 0 for none."""
     heard: Heard = lambda _data: None
     output: Output = field(factory=Output, init=False)
     console: Console = field(init=False)
@@ -28,7 +28,7 @@ class Hearing:
 
     @property
     def overdue_s(self) -> int:
-        """Return the limit if a step was ended for it, else 0."""
+        """Return the time limit if a step was ended because of it, else 0."""
         return self.limit_s if self.console.overdue else 0
 
     def _take(self, data: bytes) -> None:
