@@ -5,9 +5,11 @@ import gzip
 import io
 import lzma
 import os
+import random
 import stat
 import tarfile
 import zipfile
+from contextlib import suppress
 
 import pytest
 import zstandard
@@ -19,6 +21,8 @@ from envforge.errors import ArchiveError, BuildError, IntegrityError
 from envforge.sandbox.ids.identity import detect
 from envforge.sources.fetch.layer import stage, survey
 from envforge.sources.fetch.model import Fetched, Pin
+from envforge.sources.fetch.unpack import unpack
+from envforge.sources.fetch.writer import Writer
 from envforge.store import blobs, listing
 from envforge.store.layout import open_store
 from envforge.store.listing import Entry
@@ -242,6 +246,32 @@ def test_hostile_archives(made, case, tmp_path):
     left = [name for name in os.listdir(tmp_path) if name not in before and not name.startswith("place")]
     assert left == []
     assert not os.path.exists("/etc/envforge-x")
+
+
+def test_an_encrypted_zip(made):
+    data = bytearray(zipped(("a", b"x")))
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(header) + flags] |= 1
+    with pytest.raises(ArchiveError, match="encrypted"):
+        made.stage(bytes(data))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bytes_that_were_damaged(tmp_path, seed):
+    """Whatever an archive is made of, what is wrong with it is said, and is no bug."""
+    rolls = random.Random(seed)
+    members = (("a/", None), ("a/b", b"x" * 300), ("\u00e9", rolls.randbytes(300)), ("l", ("link", b"a/b")))
+    whole = [zipped(*members, compression=one) for one in (0, 8, 12, 14)]
+    whole += [compress(tar(*MEMBERS)) for compress in COMPRESSIONS.values()]
+    for number in range(300):
+        data = bytearray(rolls.choice(whole))
+        for _ in range(rolls.randint(1, 4)):
+            data[rolls.randrange(len(data))] = rolls.randrange(256)
+        (tmp_path / str(number)).mkdir()
+        with open(tmp_path / "archive", "w+b") as file, suppress(ArchiveError, BuildError):
+            file.write(data)
+            file.flush()
+            unpack(file.fileno(), Writer(str(tmp_path / str(number)), {}, b"/opt", chown=False), 0)
 
 
 @pytest.mark.parametrize("bomb", ["tar", "zip"])

@@ -1,12 +1,13 @@
 """Unpacks a tar or zip archive through a `Writer`; the first bytes tell which it is."""
 
 import codecs
+import errno
 import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from lzma import LZMAError
 from typing import Final
@@ -31,6 +32,8 @@ _UNPACKED_MAX_BYTES: Final = 64 << 30
 _RATIO_MAX: Final = 128
 """An archive may unpack to 1 GiB, or to this many times its size, like a .deb."""
 _MEMBERS_MAX: Final = 1 << 20
+_ENCRYPTED: Final = 1
+"""Of a zip member's flags."""
 _LINK_MAX_BYTES: Final = 4096
 _CHUNK: Final = 1 << 20
 _EXECUTABLE: Final = 0o755
@@ -105,31 +108,45 @@ def _tar_member(writer: Writer, reader: TarReader, member: Member, name: bytes, 
 
 def _zip(descriptor: int, writer: Writer, strip: int, limit: int) -> int:
     count = total = 0
-    try:
-        with open(descriptor, "rb", closefd=False) as file, zipfile.ZipFile(file) as archive:
+    with open(descriptor, "rb", closefd=False) as file:
+        with _reading_zip():
+            archive = zipfile.ZipFile(file)
             members = archive.infolist()
-            if len(members) > _MEMBERS_MAX:
-                raise ArchiveError(f"it has more than {_MEMBERS_MAX} members")
-            for member in members:
-                name = _stripped(os.fsencode(member.filename), strip)
-                if name is None:
-                    continue
-                if member.is_dir():
-                    writer.directory(name)
-                    continue
-                total += member.file_size
-                if total > limit:
-                    raise ArchiveError(f"it unpacks to more than {limit >> 20} MiB")
-                _zip_member(writer, archive, member, name)
-                count += 1
-    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ArchiveError(f"the zip archive is broken or not supported: {error}") from error
+        if len(members) > _MEMBERS_MAX:
+            raise ArchiveError(f"it has more than {_MEMBERS_MAX} members")
+        for member in members:
+            name = _stripped(os.fsencode(member.filename), strip)
+            if name is None:
+                continue
+            if member.is_dir():
+                writer.directory(name)
+                continue
+            total += member.file_size
+            if total > limit:
+                raise ArchiveError(f"it unpacks to more than {limit >> 20} MiB")
+            _zip_member(writer, archive, member, name)
+            count += 1
     return count
+
+
+@contextmanager
+def _reading_zip() -> Iterator[None]:
+    """Turn the exceptions of `zipfile` and its decoders into ArchiveError, but not the disk's errors."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, UnicodeError) as error:
+        raise ArchiveError(f"the zip archive is broken or not supported: {error}") from error
+    except OSError as error:
+        if error.errno not in {None, errno.EINVAL}:  # bz2's own have none; EINVAL: an offset before the start
+            raise
+        raise ArchiveError(f"the zip archive is broken: {error}") from error
 
 
 def _zip_member(writer: Writer, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: bytes) -> None:
     if not name:
         raise ArchiveError(f"it has a file called {shown(os.fsencode(member.filename))}")
+    if member.flag_bits & _ENCRYPTED:
+        raise ArchiveError(f"{shown(name)} is encrypted")
     path = writer.path(name)
     said = member.external_attr >> 16
     kind = stat.S_IFMT(said)
@@ -149,8 +166,14 @@ def _zip_member(writer: Writer, archive: zipfile.ZipFile, member: zipfile.ZipInf
 def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
     """Yield a member's bytes. Raises ArchiveError if there are more than the archive's directory says."""
     left = member.file_size
-    with archive.open(member) as file:
-        while data := file.read(_CHUNK):
+    with _reading_zip():
+        file = archive.open(member)
+    with file:
+        while True:
+            with _reading_zip():
+                data = file.read(_CHUNK)
+            if not data:
+                return
             left -= len(data)
             if left < 0:
                 raise ArchiveError(f"{member.filename!r} unpacks to more than it says")
