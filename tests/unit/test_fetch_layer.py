@@ -232,6 +232,7 @@ HOSTILE = {
     "zip with a long link": (zipped(("l", ("link", b"x" * 5000))), "target of 5000"),
     "zip that is cut off": (zipped(("a", b"x" * 5000))[:60], "zip archive is broken"),
     "zip with a fifo": (zipped(("f", b"", stat.S_IFIFO | 0o644)), "neither"),
+    "zip with an empty name": (zipped(("QQ", b"x")).replace(b"QQ", b"\0Q"), "file called"),
     "empty zip": (zipped(), "empty"),
     "a link to nothing": (tar(("l", ("link", ""))), "impossible target"),
 }

@@ -118,7 +118,7 @@ def _zip(descriptor: int, writer: Writer, strip: int, limit: int) -> int:
             name = _stripped(os.fsencode(member.filename), strip)
             if name is None:
                 continue
-            if member.is_dir():
+            if member.filename.endswith("/"):  # `is_dir` fails for an empty name
                 writer.directory(name)
                 continue
             total += member.file_size
