@@ -1,7 +1,7 @@
 """What `[[fetch]]` pins, in the lock: it comes back as it was, and nothing else is taken."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from envforge.sources.fetch import tables
@@ -10,7 +10,7 @@ from envforge.sources.fetch.source import FetchSource
 from envforge.spec.grammar import local_path
 from envforge.spec.model import Fetch
 
-HASHES = some.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+HASHES = some.binary(min_size=32, max_size=32).map(bytes.hex)
 URLS = some.sampled_from(
     ["https://a.example/x", "https://a.example/y?z=1&b=[2]", "file:vendor/a%20b", "http://b.example:8/"]
 )
@@ -25,11 +25,13 @@ FILES = some.builds(
 PLACES = some.tuples(some.sampled_from(["default", "db"]), some.sampled_from(["amd64", "arm64"]))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(some.dictionaries(PLACES, some.lists(ARCHIVES | FILES, max_size=4).map(tuple)))
 def test_pins_come_back(pins):
     assert tables.pins_of(tables.pins_table(pins)) == pins
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     some.lists(
         some.builds(
