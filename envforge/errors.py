@@ -142,6 +142,12 @@ class NotFoundError(EnvforgeError):
     exit_code = 26
 
 
+class LocalEditsError(EnvforgeError):
+    """Spec or lock was edited since it was built, and going back would replace it."""
+
+    exit_code = 31
+
+
 def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]:
     """Call a function; return ("value", its result), or the kind and the arguments of what it raised.
 

@@ -5,7 +5,7 @@
     consent      allow, revoke, trust     entering     prepare, enter, start, wait
     joining      running, find, enter     inspecting   describe, environments, needs, users
     proof        verify, check            stores       path, destroy
-    doctor       checks
+    doctor       checks                   history      generations, preview, rollback
 
 Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the
 user is an exception, and a call is the answer: `consent.allow` to a `ConsentError`, `consent.trust` to an

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from attrs import evolve, frozen
 
-from envforge import whole_file
+from envforge.environment.projects import spec_file
 from envforge.environment.projects.project import Project
 from envforge.errors import SpecError, UsageError
 from envforge.progress import Listener, ignore
@@ -44,7 +44,7 @@ def init(path: str | None = None, *, replace: bool = False) -> str:
         raise UsageError(
             f"{target} is there already", hint="edit it, or `envforge init --force` to replace it"
         )
-    _write(target, propose(os.path.dirname(target)))
+    spec_file.write(target, propose(os.path.dirname(target)).encode())
     return target
 
 
@@ -105,14 +105,14 @@ def _undone_where_it_fails(path: str, old: str, new: str) -> Iterator[Callable[[
     def change() -> None:
         nonlocal written
         if written != new:
-            _write(path, new)
+            spec_file.write(path, new.encode())
             written = new
 
     try:
         yield change
     except BaseException:
         if written != old:
-            _write(path, old)
+            spec_file.write(path, old.encode())
         raise
 
 
@@ -122,14 +122,3 @@ def _read(path: str) -> str:
             return file.read()
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _write(path: str, text: str) -> None:
-    """Replace the file atomically, keeping its mode; a symbolic link is followed, not replaced."""
-    target = os.path.realpath(path)
-    try:
-        whole_file.write(target, text.encode(), mode=None)
-    except OSError as error:
-        raise SpecError(
-            f"{path} cannot be written: {error.strerror}", hint="it is left as it was; check who owns it"
-        ) from error

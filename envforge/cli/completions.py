@@ -44,6 +44,21 @@ def environments(context: click.Context, _parameter: click.Parameter, begun: str
     return _beginning(begun, names)
 
 
+def generations(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the numbers of the environment's generations, the newest first, with their reasons."""
+    from envforge.api import history  # noqa: PLC0415 (help needs none of it)
+
+    try:
+        found = history.generations(context.ensure_object(Settings).location())
+    except (EnvforgeError, OSError):
+        return []
+    return [
+        CompletionItem(str(one.number), help=one.reason)
+        for one in reversed(found)
+        if str(one.number).startswith(begun)
+    ]
+
+
 def architectures(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return the architectures that can be locked for."""
     from envforge.api import locking  # noqa: PLC0415 (help needs none of it)

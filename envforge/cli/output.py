@@ -26,6 +26,11 @@ def paint(text: str, colour: str, stream: TextIO) -> str:
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if coloured(stream) else text
 
 
+def printable(text: str) -> str:
+    """Return `text` with what would steer a terminal escaped; tabs stay."""
+    return "".join(one if one.isprintable() or one == "\t" else f"\\u{ord(one):04x}" for one in text)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

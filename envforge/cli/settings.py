@@ -16,7 +16,7 @@ from envforge.progress.events import End
 from envforge.progress.views import choose
 
 if TYPE_CHECKING:
-    from envforge.api.projects import Project
+    from envforge.api.projects import Location, Project
 
 
 _UNWINDING_MAX_S: Final = 5
@@ -71,6 +71,12 @@ class Settings:
         from envforge.api import projects  # noqa: PLC0415 (help and completion need none of it)
 
         return projects.open(self.file, self.store, self.cache, self.environment)
+
+    def location(self) -> "Location":
+        """Return where that project is, without reading its spec."""
+        from envforge.api import projects  # noqa: PLC0415 (as above)
+
+        return projects.locate(self.file, self.store, self.environment)
 
     def store_path(self) -> str:
         """Return the store's path."""

@@ -61,8 +61,13 @@ def _place(path: str) -> str:
 
 def write(path: str, lock: Lock) -> None:
     """Write the lock atomically and durably. Raises LockError."""
+    write_bytes(path, dumps(lock))
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write the bytes of a lock's file, atomically and durably. Raises LockError."""
     try:
-        whole_file.write(_place(path), dumps(lock), mode=None)
+        whole_file.write(_place(path), data, mode=None)
     except OSError as error:
         raise LockError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -3,7 +3,7 @@
 records/<key>.json          {"format", "key", "recipe", "digest", "size_bytes", "files", "notes"}
 environments/<digest>.json  {"format", "digest", "layers": [{"name", "key", "digest"}], "runtime", "closure"}
 roots/<project>.json        {"format", "spec", "name", "generations": [{"number", "environment", "created",
-                            "spec", "lock"}]}
+                            "spec", "lock", "reason"}]}
 """
 
 import json

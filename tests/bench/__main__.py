@@ -34,6 +34,8 @@ def main() -> int:
     """Measure and print."""
     options = _parse()
     peers = [kind() for kind in PEERS if kind.name.split()[0] not in options.without]
+    if options.beside:
+        peers.append(Envforge(options.beside))
     absent = {peer.name: reason for peer in peers if (reason := peer.missing())}
     peers = [peer for peer in peers if peer.name not in absent]
     versions = {peer.name: peer.version() for peer in peers}
@@ -84,6 +86,9 @@ def _parse() -> argparse.Namespace:
         "--only", action="append", choices=names, help="a measure; may be given several times"
     )
     parser.add_argument("--without", action="append", default=[], metavar="PEER", help="leave a peer out")
+    parser.add_argument(
+        "--beside", metavar="PROGRAM", help="an earlier version of envforge to measure as well"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="times each build is repeated (default: 3)")
     parser.add_argument("--entries", type=int, default=30, help="times each entry is repeated (default: 30)")
     parser.add_argument("--directory", default="/var/tmp", help="where to work: a disk, not a tmpfs")

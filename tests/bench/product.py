@@ -16,34 +16,40 @@ class Envforge(Peer):
 
     name = NAME
 
-    def __init__(self) -> None:
-        """Find the program beside the interpreter that runs the bench."""
-        self._program = f"{sysconfig.get_path('scripts')}/envforge"
+    def __init__(self, program: str = "") -> None:
+        """Take the program beside the interpreter that runs the bench, or another one: an earlier version."""
+        self._program = program or f"{sysconfig.get_path('scripts')}/envforge"
+        if program:
+            self.name = f"earlier {NAME}"  # type: ignore[misc]  # one class, two contenders
         self.programs = (self._program,)  # type: ignore[misc]  # known only now
 
     def start(self, place: Place) -> Sequence[Trial]:
-        self._place = place
-        home = place.directory("envforge-home")
+        self._place = Place(place.directory(self.name.replace(" ", "-")))
+        home = self._place.directory("home")
         own = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         passed = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
         self._environment = own | passed
-        self._project = place.directory("project")
+        self._project = self._place.directory("project")
         self._write(self._project)
         call(self._command("lock"))
         self._lock = self._read_lock()
         call(self._command("build"))
         call(self._command("run", "--", "true"))
         return [
-            Trial(Measure.NOTHING, NAME, self._own("build"), self._empty),
-            Trial(Measure.SAME, NAME, self._own("build"), self._built),
-            Trial(Measure.INERT, NAME, self._own("build"), lambda: self._changed(INERT)),
-            Trial(Measure.ACTIVE, NAME, self._own("build"), lambda: self._changed(ACTIVE)),
-            Trial(Measure.LOCK, NAME, self._own("lock"), self._unlocked),
-            Trial(Measure.TWO, NAME, lambda: self._command("lock", directory=self._two), self._two_unlocked),
-            Trial(Measure.CACHED, NAME, self._own("build", "--cache", self._cache), self._empty_but_cached),
-            Trial(Measure.ENTRY, f"{NAME} run", self._own("run", "--", "true"), self._entered),
-            Trial(Measure.DISK, NAME, self._disk),
-            Trial(Measure.MEMORY, NAME, self._memory),
+            Trial(Measure.NOTHING, self.name, self._own("build"), self._empty),
+            Trial(Measure.SAME, self.name, self._own("build"), self._built),
+            Trial(Measure.INERT, self.name, self._own("build"), lambda: self._changed(INERT)),
+            Trial(Measure.ACTIVE, self.name, self._own("build"), lambda: self._changed(ACTIVE)),
+            Trial(Measure.LOCK, self.name, self._own("lock"), self._unlocked),
+            Trial(
+                Measure.TWO, self.name, lambda: self._command("lock", directory=self._two), self._two_unlocked
+            ),
+            Trial(
+                Measure.CACHED, self.name, self._own("build", "--cache", self._cache), self._empty_but_cached
+            ),
+            Trial(Measure.ENTRY, f"{self.name} run", self._own("run", "--", "true"), self._entered),
+            Trial(Measure.DISK, self.name, self._disk),
+            Trial(Measure.MEMORY, self.name, self._memory),
         ]
 
     def stop(self) -> None:

@@ -12,11 +12,12 @@ from envforge.build.cache_interface import Cache
 from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.build.task import Work
-from envforge.environment.made import model, outputs
+from envforge.environment.made import model, outputs, reasons
 from envforge.environment.made.model import Environment, LayerReference
 from envforge.environment.projects import generations
+from envforge.environment.projects.generations import Generation
 from envforge.environment.projects.project import Project
-from envforge.errors import IntegrityError, LockStaleError
+from envforge.errors import EnvforgeError, IntegrityError, LockStaleError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, Part, part_of, with_outputs
 from envforge.progress import Progress
@@ -112,18 +113,37 @@ def _assemble(
     lock = with_outputs(lock, project.environment, machine.native(), outputs.outputs_of(environment))
     site.keep(environment.digest)
     model.save(store, environment)
-    _note(store, project, environment.digest, lock)
+    _note(store, project, environment, lock)
     return result, lock
 
 
-def _note(store: Store, project: Project, digest: str, lock: Lock) -> None:
+def _note(store: Store, project: Project, environment: Environment, lock: Lock) -> None:
     """Record a generation. Compares with the lock's file first: dumping a lock is slower than reading it."""
-    about = (store, project.spec_path, project.spec.name, digest)
+    about = (store, project.spec_path, project.spec.name, environment.digest)
     on_disk = lock_file.read_bytes(project.lock_path) if os.path.exists(project.lock_path) else b""
     if not generations.is_noted(*about, spec=project.spec_data, lock=on_disk, variant=project.environment):
         generations.note(
-            *about, spec=project.spec_data, lock=lock_file.dumps(lock), variant=project.environment
+            *about,
+            spec=project.spec_data,
+            lock=lock_file.dumps(lock),
+            variant=project.environment,
+            reason=lambda before: _reason(store, project, before, environment, lock),
         )
+
+
+def _reason(
+    store: Store, project: Project, before: Generation | None, environment: Environment, lock: Lock
+) -> str:
+    """Return why there is a new generation after `before`, as far as that one can still be read."""
+    now = reasons.state_of(locked_part(project, lock), environment)
+    if before is None:
+        return reasons.reason(None, now)
+    try:
+        then = lock_file.loads(blobs.read(store, before.lock), "the lock of the generation before")
+        part = locked_part(project, then)
+        return reasons.reason(reasons.state_of(part, model.load(store, before.environment)), now)
+    except (EnvforgeError, OSError):  # of another release's format, or gone
+        return ""
 
 
 def locked_part(project: Project, lock: Lock) -> Part:

@@ -7,15 +7,17 @@ restore them.
 import hashlib
 import os
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from attrs import asdict, evolve, frozen
 
-from envforge.errors import StoreError
+from envforge.errors import NotFoundError, StoreError
 from envforge.spec.environments import DEFAULT
 from envforge.store import blobs, locks, records
 from envforge.store.layout import Store
+
+_HINT: Final = "`envforge history` lists the generations"
 
 
 @frozen
@@ -31,6 +33,8 @@ class Generation:
     """SHA-256 of the spec's bytes when it was last built: a blob."""
     lock: str
     """SHA-256 of the lock's bytes, outputs included: a blob."""
+    reason: str = ""
+    """Why there is a new one, in words: `jq added`, `rollback to 2`."""
 
 
 @frozen
@@ -48,6 +52,26 @@ class Project:
     def current(self) -> Generation:
         """Return the newest generation."""
         return self.generations[-1]
+
+
+@frozen
+class Change:
+    """What becomes of one file."""
+
+    path: str
+    before: bytes
+    after: bytes
+
+
+@frozen
+class Plan:
+    """What going back would do."""
+
+    target: Generation
+    changes: tuple[Change, ...]
+    """Of spec and lock, where they differ from the generation's."""
+    edits: tuple[Change, ...]
+    """What was edited in them since they were built: no generation has it."""
 
 
 def project_id(spec_path: str) -> str:
@@ -94,24 +118,28 @@ def note(
     spec: bytes,
     lock: bytes,
     variant: str = DEFAULT,
+    reason: Callable[[Generation | None], str] = lambda _before: "",
+    always: bool = False,
 ) -> Generation:
     """Record `environment` as the project's newest generation; return it.
 
     Where it is the newest already, that generation gets the new spec and lock: edits since then have left the
-    environment as it was.
+    environment as it was. With `always` there is a new generation all the same. `reason` is asked for a new
+    one's reason, given the one before.
     """
     identifier = _root_id(spec_path, variant)
     path = _path(store, identifier)
-    sums = tuple(blobs.put(store, data, durable=True) for data in (spec, lock))
+    sums = blobs.put(store, spec, durable=True), blobs.put(store, lock, durable=True)
     with locks.holding(store, f"root-{identifier}"):
         before = _parse(path, records.read(path) or {"spec": "", "name": "", "generations": []})
         kept, last = before.generations, before.generations[-1] if before.generations else None
-        if last is not None and last.environment == environment and before.name == name:
+        same = last is not None and last.environment == environment and before.name == name
+        if last is not None and same and not always:
             generation = evolve(last, spec=sums[0], lock=sums[1])
             kept = kept[:-1]
         else:
             number = last.number + 1 if last is not None else 1
-            generation = Generation(number, environment, int(time.time()), *sums)
+            generation = Generation(number, environment, int(time.time()), *sums, reason(last))
         if generation != last:
             document = {
                 "spec": os.path.realpath(spec_path),
@@ -128,6 +156,33 @@ def find(store: Store, spec_path: str, variant: str = DEFAULT) -> Project | None
     root = path(store, spec_path, variant)
     document = records.read(root)
     return _parse(root, document) if document else None
+
+
+def known(store: Store, spec_path: str, variant: str) -> Project:
+    """Return the generations of one of a project's environments. Raises NotFoundError."""
+    found = find(store, spec_path, variant)
+    if found is None:
+        what = spec_path if variant == DEFAULT else f"the environment {variant!r} of {spec_path}"
+        raise NotFoundError(f"{what} was never built with this store", hint="envforge build")
+    return found
+
+
+def choose(project: Project, number: int | None) -> Generation:
+    """Return the generation of a number, by default the one before the current one; below 0 counts back.
+
+    Raises NotFoundError.
+    """
+    there = {one.number: one for one in project.generations}
+    if number is None:
+        number = -1
+    if number < 0 and len(project.generations) > -number:
+        return project.generations[number - 1]
+    if number in there:
+        return there[number]
+    if len(there) == 1:
+        raise NotFoundError(f"{project.spec} has one generation only: {project.current.number}", hint=_HINT)
+    span = f"{min(there)} to {max(there)}"
+    raise NotFoundError(f"{project.spec} has no generation {number}; it has {span}", hint=_HINT)
 
 
 def projects(store: Store) -> Iterator[Project]:
@@ -148,7 +203,14 @@ def _path(store: Store, identifier: str) -> str:
 def _parse(path: str, document: dict[str, Any]) -> Project:
     try:
         generations = tuple(
-            Generation(one["number"], one["environment"], one["created"], one["spec"], one["lock"])
+            Generation(
+                one["number"],
+                one["environment"],
+                one["created"],
+                one["spec"],
+                one["lock"],
+                one.get("reason", ""),
+            )
             for one in document["generations"]
         )
         return Project(document["spec"], document["name"], generations, document.get("variant", DEFAULT))

@@ -122,6 +122,26 @@ def open_project(
     return Project(path, specs, data, location, settings, found, owner, reach, name, places)
 
 
+@frozen
+class Location:
+    """Where a project's files are. Nothing is read, so a broken spec does not stand in the way."""
+
+    spec_path: str
+    """Real path of the spec, which may be gone."""
+    store_path: str
+    environment: str
+
+
+def locate(file: str | None, store: str | None, environment: str | None = None) -> Location:
+    """Return where the project of `file`, or of the nearest spec upward, is.
+
+    Raises OwnerError where others can write the spec, SpecError where there is none, ConfigError.
+    """
+    found = os.path.abspath(file) if file is not None else _found()
+    ownership.check(found)
+    return Location(os.path.realpath(found), store_location(store, config.load()), environment or DEFAULT)
+
+
 def _check_there(name: str, specs: Mapping[str, Spec], path: str) -> None:
     """Raise NotFoundError for an environment that the spec does not have."""
     if name not in specs:
