@@ -142,6 +142,12 @@ class NotFoundError(EnvforgeError):
     exit_code = 26
 
 
+class AmbiguousError(EnvforgeError):
+    """A name or the beginning of a digest means several things."""
+
+    exit_code = 29
+
+
 class LocalEditsError(EnvforgeError):
     """Spec or lock was edited since it was built, and going back would replace it."""
 

@@ -6,6 +6,7 @@
     joining      running, find, enter     inspecting   describe, environments, needs, users
     proof        verify, check            stores       path, destroy
     doctor       checks                   history      generations, preview, rollback
+    comparing    compare, why, why_rebuilt, owns, resolve
 
 Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the
 user is an exception, and a call is the answer: `consent.allow` to a `ConsentError`, `consent.trust` to an

@@ -1,13 +1,16 @@
 """Shell completion of packages, users, environments, architectures and running sandboxes. Fails silently."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError
+
+if TYPE_CHECKING:
+    from envforge.api.projects import Location
 
 COMPLETE_VARIABLE: Final = "_ENVFORGE_COMPLETE"
 """The variable that a completion script sets, named as click wants it."""
@@ -57,6 +60,52 @@ def generations(context: click.Context, _parameter: click.Parameter, begun: str)
         for one in reversed(found)
         if str(one.number).startswith(begun)
     ]
+
+
+def targets(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return what `diff` can compare: generations and environments; paths are the shell's own."""
+    from envforge.api import comparing  # noqa: PLC0415 (help needs none of it)
+
+    settings = context.ensure_object(Settings)
+    if begun.startswith((".", "/", "~")):
+        return [CompletionItem(begun, type="file")]
+    try:
+        with comparing.here(_location(settings), settings.store_path()) as place:
+            found = list(comparing.words(place))
+    except (EnvforgeError, OSError):
+        return []
+    return [CompletionItem(word, help=told) for word, told in dict(found).items() if word.startswith(begun)]
+
+
+def packages(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the packages of the current environment."""
+    from envforge.api import comparing  # noqa: PLC0415 (help needs none of it)
+
+    settings = context.ensure_object(Settings)
+    try:
+        with comparing.here(_location(settings), settings.store_path()) as place:
+            return _beginning(begun, comparing.package_names(place))
+    except (EnvforgeError, OSError):
+        return []
+
+
+def layers(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the layers of the current environment."""
+    from envforge.api import comparing  # noqa: PLC0415 (help needs none of it)
+
+    settings = context.ensure_object(Settings)
+    try:
+        with comparing.here(_location(settings), settings.store_path()) as place:
+            return _beginning(begun, [layer.name for layer in comparing.resolve(place, None).layers])
+    except (EnvforgeError, OSError):
+        return []
+
+
+def _location(settings: Settings) -> "Location | None":
+    try:
+        return settings.location()
+    except EnvforgeError:
+        return None
 
 
 def architectures(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

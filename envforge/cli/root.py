@@ -27,6 +27,10 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "tree": "tree",
         "history": "history",
         "rollback": "history",
+        "diff": "comparing.diff",
+        "why": "comparing.why",
+        "why-rebuilt": "comparing.why",
+        "owns": "comparing.why",
     },
     "Proof": {"verify": "proof", "ci": "proof"},
     "Store": {"store": "store"},
@@ -66,7 +70,9 @@ class Root(Group):
         module = _MODULES.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(import_module(f"envforge.cli.commands.{module}"), cmd_name)
+        command: click.Command = getattr(
+            import_module(f"envforge.cli.commands.{module}"), cmd_name.replace("-", "_")
+        )
         return command
 
     def resolve_command(

@@ -7,17 +7,19 @@ files at each build. Lock, builder, store and environment pass requests and pins
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from attrs import field, frozen
 
-from envforge.build.site import ProjectFiles, Site
-from envforge.build.task import Work
-from envforge.config import Config
-from envforge.digest import Canonical
-from envforge.progress import Progress
-from envforge.spec.model import Spec
-from envforge.store.layout import Store
+if TYPE_CHECKING:  # commands that only read locks need none of what builds
+    from envforge.build.site import ProjectFiles, Site
+    from envforge.build.task import Work
+    from envforge.config import Config
+    from envforge.digest import Canonical
+    from envforge.kernel.reading import ReadTree
+    from envforge.progress import Progress
+    from envforge.spec.model import Spec
+    from envforge.store.layout import Store
 
 Request = Any
 """A source's own frozen model of a request, normalised: specs that ask for the same give equal requests."""
@@ -63,11 +65,11 @@ class Laid:
 class Session:
     """Context of one resolving run, shared by all environments, architectures and sources."""
 
-    store: Store
-    config: Config
-    project: ProjectFiles
+    store: "Store"
+    config: "Config"
+    project: "ProjectFiles"
     """Relative paths in a request start at its directory."""
-    progress: Progress
+    progress: "Progress"
     stack: ExitStack = field(factory=ExitStack)
     """Closes connections that a source opens for the whole run."""
     kept: dict[Hashable, Any] = field(factory=dict, eq=False)
@@ -100,7 +102,7 @@ class Source(Protocol):
     def name(self) -> str:
         """Return the name of its table, in the spec and in the lock."""
 
-    def request(self, spec: Spec) -> Request | None:
+    def request(self, spec: "Spec") -> Request | None:
         """Return the spec's request to this source, None if there is none."""
 
     def differences(self, then: Request, now: Request) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ class Source(Protocol):
     def pins_of_table(self, table: Table) -> Mapping[Place, Pinned]:
         """Return the pins that `pins_table` wrote. Raises like `request_of_table`."""
 
-    def key(self, pinned: Pinned) -> Canonical:
+    def key(self, pinned: Pinned) -> "Canonical":
         """Return everything in the pins that recipes read: the key of the locked layers is made from it."""
 
     def inputs(self, pinned: Pinned) -> Iterable[str]:
@@ -136,14 +138,21 @@ class Source(Protocol):
     def packages(self, pinned: Pinned) -> tuple[Package, ...]:
         """Return the packages, by name."""
 
-    def work(self, site: Site, pinned: Pinned, progress: Progress) -> Work:
+    def work(self, site: "Site", pinned: Pinned, progress: "Progress") -> "Work":
         """Return the `Work` that plans the tasks of making the layers."""
 
-    def laid(self, spec: Spec, config: Config, *, is_root: bool) -> Iterable[Laid]:  # noqa: ARG002
+    def installed(self, tree: "ReadTree") -> Iterable[Package]:  # noqa: ARG002
+        """Yield the packages that a tree of unknown origin says to have, by the source's own database.
+
+        Only source, name, version and architecture are known of them. Runs confined. Raises OSError.
+        """
+        return ()
+
+    def laid(self, spec: "Spec", config: "Config", *, is_root: bool) -> Iterable[Laid]:  # noqa: ARG002
         """Return files that the source's own tools find inside, made for this host and this entry."""
         return ()
 
-    def answer(self, config: Config, spec: Spec | None) -> str:  # noqa: ARG002
+    def answer(self, config: "Config", spec: "Spec | None") -> str:  # noqa: ARG002
         """Probe the server that inputs usually come from; return its address, "" for a source without one.
 
         Raises NetworkError.
@@ -158,11 +167,11 @@ class Local(Protocol):
     def name(self) -> str:
         """Return the name of its table in the spec, and of its layer."""
 
-    def watched(self, spec: Spec, directory: str) -> tuple[str, ...]:
+    def watched(self, spec: "Spec", directory: str) -> tuple[str, ...]:
         """Return every path that `read` looks at: while none of them changes, its result does not."""
 
-    def read(self, spec: Spec, project: ProjectFiles) -> Content | None:
+    def read(self, spec: "Spec", project: "ProjectFiles") -> Content | None:
         """Return the content that the spec names, None if it names none. Raises SpecError."""
 
-    def work(self, site: Site, content: Content, progress: Progress) -> Work:
+    def work(self, site: "Site", content: Content, progress: "Progress") -> "Work":
         """Return the `Work` that plans the tasks of making the layer."""

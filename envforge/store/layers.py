@@ -55,6 +55,31 @@ def read_listing(store: Store, held: str, digest: str) -> bytes:
     return text
 
 
+def listing_of(store: Store, digest: str) -> bytes:
+    """Return a layer's listing from whichever ownership mode it is held in: it is the same in all of them.
+
+    Raises as `read_listing` does.
+    """
+    return read_listing(store, held_of(store, digest) or "flat", digest)
+
+
+def held_of(store: Store, digest: str) -> str | None:
+    """Return an ownership mode in which the store has the layer, None if it lacks the layer."""
+    modes = sorted(os.listdir(f"{store.path}/layers"))
+    return next((held for held in modes if exists(store, held, digest)), None)
+
+
+def tree_listing(store: Store, sha256: str) -> bytes | None:
+    """Return the listing of an unpacked archive, None if the store has no tree of it."""
+    for held in sorted(os.listdir(f"{store.path}/trees")):
+        try:
+            with open(f"{store.tree(held, sha256)}/listing", "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            continue
+    return None
+
+
 def stage(staged: str, entries: list[listing.Entry], text: bytes | None = None) -> dict[str, int]:
     """Write the listing of the tree `staged/root` to `staged/listing`; return `size_bytes` and `files`.
 

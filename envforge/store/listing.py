@@ -170,8 +170,11 @@ def find(data: bytes, path: bytes) -> Entry | None:
 
 def index(data: bytes) -> dict[bytes, bytes]:
     """Return the raw line of each path, for callers that parse only a few of many entries."""
-    lines = data.split(b"\n")[1:-1]
-    return {unescape(line.rpartition(b" ")[2]): line for line in lines}
+    return {
+        path if b"\\" not in path else unescape(path): line
+        for line in data.split(b"\n")[1:-1]
+        for path in (line[line.rfind(b" ") + 1 :],)
+    }
 
 
 def digest(data: bytes) -> str:

@@ -1,11 +1,13 @@
 """Computes what overlayfs shows of stacked layers, from their listings. Pure. filesystems/overlayfs.rst."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from envforge.errors import SandboxError
+from envforge.store import listing
 from envforge.store.listing import Entry
 
 _LINKS_FOLLOWED = 40
+_DIRECTORIES = (b"d ", b"o ")
 
 
 def merged(layers: Sequence[Iterable[Entry]]) -> dict[bytes, Entry]:
@@ -22,6 +24,43 @@ def merged(layers: Sequence[Iterable[Entry]]) -> dict[bytes, Entry]:
             else:
                 shown[entry.path] = entry
     return shown
+
+
+class Shown(Mapping[bytes, Entry]):
+    """The same as `merged`: each path's line of a listing, parsed when it is asked for."""
+
+    def __init__(self, layers: Sequence[bytes] = (), *, over: "Shown | None" = None) -> None:
+        """Merge the listings of layers, top to bottom, over what is merged already."""
+        self.lines: dict[bytes, bytes] = {} if over is None else dict(over.lines)
+        for text in reversed(layers):
+            self.lay(listing.index(text))
+
+    def lay(self, layer: Mapping[bytes, bytes]) -> None:
+        """Put a layer on top, as `listing.index` gives it."""
+        if not self.lines:
+            self.lines = {path: line for path, line in layer.items() if not line.startswith(b"w ")}
+            return
+        hidden = tuple(
+            path.rstrip(b"/") + b"/"
+            for path, line in layer.items()
+            if not line.startswith(b"d ") and self.lines.get(path, b"").startswith(_DIRECTORIES)
+        )
+        if hidden:
+            self.lines = {path: line for path, line in self.lines.items() if not path.startswith(hidden)}
+        for path, line in layer.items():
+            if line.startswith(b"w "):
+                self.lines.pop(path, None)
+            else:
+                self.lines[path] = line
+
+    def __getitem__(self, path: bytes) -> Entry:
+        return listing.parse_entry(self.lines[path])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
 
 
 def _is_directory(shown: Mapping[bytes, Entry], path: bytes) -> bool:

@@ -1,9 +1,10 @@
 """dpkg's own check from listings: what is missing, what was diverted, what one package took from another."""
 
-from envforge.sources.debian.layers.whole import Diversion, Fault, Repair, Shipped, Shown, check, diversions
+from envforge.sources.debian.layers.whole import Diversion, Fault, Repair, Shipped, check, diversions
 from envforge.sources.debian.quirks import changing
 from envforge.store import listing
 from envforge.store.listing import Entry
+from envforge.store.merge import Shown
 
 
 def directory(path):

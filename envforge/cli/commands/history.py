@@ -14,12 +14,12 @@ from envforge.cli.output import (
     prefixed,
     print_json,
     print_table,
-    printable,
     short,
     time_text,
     timestamp,
 )
 from envforge.cli.settings import Settings, pass_settings
+from envforge.units import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -191,6 +191,28 @@ def projects(store: Store) -> Iterator[Project]:
         yield _parse(_path(store, name), document)
 
 
+def naming(store: Store, text: str) -> Iterator[Project]:
+    """Yield the projects in whose record `text` stands as it is: a digest, a name in double quotes.
+
+    Parsing all records of a thousand projects takes longer than a command may.
+    """
+    wanted = text.encode()
+    for name in sorted(os.listdir(f"{store.path}/roots")):
+        identifier = name.removesuffix(".json")
+        if name != identifier and wanted in _bytes_of(f"{store.path}/roots/{name}"):
+            document = records.read(_path(store, identifier))
+            if document is not None:
+                yield _parse(_path(store, identifier), document)
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def path(store: Store, spec_path: str, variant: str = DEFAULT) -> str:
     """Return the path of the file that records the generations of one of a spec's environments."""
     return _path(store, _root_id(spec_path, variant))

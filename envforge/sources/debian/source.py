@@ -1,19 +1,24 @@
 """Debian as a source: packages of its archives, chosen by apt, configured by dpkg."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from envforge.build.site import Site
-from envforge.build.task import Work
-from envforge.config import Config
-from envforge.digest import Canonical
-from envforge.progress import Progress
+from envforge import machine
 from envforge.sources.debian import pins, request
+from envforge.sources.debian.dpkg import installed
 from envforge.sources.debian.model import Closure, Request, package_id
 from envforge.sources.interface import Before, Laid, Package, Place, Session, Source, Table
-from envforge.spec.model import Spec
+
+if TYPE_CHECKING:
+    from envforge.build.site import Site
+    from envforge.build.task import Work
+    from envforge.config import Config
+    from envforge.digest import Canonical
+    from envforge.kernel.reading import ReadTree
+    from envforge.progress import Progress
+    from envforge.spec.model import Spec
 
 _RELEASE_MAX_BYTES: Final = 10_000_000
 
@@ -24,7 +29,7 @@ class Debian(Source):
 
     name: str = "debian"
 
-    def request(self, spec: Spec) -> Request:
+    def request(self, spec: "Spec") -> Request:
         """Return the spec's request."""
         return request.request_of(spec)
 
@@ -62,7 +67,7 @@ class Debian(Source):
         """Return the closures that `pins_table` wrote."""
         return pins.from_table(table)
 
-    def key(self, pinned: Closure) -> Canonical:
+    def key(self, pinned: Closure) -> "Canonical":
         """Return the architecture, and each package's SHA-256 with its marks."""
         marks = ("asked", "base", "required")
         return {
@@ -93,13 +98,21 @@ class Debian(Source):
             for package in pinned.packages
         )
 
-    def laid(self, spec: Spec, config: Config, *, is_root: bool) -> Iterator[Laid]:
+    def installed(self, tree: "ReadTree") -> Iterator[Package]:
+        """Yield what dpkg's status file says; the native architecture is that of the package dpkg."""
+        found = list(installed.read(tree))
+        native = next((architecture for name, _, architecture in found if name == "dpkg"), machine.native())
+        for name, version, architecture in found:
+            shown = name if architecture in {native, "all"} else f"{name}:{architecture}"
+            yield Package(self.name, shown, version, architecture, sha256="", size=0, asked=False)
+
+    def laid(self, spec: "Spec", config: "Config", *, is_root: bool) -> Iterator[Laid]:
         """Return the wrappers of apt and, for root, its list of sources."""
         from envforge.sources.debian import inside  # noqa: PLC0415 - only where a plan is made
 
         return inside.files(spec.debian, config, is_root=is_root)
 
-    def answer(self, config: Config, spec: Spec | None) -> str:
+    def answer(self, config: "Config", spec: "Spec | None") -> str:
         """Fetch the suite's InRelease; return the address of the mirror that served it."""
         from envforge.sources.debian.indexes import mirrors  # noqa: PLC0415 (loads OpenSSL)
 
@@ -108,7 +121,7 @@ class Debian(Source):
         with mirrors.open_fetcher(config) as fetcher:
             return fetcher.fetch_small(urls, limit=_RELEASE_MAX_BYTES).url.partition("/dists/")[0]
 
-    def work(self, site: Site, pinned: Closure, progress: Progress) -> Work:
+    def work(self, site: "Site", pinned: Closure, progress: "Progress") -> "Work":
         """Return the `Work` that plans the tasks of making the layers."""
         from envforge.sources.debian.work import DebianWork  # noqa: PLC0415 - 60 ms that a warm build saves
 

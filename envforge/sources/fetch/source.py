@@ -1,18 +1,20 @@
 """`[[fetch]]` as a source: files and archives from any address."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from envforge.build.site import Site
-from envforge.build.task import Work
-from envforge.digest import Canonical
-from envforge.progress import Progress
 from envforge.sources.fetch import tables
 from envforge.sources.fetch.model import Fetched, Request, name_of
 from envforge.sources.interface import Before, Package, Place, Session, Source, Table
-from envforge.spec.model import Spec
+
+if TYPE_CHECKING:
+    from envforge.build.site import Site
+    from envforge.build.task import Work
+    from envforge.digest import Canonical
+    from envforge.progress import Progress
+    from envforge.spec.model import Spec
 
 _VERSION_DIGITS = 12
 
@@ -23,7 +25,7 @@ class FetchSource(Source):
 
     name: str = "fetch"
 
-    def request(self, spec: Spec) -> Request | None:
+    def request(self, spec: "Spec") -> Request | None:
         """Return the spec's entries, in its order."""
         return spec.fetch or None
 
@@ -67,7 +69,7 @@ class FetchSource(Source):
         """Return the pins that `pins_table` wrote."""
         return tables.pins_of(table)
 
-    def key(self, pinned: Sequence[Fetched]) -> Canonical:
+    def key(self, pinned: Sequence[Fetched]) -> "Canonical":
         """Return each file's SHA-256, target and treatment; its address does not change the layer."""
         return [[one.pin.sha256, one.target, one.unpack, one.strip, f"{one.mode:04o}"] for one in pinned]
 
@@ -95,7 +97,7 @@ class FetchSource(Source):
         ]
         return tuple(sorted(found, key=lambda package: (package.name, package.version)))
 
-    def work(self, site: Site, pinned: Sequence[Fetched], progress: Progress) -> Work:
+    def work(self, site: "Site", pinned: Sequence[Fetched], progress: "Progress") -> "Work":
         """Return the `Work` that plans the tasks of making the layers."""
         from envforge.sources.fetch.work import FetchWork  # noqa: PLC0415 - only where something is fetched
 

@@ -1,12 +1,16 @@
 """The project's own files as a source."""
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
 
-from envforge.build.site import ProjectFiles, Site
-from envforge.build.task import Work
-from envforge.progress import Progress
 from envforge.sources.files.placed import Placed
-from envforge.spec.model import Spec
+
+if TYPE_CHECKING:
+    from envforge.build.site import ProjectFiles, Site
+    from envforge.build.task import Work
+    from envforge.progress import Progress
+    from envforge.spec.model import Spec
 
 
 @frozen
@@ -15,7 +19,7 @@ class Files:
 
     name: str = "files"
 
-    def watched(self, spec: Spec, directory: str) -> tuple[str, ...]:
+    def watched(self, spec: "Spec", directory: str) -> tuple[str, ...]:
         """Return the sources and all paths below them."""
         if not spec.files:
             return ()
@@ -23,7 +27,7 @@ class Files:
 
         return read.sources(directory, spec.files)
 
-    def read(self, spec: Spec, project: ProjectFiles) -> tuple[Placed, ...] | None:
+    def read(self, spec: "Spec", project: "ProjectFiles") -> "tuple[Placed, ...] | None":
         """Return the files, links and directories."""
         if not spec.files:
             return None
@@ -31,7 +35,7 @@ class Files:
 
         return read.read_files(project, spec.files)
 
-    def work(self, site: Site, content: tuple[Placed, ...], progress: Progress) -> Work:  # noqa: ARG002
+    def work(self, site: "Site", content: tuple[Placed, ...], progress: "Progress") -> "Work":  # noqa: ARG002
         """Return the `Work` that plans the task of making the layer."""
         from envforge.sources.files.layer import FilesWork  # noqa: PLC0415 - only for specs with files
 

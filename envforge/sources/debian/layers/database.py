@@ -19,6 +19,7 @@ from envforge.sources.debian.quirks import changing
 from envforge.sources.debian.recipes.plan import Package, automatic, epoch, order
 from envforge.store import layers, listing
 from envforge.store.listing import Entry
+from envforge.store.merge import Shown
 from envforge.store.scan import scan
 
 _FAULTS_SHOWN: Final = 10
@@ -74,7 +75,7 @@ def _complete(
         for name, package in packages.items()
     ]
     texts = [layers.read_listing(site.store, site.held, made.layer.digest) for made in below]
-    repair, faults = whole.check(shipped, whole.Shown(texts), whole.diversions(diverted))
+    repair, faults = whole.check(shipped, Shown(texts), whole.diversions(diverted))
     if faults := [fault for fault in faults if not changing.is_known(fault.path, missing=fault.missing)]:
         raise _not_whole(faults)
     with Tree(root) as tree:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from envforge.sources.debian.dpkg.names import merged as merged_name
 from envforge.store import listing
 from envforge.store.listing import Entry
-from envforge.store.merge import resolve
+from envforge.store.merge import Shown, resolve
 
 _DIRECTORY: Final = b"d "
 
@@ -60,42 +60,6 @@ class Repair:
     """Path -> package and path in its tree."""
     hidden: tuple[bytes, ...] = ()
     """Paths to white out: a diversion moved their file away."""
-
-
-class Shown(Mapping[bytes, Entry]):
-    """The merged view of a stack of layers: each path's line of a listing, parsed when it is asked for."""
-
-    def __init__(self, layers: Sequence[bytes]) -> None:
-        """Merge the listings of layers, top to bottom."""
-        self.lines: dict[bytes, bytes] = {}
-        for text in reversed(layers):
-            self._lay(listing.index(text))
-
-    def _lay(self, layer: Mapping[bytes, bytes]) -> None:
-        if not self.lines:
-            self.lines = {path: line for path, line in layer.items() if not line.startswith(b"w ")}
-            return
-        hidden = tuple(
-            path.rstrip(b"/") + b"/"
-            for path, line in layer.items()
-            if not line.startswith(_DIRECTORY) and self.lines.get(path, b"").startswith(_DIRECTORY)
-        )
-        if hidden:
-            self.lines = {path: line for path, line in self.lines.items() if not path.startswith(hidden)}
-        for path, line in layer.items():
-            if line.startswith(b"w "):
-                self.lines.pop(path, None)
-            else:
-                self.lines[path] = line
-
-    def __getitem__(self, path: bytes) -> Entry:
-        return listing.parse_entry(self.lines[path])
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.lines)
-
-    def __len__(self) -> int:
-        return len(self.lines)
 
 
 def diversions(text: str) -> tuple[Diversion, ...]:

@@ -1,0 +1,119 @@
+"""`diff`, `why`, `why-rebuilt` and `owns`: compare environments, and tell where things in one come from."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from envforge.compare import differences, targets
+from envforge.compare import why as whys
+from envforge.compare import words as naming
+from envforge.compare.model import LEVELS, Comparison, Level
+from envforge.compare.owning import Owned
+from envforge.compare.rebuilt import Rebuilt
+from envforge.compare.targets import Here, Target
+from envforge.compare.views import plain, text
+from envforge.compare.why import CHAINS_MAX, Why
+from envforge.environment.projects.project import Location
+from envforge.store import locks
+
+__all__ = [
+    "CHAINS_MAX",
+    "LEVELS",
+    "Comparison",
+    "Here",
+    "Level",
+    "Owned",
+    "Rebuilt",
+    "Target",
+    "Why",
+    "compare",
+    "here",
+    "html",
+    "lines",
+    "owns",
+    "package_names",
+    "plain",
+    "resolve",
+    "stat",
+    "summary",
+    "why",
+    "why_rebuilt",
+    "words",
+]
+
+lines = text.lines
+stat = text.stat
+summary = text.summary
+
+
+@contextmanager
+def here(location: Location | None, store_path: str) -> Iterator[Here]:
+    """Yield where words are resolved: in a project, or outside of any; the store is held meanwhile."""
+    with locks.reading(store_path) as store:
+        if location is None:
+            yield Here(store, directory=os.getcwd())
+        else:
+            yield Here(store, location.spec_path, location.environment, os.getcwd())
+
+
+def resolve(place: Here, word: str | None, otherwise: Callable[[Here], Target] = targets.current) -> Target:
+    """Return what a word names, for None what `otherwise` gives. Raises NotFoundError, AmbiguousError."""
+    return otherwise(place) if word is None else naming.resolve(place, word)
+
+
+def compare(
+    place: Here,
+    a: str | None,
+    b: str | None,
+    level: Level = "package",
+    *,
+    times: bool = False,
+    every: bool = False,
+) -> Comparison:
+    """Compare what two words name: by default the generation before the current one, and the current one.
+
+    `times` adds files of which only the time differs, `every` the contents of packages that are new or gone.
+
+    Raises NotFoundError, AmbiguousError, LockError, StoreError, SandboxError.
+    """
+    before, after = resolve(place, a, targets.before), resolve(place, b)
+    return differences.compare(place, before, after, level, times=times, every=every)
+
+
+def html(found: Comparison) -> str:
+    """Return a comparison as one HTML file that loads nothing."""
+    from envforge.compare.views import html as page  # noqa: PLC0415 - seldom wanted
+
+    return page.page(found)
+
+
+def why(place: Here, name: str, word: str | None = None) -> tuple[Why, ...]:
+    """Return why a package is in an environment, by its lock. Raises NotFoundError."""
+    return whys.reasons(differences.packages_of(resolve(place, word)) or (), name)
+
+
+def why_rebuilt(place: Here, layer: str | None = None, word: str | None = None) -> tuple[Rebuilt, ...]:
+    """Return why layers of the current generation are not those of an earlier one, by default the last.
+
+    Raises NotFoundError for a layer that neither has.
+    """
+    from envforge.compare import rebuilding  # noqa: PLC0415 - seldom wanted
+
+    return rebuilding.reasons(place, resolve(place, word, targets.before), targets.current(place), layer)
+
+
+def owns(place: Here, path: str, word: str | None = None) -> Owned:
+    """Return which package, layer and source a path inside comes from. Raises NotFoundError."""
+    from envforge.compare import owning  # noqa: PLC0415 - reads listings
+
+    return owning.owns(place, resolve(place, word), path)
+
+
+def words(place: Here) -> Iterator[tuple[str, str]]:
+    """Yield what can be named, each with what it is: for completion."""
+    return naming.words(place)
+
+
+def package_names(place: Here) -> Sequence[str]:
+    """Return the names of the current environment's packages: for completion."""
+    return [package.name for package in differences.packages_of(targets.current(place)) or ()]

@@ -1,0 +1,1 @@
+"""`diff`, `why`, `why-rebuilt`, `owns`: what differs between environments, and where things come from."""

@@ -1,0 +1,30 @@
+"""Reads which packages a tree says to have, from dpkg's status file. The tree is not trusted."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from envforge.kernel.reading import ReadTree
+from envforge.sources.debian.dpkg import policy
+
+STATUS: Final = "/var/lib/dpkg/status"
+_FIELD: Final = re.compile(r"^(Package|Version|Architecture|Status): (.*)$", re.MULTILINE)
+
+
+def read(tree: ReadTree) -> Iterator[tuple[str, str, str]]:
+    """Yield name, version and architecture of each installed package; nothing from a tree without dpkg.
+
+    Paragraphs that break the grammar of Debian Policy are left out. Raises OSError.
+    """
+    if not tree.is_file(STATUS):
+        return
+    for paragraph in tree.read_text(STATUS).split("\n\n"):
+        fields = dict(_FIELD.findall(paragraph))
+        name, version, architecture = (fields.get(one, "") for one in ("Package", "Version", "Architecture"))
+        allowed = (
+            policy.PACKAGE.allows(name)
+            and policy.VERSION.allows(version)
+            and policy.ARCHITECTURE.allows(architecture)
+        )
+        if allowed and fields.get("Status", "").endswith(" installed"):
+            yield name, version, architecture
