@@ -28,6 +28,13 @@ def command_of(pid: int | str) -> list[str]:
         return []
 
 
+def lock_is_awaited(path: str) -> bool:
+    """Say whether a process waits for a lock of that file (proc_locks(5))."""
+    inode = f":{os.stat(path).st_ino} "
+    with open("/proc/locks", encoding="ascii") as file:
+        return any(" -> " in line and inode in line for line in file)
+
+
 def running(*command: str) -> list[int]:
     """Return the processes, of whatever user, whose whole command is this."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and command_of(name) == [*command]]

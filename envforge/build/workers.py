@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -256,7 +256,3 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
             raise EOFError("the other end is gone")
         parts += chunk
     return bytes(parts)
-
-
-Values = Mapping[str, Any]
-"""What a job returns: JSON values by name."""

@@ -26,7 +26,6 @@ from envforge.errors import LockError
 from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock, LockedEnvironment, Outputs, Part
 from envforge.sources import registry, tables
 
-FILE_NAME: Final = "envforge.lock"
 _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do not edit it.\n"
 _MARKERS: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -63,11 +63,9 @@ def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
 
 
 @contextmanager
-def holding(store: Store, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold the lock `name` (a key, a digest) exclusively; call `waiting` once before blocking on it."""
+def holding(store: Store, name: str) -> Iterator[None]:
+    """Hold the lock `name` (a key, a digest) exclusively, once no other process does."""
     descriptor = try_hold(store, name)
-    if descriptor is None and waiting is not None:
-        waiting()
     while descriptor is None:
         descriptor = _wait_for(f"{store.path}/locks/{name}")
     try:

@@ -84,10 +84,7 @@ def facts_of(**changed):
         {},
         conffiles=(),
         newest_mtime=0,
-        paths=0,
         files=(),
-        installed_bytes=0,
-        owned=(),
         private_keys=(),
     )
 

@@ -21,13 +21,9 @@ def facts(name, *, fields="", scripts=(), interests=(), activates=(), files=(), 
         interests=tuple(Interest(trigger, waits=False) for trigger in interests),
         activates=tuple(Interest(trigger, waits=False) for trigger in activates),
         newest_mtime=mtime,
-        paths=len(files),
         files=tuple(files),
-        installed_bytes=0,
-        owned=(),
         private_keys=(),
         diverts=diverts,
-        pre_depends="",
     )
 
 

@@ -1,9 +1,9 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
+from processes import lock_is_awaited, wait_until
 
 from envforge.errors import IntegrityError, StoreError
 from envforge.store import blobs, layers, locks, records
@@ -115,13 +115,12 @@ def test_trees_deeper_than_the_stack_can_be_removed(tmp_path):
 def test_a_lock_keeps_others_waiting(store):
     code = (
         "import sys\nfrom envforge.store.layout import Store\nfrom envforge.store import locks\n"
-        "with locks.holding(Store(sys.argv[1]), 'k', waiting=lambda: print('waiting', flush=True)):\n"
+        "with locks.holding(Store(sys.argv[1]), 'k'):\n"
         "    print('in', flush=True)\n"
     )
     with locks.holding(store, "k"):
         other = subprocess.Popen([sys.executable, "-c", code, store.path], stdout=subprocess.PIPE, text=True)
-        assert other.stdout.readline() == "waiting\n"
-        time.sleep(0.1)
+        wait_until(lambda: lock_is_awaited(f"{store.path}/locks/k"))
         assert other.poll() is None
     assert other.communicate()[0] == "in\n"
 

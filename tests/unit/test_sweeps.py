@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+from processes import lock_is_awaited, wait_until
 
 from envforge.environment.entering import system_files
 from envforge.sandbox import cache
@@ -45,16 +46,16 @@ def test_a_lock_that_is_taken_again_is_young(store):
 
 def test_who_waits_for_a_lock_whose_file_goes_takes_the_new_one(store):
     first = locks.try_hold(store, "key")
-    waiting, taken, done = threading.Event(), threading.Event(), threading.Event()
+    taken, done = threading.Event(), threading.Event()
 
     def wait():
-        with locks.holding(store, "key", waiting=waiting.set):
+        with locks.holding(store, "key"):
             taken.set()
             done.wait(20)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert waiting.wait(20)
+    wait_until(lambda: lock_is_awaited(f"{store.path}/locks/key"))
     os.unlink(f"{store.path}/locks/key")  # as a sweep of an older release would
     os.close(first)
     assert taken.wait(20)

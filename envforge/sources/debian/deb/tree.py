@@ -40,7 +40,6 @@ class Tree:
         self.checksums: dict[bytes, str] = {}
         """MD5 by name as shipped."""
         self.newest_mtime = 0
-        self.installed_bytes = 0
         self.private_keys: list[bytes] = []
         self._prefix = root + b"/"
         self._owners = owners
@@ -105,10 +104,6 @@ class Tree:
                 yield evolve(entry, link=firsts[path])
             else:
                 yield entry
-
-    def owned(self) -> Iterator[Entry]:
-        """Yield the entries that do not belong to root."""
-        return (entry for entry in self._entries.values() if entry.uid or entry.gid)
 
     def _make_room(self, path: bytes, shipped: bytes) -> None:
         """Make sure that the parent of `path` is a directory of this tree and that `path` is free."""
@@ -204,7 +199,6 @@ class Tree:
             os.close(descriptor)
         if checksum is not None:
             self.checksums[b"/" + shipped] = checksum.hexdigest()
-        self.installed_bytes += member.size
         self._entries[path] = Entry(
             path=b"/" + path,
             type="f",

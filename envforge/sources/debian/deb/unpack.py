@@ -166,10 +166,7 @@ def _facts(
         digests,
         conffiles=tuple(facts.Conffile(path, checksums.get(path, ""), flags) for path, flags in conffiles),
         newest_mtime=tree.newest_mtime,
-        paths=len(tree.names),
         files=tuple(os.fsdecode(name) for name in tree.names if name != b"/."),
-        installed_bytes=tree.installed_bytes,
-        owned=tuple(facts.Owned(os.fsdecode(entry.path), entry.uid, entry.gid) for entry in tree.owned()),
         private_keys=tuple(map(os.fsdecode, tree.private_keys)),
     )
 

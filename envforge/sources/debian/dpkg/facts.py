@@ -16,7 +16,7 @@ from envforge.digest import is_sha256
 from envforge.errors import ArchiveError, StoreError
 from envforge.sources.debian.dpkg import policy
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 SCRIPTS: Final = ("config", "postinst", "postrm", "preinst", "prerm")
 """Control members that dpkg or debconf run."""
 
@@ -74,15 +74,6 @@ class Interest:
 
 
 @frozen
-class Owned:
-    """A path that does not belong to root; ids are those of base-passwd."""
-
-    path: str
-    uid: int
-    gid: int
-
-
-@frozen
 class Facts:
     """Facts of one .deb."""
 
@@ -100,17 +91,12 @@ class Facts:
     interests: tuple[Interest, ...]
     activates: tuple[Interest, ...]
     newest_mtime: int
-    paths: int
-    """Number of members of the data archive."""
     files: tuple[str, ...]
     """Every path as shipped, absolute, directories too: these fire file triggers."""
-    installed_bytes: int
-    owned: tuple[Owned, ...]
     private_keys: tuple[str, ...]
     """Files in the archive that hold a PEM private key: public ones, for tests and examples."""
     diverts: bool
     """The preinst adds a diversion: dpkg itself must unpack the package."""
-    pre_depends: str
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -243,6 +229,5 @@ def make(
         interests=interests,
         activates=activates,
         diverts=adds_diversion(control.get("preinst", b"")),
-        pre_depends=" ".join(fields.get("pre-depends", "").split()),
         **data,
     )
