@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from envforge import usrmerge
 from envforge.spec.grammar import FINGERPRINT, quoted, split_request
 from envforge.spec.model import Archive, Spec
 from envforge.spec.positions import Path
 from envforge.spec.structure import Problem, dotted
 
-_MERGED: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-"""Links into /usr in every environment (usrmerge)."""
+_MERGED: Final = tuple(f"/{name}" for name in usrmerge.LINKS)
 _MADE_ON_ENTRY: Final = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - names only
 _NEVER_COVERED: Final = ("/dev", "/proc", "/sys")
 _OWN_VARIABLES: Final = {

@@ -3,10 +3,12 @@
 import os
 from typing import Final
 
+from envforge import usrmerge
 from envforge.errors import ArchiveError
 
-MERGED: Final = frozenset((b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32"))
-"""Top-level directories whose contents lie in usr/ (Debian's merged /usr; names of amd64 and arm64)."""
+MERGED: Final = tuple(map(os.fsencode, usrmerge.LINKS))
+"""Names of the top-level links into usr/."""
+_MERGED: Final = frozenset(MERGED)
 
 
 def relative_name(name: bytes) -> bytes:
@@ -38,7 +40,7 @@ def relative_name(name: bytes) -> bytes:
 def merged(path: bytes, kind: str) -> bytes:
     """Return a member's path under merged /usr. The links /bin, /lib, … themselves stay in place."""
     top, slash, _ = path.partition(b"/")
-    if top in MERGED and (slash or kind == "directory"):
+    if top in _MERGED and (slash or kind == "directory"):
         return b"usr/" + path
     return path
 

@@ -5,17 +5,14 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 from attrs import evolve, frozen
 
 from envforge.errors import BuildError, IntegrityError
+from envforge.sources.debian.dpkg import names
 from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.merge import resolve
-
-USRMERGE: Final = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
-"""Names of top-level links into /usr; each is made if a package ships something in /usr/NAME."""
 
 
 @frozen
@@ -107,7 +104,7 @@ def _in_directory(chosen: Mapping[bytes, Owned], path: bytes) -> bool:
 
 def _with_usrmerge(chosen: dict[bytes, Owned]) -> dict[bytes, Owned]:
     """Add the links /bin -> usr/bin and so on for each /usr/X, where no package brings them (trixie's do)."""
-    for name in USRMERGE:
+    for name in names.MERGED:
         path = b"/" + name
         if path not in chosen and b"/usr/" + name in chosen:
             chosen[path] = Owned(Entry(path, "l", 0o777, content=b"usr/" + name), None, path)

@@ -9,7 +9,8 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
-from envforge.sources.debian.layers.farm import USRMERGE, Owned, Tree, plan_farm
+from envforge.sources.debian.dpkg import names
+from envforge.sources.debian.layers.farm import Owned, Tree, plan_farm
 from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 
@@ -55,7 +56,7 @@ def quickly(lines: Mapping[bytes, bytes], trees: Trees) -> dict[bytes, Owned] | 
     in_place = all(os.path.dirname(path) in shared for path in chain(chosen, shared, (b"/",)))
     return (
         _with_parents(chosen, shared)
-        if in_place and new.isdisjoint({b"/" + name for name in USRMERGE})
+        if in_place and new.isdisjoint({b"/" + name for name in names.MERGED})
         else None
     )
 

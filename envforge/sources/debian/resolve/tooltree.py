@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from envforge import usrmerge
 from envforge.digest import digest_of
 from envforge.errors import IntegrityError, ResolveError
 from envforge.sandbox.confined.confine import View, call_confined
@@ -24,8 +25,6 @@ from envforge.store.staging import move_out, staging
 
 TOOLS: Final = ("apt", "dpkg", "debian-archive-keyring", "gpgv")
 _FORMAT: Final = 1
-_MERGED: Final = ("bin", "sbin", "lib", "lib64")
-"""Links into usr/ that base-files would bring, which is not among the tools."""
 
 
 def ensure(access: Access, suites: Sequence[SuiteIndex], report: Callable[[int], None] | None = None) -> str:
@@ -118,7 +117,8 @@ def _fetch(
 
 
 def _link_merged(root: str) -> None:
-    for name in _MERGED:
+    """Make the links into usr/: base-files would bring them, and is not among the tools."""
+    for name in usrmerge.LINKS:
         if os.path.isdir(f"{root}/usr/{name}") and not os.path.lexists(f"{root}/{name}"):
             os.symlink(f"usr/{name}", f"{root}/{name}")
 
