@@ -1,7 +1,7 @@
 """Relations between packages: `a (>= 1) | b:any, c`. Pure. Debian Policy, chapter 7."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -13,7 +13,10 @@ _ALTERNATIVE: Final = re.compile(
     r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9+.-]*)(?::(?P<qualifier>[a-z0-9-]+))?"
     r"\s*(?:\(\s*(?P<operator><<|<=|=|>=|>>|<|>)\s*(?P<version>[^)\s]+)\s*\))?\s*(?:\[[^]]*\])?\s*"
 )
-_NEEDED: Final = ("Pre-Depends", "Depends")
+FIELDS: Final = ("Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides", "Recommends", "Replaces")
+"""The fields that resolving and recipes look at."""
+NEEDED: Final = ("Pre-Depends", "Depends")
+"""Those that name what a package cannot be configured without."""
 
 
 @frozen
@@ -39,6 +42,17 @@ def parse(text: str) -> tuple[Group, ...]:
         for group in text.split(",")
         if group.strip()
     )
+
+
+def fields_of(paragraph: Mapping[str, str]) -> dict[str, str]:
+    """Return the `FIELDS` that a package's paragraph has, each on one line."""
+    return {name: " ".join(paragraph[name].split()) for name in FIELDS if name in paragraph}
+
+
+def groups(relations: Mapping[str, str], fields: Iterable[str] = NEEDED) -> Iterator[Group]:
+    """Yield the groups of some of a package's fields, by default of what it needs. Raises ArchiveError."""
+    for name in fields:
+        yield from parse(relations.get(name, ""))
 
 
 def _alternative(part: str, text: str) -> Alternative:
@@ -76,7 +90,7 @@ def closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str]]) ->
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [one for able in _needs(relations[name], given) for one in able]
+            waiting += [one for able in satisfying(relations[name], given) for one in able]
     return frozenset(found)
 
 
@@ -95,7 +109,7 @@ def least_closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            choices += _needs(relations[name], given)
+            choices += satisfying(relations[name], given)
             waiting += [able[0] for able in choices if len(able) == 1]
         choices = [able for able in choices if found.isdisjoint(able)]
         if not waiting and choices:
@@ -103,8 +117,10 @@ def least_closure(start: Iterable[str], relations: Mapping[str, Mapping[str, str
     return frozenset(found)
 
 
-def _needs(relations: Mapping[str, str], given: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Return the packages that satisfy each dependency; one that the set cannot satisfy is left out."""
-    groups = (group for field in _NEEDED for group in parse(relations.get(field, "")))
-    able = ([name for one in group for name in given.get(one.name, ())] for group in groups)
+def satisfying(relations: Mapping[str, str], given: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Return for each dependency of a package those that satisfy it, by its alternatives' order.
+
+    `given` is of `providers`. A dependency that the set cannot satisfy is left out.
+    """
+    able = ([name for one in group for name in given.get(one.name, ())] for group in groups(relations))
     return [list(dict.fromkeys(names)) for names in able if names]

@@ -25,7 +25,7 @@ from attrs import field, frozen
 from envforge import whole_file
 from envforge.digest import is_sha256
 from envforge.errors import ArchiveError, IntegrityError
-from envforge.sources.debian.dpkg import policy
+from envforge.sources.debian.dpkg import policy, relations
 from envforge.store import blobs
 from envforge.store.layout import Store
 from envforge.store.staging import staging
@@ -40,16 +40,6 @@ _NAME: Final = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
 _PROVIDES: Final = re.compile(rb"^Provides:[ \t]*(.+)", re.MULTILINE)
 _BASE: Final = re.compile(rb"^(?:Essential:[ \t]*yes|Priority:[ \t]*required)[ \t]*$", re.MULTILINE)
 _FIELD: Final = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
-RELATIONS: Final = (
-    "Breaks",
-    "Conflicts",
-    "Depends",
-    "Pre-Depends",
-    "Provides",
-    "Recommends",
-    "Replaces",
-)
-"""The fields that resolving looks at."""
 
 _Place = tuple[int, int]
 _Buffer = bytes | mmap.mmap
@@ -72,7 +62,7 @@ class Package:
     source: str
     """Name of the source package that it was built from."""
     relations: Mapping[str, str] = field(repr=False)
-    """The fields of `RELATIONS` that it has."""
+    """Those of `relations.FIELDS` that it has."""
 
 
 @frozen
@@ -156,7 +146,7 @@ def parse_stanza(text: str) -> Package:
             priority=policy.PRIORITY.check(fields.get("Priority", "optional").lower()),
             multi_arch=policy.MULTI_ARCH.check(fields.get("Multi-Arch", "no").lower()),
             source=policy.LINE.check(fields.get("Source", fields["Package"]).partition(" ")[0]),
-            relations={name: _relations(fields[name]) for name in RELATIONS if name in fields},
+            relations={name: policy.LINE.check(text) for name, text in relations.fields_of(fields).items()},
         )
     except KeyError as error:
         raise IntegrityError(f"the index has a stanza without {error}: {text[:80]!r}") from error
@@ -174,10 +164,6 @@ def _sha256(text: str) -> str:
     if not is_sha256(text.lower()):
         raise ArchiveError(f"{text[:80]!r} is no SHA-256")
     return text.lower()
-
-
-def _relations(text: str) -> str:
-    return policy.LINE.check(" ".join(text.split()))
 
 
 def make_table(data: _Buffer) -> bytes:

@@ -22,9 +22,6 @@ from envforge.sources.debian.dpkg.facts import Facts, parse_paragraph
 from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity
 
-_RELATIONS: Final = frozenset(
-    ("Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides", "Recommends", "Replaces")
-)
 _FIRST: Final = "base-files"
 """Laid first: modes and owners of its directories win."""
 
@@ -44,8 +41,7 @@ class Package:
 
 @cache
 def _fields(control: str) -> Mapping[str, str]:
-    fields = parse_paragraph(control)
-    return {name: " ".join(value.split()) for name, value in fields.items() if name in _RELATIONS}
+    return relations.fields_of(parse_paragraph(control))
 
 
 def relations_of(facts: Facts) -> Mapping[str, str]:

@@ -16,8 +16,9 @@ from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.sources.debian.indexes.packages import Package
 from envforge.sources.debian.model import LockedArchive, LockedPackage, Request, package_id
 from envforge.sources.debian.resolve import forced, resolver
-from envforge.sources.debian.resolve.resolver import Answer, Installed, Wish, split_request
+from envforge.sources.debian.resolve.resolver import Answer, Installed, Wish
 from envforge.sources.debian.resolve.workspace import Workspace
+from envforge.spec.grammar import split_request
 
 
 @frozen
@@ -198,13 +199,7 @@ def _needs(
     name: str, fields: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]]
 ) -> frozenset[str]:
     """Return a package's direct dependencies; of alternatives and providers, the first in the set."""
-    groups = (
-        group
-        for field in ("Pre-Depends", "Depends")
-        for group in relations.parse(fields[name].get(field, ""))
-    )
-    able = ([giver for one in group for giver in given.get(one.name, ())] for group in groups)
-    return frozenset(candidates[0] for candidates in able if candidates) - {name}
+    return frozenset(able[0] for able in relations.satisfying(fields[name], given)) - {name}
 
 
 def _locked(package: Package, archive: str) -> LockedPackage:

@@ -14,12 +14,12 @@ from attrs import define, field
 
 from envforge.errors import ArchiveError
 from envforge.sources.debian.dpkg import relations, versions
-from envforge.sources.debian.dpkg.relations import Alternative, Group
+from envforge.sources.debian.dpkg.relations import Alternative
 from envforge.sources.debian.indexes.index import SuiteIndex
 from envforge.sources.debian.indexes.packages import Package
-from envforge.sources.debian.resolve.resolver import Answer, Chosen, Wish, split_request
+from envforge.sources.debian.resolve.resolver import Answer, Chosen, Wish
+from envforge.spec.grammar import split_request
 
-_NEEDED: Final = ("Pre-Depends", "Depends")
 _AGAINST: Final = ("Conflicts", "Breaks")
 _RANKED: Final = ("NotAutomatic", "ButAutomaticUpgrades")
 """Release fields that lower a suite's priority, so that apt may not take the newest version."""
@@ -128,7 +128,7 @@ def _close(found: _Set, asked: frozenset[str]) -> None:
     settled = asked | found.kept.keys()
     waiting = list(found.members.values())
     while waiting:
-        for group in _groups(waiting.pop(), _NEEDED):
+        for group in relations.groups(waiting.pop().relations):
             if any(name in settled for one in group for name in found.able(one)):
                 continue
             name = _first_choice(found, group[0])
@@ -150,9 +150,9 @@ def _check(found: _Set, asked: frozenset[str]) -> None:
     """Raise _UnsureError unless the set is closed, free of conflicts, and each member needed in any case."""
     needs: dict[str, list[set[str]]] = {}
     for package in found.members.values():
-        groups = _groups(package, _NEEDED)
+        groups = relations.groups(package.relations)
         needs[package.name] = [{name for one in group for name in found.able(one)} for group in groups]
-        against = (one for group in _groups(package, _AGAINST) for one in group)
+        against = (one for group in relations.groups(package.relations, _AGAINST) for one in group)
         if any(name != package.name for one in against for name in found.able(one)):
             raise _UnsureError
     if any(not able for groups in needs.values() for able in groups):
@@ -167,11 +167,6 @@ def _check(found: _Set, asked: frozenset[str]) -> None:
                 waiting += able if len(able) == 1 else able & found.kept.keys()
     if reached != found.members.keys():
         raise _UnsureError
-
-
-def _groups(package: Package, fields: Sequence[str]) -> Iterator[Group]:
-    for name in fields:
-        yield from relations.parse(package.relations.get(name, ""))
 
 
 def _meets(package: Package, version: str | None, one: Alternative, architecture: str) -> bool:

@@ -19,6 +19,7 @@ from envforge.sources.debian.indexes.packages import Package
 from envforge.sources.debian.resolve import workspace
 from envforge.sources.debian.resolve.meant import component_of, meant
 from envforge.sources.debian.resolve.workspace import Workspace
+from envforge.spec.grammar import split_request
 
 _FETCH: Final = re.compile(r"^'http://a(?P<suite>\d+)/(?P<path>[^']*)' (?P<file>\S+) ")
 _REMOVED: Final = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)", re.MULTILINE)
@@ -259,9 +260,3 @@ def explain(said: str) -> Iterator[str]:
     errors = [line.removeprefix("E: ") for line in said.splitlines() if line.startswith("E: ")]
     held = "Unable to correct problems, you have held broken packages."
     yield from (error for error in errors if error != held or not unmet)
-
-
-def split_request(text: str) -> tuple[str, str]:
-    """Return name and version of a package as a spec writes it, `nodejs=18.*`; the version may be empty."""
-    name, _, version = text.partition("=")
-    return name.strip(), version.strip()

@@ -6,7 +6,7 @@ So resolving needs neither a Debian host nor privileges, and no host's apt or it
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from envforge import usrmerge
@@ -79,14 +79,8 @@ def closure(suites: Sequence[SuiteIndex]) -> tuple[tuple[SuiteIndex, Package], .
                     hint="check `suite` and `pockets` in the spec: apt must be in them",
                 )
             chosen[found[1].name] = found
-            waiting.append(_needs(found[1].relations))
+            waiting.append(tuple(relations.groups(found[1].relations)))
     return tuple(chosen[name] for name in sorted(chosen))
-
-
-def _needs(fields: Mapping[str, str]) -> tuple[relations.Group, ...]:
-    return tuple(
-        group for field in ("Pre-Depends", "Depends") for group in relations.parse(fields.get(field, ""))
-    )
 
 
 def _first(suites: Sequence[SuiteIndex], group: relations.Group) -> tuple[SuiteIndex, Package] | None:
