@@ -17,7 +17,7 @@ def write(
 ) -> None:
     """Write `data` to `path` atomically; options as for `filling`. Raises OSError."""
     with filling(path, mode=mode, temporary=temporary, durable=durable, replace=replace) as descriptor:
-        fill(descriptor, data)
+        write_all(descriptor, data)
 
 
 @contextmanager
@@ -73,17 +73,17 @@ def _kept_mode(path: str) -> int:
     try:
         return stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode)
     except FileNotFoundError:
-        return 0o666 & ~_umask()
+        return 0o666 & ~umask()
 
 
-def _umask() -> int:
-    """Return the umask from /proc (proc(5)): umask(2) returns it only by setting one, for all threads."""
+def umask() -> int:
+    """Return the umask, from proc(5): the system call returns it only by setting one, for all threads."""
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         return next((int(line.split()[1], 8) for line in file if line.startswith("Umask:")), 0o022)
 
 
-def fill(descriptor: int, data: bytes) -> None:
-    """Write all of the bytes."""
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of the bytes: write(2) may write fewer."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

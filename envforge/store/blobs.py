@@ -11,48 +11,43 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Final, Protocol
+from typing import Final
+
+from attrs import define, field
 
 from envforge.errors import IntegrityError
 from envforge.store.layout import Store
 from envforge.store.staging import staging
-from envforge.whole_file import sync_directory
+from envforge.whole_file import sync_directory, write_all
 
 _CHUNK: Final = 1 << 20
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Sink(Protocol):
-    """Where a blob's bytes are written."""
+@define
+class Sink:
+    """Takes a blob's bytes: counts, hashes and writes them."""
+
+    name: str
+    """Stands for the blob in messages."""
+    limit: int | None
+    """Most bytes that it may have."""
+    _descriptor: int
+    size: int = field(default=0, init=False)
+    _hash: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of the bytes written so far."""
+        """Return the SHA-256 of the bytes so far."""
+        return self._hash.hexdigest()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises IntegrityError beyond the promised size."""
-
-
-class _BlobSink:
-    def __init__(self, descriptor: int, name: str, size: int | None) -> None:
-        self.hash = hashlib.sha256()
-        self.size = 0
-        self._descriptor = descriptor
-        self._name = name
-        self._limit = size
-
-    @property
-    def sha256(self) -> str:
-        return self.hash.hexdigest()
-
-    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes. Raises IntegrityError beyond `limit`."""
         self.size += len(data)
-        if self._limit is not None and self.size > self._limit:
-            raise IntegrityError(f"{self._name}: more than the promised {self._limit} bytes came")
-        self.hash.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        if self.limit is not None and self.size > self.limit:
+            raise IntegrityError(f"{self.name}: more than the promised {self.limit} bytes came")
+        self._hash.update(data)
+        write_all(self._descriptor, data)
 
 
 def has(store: Store, sha256: str) -> bool:
@@ -77,7 +72,7 @@ def writing(
         path = f"{directory}/data"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
-            sink = _BlobSink(descriptor, name, limit if size is None else size)
+            sink = Sink(name, limit if size is None else size, descriptor)
             yield sink
             if durable:
                 os.fsync(descriptor)

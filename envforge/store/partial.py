@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from attrs import define, field
+from attrs import define
 
 from envforge import whole_file
 from envforge.errors import IntegrityError
@@ -32,34 +32,12 @@ _VERSION_MAX_BYTES: Final = 1024
 
 
 @define
-class Arriving:
+class Arriving(blobs.Sink):
     """A blob that is being fetched, with the bytes so far."""
 
-    name: str
-    """Stands for the blob in messages."""
-    limit: int | None
-    """Most bytes that it may have."""
-    _descriptor: int
     _path: str
     version: str = ""
     """The server's validator of the file that the bytes so far are of; empty if it sent none."""
-    size: int = field(default=0, init=False)
-    _hash: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
-
-    @property
-    def sha256(self) -> str:
-        """Return the SHA-256 of the bytes so far."""
-        return self._hash.hexdigest()
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises IntegrityError beyond `limit`."""
-        self.size += len(data)
-        if self.limit is not None and self.size > self.limit:
-            raise IntegrityError(f"{self.name}: more than the promised {self.limit} bytes came")
-        self._hash.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
 
     def restart(self, version: str) -> None:
         """Discard the bytes so far: from here on the file is of that version."""

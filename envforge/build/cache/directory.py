@@ -73,7 +73,7 @@ class DirectoryCache:
         """Copy an archive into the cache, atomically."""
         with whole_file.filling(self._archive(digest), mode=None) as descriptor:
             while chunk := os.read(archive, _CHUNK):
-                whole_file.fill(descriptor, chunk)
+                whole_file.write_all(descriptor, chunk)
 
     def note(self, key: str, document: dict[str, Any]) -> None:
         """Write a record, atomically."""

@@ -23,6 +23,7 @@ from envforge.errors import IntegrityError
 from envforge.store import layers, listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.scan import OPAQUE
+from envforge.whole_file import write_all
 
 _BLOCK: Final = 512
 _CHUNK: Final = 1 << 20
@@ -223,9 +224,7 @@ class _Writer:
             found = hashlib.sha256()
             for piece in contents.pieces(size):
                 found.update(piece)
-                written = os.write(descriptor, piece)
-                while written < len(piece):
-                    written += os.write(descriptor, piece[written:])
+                write_all(descriptor, piece)
             if found.hexdigest().encode() != entry.content:
                 raise IntegrityError(f"{contents.name}: {os.fsdecode(entry.path)} has other bytes")
             if self._owned and (entry.uid or entry.gid):

@@ -32,6 +32,7 @@ from envforge.sandbox.confined.view import BUILD, FILES, View
 from envforge.sandbox.ids.identity import Identity, Map
 from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.ids.worker import WorkerCrashError, write_maps
+from envforge.whole_file import write_all
 
 __all__ = ["BUILD", "FILES", "View", "call_confined", "end", "start"]
 
@@ -95,13 +96,6 @@ def unwrapped(found: Any) -> Any:
         return value
     error = errors.from_plain(kind, value)
     raise error if error is not None else WorkerCrashError(str(value))
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data` to a descriptor."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def start(identity: Identity, view: View, body: Callable[[], None], *, keep: Sequence[int] = ()) -> int:

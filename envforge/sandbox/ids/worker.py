@@ -20,6 +20,7 @@ from envforge.kernel.interrupts import signals_wait
 from envforge.process import find_program, run
 from envforge.sandbox.ids.identity import Identity, Map
 from envforge.sandbox.ids.surroundings import forget_caller
+from envforge.whole_file import write_all
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -184,9 +185,7 @@ def _send(descriptor: int, outcome: tuple[str, object]) -> None:
         payload = pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception:  # noqa: BLE001  # a result that cannot be pickled is a bug to be shown
         payload = pickle.dumps(("crash", traceback.format_exc()))
-    view = memoryview(payload)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    write_all(descriptor, payload)
     sys.stdout.flush()
     sys.stderr.flush()
 

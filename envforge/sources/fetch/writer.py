@@ -12,6 +12,7 @@ from envforge.build.parents import match_below
 from envforge.errors import ArchiveError, BuildError
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 from envforge.store.merge import resolve
+from envforge.whole_file import write_all
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY: Final = 0o755
@@ -58,9 +59,7 @@ class Writer:
         descriptor = os.open(self._full(path), _CREATE, 0o600)
         try:
             for piece in pieces:
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                write_all(descriptor, piece)
             self._own(path)
             os.fchmod(descriptor, mode)
             os.utime(descriptor, ns=(mtime * _NANOSECONDS,) * 2)

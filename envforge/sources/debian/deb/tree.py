@@ -18,6 +18,7 @@ from envforge.key_files import pem
 from envforge.sources.debian.deb.xattrs import kept_xattrs
 from envforge.sources.debian.dpkg.names import merged, relative_name, shown
 from envforge.store.listing import DIRECTORY_MTIME, Entry
+from envforge.whole_file import umask, write_all
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NANOSECONDS: Final = 1_000_000_000
@@ -51,7 +52,7 @@ class Tree:
         self._set_group: dict[bytes, int] = {}
         self._links: dict[bytes, list[bytes]] = {}
         self._original: dict[bytes, bytes] = {}
-        self._late_bits = _umask() | 0o7000
+        self._late_bits = umask() | 0o7000
         os.makedirs(root, exist_ok=plain)
         os.chmod(root, 0o755)  # noqa: S103  # a root directory is for all to read
 
@@ -193,7 +194,7 @@ class Tree:
                 content.update(piece)
                 if checksum is not None:
                     checksum.update(piece)
-                _write(descriptor, piece)
+                write_all(descriptor, piece)
             self._attributes(descriptor, member)
         finally:
             os.close(descriptor)
@@ -255,18 +256,3 @@ class Tree:
 
     def _wants_checksum(self, shipped: bytes) -> bool:
         return self._wanted is None or b"/" + shipped in self._wanted
-
-
-def _write(descriptor: int, data: memoryview) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, data[written:])
-
-
-def _umask() -> int:
-    """Return the process's umask without changing it, which other threads would see."""
-    with open("/proc/self/status", "rb") as file:
-        for line in file:
-            if line.startswith(b"Umask:"):
-                return int(line.split()[1], 8)
-    return 0o777
