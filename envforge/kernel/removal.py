@@ -1,4 +1,4 @@
-"""Removes untrusted trees. Loaded on the warm path: it imports nothing but built-in modules."""
+"""Removes untrusted trees, and tells when others have removed something. Loaded on the warm path."""
 
 import os
 from errno import ENOENT, ENOTEMPTY
@@ -6,6 +6,14 @@ from errno import ENOENT, ENOTEMPTY
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def is_still_at(descriptor: int, path: str) -> bool:
+    """Return whether `path` still names the open file: another process may have removed or moved it since."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def remove_tree(path: str) -> None:

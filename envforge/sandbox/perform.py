@@ -14,6 +14,7 @@ from fcntl import LOCK_SH, flock
 
 from envforge.kernel import init
 from envforge.kernel.processes import clone, is_alone
+from envforge.kernel.removal import is_still_at
 from envforge.sandbox import record, uppers
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first
 from envforge.sandbox.payload import Payload, say
@@ -223,7 +224,7 @@ def hold(plan: "Plan") -> int:
     except OSError:
         pass  # the store is read-only, and entered all the same
     try:
-        if not uppers.is_at(held, plan["lock"]):
+        if not is_still_at(held, plan["lock"]):
             raise StaleError(plan["lock"])
         for name in plan["layers"]:
             os.stat(f"{plan['layers_directory']}/{name}")

@@ -14,7 +14,7 @@ Loaded on the warm path.
 import os
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 
-from envforge.kernel.removal import remove_tree
+from envforge.kernel.removal import is_still_at, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _lock(path: str) -> int:
     except FileNotFoundError:
         return -1
     flock(descriptor, LOCK_SH)
-    if is_at(descriptor, lock):
+    if is_still_at(descriptor, lock):
         return descriptor
     os.close(descriptor)
     return -1
@@ -71,14 +71,6 @@ def _lock(path: str) -> int:
 def _open_lock(lock: str) -> int:
     # Created by whoever opens it first: a directory whose maker died before that is swept like any other.
     return os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def is_at(descriptor: int, path: str) -> bool:
-    """Say whether `path` still names the file of that descriptor: it may have been moved away since."""
-    try:
-        return os.stat(path).st_ino == os.fstat(descriptor).st_ino
-    except FileNotFoundError:
-        return False
 
 
 def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
@@ -105,7 +97,7 @@ def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
             continue
         try:
             flock(descriptor, LOCK_EX | LOCK_NB)
-            if is_at(descriptor, f"{path}/lock"):
+            if is_still_at(descriptor, f"{path}/lock"):
                 throw_away(path, f"{trash}/upper-{name}", delete)
         except BlockingIOError:
             continue  # in use

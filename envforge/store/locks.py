@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from envforge.errors import StoreError
+from envforge.kernel.removal import is_still_at
 from envforge.store.layout import HEADER_NAME, LOCK_NAME, Store, open_store
 
 UNUSED_S: Final = 30 * 24 * 3600
@@ -28,18 +29,10 @@ def try_hold(store: Store, name: str) -> int | None:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if _is_at(descriptor, path):
+        if is_still_at(descriptor, path):  # else a sweep removed it before it was locked
             os.utime(descriptor)  # recently used, so that no sweep removes it
             return descriptor
         os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    """Say whether `path` still names the open file: a sweep may have removed it before it was locked."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
@@ -54,7 +47,7 @@ def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
             continue  # another process sweeps as well
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, entry.path):
+            if is_still_at(descriptor, entry.path):
                 os.unlink(entry.path)
         except BlockingIOError:
             pass  # in use after all
@@ -82,7 +75,7 @@ def _wait_for(path: str) -> int | None:
     except BaseException:
         os.close(descriptor)
         raise
-    if _is_at(descriptor, path):
+    if is_still_at(descriptor, path):
         return descriptor
     os.close(descriptor)
     return None
@@ -133,7 +126,7 @@ def _share(store: Store) -> int | None:
     except BaseException:
         os.close(descriptor)
         raise
-    if _is_at(descriptor, f"{store.path}/{LOCK_NAME}"):
+    if is_still_at(descriptor, f"{store.path}/{LOCK_NAME}"):
         return descriptor
     os.close(descriptor)
     return None

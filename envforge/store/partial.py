@@ -20,6 +20,7 @@ from attrs import define
 
 from envforge import whole_file
 from envforge.errors import IntegrityError
+from envforge.kernel.removal import is_still_at
 from envforge.store import blobs
 from envforge.store.layout import Store
 
@@ -116,7 +117,7 @@ def _claim(store: Store, key: str) -> tuple[str, int]:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_there(path, os.fstat(descriptor)):
+            if is_still_at(descriptor, path) and stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return path, descriptor
         except BlockingIOError:
             path = own
@@ -130,12 +131,3 @@ def sweep(store: Store) -> None:
         with suppress(OSError):
             if entry.stat(follow_symlinks=False).st_mtime < oldest:
                 os.unlink(entry.path)
-
-
-def _is_there(path: str, status: os.stat_result) -> bool:
-    """Say whether `path` still names the open file: another process may have published it."""
-    try:
-        now = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(status.st_mode) and (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)

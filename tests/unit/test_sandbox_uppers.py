@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from envforge.kernel.removal import remove_tree
+from envforge.kernel.removal import is_still_at, remove_tree
 from envforge.sandbox import uppers
 
 
@@ -76,6 +76,24 @@ def test_a_sweep_that_is_quicker_than_the_lock_costs_the_name_only(places, monke
     upper = uppers.make(places[0])
     assert upper.name != taken[0]
     assert os.path.isdir(f"{places[0]}/{upper.name}/work")
+
+
+def test_a_file_is_the_same_one_on_the_same_device_only(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with open(file, encoding="ascii") as opened:
+        assert is_still_at(opened.fileno(), str(file))
+        file.rename(tmp_path / "moved")
+        assert not is_still_at(opened.fileno(), str(file))
+        file.touch()
+        assert not is_still_at(opened.fileno(), str(file))
+    descriptor = os.open("/proc", os.O_RDONLY)
+    try:
+        if os.stat("/sys").st_ino != os.fstat(descriptor).st_ino:
+            pytest.skip("needs two file systems whose roots have one inode")
+        assert not is_still_at(descriptor, "/sys")
+    finally:
+        os.close(descriptor)
 
 
 def test_any_tree_can_be_removed(tmp_path):

@@ -14,6 +14,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from typing import Final
 
 from envforge.errors import NotFoundError, StoreError, UsageError
+from envforge.kernel.removal import is_still_at
 from envforge.sandbox import uppers
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.uppers import KEPT, Upper
@@ -96,7 +97,7 @@ def _alone(path: str, name: str) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise StoreError(f"{name} is in use by a sandbox that runs", hint="envforge exec") from None
-    if not uppers.is_at(descriptor, lock):
+    if not is_still_at(descriptor, lock):
         os.close(descriptor)
         raise StoreError(f"{name} has just been removed", hint="try again")
     return descriptor
