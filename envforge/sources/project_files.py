@@ -20,6 +20,15 @@ def open_source(project: ProjectFiles, source: str) -> int:
     return binds.open_beneath(project.directory, path)
 
 
+def reopened(place: int, flags: int = 0) -> int:
+    """Return a descriptor to read what an O_PATH one stands for. Raises OSError with the file's own path."""
+    magic = f"/proc/self/fd/{place}"
+    try:
+        return os.open(magic, os.O_RDONLY | os.O_CLOEXEC | flags)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, os.readlink(magic)) from None
+
+
 def explained(what: str, error: OSError) -> SpecError:
     """Return the SpecError for an `error` of `open_source`; its message begins with `what`."""
     place = os.fsdecode(error.filename or "")
@@ -28,4 +37,4 @@ def explained(what: str, error: OSError) -> SpecError:
             f"{what} is a link that leads out of the project",
             hint=f"copy what it leads to beside the spec; it leads to {os.path.realpath(place)}",
         )
-    return SpecError(f"{what}: {error.strerror}", hint=f"it is looked for at {place}")
+    return SpecError(f"{what}: {error.strerror}", hint=f"it is looked for at {place}" if place else "")

@@ -33,26 +33,28 @@ class Pool:
         self._tls: ssl.SSLContext | None = None
         self._idle: dict[_Where, list[http.client.HTTPConnection]] = {}
         self._busy: set[http.client.HTTPConnection] = set()
-        self._closed = False
+        self._closed = self._paused = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close all connections, also those that other threads wait on: they get a TransferError.
+        """Close all connections for good, also those that other threads wait on: they get a TransferError."""
+        self._closed = True
+        self.pause()
 
-        Nothing is opened any more until `reopen`.
-        """
+    def pause(self) -> None:
+        """Close all connections likewise; nothing is opened any more until `go_on`."""
         with self._lock:
-            self._closed = True
+            self._paused = True
             for connection in [item for items in self._idle.values() for item in items]:
                 connection.close()
             self._idle.clear()
             for connection in self._busy:
                 _interrupt(connection)
 
-    def reopen(self) -> None:
-        """Let connections be opened again, once the threads that `close` has interrupted are gone."""
+    def go_on(self) -> None:
+        """Let connections be opened again, once the threads that `pause` has interrupted are gone."""
         with self._lock:
-            self._closed = False
+            self._paused = self._closed
 
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
@@ -150,7 +152,7 @@ class Pool:
 
     def _check_open(self, url: str) -> None:
         with self._lock:
-            if self._closed:
+            if self._paused:
                 raise TransferError(f"{url}: given up")
 
     def _take(self, url: str, where: _Where) -> tuple[http.client.HTTPConnection, bool]:
@@ -166,7 +168,7 @@ class Pool:
     def _give_back(self, where: _Where, connection: http.client.HTTPConnection, *, keep: bool) -> None:
         with self._lock:
             self._busy.discard(connection)
-            if keep and not self._closed:
+            if keep and not self._paused:
                 self._idle.setdefault(where, []).append(connection)
                 return
         connection.close()

@@ -78,11 +78,11 @@ class Fetcher:
         try:
             return list(threads.map(fetch, items))
         except BaseException:
-            self._pool.close()
+            self._pool.pause()
             raise
         finally:
             threads.shutdown(cancel_futures=True)
-            self._pool.reopen()
+            self._pool.go_on()
 
     def fetch_blob(
         self,

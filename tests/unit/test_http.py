@@ -270,3 +270,15 @@ def test_the_first_failure_ends_all():
         with pytest.raises(NetworkError):
             fetcher.all_at_once(lambda url: fetcher.fetch_small([url], limit=1), list(reversed(urls)))
         assert time.monotonic() - started < 10
+
+
+def test_what_was_closed_stays_closed(server):
+    fetcher = Fetcher(timeout_s=5)
+    assert fetcher.all_at_once(lambda url: fetcher.fetch_small([url], limit=1 << 20), [f"{server.url}/file"])
+    with pytest.raises(NetworkError):
+        fetcher.all_at_once(lambda url: fetcher.fetch_small([url], limit=1), [f"{server.url}/none"])
+    assert fetcher.fetch_small([f"{server.url}/file"], limit=1 << 20).data == DATA
+    with pytest.raises(NetworkError):
+        fetcher.all_at_once(lambda _: fetcher.close() or fetcher.fetch_small([server.url], limit=1), [1])
+    with pytest.raises(NetworkError, match="given up"):
+        fetcher.fetch_small([f"{server.url}/file"], limit=1 << 20)

@@ -1,6 +1,7 @@
 """Reading `[[files]]` of a project that somebody inside could have prepared."""
 
 import os
+import socket
 import threading
 
 import pytest
@@ -9,9 +10,13 @@ from envforge.build.site import ProjectFiles
 from envforge.environment.projects.project import real_path
 from envforge.errors import SpecError
 from envforge.kernel.removal import remove_tree
+from envforge.sources.fetch.bring import Bringer
 from envforge.sources.files import read as project_files
 from envforge.sources.files.read import read_files
+from envforge.sources.project_files import reopened
 from envforge.spec.model import LocalFile
+from envforge.store.layout import open_store
+from envforge.transfer.http import Fetcher
 
 
 @pytest.fixture
@@ -54,6 +59,30 @@ def test_a_link_is_followed_within_the_project_only(project, tmp_path):
     (project / "up").symlink_to("..")
     with pytest.raises(SpecError, match="leads out"):
         read(project, "up/secret")
+
+
+def test_what_cannot_be_read_is_told_for_fetched_files_too(project, tmp_path):
+    path = f"/proc/{os.getpid()}/mem"  # a regular file that nobody can read at its beginning
+    files = ProjectFiles(str(project), {path: path})
+    with pytest.raises(SpecError, match="Input/output error"):
+        read_files(files, [LocalFile(path, "/t")])
+    with Fetcher() as fetcher:
+        bringer = Bringer(open_store(str(tmp_path / "store")), fetcher, files)
+        with pytest.raises(SpecError, match="Input/output error"):
+            bringer.bring(f"file:{path}", "", lambda _: None)
+
+
+def test_what_cannot_be_opened_again_is_named_by_its_path(project, monkeypatch):
+    monkeypatch.chdir(project)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        place = os.open("socket", os.O_PATH)
+        try:
+            with pytest.raises(OSError, match="No such device") as caught:
+                reopened(place)
+        finally:
+            os.close(place)
+    assert caught.value.filename == str(project / "socket")
 
 
 def test_what_is_outside_is_read_where_it_was_allowed_to_lead(project, tmp_path):

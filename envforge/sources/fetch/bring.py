@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 
 from attrs import frozen
@@ -13,7 +14,7 @@ from envforge.config import Config
 from envforge.errors import IntegrityError, NetworkError, SpecError
 from envforge.progress.events import Bytes, to_json
 from envforge.sources.fetch.model import Fetched, Pin
-from envforge.sources.project_files import explained, open_source
+from envforge.sources.project_files import explained, open_source, reopened
 from envforge.spec.grammar import local_path
 from envforge.store import blobs
 from envforge.store.layout import Store
@@ -22,8 +23,8 @@ from envforge.transfer.http import Fetcher
 
 _FILE_MAX_BYTES: Final = 64 << 30
 _CHUNK: Final = 1 << 20
-_open_fetchers: Final[dict[Config, Fetcher]] = {}
-"""The connections of this worker process, kept between its jobs."""
+_fetcher: Final = cache(open_fetcher)
+"""Gives this worker process's connections, which are kept between its jobs."""
 
 
 @frozen
@@ -61,40 +62,35 @@ class Bringer:
         return Pin(sha256, os.stat(path).st_size)
 
     def _copy(self, url: str, sha256: str, came: Callable[[int], None]) -> Pin:
+        with blobs.writing(self.store, sha256, size=None, name=url, limit=_FILE_MAX_BYTES) as sink:
+            for data in self._pieces(url):
+                sink.write(data)
+                came(len(data))
+        return Pin(sink.sha256, sink.size)
+
+    def _pieces(self, url: str) -> Iterator[bytes]:
+        """Yield the bytes of the file at a `file:` address. Raises SpecError if it cannot be read."""
         what = f"[[fetch]] url {url!r}"
         try:
             place = open_source(self.project, local_path(url))
+            try:
+                if not stat.S_ISREG(os.fstat(place).st_mode):
+                    raise SpecError(f"{what} is no file", hint="a directory is taken in by [[files]]")
+                with open(reopened(place), "rb", buffering=0) as file:
+                    while data := file.read(_CHUNK):
+                        yield data
+            finally:
+                os.close(place)
         except OSError as error:
             raise explained(what, error) from error
-        try:
-            if not stat.S_ISREG(os.fstat(place).st_mode):
-                raise SpecError(f"{what} is no file", hint="a directory is taken in by [[files]]")
-            opened = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
-            size = 0
-            with (
-                open(opened, "rb", buffering=0) as file,
-                blobs.writing(self.store, sha256, size=None, name=url, limit=_FILE_MAX_BYTES) as sink,
-            ):
-                while data := file.read(_CHUNK):
-                    sink.write(data)
-                    size += len(data)
-                    came(len(data))
-            return Pin(sink.sha256, size)
-        except PermissionError as error:
-            raise explained(what, error) from error
-        finally:
-            os.close(place)
 
 
 def fetch(
     report: Report, _place: str, store: Store, config: Config, project: ProjectFiles, one: Fetched
 ) -> None:
     """Bring a file that the lock pins; a worker's job. Raises like `bring`."""
-    fetcher = _open_fetchers.get(config)
-    if fetcher is None:
-        fetcher = _open_fetchers[config] = open_fetcher(config)
     try:
-        Bringer(store, fetcher, project).bring(
+        Bringer(store, _fetcher(config), project).bring(
             one.url, one.pin, lambda count: report(to_json(Bytes(count, one.name)))
         )
     except IntegrityError as error:

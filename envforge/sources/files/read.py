@@ -13,7 +13,7 @@ from envforge.build.site import ProjectFiles
 from envforge.errors import SpecError
 from envforge.kernel import syscalls
 from envforge.sources.files.placed import Placed
-from envforge.sources.project_files import explained, open_source
+from envforge.sources.project_files import explained, open_source, reopened
 from envforge.spec.model import LocalFile
 
 CONTENT_MAX_BYTES: Final = 256 << 20
@@ -94,7 +94,7 @@ def _open(top: int, below: str) -> int:
 
 
 def _names(place: int) -> list[str]:
-    directory = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = reopened(place, os.O_DIRECTORY)
     try:
         return sorted(os.listdir(directory))
     finally:
@@ -118,7 +118,7 @@ def _one(place: int, file: LocalFile, below: str, mode: int | None, left: int) -
 
 
 def _content(place: int, file: LocalFile, left: int) -> bytes:
-    with open(os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC), "rb") as opened:
+    with open(reopened(place), "rb") as opened:
         content = opened.read(left + 1)
     if len(content) > left:
         raise SpecError(

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from functools import cache
 from typing import Final
 
 from envforge import whole_file
@@ -21,13 +22,12 @@ from envforge.store import blobs, durability
 from envforge.store.layout import Store
 from envforge.store.scan import scan
 from envforge.store.staging import move_out, staging
-from envforge.transfer.http import Fetcher
 
 _FACTS_MAX_BYTES: Final = 256 << 20
 _tried: Final[set[str]] = set()
 """Paths of the liblzmas that this process has tried."""
-_open_fetchers: Final[dict[Config, Fetcher]] = {}
-"""The connections of this worker process, kept between its jobs."""
+_fetcher: Final = cache(mirrors.open_fetcher)
+"""Gives this worker process's connections, which are kept between its jobs."""
 
 
 def known_facts(store: Store, held: str, package: LockedPackage) -> Facts | None:
@@ -59,15 +59,12 @@ def fetch(  # noqa: PLR0917 - a job takes its arguments by their places
 
     Raises NetworkError, IntegrityError.
     """
-    fetcher = _open_fetchers.get(config)
-    if fetcher is None:
-        fetcher = _open_fetchers[config] = mirrors.open_fetcher(config)
     urls = mirrors.urls(mirrors.discover(config), archive, package.path)
 
     def came(count: int) -> None:
         report(to_json(Bytes(count, name)))
 
-    fetcher.fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=came)
+    _fetcher(config).fetch_blob(store, urls, sha256=package.sha256, size=package.size, progress=came)
 
 
 def unpack_tree(_report: Report, place: str, store: Store, held: str, package: LockedPackage) -> bool:
