@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from attrs import define
 
+from envforge.archives.bounds import ARCHIVE_MAX_BYTES
 from envforge.archives.streams import Reader
 from envforge.errors import ArchiveError
 
@@ -20,7 +21,6 @@ WHOLE_BYTES: Final = 256 << 10
 """Contents up to this size come in one piece."""
 
 _FILE_MAX_BYTES: Final = 1 << 34
-_TOTAL_MAX_BYTES: Final = 1 << 36
 _MEMBERS_MAX: Final = 1 << 20
 """Several times as many as any package of Debian has."""
 _EXTENSION_MAX_BYTES: Final = 1 << 20
@@ -63,7 +63,7 @@ class Member:
 class TarReader:
     """Iterates over the members of a tar; `content` gives the bytes of the one just yielded."""
 
-    def __init__(self, source: Reader, *, limit_bytes: int = _TOTAL_MAX_BYTES) -> None:
+    def __init__(self, source: Reader, *, limit_bytes: int = ARCHIVE_MAX_BYTES) -> None:
         """Read from `source`, no more than `limit_bytes` of it."""
         self._limit = limit_bytes
         self._members = 0

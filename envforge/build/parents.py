@@ -1,9 +1,24 @@
-"""Copies owner and mode of directories from the lower layers: overlayfs shows the topmost directory's."""
+"""What a layer takes over from those below: overlayfs shows the topmost directory's owner and mode."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from envforge.build.layer import Built
+from envforge.build.site import Site
+from envforge.store import layers, listing
 from envforge.store.listing import Entry
+from envforge.store.merge import merged
+
+
+def shown_of(site: Site, below: Sequence[Built]) -> dict[bytes, Entry]:
+    """Return the visible entry of each path of these layers, given from top to bottom."""
+    texts = [layers.read_listing(site.store, site.held, layer.digest) for layer in below]
+    return merged([listing.load(text) for text in texts])
+
+
+def owners_of(shown: Mapping[bytes, Entry]) -> dict[bytes, Entry]:
+    """Return the directories that do not belong to root: a tree held `flat` cannot show whose they are."""
+    return {path: entry for path, entry in shown.items() if entry.type == "d" and (entry.uid or entry.gid)}
 
 
 def make_parents(root: str, path: bytes, shown: Mapping[bytes, Entry], *, chown: bool) -> None:

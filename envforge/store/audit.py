@@ -14,7 +14,6 @@ from envforge.store import listing
 from envforge.store.listing import Entry
 from envforge.store.scan import scan
 
-_LISTING_MAX_BYTES: Final = 1 << 30
 _NOWHERE: Final = frozenset(("w",))
 """Types without mode, owner and time of their own: whiteouts."""
 
@@ -26,7 +25,7 @@ def altered(directory: str, digest: str, held: str) -> list[list[str]]:
     itself does not hash to `digest`, the result is just `["/", "listing"]`.
     """
     with Tree(directory) as tree:
-        text = tree.read("/listing", limit=_LISTING_MAX_BYTES, follow=False)
+        text = tree.read("/listing", limit=listing.MAX_BYTES, follow=False)
     if listing.digest(text) != digest:
         return [["/", "listing"]]
     on_disk = {entry.path: entry for entry in scan(f"{directory}/root")}

@@ -3,7 +3,6 @@
 import errno
 import os
 from collections.abc import Callable
-from typing import Final
 
 from attrs import frozen
 
@@ -12,8 +11,6 @@ from envforge.kernel.tree import Tree
 from envforge.store import listing
 from envforge.store.layout import Store
 from envforge.store.staging import move_out
-
-_LISTING_MAX_BYTES: Final = 1 << 30
 
 
 @frozen
@@ -96,7 +93,7 @@ def stage(staged: str, entries: list[listing.Entry], text: bytes | None = None) 
 def staged_digest(directory: str, inside: str) -> str:
     """Return the digest of the layer that a confined process staged. Raises StoreError if it is none."""
     with Tree(directory) as tree:
-        text = tree.read(f"{inside}/listing", limit=_LISTING_MAX_BYTES, follow=False)
+        text = tree.read(f"{inside}/listing", limit=listing.MAX_BYTES, follow=False)
         if not text.startswith(listing.HEADER) or not tree.is_plain_directory(f"{inside}/root"):
             raise StoreError("a worker has staged no layer", hint="please report it")
     return listing.digest(text)

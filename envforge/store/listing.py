@@ -26,6 +26,8 @@ from envforge.errors import StoreError
 
 FORMAT = 1
 _DAMAGED = "the store is damaged; `envforge store destroy`, then `envforge build` makes all of it again"
+MAX_BYTES = 1 << 30
+"""Limit of a listing that a process made which is not trusted, or that a cache has."""
 HEADER = b"envforge-listing %d\n" % FORMAT
 DIRECTORY_MTIME = 315532800
 """Every directory's mtime, 1980-01-01: caches that compare directory times stay valid over any farm."""

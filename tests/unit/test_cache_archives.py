@@ -8,7 +8,7 @@ import pytest
 import zstandard
 from cache_archives import archive_of, file_entry, member, packed
 
-from envforge.build.cache import unpack as module
+from envforge.archives import bounds
 from envforge.build.cache.unpack import unpack
 from envforge.errors import EnvforgeError
 from envforge.store import listing
@@ -178,7 +178,7 @@ def test_what_is_no_archive_is_refused(take):
 
 def test_a_bomb_is_refused_before_it_is_written(take, monkeypatch):
     """Of nothing but zeros: 64 MiB in 2 kB."""
-    monkeypatch.setattr(module, "_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(bounds, "UNPACKED_BYTES", 1 << 20)
     zeros = bytes(64 << 20)
     data, digest = archive_of(listing.dump([ROOT, file_entry("/zeros", zeros)]), zeros)
     refused(take, data, digest)

@@ -277,8 +277,8 @@ def test_bytes_that_were_damaged(tmp_path, seed):
 
 @pytest.mark.parametrize("bomb", ["tar", "zip"])
 def test_bombs(made, bomb, monkeypatch):
-    monkeypatch.setattr("envforge.sources.fetch.unpack._UNPACKED_BYTES", 1 << 20)
-    monkeypatch.setattr("envforge.sources.fetch.unpack._RATIO_MAX", 2)
+    monkeypatch.setattr("envforge.archives.bounds.UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr("envforge.archives.bounds.RATIO_MAX", 2)
     zeros = bytes(3 << 20)
     data = gzip.compress(tar(("zeros", zeros))) if bomb == "tar" else zipped(("zeros", zeros))
     with pytest.raises(ArchiveError, match="unpacks to more than 1 MiB"):

@@ -17,7 +17,6 @@ from envforge.kernel.tree import Tree
 from envforge.store import listing
 from envforge.store.listing import Entry
 
-LISTING_MAX_BYTES: Final = 256 << 20
 _LEVEL: Final = 3
 _KINDS: Final = {
     "d": tarfile.DIRTYPE,
@@ -35,7 +34,7 @@ def pack(_report: object, place: str, layer: str, digest: str) -> str:
     Raises IntegrityError if the layer does not match its digest, or holds a device, a pipe or a socket.
     """
     with Tree(layer) as tree, open(f"{place}/archive", "xb") as file:
-        text = tree.read("/listing", limit=LISTING_MAX_BYTES, follow=False)
+        text = tree.read("/listing", limit=listing.MAX_BYTES, follow=False)
         if listing.digest(text) != digest:
             raise IntegrityError(f"the listing of layer {digest[:12]} was altered")
         with (

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 import zstandard
 from attrs import evolve
 
-from envforge.build.cache.pack import LISTING_MAX_BYTES
+from envforge.archives.bounds import unpacked_max
 from envforge.digest import is_sha256
 from envforge.errors import IntegrityError
 from envforge.store import layers, listing
@@ -30,9 +30,6 @@ _CHUNK: Final = 1 << 20
 _WINDOW_MAX_BYTES: Final = 1 << 27
 _HEAD_MAX_BYTES: Final = 1 << 20
 """Of one extended tar header (long names, pax)."""
-_UNPACKED_BYTES: Final = 1 << 30
-_RATIO_MAX: Final = 128
-"""An archive may unpack to 1 GiB, or to so many times its size."""
 _NANOSECONDS: Final = 1_000_000_000
 _TIME_MAX_S: Final = 1 << 34
 _ID_MAX: Final = (1 << 32) - 2
@@ -54,13 +51,13 @@ def unpack(_report: object, place: str, archive: str, digest: str, held: str) ->
     with open(archive, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         contents = Contents(file, f"the archive of layer {digest[:12]}")
-        text = contents.read_next(LISTING_MAX_BYTES)
+        text = contents.read_next(listing.MAX_BYTES)
         if listing.digest(text) != digest:
             raise IntegrityError(f"{contents.name} has another listing")
         entries = listing.load(text)
         if listing.dump(entries) != text:
             raise IntegrityError(f"{contents.name} has a listing that is not in its order")
-        check(entries, max(_UNPACKED_BYTES, _RATIO_MAX * size))
+        check(entries, unpacked_max(size))
         contents.members_max = 4 * len(entries)
         _Writer(os.fsencode(f"{layer}/root"), held).write(entries, contents)
     return layers.stage(layer, entries, text)

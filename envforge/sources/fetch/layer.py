@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from envforge.build.layer import Built
+from envforge.build.parents import owners_of, shown_of
 from envforge.build.site import Site
 from envforge.build.workers import Report
 from envforge.errors import EnvforgeError
@@ -12,9 +13,8 @@ from envforge.sources.fetch.below import place_of, shape
 from envforge.sources.fetch.model import Fetched
 from envforge.sources.fetch.unpack import unpack
 from envforge.sources.fetch.writer import Writer
-from envforge.store import blobs, layers, listing
-from envforge.store.listing import DIRECTORY_MTIME, Entry
-from envforge.store.merge import merged
+from envforge.store import blobs, layers
+from envforge.store.listing import DIRECTORY_MTIME
 from envforge.store.scan import scan
 
 _CHUNK: Final = 1 << 20
@@ -24,7 +24,7 @@ def survey(
     _report: Report, _place: str, site: Site, fetched: Sequence[Fetched], below: Sequence[Built]
 ) -> list[tuple[str, str]]:
     """Return for each its target's real path, in hex, and the SHA-256 of what its layer depends on below."""
-    shown = _shown(site, below)
+    shown = shown_of(site, below)
     found = []
     for one in fetched:
         place = place_of(shown, one.target)
@@ -37,7 +37,7 @@ def stage(_report: Report, place: str, site: Site, one: Fetched, below: Sequence
     root = f"{place}/layer/root"
     os.makedirs(root, 0o755)
     os.chmod(root, 0o755)  # noqa: S103 - a root directory is for all to read
-    shown = _shown(site, below)
+    shown = shown_of(site, below)
     chown = site.held != "flat"
     target = place_of(shown, one.target)
     writer = Writer(root, shown, target, chown=chown)
@@ -51,19 +51,10 @@ def stage(_report: Report, place: str, site: Site, one: Fetched, below: Sequence
     except EnvforgeError as error:
         raise type(error)(f"{one.url}: {error.message}", hint=error.hint) from error
     writer.finish()
-    owners = None if chown else _owners(shown)
+    owners = None if chown else owners_of(shown)
     return layers.stage(f"{place}/layer", scan(root, owners))
 
 
 def _write(writer: Writer, target: bytes, descriptor: int, mode: int) -> None:
     with open(descriptor, "rb", closefd=False) as file:
         writer.file(target, iter(lambda: file.read(_CHUNK), b""), mode, DIRECTORY_MTIME)
-
-
-def _shown(site: Site, below: Sequence[Built]) -> dict[bytes, Entry]:
-    texts = [layers.read_listing(site.store, site.held, layer.digest) for layer in below]
-    return merged([listing.load(text) for text in texts])
-
-
-def _owners(shown: dict[bytes, Entry]) -> dict[bytes, Entry]:
-    return {path: entry for path, entry in shown.items() if entry.type == "d" and (entry.uid or entry.gid)}

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from lzma import LZMAError
 from typing import Final
 
+from envforge.archives.bounds import ARCHIVE_MAX_BYTES, unpacked_max
 from envforge.archives.streams import open_part
 from envforge.archives.tar import Member, TarReader
 from envforge.errors import ArchiveError
@@ -27,10 +28,6 @@ _MAGIC: Final = (
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR: Final = (257, b"ustar")
 _HEAD_BYTES: Final = 512
-_UNPACKED_BYTES: Final = 1 << 30
-_UNPACKED_MAX_BYTES: Final = 64 << 30
-_RATIO_MAX: Final = 128
-"""An archive may unpack to 1 GiB, or to this many times its size, like a .deb."""
 _MEMBERS_MAX: Final = 1 << 20
 _ENCRYPTED: Final = 1
 """Of a zip member's flags."""
@@ -46,7 +43,7 @@ def unpack(descriptor: int, writer: Writer, strip: int) -> int:
     Raises ArchiveError if it is no archive, broken or hostile, or if `strip` leaves nothing of it.
     """
     head = os.pread(descriptor, _HEAD_BYTES, 0)
-    limit = min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
+    limit = min(ARCHIVE_MAX_BYTES, unpacked_max(os.fstat(descriptor).st_size))
     if head.startswith(_ZIP):
         count = _zip(descriptor, writer, strip, limit)
     else:

@@ -7,16 +7,16 @@ from typing import Any
 from attrs import define, field
 
 from envforge.build.layer import Built, Made, find
-from envforge.build.parents import make_parents
+from envforge.build.parents import make_parents, owners_of, shown_of
 from envforge.build.recipe import recipe
 from envforge.build.site import Site
 from envforge.build.task import Kind, Task, layer_task
 from envforge.build.workers import Report
 from envforge.errors import SpecError
 from envforge.sources.files.placed import Placed
-from envforge.store import layers, listing
+from envforge.store import layers
 from envforge.store.listing import DIRECTORY_MTIME, Entry
-from envforge.store.merge import merged, resolve
+from envforge.store.merge import resolve
 from envforge.store.scan import scan
 
 
@@ -60,7 +60,7 @@ def _stage(
     """Stage the layer at `place/layer`."""
     root = f"{place}/layer/root"
     os.makedirs(root, 0o755)
-    shown = merged([listing.load(_listing(site, layer)) for layer in below])
+    shown = shown_of(site, below)
     for one in files:
         target = resolve(shown, os.fsencode(one.target))
         try:
@@ -75,16 +75,8 @@ def _stage(
             content = one.content if one.type == "l" else b""
             shown[target] = Entry(target, one.type, one.mode, content=content)  # targets may lie below links
     _settle(root)
-    owners = None if site.held != "flat" else _owners(shown)
+    owners = None if site.held != "flat" else owners_of(shown)
     return layers.stage(f"{place}/layer", scan(root, owners))
-
-
-def _listing(site: Site, layer: Built) -> bytes:
-    return layers.read_listing(site.store, site.held, layer.digest)
-
-
-def _owners(shown: dict[bytes, Entry]) -> dict[bytes, Entry]:
-    return {path: entry for path, entry in shown.items() if entry.type == "d" and (entry.uid or entry.gid)}
 
 
 def _write(path: bytes, one: Placed, *, chown: bool) -> None:

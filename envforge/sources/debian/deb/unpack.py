@@ -16,6 +16,7 @@ from typing import Final
 
 from attrs import frozen
 
+from envforge.archives.bounds import ARCHIVE_MAX_BYTES, unpacked_max
 from envforge.archives.tar import TarReader
 from envforge.errors import ArchiveError, StoreFullError
 from envforge.sources.debian.deb.archive import Layout, open_member, read_layout
@@ -24,14 +25,9 @@ from envforge.sources.debian.dpkg import facts, policy
 from envforge.store import blobs, listing
 
 _CONTROL_MAX_BYTES: Final = 64 << 20
-_UNPACKED_BYTES: Final = 1 << 30
-_RATIO_MAX: Final = 128
-"""An archive may unpack to 1 GiB, or to this many times its size. Of Debian's archives, those that unpack to
-more than 1 GiB have a ratio of at most 60 (piglit), smaller ones of up to 570 (test data)."""
 _SLACK_BYTES: Final = 64 << 20
 _UNSIZED_BYTES: Final = 256 << 20
 """Limit without Installed-Size, which all of Debian's packages of more than 3 MB have."""
-_UNPACKED_MAX_BYTES: Final = 1 << 36
 _SIZE_MAX_DIGITS: Final = 12
 _NAME_ERRORS: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EMLINK)
 _FULL_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -92,7 +88,7 @@ def _limit(descriptor: int, control: bytes) -> int:
 
     A decompression bomb can claim any Installed-Size, so the archive's own size bounds it too.
     """
-    most = min(_UNPACKED_MAX_BYTES, max(_UNPACKED_BYTES, _RATIO_MAX * os.fstat(descriptor).st_size))
+    most = min(ARCHIVE_MAX_BYTES, unpacked_max(os.fstat(descriptor).st_size))
     fields = facts.parse_paragraph(control.decode("utf-8", "surrogateescape"))
     said = next((value for name, value in fields.items() if name.lower() == "installed-size"), "")
     if said.isascii() and said.isdigit() and len(said) <= _SIZE_MAX_DIGITS:
