@@ -6,7 +6,7 @@ from typing import Final
 
 from envforge import trust
 from envforge.environment.entering.plan import RunOptions, make_plan
-from envforge.environment.projects.project import open_project
+from envforge.environment.projects.project import check_is_here, open_project
 from envforge.errors import CapabilityError, NotFoundError, UsageError
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.ids import identity as identities
@@ -29,7 +29,7 @@ def find(named: str, spec: str | None = None, environment: str | None = None) ->
 
     `spec` names another project by the path of its spec, `environment` one of its environments: `default`,
     where None. Where there is no project at all, every sandbox matches. Raises NotFoundError where none
-    matches, UsageError where several do.
+    matches, UsageError where several do, SpecError where the nearest spec is a link to another project's.
     """
     meant = environment or DEFAULT
     all_of_them = running()
@@ -37,7 +37,7 @@ def find(named: str, spec: str | None = None, environment: str | None = None) ->
         found = [one for one in all_of_them if one.name == named or one.id.startswith(named)]
         what = f"under the name or ID {named!r}"
     else:
-        path = spec or trust.find(os.getcwd())
+        path = spec or _nearest()
         real = os.path.realpath(path) if path else ""
         of_project = [one for one in all_of_them if one.project == real or not real]
         found = [one for one in of_project if one.environment_name == meant or not real]
@@ -57,6 +57,13 @@ def find(named: str, spec: str | None = None, environment: str | None = None) ->
             f"{len(found)} run {what}: {listed}", hint=f"`envforge exec {found[-1].id} -- COMMAND…`"
         )
     return found[0]
+
+
+def _nearest() -> str | None:
+    found = trust.find(os.getcwd())
+    if found is not None:
+        check_is_here(found)
+    return found
 
 
 def enter(

@@ -1,6 +1,5 @@
 """`lock`: pins every input of a project's environments."""
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -135,7 +134,7 @@ def ready(project: Project, *, locked: bool, frozen: bool, listener: Listener) -
 
 def written(project: Project) -> Lock | None:
     """Return the lock that lies beside the spec, None where there is none. Raises LockError."""
-    return lock_file.read(project.lock_path) if os.path.lexists(project.lock_path) else None
+    return lock_file.read_if_there(project.lock_path)
 
 
 def _known(architecture: str) -> str:

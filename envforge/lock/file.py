@@ -37,6 +37,14 @@ def read(path: str) -> Lock:
     return loads(read_bytes(path), path)
 
 
+def read_if_there(path: str) -> Lock | None:
+    """Return the lock in a file, None where there is none. Raises LockError, for a dangling link too."""
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return None
+
+
 def read_bytes(path: str) -> bytes:
     """Return the bytes of a lock's file. Raises FileNotFoundError, and LockError where it cannot be read."""
     try:

@@ -31,7 +31,7 @@ from typing import Final
 
 from attrs import frozen
 
-from envforge import whole_file
+from envforge import places, whole_file
 from envforge.digest import is_sha256
 from envforge.errors import StoreError, StoreFullError
 
@@ -111,10 +111,7 @@ def _checked(name: str) -> str:
 
 def default_path() -> str:
     """Return `$XDG_DATA_HOME/envforge`, or its usual default."""
-    data = os.environ.get("XDG_DATA_HOME", "")
-    if not data.startswith("/"):
-        data = os.path.join(os.path.expanduser("~"), ".local", "share")
-    return os.path.join(data, "envforge")
+    return os.path.join(places.base("XDG_DATA_HOME", ".local/share"), "envforge")
 
 
 def open_store(path: str) -> Store:

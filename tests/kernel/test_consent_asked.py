@@ -146,7 +146,13 @@ def test_a_lock_that_is_a_link_elsewhere_is_told(project):
     for target, why in (("nowhere", "leads nowhere"), ("../elsewhere", "away from its spec")):
         lock.unlink()
         lock.symlink_to(target)
-        for words in (("build",), ("lock", "--upgrade"), ("lock", "--check"), ("run", "--", "true")):
+        for words in (
+            ("build",),
+            ("show",),
+            ("lock", "--upgrade"),
+            ("lock", "--check"),
+            ("run", "--", "true"),
+        ):
             assert why in project.fail(OWN_FAILURE if words[0] == "run" else LockError.exit_code, *words)
     assert not (project.directory.parent / "elsewhere").exists()
 

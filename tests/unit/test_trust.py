@@ -5,9 +5,10 @@ import os
 import pytest
 
 from envforge import trust
+from envforge.api import joining
 from envforge.environment.projects import ownership
 from envforge.environment.projects.project import open_project
-from envforge.errors import OwnerError
+from envforge.errors import NotFoundError, OwnerError, SpecError
 
 SPEC = 'name = "p"\n[debian]\nsuite = "bookworm"\n'
 
@@ -130,3 +131,15 @@ def test_a_link_that_somebody_else_made_is_not_followed(project, tmp_path):
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
     with pytest.raises(OwnerError):
         open_project(str(link), None)
+
+
+def test_a_link_into_another_project_is_not_entered_either(project, tmp_path, monkeypatch):
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    (planted / "envforge.toml").symlink_to(project / "envforge.toml")
+    monkeypatch.chdir(planted)
+    for find in (lambda: open_project(None, None), lambda: joining.find("")):
+        with pytest.raises(SpecError, match="the spec of another directory"):
+            find()
+    with pytest.raises(NotFoundError, match=f"nothing runs for {project}"):
+        joining.find("", str(planted / "envforge.toml"))

@@ -133,7 +133,7 @@ def _last_used(store: Store, generation: generations.Generation) -> int:
 def describe(project: Project) -> EnvironmentDetails:
     """Return what is known of a project: its lock and, if it was built, its environment."""
     spec = project.spec
-    lock = lock_file.read(project.lock_path) if os.path.exists(project.lock_path) else None
+    lock = lock_file.read_if_there(project.lock_path)
     with locks.reading(project.store_path) as store:
         environment = _current(store, project) if store is not None else None
         layers = tuple(_built(store, one) for one in environment.layers) if store and environment else ()

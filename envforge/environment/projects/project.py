@@ -172,6 +172,15 @@ def real_path(path: str) -> str:
 
 def _found() -> str:
     found = spec_parse.find(os.getcwd())
+    check_is_here(found)
+    return found
+
+
+def check_is_here(found: str) -> None:
+    """Raise SpecError if a spec that was searched for is a link into another directory.
+
+    Code in a sandbox may have planted it. Raises OwnerError if another user has.
+    """
     if trust.leads_away(found):
         ownership.check(found)  # a link that somebody else planted is the graver error
         real = os.path.realpath(found)
@@ -179,7 +188,6 @@ def _found() -> str:
             f"{found} is a link to {real}, the spec of another directory",
             hint=f"name the one that you mean: envforge --file {shlex.quote(real)}",
         )
-    return found
 
 
 def _key_digest(path: str) -> str:
