@@ -34,6 +34,17 @@ class RefusedError(Exception):
         self.step = step
         self.error = error
 
+    def to_bytes(self) -> bytes:
+        """Return it for a pipe, from which another process makes it anew by `from_bytes`."""
+        error = self.error
+        return f"{self.step}\n{error.errno}\n{error.filename or ''}".encode(errors="surrogateescape")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "RefusedError":
+        """Return the one that `to_bytes` wrote."""
+        step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
+        return cls(step, OSError(int(number), os.strerror(int(number)), path or None))
+
 
 class Channel:
     """The handshake of P and C: P maps C's ids and lets it go on, C opens what it has to mount."""
@@ -135,8 +146,7 @@ def be_first(  # noqa: PLR0917  # what a fork inherits
             os.close(report)
             code = init.supervise(child)
     except OSError as error:
-        said = f"{progress[0]}\n{error.errno}\n{error.filename or ''}"
-        os.write(report, said.encode(errors="surrogateescape"))
+        os.write(report, RefusedError(progress[0], error).to_bytes())
     except BaseException:  # noqa: BLE001  # a bug: it may not unwind into P's frames, but it is shown
         show_bug()
     finally:

@@ -261,5 +261,4 @@ def _read_report(descriptor: int) -> None:
     while piece := os.read(descriptor, 4096):
         data += piece
     if data:
-        step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
-        raise RefusedError(step, OSError(int(number), os.strerror(int(number)), path or None))
+        raise RefusedError.from_bytes(data)

@@ -29,6 +29,7 @@ from envforge.kernel.interrupts import signals_wait
 from envforge.kernel.processes import clone
 from envforge.sandbox.confined import inside
 from envforge.sandbox.confined.view import BUILD, FILES, View
+from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.ids.identity import Identity, Map
 from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.ids.worker import WorkerCrashError, write_maps
@@ -190,5 +191,5 @@ def _let_in(child: int, view: View, mapped: _Mapped, identity: Identity, channel
 def _explained(said: bytes) -> errors.EnvforgeError:
     if not said:
         return SandboxError("a confined process ended before it began", hint="envforge doctor")
-    step, number, path = said.decode(errors="surrogateescape").split("\n", 2)
-    return advice.no_mount(OSError(int(number), os.strerror(int(number)), path or None), step)
+    refused = RefusedError.from_bytes(said)
+    return advice.no_mount(refused.error, refused.step)

@@ -16,6 +16,7 @@ from envforge.kernel.processes import clone
 from envforge.sandbox import binds, mounts, payload
 from envforge.sandbox.binds import with_parents
 from envforge.sandbox.confined.console import Console
+from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.mounts import topmost_once
 
 _NAMESPACES = (
@@ -78,8 +79,7 @@ def run_in_tree(
     finally:
         os.close(report_read)
     if problem:
-        what, number, path = problem
-        raise advice.no_mount(OSError(number, os.strerror(number), path or None), what)
+        raise advice.no_mount(problem.error, problem.step)
     return code
 
 
@@ -184,8 +184,7 @@ def _enter(tree: _Tree, report: int, capabilities: tuple[int, ...]) -> bool:
         tree.step = "fewer privileges"
         _drop_privileges(capabilities)
     except OSError as error:
-        said = f"{tree.step}\n{error.errno}\n{error.filename or ''}"
-        os.write(report, said.encode(errors="surrogateescape"))
+        os.write(report, RefusedError(tree.step, error).to_bytes())
         return False
     return True
 
@@ -227,15 +226,12 @@ def _redirect(stdin: int | None, output: int | None) -> None:
         os.dup2(output, 2)
 
 
-def _read_report(descriptor: int) -> tuple[str, int, str] | None:
+def _read_report(descriptor: int) -> RefusedError | None:
     """Return which step failed in the child and why, None once it has started its command."""
     data = b""
     while piece := os.read(descriptor, 4096):
         data += piece
-    if not data:
-        return None
-    step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
-    return step, int(number), path
+    return RefusedError.from_bytes(data) if data else None
 
 
 def _wait(child: int, console: Console | None) -> int:

@@ -15,6 +15,7 @@ from envforge.kernel.interrupts import heed
 from envforge.sandbox import mounts
 from envforge.sandbox.binds import with_parents
 from envforge.sandbox.confined.view import FILES, Shown, View
+from envforge.sandbox.first_process import RefusedError
 
 _ROOT: Final = mounts.SCRATCH
 _FAILED: Final = 125
@@ -48,7 +49,7 @@ def _enter(view: View, channel: socket.socket, keep: Sequence[int], *, one_id: b
         for name in _steps(view, trees):
             step[0] = name
     except OSError as error:
-        channel.sendall(f"{step[0]}\n{error.errno}\n{error.filename or ''}".encode(errors="surrogateescape"))
+        channel.sendall(RefusedError(step[0], error).to_bytes())
         return False
     channel.sendall(b"confined")
     channel.close()

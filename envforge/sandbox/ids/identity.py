@@ -39,6 +39,11 @@ class Identity:
     """What is missing for a better ownership mode, each with its remedy."""
 
 
+def map_text(ids: Map) -> str:
+    """Return a map as the kernel reads it."""
+    return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in ids)
+
+
 @frozen
 class SubordinateRange:
     """One line of /etc/subuid or /etc/subgid (subuid(5))."""

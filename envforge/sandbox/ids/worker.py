@@ -18,8 +18,9 @@ from envforge.errors import CapabilityError, EnvforgeError, SandboxError
 from envforge.kernel import advice, processes, syscalls
 from envforge.kernel.interrupts import signals_wait
 from envforge.process import find_program, run
-from envforge.sandbox.ids.identity import Identity, Map
+from envforge.sandbox.ids.identity import Identity, Map, map_text
 from envforge.sandbox.ids.surroundings import forget_caller
+from envforge.sandbox.payload import map_ids
 from envforge.whole_file import write_all
 
 T = TypeVar("T")
@@ -86,10 +87,7 @@ def write_maps(pid: int, uid_map: Map, gid_map: Map, *, needs_tools: bool) -> No
                 raise advice.no_id_map(tool, done.errors)
         return
     try:
-        if os.geteuid() != 0:
-            _write(f"/proc/{pid}/setgroups", "deny")
-        _write(f"/proc/{pid}/gid_map", "".join(f"{a} {b} {c}\n" for a, b, c in gid_map))
-        _write(f"/proc/{pid}/uid_map", "".join(f"{a} {b} {c}\n" for a, b, c in uid_map))
+        map_ids(str(pid), map_text(uid_map), map_text(gid_map), deny_groups=os.geteuid() != 0)
     except OSError as error:
         raise CapabilityError(f"cannot map ids: {error}", hint="envforge doctor") from error
 
@@ -131,11 +129,6 @@ def _hold_namespace(ready: int, wait: int, other_end: int) -> NoReturn:
         os.write(ready, str(error.errno).encode())
     finally:
         os._exit(0)
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
 
 
 def _serve(identity: Identity, ready: int, go: int, result: int, function: Callable[[], object]) -> NoReturn:

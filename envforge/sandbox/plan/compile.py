@@ -13,7 +13,7 @@ from envforge.process import find_program
 from envforge.sandbox import mounts
 from envforge.sandbox.binds import with_parents
 from envforge.sandbox.compiled import Ids, Plan, Privileges
-from envforge.sandbox.ids.identity import RANGE_IDS, Map, range_command
+from envforge.sandbox.ids.identity import RANGE_IDS, Map, map_text, range_command
 from envforge.sandbox.mounts import topmost_once
 from envforge.sandbox.passing import plain_locale
 from envforge.sandbox.plan.model import Account, SandboxPlan
@@ -78,8 +78,8 @@ def _ids(plan: SandboxPlan) -> Ids:
     return {
         "mapping": _mapping(plan),
         "tools": tuple(find_program(name) or name for name in ("newuidmap", "newgidmap")),
-        "uid_map": _text(uid_map),
-        "gid_map": _text(gid_map),
+        "uid_map": map_text(uid_map),
+        "gid_map": map_text(gid_map),
         "nested": _nested(plan),
         "idmapped": _is_idmapped(plan),
         "owner": (uid_map[0][1], gid_map[0][1]) if _is_idmapped(plan) else None,
@@ -193,7 +193,7 @@ def _nested(plan: SandboxPlan) -> tuple[str, str] | None:
     if plan.user != "self" or not plan.identity.needs_tools:
         return None
     uid, gid = plan.identity.uid_map[0][1], plan.identity.gid_map[0][1]
-    return _text(swapped(uid, _last(plan.identity.uid_map))), _text(
+    return map_text(swapped(uid, _last(plan.identity.uid_map))), map_text(
         swapped(gid, _last(plan.identity.gid_map))
     )
 
@@ -213,10 +213,6 @@ def swapped(own: int, last: int) -> Map:
         return ((own, 0, 1), (0, last, 1), (1, 1, last - 1))
     lines = [(own, 0, 1), (0, own, 1), (1, 1, own - 1), (own + 1, own + 1, last - own)]
     return tuple(line for line in lines if line[2] > 0)
-
-
-def _text(ids: Map) -> str:
-    return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in ids)
 
 
 def _credentials(plan: SandboxPlan) -> tuple[int, int, tuple[int, ...]] | None:
