@@ -12,25 +12,26 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-# struct sock_filter: operations of classic BPF (linux/bpf_common.h) and results (linux/seccomp.h).
-_LOAD: Final = 0x20
-_JUMP: Final = 0x05
-_JUMP_EQUAL: Final = 0x15
-_JUMP_AT_LEAST: Final = 0x35
-_JUMP_ANY_BIT: Final = 0x45
-_RETURN: Final = 0x06
+from envforge.kernel.bpf import (
+    ALLOW,
+    ARCHITECTURE,
+    ERRNO,
+    JUMP,
+    JUMP_ANY_BIT,
+    JUMP_AT_LEAST,
+    JUMP_EQUAL,
+    LOAD,
+    NUMBER,
+    RETURN,
+    instruction,
+    load_argument,
+)
+
 _FARTHEST: Final = 255
 """Longest conditional jump, in instructions."""
 
-_ALLOW: Final = 0x7FFF0000
-_ERRNO: Final = 0x00050000
-_EPERM: Final = _ERRNO | 1
-_ENOSYS: Final = _ERRNO | 38
-
-# struct seccomp_data; the low half of an argument comes first on all architectures below.
-_NUMBER: Final = 0
-_ARCHITECTURE: Final = 4
-_ARGUMENTS: Final = 16
+_EPERM: Final = ERRNO | 1
+_ENOSYS: Final = ERRNO | 38
 
 _AUDIT: Final = {
     "x86_64": 0xC000003E,
@@ -97,11 +98,15 @@ def program(machine: str, *, nested: bool, set_id: bool = True) -> bytes:
     architectures = ARCHITECTURES.get(machine, ())
     if not architectures:
         return b""
-    steps = [_step(_LOAD, _ARCHITECTURE)]
+    steps = [instruction(LOAD, ARCHITECTURE)]
     for architecture in architectures:
-        block = [_step(_LOAD, _NUMBER), *_bisect(_ranges(architecture, nested=nested, set_id=set_id))]
-        steps += [_step(_JUMP_EQUAL, _AUDIT[architecture], then=1), _step(_JUMP, len(block)), *block]
-    steps.append(_step(_RETURN, _ENOSYS))
+        block = [instruction(LOAD, NUMBER), *_bisect(_ranges(architecture, nested=nested, set_id=set_id))]
+        steps += [
+            instruction(JUMP_EQUAL, _AUDIT[architecture], then=1),
+            instruction(JUMP, len(block)),
+            *block,
+        ]
+    steps.append(instruction(RETURN, _ENOSYS))
     return b"".join(steps)
 
 
@@ -116,7 +121,7 @@ def _ranges(architecture: str, *, nested: bool, set_id: bool) -> list[_Range]:
         number = call.numbers[column]
         if number is not None:
             decided[number] = _decide(call, nested=nested, set_id=set_id)
-    unknown = [_step(_RETURN, _ENOSYS)]
+    unknown = [instruction(RETURN, _ENOSYS)]
     ranges: list[_Range] = [(0, decided.get(0, unknown))]
     for number in sorted({*decided, *(one + 1 for one in decided)} - {0}):
         steps = decided.get(number, unknown)
@@ -130,12 +135,12 @@ def _decide(call: SystemCall, *, nested: bool, set_id: bool) -> list[bytes]:
     if not set_id and call.name in _MODES:
         return _without_set_id(*_MODES[call.name])
     if call.ours == "allow" or (nested and (call.ours == "namespaces" or call.name == "clone")):
-        return [_step(_RETURN, _ALLOW)]
+        return [instruction(RETURN, ALLOW)]
     if call.ours == "check":
         return _CHECKS[call.name]
     # clone3 has its flags in memory, which a filter cannot read: after ENOSYS libraries fall back to clone.
     absent = call.ours == "absent" or call.name == "clone3"
-    return [_step(_RETURN, _ENOSYS if absent else _EPERM)]
+    return [instruction(RETURN, _ENOSYS if absent else _EPERM)]
 
 
 def _bisect(ranges: Sequence[_Range]) -> list[bytes]:
@@ -146,12 +151,8 @@ def _bisect(ranges: Sequence[_Range]) -> list[bytes]:
     below, above = _bisect(ranges[:middle]), _bisect(ranges[middle:])
     first = ranges[middle][0]
     if len(below) <= _FARTHEST:
-        return [_step(_JUMP_AT_LEAST, first, then=len(below)), *below, *above]
-    return [_step(_JUMP_AT_LEAST, first, otherwise=1), _step(_JUMP, len(below)), *below, *above]
-
-
-def _step(operation: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
-    return operation.to_bytes(2, "little") + bytes((then, otherwise)) + value.to_bytes(4, "little")
+        return [instruction(JUMP_AT_LEAST, first, then=len(below)), *below, *above]
+    return [instruction(JUMP_AT_LEAST, first, otherwise=1), instruction(JUMP, len(below)), *below, *above]
 
 
 def _check(argument: int, test: int, values: Iterable[int], found: int, otherwise: int) -> list[bytes]:
@@ -160,27 +161,27 @@ def _check(argument: int, test: int, values: Iterable[int], found: int, otherwis
     Only its low half counts: these are ints, and the kernel truncates an ioctl's request to 32 bits
     (CVE-2019-7303).
     """
-    steps = [_step(_LOAD, _ARGUMENTS + 8 * argument)]
+    steps = [load_argument(argument)]
     for value in values:
-        steps += [_step(test, value, otherwise=1), _step(_RETURN, found)]
-    return [*steps, _step(_RETURN, otherwise)]
+        steps += [instruction(test, value, otherwise=1), instruction(RETURN, found)]
+    return [*steps, instruction(RETURN, otherwise)]
 
 
 def _without_set_id(mode: int, flags: int | None) -> list[bytes]:
     """Refuse a set-id bit in the argument `mode`; with `flags`, only if that argument creates a file."""
-    refuse = _check(mode, _JUMP_ANY_BIT, [_SET_ID], _EPERM, _ALLOW)
+    refuse = _check(mode, JUMP_ANY_BIT, [_SET_ID], _EPERM, ALLOW)
     if flags is None:
         return refuse
-    made = [_step(_LOAD, _ARGUMENTS + 8 * flags), _step(_JUMP_ANY_BIT, _MAKES_FILE, then=1)]
-    return [*made, _step(_RETURN, _ALLOW), *refuse]
+    made = [load_argument(flags), instruction(JUMP_ANY_BIT, _MAKES_FILE, then=1)]
+    return [*made, instruction(RETURN, ALLOW), *refuse]
 
 
 WITHOUT_OPENAT2: Final = b"".join(
     (
-        _step(_LOAD, _NUMBER),
-        _step(_JUMP_EQUAL, 437, otherwise=1),
-        _step(_RETURN, _ENOSYS),
-        _step(_RETURN, _ALLOW),
+        instruction(LOAD, NUMBER),
+        instruction(JUMP_EQUAL, 437, otherwise=1),
+        instruction(RETURN, _ENOSYS),
+        instruction(RETURN, ALLOW),
     )
 )
 """A second filter, installed right before exec of a payload without `set_id`: it refuses openat2, whose mode
@@ -204,8 +205,8 @@ _MODES: Final[dict[str, tuple[int, int | None]]] = {
 """Index of the argument that is a mode, and of the flags that say whether it counts."""
 
 _CHECKS: Final = {
-    "clone": _check(0, _JUMP_ANY_BIT, [_NEW_NAMESPACES], _EPERM, _ALLOW),
-    "ioctl": _check(1, _JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX], _EPERM, _ALLOW),
-    "personality": _check(0, _JUMP_EQUAL, _PERSONALITIES, _ALLOW, _EPERM),
-    "socket": _check(0, _JUMP_EQUAL, [_AF_ALG, _AF_VSOCK], _EPERM, _ALLOW),
+    "clone": _check(0, JUMP_ANY_BIT, [_NEW_NAMESPACES], _EPERM, ALLOW),
+    "ioctl": _check(1, JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX], _EPERM, ALLOW),
+    "personality": _check(0, JUMP_EQUAL, _PERSONALITIES, ALLOW, _EPERM),
+    "socket": _check(0, JUMP_EQUAL, [_AF_ALG, _AF_VSOCK], _EPERM, ALLOW),
 }

@@ -10,31 +10,32 @@ microseconds, a comparison a nanosecond. See seccomp(2) and linux/bpf_common.h.
 import errno
 import os
 from resource import RLIMIT_RTTIME
-from struct import pack
 
 from attrs import frozen
 
+from envforge.kernel.bpf import (
+    ALLOW,
+    ARCHITECTURE,
+    ERRNO,
+    JUMP,
+    JUMP_ANY_BIT,
+    JUMP_AT_LEAST,
+    JUMP_EQUAL,
+    LOAD,
+    NOTIFY,
+    NUMBER,
+    RETURN,
+    instruction,
+    load_argument,
+)
 from envforge.sandbox.owners import numbers
 from envforge.sandbox.owners.kernel import O_TMPFILE_BIT
 
-_LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
-_ALLOW = 0x7FFF0000
-_NOTIFY = 0x7FC00000
-_NO_SUCH_CALL = 0x00050000 | errno.ENOSYS
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_NO_SUCH_CALL = ERRNO | errno.ENOSYS
 _NO_ID = 0xFFFFFFFF
 _CREATES_OR_WRITES = os.O_CREAT | os.O_WRONLY | os.O_RDWR | os.O_TRUNC | O_TMPFILE_BIT
 _NEW_VIEW = 0x00020000 | 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
 _SET_KEEPCAPS, _SET_SECUREBITS = 8, 28
-
-
-def instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """Return one struct sock_filter."""
-    return pack("<HBBI", code, if_true, if_false, value)
-
-
-def _load_argument(index: int) -> bytes:
-    return instruction(_LOAD, _ARGUMENTS + 8 * index)  # the low half: these are ints and unsigned ints
 
 
 @frozen(slots=True)
@@ -47,10 +48,10 @@ class AnyBit:
     def assemble(self) -> bytes:
         """Return the instructions that end the filter for this call."""
         return (
-            _load_argument(self.argument)
-            + instruction(_ANY_BIT, self.bits, 0, 1)
-            + instruction(_RETURN, _NOTIFY)
-            + instruction(_RETURN, _ALLOW)
+            load_argument(self.argument)
+            + instruction(JUMP_ANY_BIT, self.bits, 0, 1)
+            + instruction(RETURN, NOTIFY)
+            + instruction(RETURN, ALLOW)
         )
 
 
@@ -63,8 +64,8 @@ class OneOf:
 
     def assemble(self) -> bytes:
         """Return the instructions that end the filter for this call."""
-        matches = (_when(value, instruction(_RETURN, _NOTIFY)) for value in self.values)
-        return _load_argument(self.argument) + b"".join(matches) + instruction(_RETURN, _ALLOW)
+        matches = (_when(value, instruction(RETURN, NOTIFY)) for value in self.values)
+        return load_argument(self.argument) + b"".join(matches) + instruction(RETURN, ALLOW)
 
 
 @frozen(slots=True)
@@ -76,12 +77,12 @@ class AnId:
     def assemble(self) -> bytes:
         """Return the instructions that end the filter for this call."""
         return (
-            _load_argument(self.argument)
-            + instruction(_EQUAL, _NO_ID, 0, 2)
-            + _load_argument(self.argument + 1)
-            + instruction(_EQUAL, _NO_ID, 1, 0)
-            + instruction(_RETURN, _NOTIFY)
-            + instruction(_RETURN, _ALLOW)
+            load_argument(self.argument)
+            + instruction(JUMP_EQUAL, _NO_ID, 0, 2)
+            + load_argument(self.argument + 1)
+            + instruction(JUMP_EQUAL, _NO_ID, 1, 0)
+            + instruction(RETURN, NOTIFY)
+            + instruction(RETURN, ALLOW)
         )
 
 
@@ -100,34 +101,34 @@ CONDITIONS: dict[str, AnyBit | OneOf | AnId] = {
 
 
 def _when(number: int, block: bytes) -> bytes:
-    return instruction(_EQUAL, number, 0, len(block) // 8) + block
+    return instruction(JUMP_EQUAL, number, 0, len(block) // 8) + block
 
 
 def _chain(column: int) -> bytes:
-    code = instruction(_LOAD, _NUMBER)
+    code = instruction(LOAD, NUMBER)
     if column == 0:
-        code += instruction(_AT_LEAST, numbers.X32_BIT, 0, 1) + instruction(_RETURN, _NO_SUCH_CALL)
+        code += instruction(JUMP_AT_LEAST, numbers.X32_BIT, 0, 1) + instruction(RETURN, _NO_SUCH_CALL)
     for name, pair in numbers.TRAPPED.items():
         condition = CONDITIONS.get(name)
-        block = condition.assemble() if condition else instruction(_RETURN, _NOTIFY)
+        block = condition.assemble() if condition else instruction(RETURN, NOTIFY)
         code += _when(pair[column], block)
     for refused in numbers.REFUSED.values():
         number = refused[column]
         if number is not None:
-            code += _when(number, instruction(_RETURN, _NO_SUCH_CALL))
-    return code + instruction(_RETURN, _ALLOW)
+            code += _when(number, instruction(RETURN, _NO_SUCH_CALL))
+    return code + instruction(RETURN, ALLOW)
 
 
 def assemble() -> bytes:
     """Return the whole program, 8 bytes an instruction, for a kernel that runs x86_64 programs."""
     native, compatible = _chain(0), _chain(1)
     return (
-        instruction(_LOAD, _ARCHITECTURE)
-        + instruction(_EQUAL, numbers.X86_64, 0, 1)
-        + instruction(_JUMP, 3)
-        + instruction(_EQUAL, numbers.I386, 0, 1)
-        + instruction(_JUMP, 1 + len(native) // 8)
-        + instruction(_RETURN, _NO_SUCH_CALL)
+        instruction(LOAD, ARCHITECTURE)
+        + instruction(JUMP_EQUAL, numbers.X86_64, 0, 1)
+        + instruction(JUMP, 3)
+        + instruction(JUMP_EQUAL, numbers.I386, 0, 1)
+        + instruction(JUMP, 1 + len(native) // 8)
+        + instruction(RETURN, _NO_SUCH_CALL)
         + native
         + compatible
     )
