@@ -133,7 +133,7 @@ def _load(request: Request, words: "list[str]") -> "Any":
     from envforge.sandbox import cache  # noqa: PLC0415  # only when there is something to look for
 
     spec_path = os.path.realpath(found)
-    name = cache.project_key(spec_path, trust.lock_of(spec_path), request.store, words)
+    name = cache.project_key(spec_path, trust.lock_of(spec_path), request.store, words, request.environment)
     plan = cache.load_plan(name) if name else None
     if plan is None or plan["owners"] != trust.owners(found):
         return None  # the whole command line says what is wrong with the owners
@@ -151,7 +151,7 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
     command = rest.pop(0)
     if not _take_options(request, rest, _OF_ANSWERS[command]) or rest:
         return None
-    answer = _load(request, [command, *_environment_words(request)])
+    answer = _load(request, [command])
     if answer is None or not all(os.path.exists(path) for path in answer["needs"]):
         return None
     try:
@@ -164,7 +164,7 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
 def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
     """Return the variables to set, and the words that options add to a plan's key; None for a wrong one."""
     if not (request.variables or request.files or request.volumes or request.user):
-        return {}, _environment_words(request)
+        return {}, []
     from envforge import run_options  # noqa: PLC0415  # few command lines have such options
 
     try:
@@ -172,13 +172,7 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
         volumes = [run_options.volume_of(text) for text in request.volumes]
     except run_options.OptionError:
         return None
-    return variables, [*_environment_words(request), *run_options.plan_words(volumes, request.user)]
-
-
-def _environment_words(request: Request) -> "list[str]":
-    """Return the words that `-E` adds to a plan's key; none for the spec's own environment."""
-    name = request.environment
-    return ["environment", name] if name and name != "default" else []
+    return variables, run_options.plan_words(volumes, request.user)
 
 
 def _enter(plan: "Plan", request: Request, variables: "dict[str, str]") -> "int | None":

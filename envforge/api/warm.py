@@ -1,5 +1,7 @@
 """Writes the cache from which the warm path (`hot.py`) answers the next command."""
 
+from collections.abc import Sequence
+
 from envforge.environment.entering.plan import RunOptions
 from envforge.environment.made import assemble
 from envforge.environment.made.assemble import BuildResult
@@ -12,7 +14,6 @@ from envforge.sandbox.ids import identity as identities
 from envforge.sandbox.plan.compile import Compiled
 from envforge.sources import registry
 from envforge.spec import parse as spec_parse
-from envforge.spec.environments import DEFAULT
 from envforge.store.layout import Store
 
 
@@ -28,8 +29,7 @@ def keep_plan(
     The warm path need not ask for consent again: an edited spec has another key, misses the cache, and asks.
     """
     cache.make_secret()
-    words = [*_environment_words(project), *plan_words(options.volumes, options.user)]
-    key = cache.project_key(project.spec_path, project.lock_path, project.store_path, words)
+    key = _key(project, plan_words(options.volumes, options.user))
     outputs = assemble.locked_part(project, lock_file.read(project.lock_path)).outputs
     same_lock = outputs is not None and outputs.environment == result.environment
     if (
@@ -42,9 +42,9 @@ def keep_plan(
         cache.store_plan(key, {**compiled, "owners": owners, "links": links}, watched)
 
 
-def _environment_words(project: Project) -> list[str]:
-    """Return the words that `-E` adds to a plan's key, as `hot.py` does."""
-    return ["environment", project.environment] if project.environment != DEFAULT else []
+def _key(project: Project, options: Sequence[str]) -> str | None:
+    place = project.store_path
+    return cache.project_key(project.spec_path, project.lock_path, place, options, project.environment)
 
 
 def keep_answer(project: Project, command: str, said: str, result: BuildResult | None = None) -> None:
@@ -52,9 +52,7 @@ def keep_answer(project: Project, command: str, said: str, result: BuildResult |
     if any(source.watched(project.spec, project.directory) for source in registry.LOCAL):
         return  # checking every local file would be most of the work that the cache saves
     cache.make_secret()
-    key = cache.project_key(
-        project.spec_path, project.lock_path, project.store_path, [command, *_environment_words(project)]
-    )
+    key = _key(project, [command])
     if (
         key is None
         or spec_parse.parse_all(spec_parse.read(project.spec_path), project.spec_path) != project.specs

@@ -49,14 +49,18 @@ def directory() -> str:
 
 
 def project_key(
-    spec_path: str, lock_path: str, store: "str | None", options: "Iterable[str]" = ()
+    spec_path: str,
+    lock_path: str,
+    store: "str | None",
+    options: "Iterable[str]" = (),
+    environment: "str | None" = None,
 ) -> "str | None":
     """Return the name of a project's plan, None if its files cannot be read, or its store is not clear.
 
     It is a MAC over the files' bytes on disk now, so whoever stores a plan calls this before reading them and
     again afterwards. `spec_path` is a real path. `store` is the value of `--store`; else the user's
     configuration or the usual place counts, as in `environment/projects/project.py`. `options` are the
-    command-line options that shape a plan.
+    command-line options that shape a plan. `environment` is one of the spec's, its own one where None.
     """
     secret = _secret()
     spec, lock = _read(spec_path), _read(lock_path)
@@ -67,7 +71,8 @@ def project_key(
     allowed = os.environ.get(ALLOW_VARIABLE, "")
     trusted = (os.environ.get(name, "") for name in TRUST_VARIABLES)
     own = (str(os.getuid()), __version__, FORMAT)
-    words = (spec_path, os.path.realpath(place), *own, allowed, *trusted, *options)
+    named = ("environment", environment) if environment and environment != "default" else ()
+    words = (spec_path, os.path.realpath(place), *own, allowed, *trusted, *named, *options)
     return key((spec, lock, config, *(os.fsencode(word) for word in words)), secret)
 
 

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from envforge import hot
+from envforge.api import stores
 from envforge.sandbox import cache, passing
 
 
@@ -118,7 +119,9 @@ def test_the_key_follows_every_input(project, tmp_path, monkeypatch):
     (tmp_path / "envforge").mkdir()
     (tmp_path / "envforge" / "config.toml").write_text('store = "/third"\n')
     keys.append(cache.project_key(spec, lock, None))
-    assert len(set(keys)) == 5
+    keys.append(cache.project_key(spec, lock, None, (), "db"))
+    assert len(set(keys)) == 6
+    assert cache.project_key(spec, lock, None, (), "default") == cache.project_key(spec, lock, None)
     os.unlink(lock)
     assert cache.project_key(spec, lock, None) is None
 
@@ -139,6 +142,11 @@ def test_the_key_follows_every_input(project, tmp_path, monkeypatch):
 def test_the_configured_store_is_only_read_where_it_is_plain(config, store, empty_home):
     expected = store and store.replace("HOME", empty_home)
     assert cache._configured_store(config.encode()) == expected
+    os.makedirs(f"{empty_home}/.config/envforge")
+    with open(f"{empty_home}/.config/envforge/config.toml", "w", encoding="utf-8") as file:
+        file.write(config)
+    if expected:
+        assert stores.path() == os.path.realpath(expected), "warm and cold take the same store"
 
 
 @pytest.mark.usefixtures("empty_home")

@@ -26,10 +26,7 @@ BUNDLES: Final = (
 )
 """Where distributions keep the bundle of all that they trust; the first that exists counts."""
 SETTING: Final = (
-    "SSL_CERT_FILE",
-    "NODE_EXTRA_CA_CERTS",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
+    *TRUST_VARIABLES,
     "GIT_SSL_CAINFO",
     "PIP_CERT",
     "CARGO_HTTP_CAINFO",
