@@ -176,12 +176,12 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
 
 
 def _enter(plan: "Plan", request: Request, variables: "dict[str, str]") -> "int | None":
-    from envforge.sandbox import passing, perform  # noqa: PLC0415  # only with a plan
+    from envforge.sandbox import inherited, perform  # noqa: PLC0415  # only with a plan
 
     host = os.environ
-    plan = passing.with_sockets(plan, host)
-    environment = passing.payload_environment(plan, host) | variables
-    cwd = request.workdir or passing.start_directory(plan)
+    plan = inherited.with_sockets(plan, host)
+    environment = inherited.payload_environment(plan, host) | variables
+    cwd = request.workdir or inherited.start_directory(plan)
     try:
         return perform.enter(plan, request.command or list(plan["command"]), environment, cwd)
     except (perform.StaleError, perform.RefusedError):

@@ -21,10 +21,10 @@ from envforge.kernel import processes, syscalls
 from envforge.sandbox import perform
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.worker import call_in_namespace
-from envforge.sandbox.life.entry import enter
+from envforge.sandbox.life.launch import enter
 from envforge.sandbox.plan.compile import Compiled, compile_plan
+from envforge.sandbox.plan.downgrade import downgrade
 from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
-from envforge.sandbox.plan.settle import settle
 
 DIGEST = "d" * 64
 ERROR = 125
@@ -180,7 +180,7 @@ def compiled_plan(home: str, options: dict[str, object]) -> Compiled:
     """Return the compiled plan of a box whose store is there, for tests that start it by themselves."""
     project = Box(home, os.getuid(), "", list).project
     plan = plan_of(home, project, options, detect(prefer=options.pop("prefer", None)))  # type: ignore[arg-type]
-    return compile_plan(settle(plan))
+    return compile_plan(downgrade(plan))
 
 
 def slow_down(seconds: float) -> None:
@@ -210,7 +210,7 @@ def main() -> int:
     try:
         identity = detect(prefer=options.pop("prefer", None))
         call_in_namespace(identity, make_store, f"{home}/store", identity.held)
-        plan = settle(plan_of(home, project, options, identity))
+        plan = downgrade(plan_of(home, project, options, identity))
         return enter(plan, command, os.environ, cwd=plan.cwd)
     except perform.StaleError as error:
         sys.stderr.write(f"stale: {error}\n")

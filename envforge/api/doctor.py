@@ -17,7 +17,7 @@ from envforge.kernel.advice import read_sysctl
 from envforge.sandbox.ids import probe
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.idmappable import not_idmappable
-from envforge.sandbox.passing import PROXIES
+from envforge.sandbox.inherited import PROXIES
 from envforge.spec.model import Spec
 from envforge.units import size_text
 

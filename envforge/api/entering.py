@@ -12,10 +12,10 @@ from envforge.environment.projects.project import Project
 from envforge.progress import Listener, ignore
 from envforge.sandbox import cache
 from envforge.sandbox.ids import identity as identities
-from envforge.sandbox.life import entry
+from envforge.sandbox.life import launch
 from envforge.sandbox.perform import Started, wait
 from envforge.sandbox.plan.compile import Compiled, compile_plan
-from envforge.sandbox.plan.settle import settle
+from envforge.sandbox.plan.downgrade import downgrade
 from envforge.sources import registry
 from envforge.store import locks
 from envforge.store.layout import open_store
@@ -34,7 +34,7 @@ def prepare(
     watched = cache.watch((*_local_sources(project), *system_files.watched(project, os.environ)))
     with locks.in_use(open_store(project.store_path)):
         result = build(project, locked=locked, listener=listener)
-        plan = settle(make_plan(project, result.environment, identities.detect(), options))
+        plan = downgrade(make_plan(project, result.environment, identities.detect(), options))
     compiled = compile_plan(plan)
     warm.keep_plan(project, options, compiled, result, watched)
     notes = (*compiled["notes"], *hints.once(compiled, project.directory, os.environ))
@@ -58,7 +58,7 @@ def enter(
 
     Without `workdir` it starts in the caller's directory, if that is mounted. `variables` override the plan.
     """
-    return entry.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
+    return launch.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
 
 
 def start(
@@ -73,4 +73,4 @@ def start(
 
     `wait`, called once, returns its exit code. The sandbox ends with the thread that started it.
     """
-    return entry.start(compiled, command, os.environ, streams=streams, cwd=workdir, extra=variables)
+    return launch.start(compiled, command, os.environ, streams=streams, cwd=workdir, extra=variables)

@@ -10,11 +10,11 @@ from envforge.environment.projects.project import check_is_here, open_project
 from envforge.errors import CapabilityError, NotFoundError, UsageError
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.ids import identity as identities
-from envforge.sandbox.life import entry, join
+from envforge.sandbox.inherited import payload_environment, start_directory
+from envforge.sandbox.life import join, launch
 from envforge.sandbox.life.running import Running, running
-from envforge.sandbox.passing import payload_environment, start_directory
 from envforge.sandbox.plan.compile import compile_plan
-from envforge.sandbox.plan.settle import settle
+from envforge.sandbox.plan.downgrade import downgrade
 from envforge.spec.environments import DEFAULT
 
 __all__ = ["Running", "enter", "find", "running"]
@@ -85,14 +85,14 @@ def enter(
     try:
         return join.enter(one, plan, payload)
     except join.RefusedError as error:
-        raise entry.explain(error) from error
+        raise launch.explain(error) from error
 
 
 def _as_user(one: Running, user: str) -> Plan:
     """Return the sandbox's plan with another user of its environment; nothing else is granted."""
     project = open_project(one.project, one.store, environment=one.environment_name)
     other = compile_plan(
-        settle(make_plan(project, one.environment, identities.detect(), RunOptions(user=user)))
+        downgrade(make_plan(project, one.environment, identities.detect(), RunOptions(user=user)))
     )
     if (other["uid_map"], other["gid_map"]) != (one.plan["uid_map"], one.plan["gid_map"]) or (
         other["nested"] is not None and one.plan["nested"] is None

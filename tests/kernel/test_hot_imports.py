@@ -25,7 +25,7 @@ ALLOWED = {
     "envforge.kernel.init",
     "envforge.sandbox.masks",
     "envforge.sandbox.mounts",
-    "envforge.sandbox.passing",
+    "envforge.sandbox.inherited",
     "envforge.sandbox.payload",
     "envforge.sandbox.perform",
     "envforge.sandbox.record",

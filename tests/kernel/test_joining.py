@@ -17,7 +17,7 @@ JOIN = """
 import json
 from envforge.sandbox.life import join, running
 from envforge.kernel.capabilities import DEFAULT
-from envforge.sandbox.passing import payload_environment, start_directory
+from envforge.sandbox.inherited import payload_environment, start_directory
 wanted, options, command = sys.argv[3], json.loads(sys.argv[4]), sys.argv[5:]
 one = next(one for one in running.running() if one.command[-1] == wanted)
 environment = payload_environment(one.plan, os.environ)

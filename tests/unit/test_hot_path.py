@@ -7,7 +7,7 @@ import pytest
 
 from envforge import hot
 from envforge.api import stores
-from envforge.sandbox import cache, passing
+from envforge.sandbox import cache, inherited
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_damaged_plan_is_no_plan(damage):
     ],
 )
 def test_patterns_of_variables(name, pattern, matches):
-    assert passing.is_passed(name, [pattern]) is matches
+    assert inherited.is_passed(name, [pattern]) is matches
 
 
 def test_where_one_starts(tmp_path, monkeypatch):
@@ -274,11 +274,11 @@ def test_where_one_starts(tmp_path, monkeypatch):
         "mounts": ((project, project, False, False), ("/q", "/x", False, False)),
     }
     monkeypatch.chdir(inside)
-    assert passing.start_directory(plan) == str(inside)
-    assert passing.start_directory(plan | {"follow": False}) == project
+    assert inherited.start_directory(plan) == str(inside)
+    assert inherited.start_directory(plan | {"follow": False}) == project
     monkeypatch.chdir(outside)
-    assert passing.start_directory(plan) == project
+    assert inherited.start_directory(plan) == project
 
 
 def test_no_color_is_passed():
-    assert passing.is_passed("NO_COLOR", [])
+    assert inherited.is_passed("NO_COLOR", [])

@@ -11,7 +11,7 @@ import pytest
 from envforge.environment.entering import certificates, homes
 from envforge.environment.entering.system_files import hosts_text
 from envforge.environment.made.own_files import HomeFile, archived_locales, read_here
-from envforge.sandbox.passing import unknown_locales
+from envforge.sandbox.inherited import unknown_locales
 from envforge.sources.debian.inside import sources_text
 from envforge.spec.model import Debian
 

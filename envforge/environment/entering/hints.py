@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from envforge import places
 from envforge.environment.entering import git
-from envforge.sandbox.passing import unknown_locales
+from envforge.sandbox.inherited import unknown_locales
 from envforge.sandbox.plan.compile import Compiled
 
 

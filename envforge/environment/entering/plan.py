@@ -23,7 +23,7 @@ from envforge.environment.projects.reach import inside as is_inside
 from envforge.environment.projects.reach import source_of
 from envforge.errors import SpecError
 from envforge.sandbox.ids.identity import Identity
-from envforge.sandbox.passing import PROXIES
+from envforge.sandbox.inherited import PROXIES
 from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
 from envforge.store.layout import open_store
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import envforge
 from envforge import errors
 from envforge.kernel import init
-from envforge.sandbox import passing, perform
+from envforge.sandbox import inherited, perform
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.life import ended, kept
 
@@ -139,7 +139,7 @@ def main() -> None:
 def _started(plan: Plan, payload: perform.Payload, name: str) -> tuple[perform.Started | None, Any]:
     """Return the started sandbox, if any, and the answer to the asker."""
     try:
-        plan = passing.with_sockets(plan, os.environ)
+        plan = inherited.with_sockets(plan, os.environ)
         started = perform.start(plan, payload, upper=kept.keep(plan, name) if name else None)
     except perform.StaleError as error:
         return None, ("stale", str(error))

@@ -14,8 +14,8 @@ from envforge.sandbox import mounts
 from envforge.sandbox.binds import with_parents
 from envforge.sandbox.compiled import Ids, Plan, Privileges
 from envforge.sandbox.ids.identity import RANGE_IDS, Map, map_text, range_command
+from envforge.sandbox.inherited import plain_locale
 from envforge.sandbox.mounts import topmost_once
-from envforge.sandbox.passing import plain_locale
 from envforge.sandbox.plan.model import Account, SandboxPlan
 
 Compiled = Plan

@@ -11,7 +11,7 @@ from envforge.kernel import capabilities
 from envforge.sandbox.owners import kernel, memory
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.state.attributes import Owned
-from envforge.sandbox.owners.state.heritage import Heritage, heritage_in, record, umask_of
+from envforge.sandbox.owners.state.inheritance import Inherited, inherited_in, record, umask_of
 from envforge.sandbox.owners.state.names import Place, directory_of, names_an_entry, parent_of
 from envforge.sandbox.owners.state.world import CONTINUE, World
 
@@ -21,11 +21,11 @@ _LONGEST_ADDRESS = 110
 
 Make = Callable[[Place, int], None]
 """make(place, mode): the system call itself."""
-Finish = Callable[[Owned, Heritage], None]
-"""finish(owned, heritage): sets the true attributes of this kind of file besides owner and access ACL."""
+Finish = Callable[[Owned, Inherited], None]
+"""finish(owned, inherited): sets the true attributes of this kind of file besides owner and access ACL."""
 
 
-def _nothing_else(_owned: Owned, _heritage: Heritage) -> None:
+def _nothing_else(_owned: Owned, _inherited: Inherited) -> None:
     pass
 
 
@@ -43,8 +43,8 @@ class MakeCalls:
         def make(place: Place, narrowed: int) -> None:
             os.mkdir(place[1], narrowed, dir_fd=directory_of(place))
 
-        def finish(owned: Owned, heritage: Heritage) -> None:
-            owned.default_acl = heritage.default_acl
+        def finish(owned: Owned, inherited: Inherited) -> None:
+            owned.default_acl = inherited.default_acl
 
         return self._make(pid, self.world.names.read(pid, directory, name), mode, make, finish)
 
@@ -59,7 +59,7 @@ class MakeCalls:
         def make(place: Place, _: int) -> None:
             os.symlink(text, place[1], dir_fd=directory_of(place))
 
-        def finish(owned: Owned, _: Heritage) -> None:
+        def finish(owned: Owned, _: Inherited) -> None:
             owned.access_acl = b""
 
         return self._make(pid, self.world.names.read(pid, directory, name), 0o777, make, finish)
@@ -77,7 +77,7 @@ class MakeCalls:
         def make(place: Place, narrowed: int) -> None:
             os.mknod(place[1], real_kind | narrowed, dir_fd=directory_of(place))
 
-        def finish(owned: Owned, _: Heritage) -> None:
+        def finish(owned: Owned, _: Inherited) -> None:
             if kind:
                 number = device & 0xFFFFFFFF
                 owned.kind, owned.device = kind, (os.major(number), os.minor(number))
@@ -123,15 +123,15 @@ class MakeCalls:
         identity = self.world.identities.of(pid)
         if not self.world.may_enter_names(identity, place):
             return -errno.EACCES
-        heritage = heritage_in(self.world, identity, parent_of(place))
-        if heritage.is_plain and not always:
+        inherited = inherited_in(self.world, identity, parent_of(place))
+        if inherited.is_plain and not always:
             return CONTINUE
-        with umask_of(self.world, pid, heritage, mode) as narrowed:
+        with umask_of(self.world, pid, inherited, mode) as narrowed:
             make(place, narrowed)
         entry = place[1].rstrip(b"/")
         descriptor = os.open(entry, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory_of(place))
         try:
-            finish(record(self.world, descriptor, heritage, mode), heritage)
+            finish(record(self.world, descriptor, inherited, mode), inherited)
         finally:
             os.close(descriptor)
         return 0

@@ -9,8 +9,8 @@ from attrs import define
 
 from envforge.sandbox.owners import kernel, memory, notify
 from envforge.sandbox.owners.kernel import O_TMPFILE_BIT
-from envforge.sandbox.owners.state.heritage import heritage_in, record, umask_of
 from envforge.sandbox.owners.state.identities import ROOT, Identity
+from envforge.sandbox.owners.state.inheritance import inherited_in, record, umask_of
 from envforge.sandbox.owners.state.names import Place, directory_of, names_an_entry, parent_of
 from envforge.sandbox.owners.state.world import ANSWERED, CONTINUE, Status, World
 
@@ -79,16 +79,16 @@ class OpenCalls:
     def _open_new(
         self, pid: int, identity: Identity, place: Place, parent: Place, flags: int, mode: int
     ) -> int:
-        heritage = heritage_in(self.world, identity, parent)
-        if heritage.is_plain:
+        inherited = inherited_in(self.world, identity, parent)
+        if inherited.is_plain:
             return CONTINUE
-        with umask_of(self.world, pid, heritage, mode) as narrowed:
+        with umask_of(self.world, pid, inherited, mode) as narrowed:
             descriptor = os.open(place[1], flags, narrowed, dir_fd=directory_of(place))
         try:
             # O_PATH, so that the table does not keep the file open
             pin = os.open(b"self/fd/%d" % descriptor, os.O_PATH, dir_fd=self.world.names.processes)
             try:
-                record(self.world, pin, heritage, mode)
+                record(self.world, pin, inherited, mode)
             finally:
                 os.close(pin)
             notify.hand_over(

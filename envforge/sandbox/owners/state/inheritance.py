@@ -16,7 +16,7 @@ from envforge.sandbox.owners.state.world import World
 
 
 @frozen(slots=True)
-class Heritage:
+class Inherited:
     """Owner, group and the directory's default ACL."""
 
     uid: int
@@ -29,24 +29,24 @@ class Heritage:
         return not (self.uid or self.gid or self.default_acl)
 
 
-def heritage_in(world: World, identity: Identity, directory: Place) -> Heritage:
+def inherited_in(world: World, identity: Identity, directory: Place) -> Inherited:
     """Return what a file that `identity` makes in `directory` gets (inode(7), acl(5))."""
     uid, gid = identity.uids[3], identity.gids[3]
     if not kernel.look(*directory):
-        return Heritage(uid, gid, b"")
+        return Inherited(uid, gid, b"")
     mode = kernel.links_and_mode()[1]
     owned = world.attributes.find()
     if mode & stat.S_ISGID:
         gid = owned.gid if owned else 0
-    return Heritage(uid, gid, owned.default_acl if owned else b"")
+    return Inherited(uid, gid, owned.default_acl if owned else b"")
 
 
 @contextmanager
-def umask_of(world: World, pid: int, heritage: Heritage, mode: int) -> Iterator[int]:
+def umask_of(world: World, pid: int, inherited: Inherited, mode: int) -> Iterator[int]:
     """Apply the program's umask meanwhile, or a default ACL in its place; yield the mode to create with."""
     mode &= 0o7777
-    if heritage.default_acl:
-        entries = posix_acl.parse(posix_acl.masked(heritage.default_acl, mode)) or []
+    if inherited.default_acl:
+        entries = posix_acl.parse(posix_acl.masked(inherited.default_acl, mode)) or []
         yield mode & ~0o777 | posix_acl.mode_of(entries)
         return
     os.umask(world.names.umask(pid))
@@ -56,10 +56,10 @@ def umask_of(world: World, pid: int, heritage: Heritage, mode: int) -> Iterator[
         os.umask(0)
 
 
-def record(world: World, pin: int, heritage: Heritage, mode: int) -> Owned:
+def record(world: World, pin: int, inherited: Inherited, mode: int) -> Owned:
     """Keep the true attributes of the new file behind an O_PATH descriptor."""
     owned = world.attributes.keep(pin)
-    owned.uid, owned.gid = heritage.uid, heritage.gid
-    if heritage.default_acl:
-        owned.access_acl = posix_acl.masked(heritage.default_acl, mode)
+    owned.uid, owned.gid = inherited.uid, inherited.gid
+    if inherited.default_acl:
+        owned.access_acl = posix_acl.masked(inherited.default_acl, mode)
     return owned

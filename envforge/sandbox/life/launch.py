@@ -1,4 +1,4 @@
-"""Enters a sandbox for all but the warm path: the kernel's refusals become errors with advice.
+"""Launches a sandbox for all but the warm path: the kernel's refusals become errors with advice.
 
 The warm path calls `perform` itself and comes here only when something was refused.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from envforge.errors import EnvforgeError
 from envforge.kernel import advice
 from envforge.sandbox import perform
-from envforge.sandbox.passing import payload_environment, start_directory, with_sockets
+from envforge.sandbox.inherited import payload_environment, start_directory, with_sockets
 from envforge.sandbox.plan.compile import Compiled, compile_plan
 from envforge.sandbox.plan.model import SandboxPlan
 

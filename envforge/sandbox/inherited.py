@@ -1,4 +1,4 @@
-"""What a payload gets from its caller: variables, sockets, the working directory. Loaded on the warm path."""
+"""What a payload inherits from its caller: variables, sockets, working directory. Loaded on the warm path."""
 
 import os
 

@@ -9,7 +9,7 @@ from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.plan.model import SandboxPlan
 
 
-def settle(plan: SandboxPlan) -> SandboxPlan:
+def downgrade(plan: SandboxPlan) -> SandboxPlan:
     """Return the plan as it can be entered here.
 
     Only a sandbox of root may change: if a file system of its layers or mounts cannot be idmapped, it maps
