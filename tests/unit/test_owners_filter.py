@@ -11,7 +11,7 @@ from envforge.sandbox.owners import filter as seccomp_filter
 from envforge.sandbox.owners import numbers
 from envforge.sandbox.owners.calls import handlers
 from envforge.sandbox.owners.state.attributes import Attributes
-from envforge.sandbox.owners.state.world import World
+from envforge.sandbox.owners.state.shared import SharedState
 
 ALLOW, NOTIFY, NO_SUCH_CALL = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.ENOSYS
 O_TMPFILE = os.O_TMPFILE
@@ -97,7 +97,7 @@ def test_numbers_are_unique_and_conditions_belong_to_trapped_calls():
 
 
 def test_every_handler_takes_the_process_and_six_arguments():
-    found = handlers(World(-1, None, Attributes()))
+    found = handlers(SharedState(-1, None, Attributes()))
     for architecture in (numbers.X86_64, numbers.I386):
         assert set(found[architecture]) == set(numbers.numbers_of(architecture).values())
         for handler in found[architecture].values():

@@ -19,7 +19,7 @@ from envforge.sandbox.owners.model import Owner
 from envforge.sandbox.owners.state import posix_acl
 from envforge.sandbox.owners.state.attributes import Attributes, Owned
 from envforge.sandbox.owners.state.names import Names
-from envforge.sandbox.owners.state.world import World
+from envforge.sandbox.owners.state.shared import SharedState
 from envforge.sandbox.owners.supervisor import serve
 
 _KINDS = {"c": stat.S_IFCHR, "b": stat.S_IFBLK}
@@ -30,7 +30,7 @@ _TYPES = {kind: type_ for type_, kind in _KINDS.items()}
 class Session:
     """One supervised command."""
 
-    world: World
+    state: SharedState
     upper: int
     """Descriptor of the upper directory, outside the overlay."""
 
@@ -45,15 +45,15 @@ class Session:
         os.close(mounts)
         os.umask(0)
         gc.freeze()
-        world = World(listener, Names(processes), Attributes())
-        return cls(world, upper_directory)
+        state = SharedState(listener, Names(processes), Attributes())
+        return cls(state, upper_directory)
 
     def run(self, owners: Mapping[bytes, Owner], command: socket.socket) -> dict[bytes, Owner]:
         """Serve until the command and all it started have ended; return the owners of the upper layer."""
         for path, owner in owners.items():
             self._preload(path, owner)
         command.sendall(b"%d" % self._settle_on_a_processor())
-        serve(self.world)
+        serve(self.state)
         return dict(self._collect())
 
     def _preload(self, path: bytes, owner: Owner) -> None:
@@ -64,7 +64,7 @@ class Session:
         owned.access_acl = xattrs.get(posix_acl.ACCESS, b"")
         owned.default_acl = xattrs.get(posix_acl.DEFAULT, b"")
         try:
-            self.world.attributes.preload(path, owned)
+            self.state.attributes.preload(path, owned)
         except (FileNotFoundError, NotADirectoryError):
             return  # an upper layer has removed it
 
@@ -74,7 +74,7 @@ class Session:
         On one processor the two switch without a wait and with warm caches, which is worth more than the
         parallelism of scripts. The scheduler has chosen it, so builds side by side use different ones.
         """
-        notify.wake_synchronously(self.world.listener)
+        notify.wake_synchronously(self.state.listener)
         processor = kernel.current_processor()
         os.sched_setaffinity(0, {processor})
         return processor
@@ -83,7 +83,7 @@ class Session:
         for path in _paths(self.upper):
             if not kernel.look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW):
                 continue
-            owned = self.world.attributes.find()
+            owned = self.state.attributes.find()
             if owned is not None and not owned.is_plain:
                 yield path, _owner(owned)
 

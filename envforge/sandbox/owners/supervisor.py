@@ -15,7 +15,7 @@ from types import FrameType
 from envforge.errors import CapabilityError
 from envforge.sandbox.owners.calls import handlers
 from envforge.sandbox.owners.notify import EMPTY, GO_ON, RECEIVE, SEND, pack_answer, unpack_notification
-from envforge.sandbox.owners.state.world import ANSWERED, CONTINUE, World
+from envforge.sandbox.owners.state.shared import ANSWERED, CONTINUE, SharedState
 
 END = signal.SIGURG
 """Tells the supervisor that no program is left. Ignored unless it serves; repeated until it has stopped."""
@@ -25,12 +25,12 @@ class _EndedError(Exception):
     pass
 
 
-def serve(world: World) -> None:
+def serve(state: SharedState) -> None:
     """Answer notifications until END comes.
 
     Raises EnvforgeError if owners cannot be kept truthfully any more: the caller then kills the programs.
     """
-    listener, by_architecture = world.listener, handlers(world)
+    listener, by_architecture = state.listener, handlers(state)
     notification, answer = bytearray(EMPTY), bytearray(24)
     with _until_end():
         while True:
@@ -42,11 +42,11 @@ def serve(world: World) -> None:
                     continue  # the program has been killed, or a signal has cancelled its call
                 raise
             identifier, pid, _, number, architecture, _, a, b, c, d, e, f = unpack_notification(notification)
-            world.identifier = identifier
+            state.identifier = identifier
             handler = by_architecture[architecture][number]
             try:
-                if world.names.views_differ and world.names.has_own_view(pid):
-                    with world.names.view_of(pid):
+                if state.names.views_differ and state.names.has_own_view(pid):
+                    with state.names.view_of(pid):
                         result = handler(pid, a, b, c, d, e, f)
                 else:
                     result = handler(pid, a, b, c, d, e, f)

@@ -14,24 +14,24 @@ from envforge.sandbox.owners.calls.permission import PermissionCalls
 from envforge.sandbox.owners.calls.program import ProgramCalls
 from envforge.sandbox.owners.calls.stat import StatCalls, stat_i386, stat_x86_64
 from envforge.sandbox.owners.numbers import I386, TRAPPED, X86_64, numbers_of
-from envforge.sandbox.owners.state.world import Handler, World
+from envforge.sandbox.owners.state.shared import Handler, SharedState
 
 
-def handlers(world: World) -> dict[int, dict[int, Handler]]:
+def handlers(state: SharedState) -> dict[int, dict[int, Handler]]:
     """Return the handler of each trapped call, by architecture and number."""
     families: list[object] = [
-        ChownCalls(world),
-        IdentityCalls(world),
-        OpenCalls(world),
-        MakeCalls(world),
-        LinkCalls(world),
-        PermissionCalls(world),
-        AclCalls(world),
-        ProgramCalls(world),
+        ChownCalls(state),
+        IdentityCalls(state),
+        OpenCalls(state),
+        MakeCalls(state),
+        LinkCalls(state),
+        PermissionCalls(state),
+        AclCalls(state),
+        ProgramCalls(state),
     ]
     return {
-        X86_64: _numbered(X86_64, [StatCalls(world, stat_x86_64), *families]),
-        I386: _numbered(I386, [StatCalls(world, stat_i386), *families]),
+        X86_64: _numbered(X86_64, [StatCalls(state, stat_x86_64), *families]),
+        I386: _numbered(I386, [StatCalls(state, stat_i386), *families]),
     }
 
 

@@ -10,7 +10,7 @@ from envforge.sandbox.owners.kernel import AT_EMPTY_PATH
 from envforge.sandbox.owners.state import posix_acl
 from envforge.sandbox.owners.state.attributes import Owned
 from envforge.sandbox.owners.state.names import Place, directory_of
-from envforge.sandbox.owners.state.world import CONTINUE, World
+from envforge.sandbox.owners.state.shared import CONTINUE, SharedState
 
 _AT_FDCWD = 0xFFFFFF9C
 _FIELDS = {posix_acl.ACCESS: "access_acl", posix_acl.DEFAULT: "default_acl"}
@@ -21,7 +21,7 @@ _FOLLOW, _NO_FOLLOW = True, False
 class AclCalls:
     """Answers for ACLs; each call has a form by path, by path of a link itself, and by descriptor."""
 
-    world: World
+    state: SharedState
 
     def setxattr(self, pid: int, path: int, name: int, value: int, size: int, *_: int) -> int:
         return self._set(pid, self._by_name(pid, path), name, value, size, follow=_FOLLOW)
@@ -30,7 +30,7 @@ class AclCalls:
         return self._set(pid, self._by_name(pid, path), name, value, size, follow=_NO_FOLLOW)
 
     def fsetxattr(self, pid: int, descriptor: int, name: int, value: int, size: int, *_: int) -> int:
-        place = self.world.names.of_descriptor(pid, descriptor)
+        place = self.state.names.of_descriptor(pid, descriptor)
         return self._set(pid, place, name, value, size, follow=_FOLLOW)
 
     def getxattr(self, pid: int, path: int, name: int, value: int, size: int, *_: int) -> int:
@@ -50,7 +50,7 @@ class AclCalls:
         )
 
     def fgetxattr(self, pid: int, descriptor: int, name: int, value: int, size: int, *_: int) -> int:
-        field, place = self._field(pid, name), self.world.names.of_descriptor(pid, descriptor)
+        field, place = self._field(pid, name), self.state.names.of_descriptor(pid, descriptor)
         return CONTINUE if field is None else self._get(pid, place, field, value, size, follow=_FOLLOW)
 
     def listxattr(self, pid: int, path: int, names: int, size: int, *_: int) -> int:
@@ -60,7 +60,7 @@ class AclCalls:
         return self._list(pid, self._by_name(pid, path), names, size, follow=_NO_FOLLOW)
 
     def flistxattr(self, pid: int, descriptor: int, names: int, size: int, *_: int) -> int:
-        place = self.world.names.of_descriptor(pid, descriptor)
+        place = self.state.names.of_descriptor(pid, descriptor)
         return self._list(pid, place, names, size, follow=_FOLLOW)
 
     def removexattr(self, pid: int, path: int, name: int, *_: int) -> int:
@@ -70,17 +70,17 @@ class AclCalls:
         return self._remove(pid, self._by_name(pid, path), name, follow=_NO_FOLLOW)
 
     def fremovexattr(self, pid: int, descriptor: int, name: int, *_: int) -> int:
-        return self._remove(pid, self.world.names.of_descriptor(pid, descriptor), name, follow=_FOLLOW)
+        return self._remove(pid, self.state.names.of_descriptor(pid, descriptor), name, follow=_FOLLOW)
 
     def _by_name(self, pid: int, path: int) -> Place | None:
-        return self.world.names.read(pid, _AT_FDCWD, path)
+        return self.state.names.read(pid, _AT_FDCWD, path)
 
     def _field(self, pid: int, name: int) -> str | None:
         """Return the field of `Owned` that holds the attribute, None if the file itself does."""
         return _FIELDS.get(memory.text(pid, name) or b"")
 
     def _get(self, pid: int, place: Place | None, field: str, value: int, size: int, *, follow: bool) -> int:
-        owned = None if place is None else self.world.owned(place, follow=follow)
+        owned = None if place is None else self.state.owned(place, follow=follow)
         acl = current_acl(owned, field) if owned else b""
         if not acl:
             return CONTINUE
@@ -91,7 +91,7 @@ class AclCalls:
         return memory.write(pid, value, acl) or len(acl)
 
     def _list(self, pid: int, place: Place | None, names: int, size: int, *, follow: bool) -> int:
-        owned = None if place is None else self.world.owned(place, follow=follow)
+        owned = None if place is None else self.state.owned(place, follow=follow)
         if place is None or owned is None or not (owned.access_acl or owned.default_acl):
             return CONTINUE
         descriptor = os.open(place[1], os.O_RDONLY | os.O_NONBLOCK, dir_fd=directory_of(place))
@@ -107,11 +107,11 @@ class AclCalls:
 
     def _remove(self, pid: int, place: Place | None, name: int, *, follow: bool) -> int:
         field = self._field(pid, name)
-        owned = None if place is None or field is None else self.world.owned(place, follow=follow)
+        owned = None if place is None or field is None else self.state.owned(place, follow=follow)
         if field is None or owned is None or not getattr(owned, field):
             return CONTINUE
         setattr(owned, field, b"")
-        self.world.attributes.settle(owned)
+        self.state.attributes.settle(owned)
         return 0
 
     def _set(self, pid: int, place: Place | None, name: int, value: int, size: int, *, follow: bool) -> int:
@@ -139,8 +139,8 @@ class AclCalls:
         mode = kernel.links_and_mode()[1] & 0o7777
         if field == "access_acl":
             mode = mode & ~0o777 | posix_acl.mode_of(entries)
-        os.chmod(b"self/fd/%d" % descriptor, mode, dir_fd=self.world.names.processes)
-        setattr(self.world.attributes.keep(descriptor), field, posix_acl.dump(entries))
+        os.chmod(b"self/fd/%d" % descriptor, mode, dir_fd=self.state.names.processes)
+        setattr(self.state.attributes.keep(descriptor), field, posix_acl.dump(entries))
 
 
 def current_acl(owned: Owned, field: str) -> bytes:

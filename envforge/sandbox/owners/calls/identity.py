@@ -8,7 +8,7 @@ from attrs import define, evolve
 from envforge.kernel import capabilities
 from envforge.sandbox.owners import memory
 from envforge.sandbox.owners.state.identities import ROOT, Identity, Ids, with_uids
-from envforge.sandbox.owners.state.world import CONTINUE, NO_ID, World
+from envforge.sandbox.owners.state.shared import CONTINUE, NO_ID, SharedState
 
 _ROOM_FOR_GROUPS = 2048
 _NO_LIMIT = b"\xff" * 16
@@ -45,35 +45,35 @@ def set_all(ids: Ids, wanted: tuple[int, int, int], *, privileged: bool) -> Ids 
 class IdentityCalls:
     """Answers for processes that are not root's; root's own questions the kernel answers rightly."""
 
-    world: World
+    state: SharedState
 
     def getuid(self, pid: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         return CONTINUE if identity is ROOT else identity.uids[0]
 
     def geteuid(self, pid: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         return CONTINUE if identity is ROOT else identity.uids[1]
 
     def getgid(self, pid: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         return CONTINUE if identity is ROOT else identity.gids[0]
 
     def getegid(self, pid: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         return CONTINUE if identity is ROOT else identity.gids[1]
 
     def getresuid(self, pid: int, real: int, effective: int, saved: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         return CONTINUE if identity is ROOT else _tell(pid, (real, effective, saved), identity.uids)
 
     def getresgid(self, pid: int, real: int, effective: int, saved: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         return CONTINUE if identity is ROOT else _tell(pid, (real, effective, saved), identity.gids)
 
     def getgroups(self, pid: int, size: int, groups: int, *_: int) -> int:
         """Answer for root too: the kernel would name the user's own unmapped groups."""
-        mine = self.world.identities.of(pid).groups
+        mine = self.state.identities.of(pid).groups
         size &= 0xFFFFFFFF
         if size == 0 or not mine:
             return len(mine)
@@ -82,7 +82,7 @@ class IdentityCalls:
         return memory.write(pid, groups, pack(f"<{len(mine)}I", *mine)) or len(mine)
 
     def setgroups(self, pid: int, size: int, groups: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         size &= 0xFFFFFFFF
         if not identity.can(capabilities.SETGID):
             return -errno.EPERM
@@ -94,7 +94,7 @@ class IdentityCalls:
         return self._become(pid, identity, evolve(identity, groups=tuple(sorted(unpack(f"<{size}I", data)))))
 
     def setuid(self, pid: int, wanted: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         if wanted & NO_ID == NO_ID:
             return -errno.EINVAL
         return self._users(
@@ -104,7 +104,7 @@ class IdentityCalls:
         )
 
     def setgid(self, pid: int, wanted: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         if wanted & NO_ID == NO_ID:
             return -errno.EINVAL
         return self._groups(
@@ -114,28 +114,28 @@ class IdentityCalls:
         )
 
     def setreuid(self, pid: int, real: int, effective: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         new = set_real_effective(
             identity.uids, real & NO_ID, effective & NO_ID, privileged=identity.can(capabilities.SETUID)
         )
         return self._users(pid, identity, new)
 
     def setregid(self, pid: int, real: int, effective: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         new = set_real_effective(
             identity.gids, real & NO_ID, effective & NO_ID, privileged=identity.can(capabilities.SETGID)
         )
         return self._groups(pid, identity, new)
 
     def setresuid(self, pid: int, real: int, effective: int, saved: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         wanted = (real & NO_ID, effective & NO_ID, saved & NO_ID)
         return self._users(
             pid, identity, set_all(identity.uids, wanted, privileged=identity.can(capabilities.SETUID))
         )
 
     def setresgid(self, pid: int, real: int, effective: int, saved: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         wanted = (real & NO_ID, effective & NO_ID, saved & NO_ID)
         return self._groups(
             pid, identity, set_all(identity.gids, wanted, privileged=identity.can(capabilities.SETGID))
@@ -143,14 +143,14 @@ class IdentityCalls:
 
     def setfsuid(self, pid: int, wanted: int, *_: int) -> int:
         """Return the old id, whether it changed or not."""
-        identity, wanted = self.world.identities.of(pid), wanted & NO_ID
+        identity, wanted = self.state.identities.of(pid), wanted & NO_ID
         if identity.can(capabilities.SETUID) or wanted in identity.uids:
             self._become(pid, identity, evolve(identity, uids=_with_file_id(identity.uids, wanted)))
         return identity.uids[3]
 
     def setfsgid(self, pid: int, wanted: int, *_: int) -> int:
         """Return the old id, whether it changed or not."""
-        identity, wanted = self.world.identities.of(pid), wanted & NO_ID
+        identity, wanted = self.state.identities.of(pid), wanted & NO_ID
         if identity.can(capabilities.SETGID) or wanted in identity.gids:
             self._become(pid, identity, evolve(identity, gids=_with_file_id(identity.gids, wanted)))
         return identity.gids[3]
@@ -175,7 +175,7 @@ class IdentityCalls:
 
     def _become(self, pid: int, old: Identity, new: Identity) -> int:
         if new != old:
-            self.world.identities.give(pid, new)
+            self.state.identities.give(pid, new)
         return 0
 
 

@@ -12,7 +12,7 @@ from envforge.sandbox.owners.kernel import AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLO
 from envforge.sandbox.owners.state.attributes import Owned
 from envforge.sandbox.owners.state.identities import ROOT, Identity
 from envforge.sandbox.owners.state.names import Place, directory_of, parent_of
-from envforge.sandbox.owners.state.world import CONTINUE, World
+from envforge.sandbox.owners.state.shared import CONTINUE, SharedState
 
 _AT_FDCWD = 0xFFFFFF9C
 
@@ -21,7 +21,7 @@ _AT_FDCWD = 0xFFFFFF9C
 class LinkCalls:
     """Links, renames, removes."""
 
-    world: World
+    state: SharedState
 
     def link(self, pid: int, old: int, new: int, *_: int) -> int:
         return self.linkat(pid, _AT_FDCWD, old, _AT_FDCWD, new, 0)
@@ -30,17 +30,17 @@ class LinkCalls:
         self, pid: int, old_directory: int, old: int, new_directory: int, new: int, flags: int, *_: int
     ) -> int:
         """Make the link here if the file is in the table, and keep the link's inode number too."""
-        target = self.world.names.read(pid, new_directory, new)
+        target = self.state.names.read(pid, new_directory, new)
         if target is None or kernel.look(*target, AT_SYMLINK_NOFOLLOW):
             return CONTINUE  # EEXIST, or what else the kernel finds first
-        if not self.world.may_enter_names(self.world.identities.of(pid), target):
+        if not self.state.may_enter_names(self.state.identities.of(pid), target):
             return -errno.EACCES
-        source = self.world.names.read(pid, old_directory, old)
+        source = self.state.names.read(pid, old_directory, old)
         if source is None:
             return CONTINUE  # AT_EMPTY_PATH: a file without a name is in the upper layer, its number stays
         follow = bool(flags & AT_SYMLINK_FOLLOW)
-        owned = self.world.owned(source, follow=follow)
-        status = self.world.status(source, follow=follow)
+        owned = self.state.owned(source, follow=follow)
+        status = self.state.status(source, follow=follow)
         if owned is None or status is None or stat.S_ISDIR(status[0]):
             return CONTINUE
         os.link(
@@ -58,7 +58,7 @@ class LinkCalls:
         no_follow = 0 if follow else os.O_NOFOLLOW
         descriptor = os.open(place[1], os.O_PATH | no_follow, dir_fd=directory_of(place))
         try:
-            self.world.attributes.add_name(descriptor, owned)
+            self.state.attributes.add_name(descriptor, owned)
         finally:
             os.close(descriptor)
 
@@ -69,10 +69,10 @@ class LinkCalls:
         return self.unlinkat(pid, _AT_FDCWD, name, 0)
 
     def unlinkat(self, pid: int, directory: int, name: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         if identity is ROOT:
             return CONTINUE
-        place = self.world.names.read(pid, directory, name)
+        place = self.state.names.read(pid, directory, name)
         if place is None or not kernel.look(*place, AT_SYMLINK_NOFOLLOW):
             return CONTINUE  # ENOENT
         return self._judge(identity, place)
@@ -84,11 +84,11 @@ class LinkCalls:
         return self.renameat2(pid, old_directory, old, new_directory, new, 0)
 
     def renameat2(self, pid: int, old_directory: int, old: int, new_directory: int, new: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         if identity is ROOT:
             return CONTINUE
-        source = self.world.names.read(pid, old_directory, old)
-        target = self.world.names.read(pid, new_directory, new)
+        source = self.state.names.read(pid, old_directory, old)
+        target = self.state.names.read(pid, new_directory, new)
         if source is None or target is None or not kernel.look(*source, AT_SYMLINK_NOFOLLOW):
             return CONTINUE  # ENOENT
         judgement = self._judge(identity, source)
@@ -96,7 +96,7 @@ class LinkCalls:
 
     def _judge(self, identity: Identity, place: Place) -> int:
         """Return CONTINUE if the identity may take a name away, else the errno (unlink(2))."""
-        directory = self.world.status(parent_of(place))
+        directory = self.state.status(parent_of(place))
         if directory is None or identity.can(capabilities.DAC_OVERRIDE):
             return CONTINUE
         if not identity.may(3, *directory):
@@ -104,5 +104,5 @@ class LinkCalls:
         user = identity.uids[3]
         if not directory[0] & stat.S_ISVTX or directory[1] == user:
             return CONTINUE
-        status = self.world.status(place, follow=False)
+        status = self.state.status(place, follow=False)
         return CONTINUE if status is None or status[1] == user else -errno.EPERM

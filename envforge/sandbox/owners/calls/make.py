@@ -13,7 +13,7 @@ from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW
 from envforge.sandbox.owners.state.attributes import Owned
 from envforge.sandbox.owners.state.inheritance import Inherited, inherited_in, record, umask_of
 from envforge.sandbox.owners.state.names import Place, directory_of, names_an_entry, parent_of
-from envforge.sandbox.owners.state.world import CONTINUE, World
+from envforge.sandbox.owners.state.shared import CONTINUE, SharedState
 
 _AT_FDCWD = 0xFFFFFF9C
 _AF_UNIX = 1
@@ -33,7 +33,7 @@ def _nothing_else(_owned: Owned, _inherited: Inherited) -> None:
 class MakeCalls:
     """Makes files with another owner than root, or of a type that the file system does not take."""
 
-    world: World
+    state: SharedState
 
     def mkdir(self, pid: int, name: int, mode: int, *_: int) -> int:
         return self.mkdirat(pid, _AT_FDCWD, name, mode)
@@ -46,7 +46,7 @@ class MakeCalls:
         def finish(owned: Owned, inherited: Inherited) -> None:
             owned.default_acl = inherited.default_acl
 
-        return self._make(pid, self.world.names.read(pid, directory, name), mode, make, finish)
+        return self._make(pid, self.state.names.read(pid, directory, name), mode, make, finish)
 
     def symlink(self, pid: int, target: int, name: int, *_: int) -> int:
         return self.symlinkat(pid, target, _AT_FDCWD, name)
@@ -62,7 +62,7 @@ class MakeCalls:
         def finish(owned: Owned, _: Inherited) -> None:
             owned.access_acl = b""
 
-        return self._make(pid, self.world.names.read(pid, directory, name), 0o777, make, finish)
+        return self._make(pid, self.state.names.read(pid, directory, name), 0o777, make, finish)
 
     def mknod(self, pid: int, name: int, mode: int, device: int, *_: int) -> int:
         return self.mknodat(pid, _AT_FDCWD, name, mode, device)
@@ -70,7 +70,7 @@ class MakeCalls:
     def mknodat(self, pid: int, directory: int, name: int, mode: int, device: int, *_: int) -> int:
         """Make an empty file in place of a device, and record that it is one."""
         kind = stat.S_IFMT(mode) if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
-        if kind and not self.world.identities.of(pid).can(capabilities.MKNOD):
+        if kind and not self.state.identities.of(pid).can(capabilities.MKNOD):
             return -errno.EPERM
         real_kind = stat.S_IFREG if kind else stat.S_IFMT(mode)
 
@@ -82,7 +82,7 @@ class MakeCalls:
                 number = device & 0xFFFFFFFF
                 owned.kind, owned.device = kind, (os.major(number), os.minor(number))
 
-        place = self.world.names.read(pid, directory, name)
+        place = self.state.names.read(pid, directory, name)
         return self._make(pid, place, mode, make, finish, always=bool(kind))
 
     def bind(self, pid: int, socket: int, address: int, size: int, *_: int) -> int:
@@ -96,17 +96,17 @@ class MakeCalls:
             self._bind(pid, socket & 0xFFFFFFFF, data)
 
         path = data[2:].partition(b"\0")[0]
-        return self._make(pid, self.world.names.locate(pid, _AT_FDCWD, path), 0o777, make, _nothing_else)
+        return self._make(pid, self.state.names.locate(pid, _AT_FDCWD, path), 0o777, make, _nothing_else)
 
     def _bind(self, pid: int, socket: int, address: bytes) -> None:
         """Bind a copy of the program's socket from the program's directory, by the name that it gave."""
-        pidfd = os.pidfd_open(self.world.names.group(pid))
+        pidfd = os.pidfd_open(self.state.names.group(pid))
         try:
             copy = kernel.take_descriptor(pidfd, socket)
         finally:
             os.close(pidfd)
         here = os.open(".", os.O_PATH)
-        there = os.open(b"%d/cwd" % pid, os.O_PATH, dir_fd=self.world.names.processes)
+        there = os.open(b"%d/cwd" % pid, os.O_PATH, dir_fd=self.state.names.processes)
         try:
             os.fchdir(there)
             kernel.bind(copy, address)
@@ -120,18 +120,18 @@ class MakeCalls:
     ) -> int:
         if place is None or not names_an_entry(place) or kernel.look(*place, AT_SYMLINK_NOFOLLOW):
             return CONTINUE  # EEXIST, or what else the kernel finds first
-        identity = self.world.identities.of(pid)
-        if not self.world.may_enter_names(identity, place):
+        identity = self.state.identities.of(pid)
+        if not self.state.may_enter_names(identity, place):
             return -errno.EACCES
-        inherited = inherited_in(self.world, identity, parent_of(place))
+        inherited = inherited_in(self.state, identity, parent_of(place))
         if inherited.is_plain and not always:
             return CONTINUE
-        with umask_of(self.world, pid, inherited, mode) as narrowed:
+        with umask_of(self.state, pid, inherited, mode) as narrowed:
             make(place, narrowed)
         entry = place[1].rstrip(b"/")
         descriptor = os.open(entry, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory_of(place))
         try:
-            finish(record(self.world, descriptor, inherited, mode), inherited)
+            finish(record(self.state, descriptor, inherited, mode), inherited)
         finally:
             os.close(descriptor)
         return 0

@@ -12,7 +12,7 @@ from envforge.sandbox.owners.kernel import O_TMPFILE_BIT
 from envforge.sandbox.owners.state.identities import ROOT, Identity
 from envforge.sandbox.owners.state.inheritance import inherited_in, record, umask_of
 from envforge.sandbox.owners.state.names import Place, directory_of, names_an_entry, parent_of
-from envforge.sandbox.owners.state.world import ANSWERED, CONTINUE, Status, World
+from envforge.sandbox.owners.state.shared import ANSWERED, CONTINUE, SharedState, Status
 
 _AT_FDCWD = 0xFFFFFF9C
 _READ, _WRITE = 4, 2
@@ -30,7 +30,7 @@ def wanted_access(flags: int) -> int:
 class OpenCalls:
     """Opens new files whose owner is not root, and refuses what the program may not open."""
 
-    world: World
+    state: SharedState
 
     def open(self, pid: int, name: int, flags: int, mode: int, *_: int) -> int:
         return self.openat(pid, _AT_FDCWD, name, flags, mode)
@@ -46,11 +46,11 @@ class OpenCalls:
         return self.openat(pid, directory, name, *unpack("<QQ", data))
 
     def openat(self, pid: int, directory: int, name: int, flags: int, mode: int, *_: int) -> int:
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         flags &= 0x7FFFFFFF
         if identity is ROOT and not flags & (os.O_CREAT | O_TMPFILE_BIT):
             return CONTINUE
-        place = self.world.names.read(pid, directory, name)
+        place = self.state.names.read(pid, directory, name)
         if place is None:
             return CONTINUE
         if flags & O_TMPFILE_BIT:
@@ -61,10 +61,10 @@ class OpenCalls:
 
     def _open(self, pid: int, identity: Identity, place: Place, flags: int, mode: int) -> int:
         creates = bool(flags & os.O_CREAT)
-        status = self.world.status(place, follow=False)
+        status = self.state.status(place, follow=False)
         is_link = status is not None and stat.S_ISLNK(status[0])
         if is_link and not flags & os.O_NOFOLLOW and not (creates and flags & os.O_EXCL):
-            status = self.world.status(place)
+            status = self.state.status(place)
         if status is not None or not creates:
             return _judge_existing(identity, status, flags)
         if is_link:
@@ -72,27 +72,27 @@ class OpenCalls:
             if target is None:
                 return CONTINUE
             place = target
-        if not self.world.may_enter_names(identity, place):
+        if not self.state.may_enter_names(identity, place):
             return -errno.EACCES
         return self._open_new(pid, identity, place, parent_of(place), flags, mode)
 
     def _open_new(
         self, pid: int, identity: Identity, place: Place, parent: Place, flags: int, mode: int
     ) -> int:
-        inherited = inherited_in(self.world, identity, parent)
+        inherited = inherited_in(self.state, identity, parent)
         if inherited.is_plain:
             return CONTINUE
-        with umask_of(self.world, pid, inherited, mode) as narrowed:
+        with umask_of(self.state, pid, inherited, mode) as narrowed:
             descriptor = os.open(place[1], flags, narrowed, dir_fd=directory_of(place))
         try:
             # O_PATH, so that the table does not keep the file open
-            pin = os.open(b"self/fd/%d" % descriptor, os.O_PATH, dir_fd=self.world.names.processes)
+            pin = os.open(b"self/fd/%d" % descriptor, os.O_PATH, dir_fd=self.state.names.processes)
             try:
-                record(self.world, pin, inherited, mode)
+                record(self.state, pin, inherited, mode)
             finally:
                 os.close(pin)
             notify.hand_over(
-                self.world.listener, self.world.identifier, descriptor, flags=flags & os.O_CLOEXEC
+                self.state.listener, self.state.identifier, descriptor, flags=flags & os.O_CLOEXEC
             )
         finally:
             os.close(descriptor)

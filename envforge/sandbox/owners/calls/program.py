@@ -11,7 +11,7 @@ from envforge.sandbox.owners import memory
 from envforge.sandbox.owners.kernel import AT_EMPTY_PATH
 from envforge.sandbox.owners.state.identities import ROOT, Identity, after_exec
 from envforge.sandbox.owners.state.names import directory_of
-from envforge.sandbox.owners.state.world import CONTINUE, World
+from envforge.sandbox.owners.state.shared import CONTINUE, SharedState
 
 _AT_FDCWD = 0xFFFFFF9C
 _EXECUTE = 1
@@ -25,7 +25,7 @@ _CAPABILITY_VERSION_1 = 0x19980330
 class ProgramCalls:
     """Follows a process through exec, and its capabilities."""
 
-    world: World
+    state: SharedState
 
     def execve(self, pid: int, name: int, *_: int) -> int:
         return self.execveat(pid, _AT_FDCWD, name, 0, 0, 0)
@@ -34,10 +34,10 @@ class ProgramCalls:
         self, pid: int, directory: int, name: int, _argv: int, _environment: int, flags: int, *_: int
     ) -> int:
         """Give the process the new program's identity, set-id files included; the kernel starts it."""
-        identity = self.world.identities.of(pid)
-        if not self.world.names.look(pid, directory, name, flags & AT_EMPTY_PATH):
+        identity = self.state.identities.of(pid)
+        if not self.state.names.look(pid, directory, name, flags & AT_EMPTY_PATH):
             return CONTINUE
-        mode, uid, gid = self.world.seen()
+        mode, uid, gid = self.state.seen()
         if not stat.S_ISREG(mode) or not mode & 0o111:
             return CONTINUE
         if identity is ROOT and not (mode & (stat.S_ISUID | stat.S_ISGID) and (uid or gid)):
@@ -53,9 +53,9 @@ class ProgramCalls:
 
     def _ignores_set_id(self, pid: int, directory: int, name: int) -> bool:
         """Say if the kernel ignores the set-id bits: for scripts, and under no_new_privs."""
-        if self.world.names.has_no_new_privileges(pid):
+        if self.state.names.has_no_new_privileges(pid):
             return True
-        place = self.world.names.read(pid, directory, name)
+        place = self.state.names.read(pid, directory, name)
         if place is None:
             return False
         descriptor = os.open(place[1], os.O_RDONLY, dir_fd=directory_of(place))
@@ -66,12 +66,12 @@ class ProgramCalls:
 
     def capget(self, pid: int, header: int, data: int, *_: int) -> int:
         """Tell the process its own masks."""
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         asked = memory.read(pid, header, 8)
         if identity is ROOT or not data or asked is None:
             return CONTINUE
         version, of_pid = unpack("<II", asked)
-        if version == _CAPABILITY_VERSION_1 or of_pid not in {0, self.world.names.number_inside(pid)}:
+        if version == _CAPABILITY_VERSION_1 or of_pid not in {0, self.state.names.number_inside(pid)}:
             return CONTINUE
         low, high = 0xFFFFFFFF, 32
         effective, permitted = identity.effective, identity.permitted
@@ -83,7 +83,7 @@ class ProgramCalls:
         words = memory.read(pid, data, 24)
         if words is None:
             return CONTINUE
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         effective, permitted, _, effective_high, permitted_high, _ = unpack("<6I", words)
         effective = (effective | effective_high << 32) & _KNOWN
         permitted = (permitted | permitted_high << 32) & _KNOWN
@@ -94,7 +94,7 @@ class ProgramCalls:
 
     def prctl(self, pid: int, option: int, value: int, *_: int) -> int:
         """Follow PR_SET_KEEPCAPS and PR_SET_SECUREBITS."""
-        identity = self.world.identities.of(pid)
+        identity = self.state.identities.of(pid)
         if option & 0xFFFFFFFF == _SET_KEEPCAPS:
             changed = evolve(identity, keeps=value != 0)
         else:
@@ -106,11 +106,11 @@ class ProgramCalls:
 
     def _become(self, pid: int, old: Identity, new: Identity) -> None:
         if new != old:
-            self.world.identities.give(pid, new)
+            self.state.identities.give(pid, new)
 
     def chroot(self, _pid: int, *_: int) -> int:
         """From now on look at each process's root before its paths."""
-        self.world.names.views_differ = True
+        self.state.names.views_differ = True
         return CONTINUE
 
     def pivot_root(self, _pid: int, *_: int) -> int:

@@ -8,7 +8,7 @@ from attrs import define
 from envforge.sandbox.owners import kernel, memory
 from envforge.sandbox.owners.kernel import AT_SYMLINK_NOFOLLOW, STATX, STATX_ADDRESS, STATX_BASIC
 from envforge.sandbox.owners.state.attributes import Owned
-from envforge.sandbox.owners.state.world import CONTINUE, World
+from envforge.sandbox.owners.state.shared import CONTINUE, SharedState
 
 _AT_FDCWD = 0xFFFFFF9C
 _unpack_statx = Struct("<4xI8xI8xH2xQQQ8xqI4x16xqI4xqI4xIIII").unpack_from
@@ -69,7 +69,7 @@ def patch_statx(owned: Owned) -> bytes:
 class StatCalls:
     """Answers for the files in the table."""
 
-    world: World
+    state: SharedState
     encode: Encode
 
     def stat(self, pid: int, name: int, buffer: int, *_: int) -> int:
@@ -80,19 +80,19 @@ class StatCalls:
 
     def fstat(self, pid: int, descriptor: int, buffer: int, *_: int) -> int:
         path = b"%d/fd/%d" % (pid, descriptor & 0xFFFFFFFF)
-        if kernel.statx(self.world.names.processes, path, 0, STATX_BASIC, STATX_ADDRESS):
+        if kernel.statx(self.state.names.processes, path, 0, STATX_BASIC, STATX_ADDRESS):
             return CONTINUE
-        owned = self.world.attributes.find()
+        owned = self.state.attributes.find()
         return CONTINUE if owned is None else memory.write(pid, buffer, self.encode(owned))
 
     def newfstatat(self, pid: int, directory: int, name: int, buffer: int, flags: int, *_: int) -> int:
-        if not self.world.names.look(pid, directory, name, flags):
+        if not self.state.names.look(pid, directory, name, flags):
             return CONTINUE
-        owned = self.world.attributes.find()
+        owned = self.state.attributes.find()
         return CONTINUE if owned is None else memory.write(pid, buffer, self.encode(owned))
 
     def statx(self, pid: int, directory: int, name: int, flags: int, mask: int, buffer: int, *_: int) -> int:
-        if not self.world.names.look(pid, directory, name, flags, mask & 0xFFFFFFFF):
+        if not self.state.names.look(pid, directory, name, flags, mask & 0xFFFFFFFF):
             return CONTINUE
-        owned = self.world.attributes.find()
+        owned = self.state.attributes.find()
         return CONTINUE if owned is None else memory.write(pid, buffer, patch_statx(owned))

@@ -26,7 +26,7 @@ Status = tuple[int, int, int]
 
 
 @define(slots=True)
-class World:
+class SharedState:
     """The supervisor's knowledge, and the notification that is being answered."""
 
     listener: int
