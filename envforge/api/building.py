@@ -5,7 +5,7 @@ from attrs import evolve
 from envforge.api import locking
 from envforge.build.layer import Built
 from envforge.environment.made import assemble
-from envforge.environment.made.assemble import BuildResult, Wanted
+from envforge.environment.made.assemble import BuildOptions, BuildResult
 from envforge.environment.projects import consent
 from envforge.environment.projects.project import Project
 from envforge.lock import file as lock_file
@@ -40,7 +40,7 @@ def build(
     consent.require_lock(project, known)
     if workers:
         project = evolve(project, config=evolve(project.config, workers=workers))
-    wanted = Wanted(anew=rebuild, check_outputs=locked, enter_failed=shell_on_failure, accept=accept)
+    wanted = BuildOptions(anew=rebuild, check_outputs=locked, enter_failed=shell_on_failure, accept=accept)
     with locks.in_use(open_store(project.store_path)):
         result, outcome = assemble.assemble(project, known, identities.detect(), wanted, Progress(listener))
     if outcome != known and not locked and not frozen:

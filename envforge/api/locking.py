@@ -99,7 +99,7 @@ def _resolved(
     upgrades: _Upgrades,
     progress: Progress,
 ) -> Lock:
-    from envforge.lock.resolve import Wanted, resolve  # noqa: PLC0415 - only where something is resolved
+    from envforge.lock.resolve import ResolveOptions, resolve  # noqa: PLC0415 - only where something is resolved
 
     pin = partial(
         resolve,
@@ -110,12 +110,12 @@ def _resolved(
     )
     everything, packages, only = upgrades.everything, upgrades.packages, upgrades.environment
     if only is None or previous is None:
-        return pin(requests, Wanted(missing, everything, packages), previous=previous)
-    found = pin(requests, Wanted(missing), previous=previous)
+        return pin(requests, ResolveOptions(missing, everything, packages), previous=previous)
+    found = pin(requests, ResolveOptions(missing), previous=previous)
     if not everything and not packages:
         return found
     alone = evolve(found, environments={only: found.environments[only]})
-    upgraded = pin({only: requests[only]}, Wanted((), everything, packages), previous=alone)
+    upgraded = pin({only: requests[only]}, ResolveOptions((), everything, packages), previous=alone)
     return evolve(found, environments={**found.environments, **upgraded.environments})
 
 

@@ -18,7 +18,7 @@ from envforge.store.layout import Store
 
 
 @frozen
-class Wanted:
+class ResolveOptions:
     """The options of locking."""
 
     architectures: Collection[str]
@@ -33,7 +33,7 @@ class Wanted:
 def resolve(
     store: Store,
     requests: Mapping[str, Requests],
-    wanted: Wanted,
+    options: ResolveOptions,
     *,
     previous: Lock | None = None,
     project: ProjectFiles | None = None,
@@ -47,12 +47,12 @@ def resolve(
     """
     settings = configuration.load() if config is None else config
     known = {} if previous is None else previous.environments
-    _check_free(known, wanted.free)
-    places = {*wanted.architectures, *(place for one in known.values() for place in one.parts)}
+    _check_free(known, options.free)
+    places = {*options.architectures, *(place for one in known.values() for place in one.parts)}
     with ExitStack() as stack:
         session = Session(store, settings, project or ProjectFiles("."), progress or Progress(), stack)
         environments = {
-            name: _environment(session, asked, known.get(name), wanted, sorted(places))
+            name: _environment(session, asked, known.get(name), options, sorted(places))
             for name, asked in requests.items()
         }
     return Lock(environments) if previous is None else evolve(previous, environments=environments)
@@ -79,14 +79,14 @@ def _environment(
     session: Session,
     requests: Requests,
     known: LockedEnvironment | None,
-    wanted: Wanted,
+    options: ResolveOptions,
     architectures: Collection[str],
 ) -> LockedEnvironment:
     parts = {}
     for architecture in architectures:
         part = known.parts.get(architecture) if known else None
         pinned = {
-            source.name: _pin(session, source, architecture, requests[source.name], known, wanted=wanted)
+            source.name: _pin(session, source, architecture, requests[source.name], known, options=options)
             for source in registry.LOCKED
             if source.name in requests
         }
@@ -102,14 +102,14 @@ def _pin(
     request: Request,
     known: LockedEnvironment | None,
     *,
-    wanted: Wanted,
+    options: ResolveOptions,
 ) -> Pinned:
     """Return what a source pins: the earlier pins where nothing is to change."""
     part = known.parts.get(architecture) if known else None
     pinned = part.pinned.get(source.name) if part else None
     then = known.requests.get(source.name) if known else None
-    is_kept = then == request and architecture not in wanted.architectures
-    if pinned is not None and is_kept and not wanted.upgrade and not wanted.free:
+    is_kept = then == request and architecture not in options.architectures
+    if pinned is not None and is_kept and not options.upgrade and not options.free:
         return pinned
-    before = None if then is None else Before(then, pinned, wanted.upgrade, wanted.free)
+    before = None if then is None else Before(then, pinned, options.upgrade, options.free)
     return source.resolve(session, request, architecture, before)

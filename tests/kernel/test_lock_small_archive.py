@@ -18,7 +18,7 @@ from envforge.errors import IntegrityError, NetworkError, ResolveError, Signatur
 from envforge.lock import file
 from envforge.lock.changes import changes
 from envforge.lock.model import DEFAULT
-from envforge.lock.resolve import Wanted, resolve
+from envforge.lock.resolve import ResolveOptions, resolve
 from envforge.sources.debian.indexes import mirrors
 from envforge.sources.debian.model import Request, RequestedArchive
 from envforge.store.layout import open_store
@@ -78,7 +78,7 @@ def lock(store, server, tmp_path):
     config = Config(mirrors={"debian": (server.url,)}, keys={"debian": str(key)}, snapshot="")
 
     def make(request=REQUEST, previous=None, *, upgrade=False, free=()):
-        wanted = Wanted(["amd64"], upgrade, frozenset(free))
+        wanted = ResolveOptions(["amd64"], upgrade, frozenset(free))
         options = {"config": config, "project": ProjectFiles(str(tmp_path))}
         return resolve(store, {DEFAULT: {"debian": request}}, wanted, previous=previous, **options)
 
@@ -297,4 +297,4 @@ def test_a_mirror_without_the_tools(lock, archive):
 def test_no_network(store):
     config = Config(mirrors={"debian": ("http://127.0.0.1:9/debian",)}, snapshot="")
     with pytest.raises(NetworkError):
-        resolve(store, {DEFAULT: {"debian": REQUEST}}, Wanted(["amd64"]), config=config)
+        resolve(store, {DEFAULT: {"debian": REQUEST}}, ResolveOptions(["amd64"]), config=config)

@@ -12,7 +12,7 @@ from envforge.errors import ResolveError
 from envforge.lock import file
 from envforge.lock.changes import changes
 from envforge.lock.model import DEFAULT
-from envforge.lock.resolve import Wanted, resolve
+from envforge.lock.resolve import ResolveOptions, resolve
 from envforge.sources.debian.model import Request
 from envforge.store.layout import open_store
 
@@ -33,7 +33,7 @@ def store(tmp_path_factory):
 
 
 def locked(store, request, *, config, previous=None, architecture="amd64"):
-    wanted = Wanted([architecture])
+    wanted = ResolveOptions([architecture])
     return resolve(store, {DEFAULT: {"debian": request}}, wanted, previous=previous, config=config)
 
 

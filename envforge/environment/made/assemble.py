@@ -43,7 +43,7 @@ class BuildResult:
 
 
 @frozen
-class Wanted:
+class BuildOptions:
     """The options of a build."""
 
     anew: bool = False
@@ -57,7 +57,7 @@ class Wanted:
 
 
 def assemble(
-    project: Project, lock: Lock, identity: Identity, wanted: Wanted, progress: Progress
+    project: Project, lock: Lock, identity: Identity, wanted: BuildOptions, progress: Progress
 ) -> tuple[BuildResult, Lock]:
     """Build the missing layers of the project's environment; return it, and the lock with its outputs.
 
@@ -90,7 +90,7 @@ def held_names(part: Part) -> Iterator[str]:
 
 
 def _assemble(
-    site: Site, project: Project, lock: Lock, wanted: Wanted, progress: Progress
+    site: Site, project: Project, lock: Lock, wanted: BuildOptions, progress: Progress
 ) -> tuple[BuildResult, Lock]:
     started = time.monotonic()
     store, part = site.store, locked_part(project, lock)
