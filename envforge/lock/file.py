@@ -25,10 +25,10 @@ from envforge.digest import is_sha256
 from envforge.errors import LockError
 from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock, LockedEnvironment, Outputs, Part
 from envforge.sources import registry, tables
+from envforge.spec.grammar import NAME
 
 _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do not edit it.\n"
 _MARKERS: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
-_ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _MEND: Final = "restore it from version control, or remove it and run: envforge lock"
 
 
@@ -166,7 +166,7 @@ def _lock(document: Mapping[str, Any]) -> Lock:
     requests: dict[str, dict[str, Any]] = {}
     outputs: dict[tuple[str, str], Outputs] = {}
     for name, table in texts.items():
-        if not _ENVIRONMENT.fullmatch(name):
+        if not re.fullmatch(NAME.pattern, name):
             raise ValueError(f"{name[:200]!r} is no name of an environment")
         tables.only(table, (*sources, "outputs"))
         requests[name] = {

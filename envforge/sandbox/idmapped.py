@@ -206,8 +206,7 @@ def _open_sources(
 
 
 def _is_foreign(plan: "Plan", path: "str | None") -> bool:
-    directory = plan["foreign"][0] if plan["foreign"] is not None else None
-    return path is not None and (path == directory or path.startswith(f"{directory}/"))
+    return path is not None and plan["foreign"] is not None and masks.is_inside(path, plan["foreign"][0])
 
 
 def _map(tree: int, namespace: int, path: str, *, recursive: bool) -> None:

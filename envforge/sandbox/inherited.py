@@ -2,6 +2,8 @@
 
 import os
 
+from envforge.sandbox.masks import is_inside
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -108,19 +110,15 @@ def _with_own_name(plan: "Plan", named: str) -> "Plan":
             return plan
     except OSError:
         return plan
-    source = next((one[0] for one in plan["mounts"] if one[0] == one[1] and _is_below(here, one[0])), "")
+    source = next((one[0] for one in plan["mounts"] if one[0] == one[1] and is_inside(here, one[0])), "")
     below = here[len(source) :]
     link = named.removesuffix(below)
     home = dict(plan["variables"]).get("HOME")
-    covered = any(_is_below(link, one[1]) for one in plan["mounts"] if one[1] != home)
+    covered = any(is_inside(link, one[1]) for one in plan["mounts"] if one[1] != home)
     plain = named == f"{link}{below}" == os.path.normpath(named)
     if not source or covered or not plain or os.path.realpath(link) != source:
         return plan
     return plan | {"links": ((link, source),), "variables": (*plan["variables"], ("PWD", named))}
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
 def start_directory(plan: "Plan") -> str:
@@ -130,10 +128,6 @@ def start_directory(plan: "Plan") -> str:
     except FileNotFoundError:
         return str(plan["cwd"])
     for source, target, _, _ in plan["mounts"]:
-        if (
-            plan["follow"]
-            and source == target
-            and (here == source or here.startswith(source.rstrip("/") + "/"))
-        ):
+        if plan["follow"] and source == target and is_inside(here, source):
             return here
     return str(plan["cwd"])

@@ -66,7 +66,7 @@ def hidden(table: bytes, paths: "Sequence[str | None]", private: "Sequence[Priva
             for private_system, place, device, inode in places:
                 if system != private_system:
                     continue
-                if place == top or _is_below(top, place):
+                if is_inside(top, place):
                     yield number, below.strip("/"), 0, 0, is_further
                 elif _is_below(place, top):
                     path_below = f"{below}{place[len(top.rstrip('/')) :]}".strip("/")
@@ -92,10 +92,15 @@ def _place(path: str, mounts: "Sequence[tuple[str, str, str]]") -> "tuple[str, s
     best = ("", "", "/")
     for mount in mounts:
         point = mount[0]
-        if (path == point or _is_below(path, point)) and len(point) >= len(best[0]):
+        if is_inside(path, point) and len(point) >= len(best[0]):
             best = mount
     point, system, top = best
     return system, f"{top.rstrip('/')}{path[len(point.rstrip('/')) :]}" or "/"
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Say whether a normalised path is the directory, or below it."""
+    return path == directory or _is_below(path, directory)
 
 
 def _is_below(path: str, directory: str) -> bool:
@@ -107,7 +112,7 @@ def seen_in(path: "str | None", wanted: "Sequence[str]") -> "Iterator[str]":
     for one in wanted:
         if path is None:
             return
-        if path == one or _is_below(path, one):
+        if is_inside(path, one):
             yield ""
         elif _is_below(one, path):
             yield one[len(path.rstrip("/")) + 1 :]

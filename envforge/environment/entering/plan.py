@@ -19,11 +19,11 @@ from envforge.environment.made.accounts import User
 from envforge.environment.made.own_files import OwnFiles
 from envforge.environment.projects import generations
 from envforge.environment.projects.project import Project, real_path
-from envforge.environment.projects.reach import inside as is_inside
 from envforge.environment.projects.reach import source_of
 from envforge.errors import SpecError
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.inherited import PROXIES
+from envforge.sandbox.masks import is_inside
 from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
 from envforge.store.layout import open_store
 

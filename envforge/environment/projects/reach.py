@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from envforge.digest import digest_of
+from envforge.sandbox.masks import is_inside
 from envforge.spec.grammar import local_path
 from envforge.spec.model import Archive, Spec
 
@@ -86,11 +87,6 @@ def reach_of(
     return Reach(tuple(sorted(set(wants))))
 
 
-def inside(path: str, directory: str) -> bool:
-    """Say whether a normalised path is the directory, or below it."""
-    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
-
-
 def source_of(directory: str, source: str) -> str:
     """Return the absolute path on the host that a source in a spec means; no link is followed."""
     return os.path.normpath(os.path.join(directory, os.path.expanduser(source)))
@@ -111,22 +107,22 @@ def _archive_text(archive: Archive) -> str:
 
 def _places(spec: Spec, directory: str, home: str, real_path: Callable[[str], str]) -> Iterator[Want]:
     real_home = real_path(home)
-    if inside(real_home, directory):
+    if is_inside(real_home, directory):
         yield Want("project", directory)
     if spec.shell.home == "host":
         yield Want("home", 'home = "host"', real_home)
     for one in spec.fetch:
         source = local_path(one.url)
         path = os.path.normpath(os.path.join(directory, source))
-        if source and not inside(path, directory):
+        if source and not is_inside(path, directory):
             yield Want("fetch", one.url, real_path(path))
     for file in spec.files:
         path = source_of(directory, file.source)
-        if not inside(path, directory):
+        if not is_inside(path, directory):
             yield Want("file", file.source, real_path(path))
     for mount in spec.mounts:
         path = source_of(directory, mount.source)
-        if not inside(path, directory):
+        if not is_inside(path, directory):
             doing = "see" if mount.read_only else "see and change"
             yield Want("mount", f"{doing} {mount.source}", real_path(path))
 

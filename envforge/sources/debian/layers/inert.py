@@ -9,10 +9,11 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
+from envforge.build.whiteouts import whiteout
 from envforge.sources.debian.dpkg import names
 from envforge.sources.debian.layers.farm import Owned, Tree, plan_farm
 from envforge.store import listing
-from envforge.store.listing import DIRECTORY_MTIME, Entry
+from envforge.store.listing import Entry
 
 Trees = Sequence[tuple[Tree, Sequence[Entry]]]
 
@@ -28,7 +29,7 @@ def over(trees: Trees, beneath: Collection[str]) -> dict[bytes, Owned]:
         path: owned for path, owned in both.items() if path not in lower or lower[path].entry != owned.entry
     }
     gone = [path for path in lower if path not in both and _is_directory(both, os.path.dirname(path))]
-    chosen |= {path: Owned(_whiteout(path), None, path) for path in gone}
+    chosen |= {path: Owned(whiteout(path), None, path) for path in gone}
     return _with_parents(chosen, {path: owned.entry for path, owned in both.items()})
 
 
@@ -75,7 +76,3 @@ def _with_parents(chosen: Mapping[bytes, Owned], shown: Mapping[bytes, Entry]) -
 
 def _is_directory(both: Mapping[bytes, Owned], path: bytes) -> bool:
     return path in both and both[path].entry.type == "d"
-
-
-def _whiteout(path: bytes) -> Entry:
-    return Entry(path, "w", 0, 0, 0, DIRECTORY_MTIME)
