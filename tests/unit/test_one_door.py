@@ -61,7 +61,7 @@ ALLOWED = {
     "sources/fetch/layer.py": "makes directories in its empty place, confined",
     "sources/fetch/unpack.py": "a descriptor, confined",
     "sources/fetch/writer.py": "an empty directory whose every parent it has made itself, confined",
-    "sources/project_files.py": "to tell where a link leads that was not followed",
+    "sources/project_files.py": "opens again what was opened beneath the project; tells where a link leads",
     "store/partial.py": OWN,
     "store/staging.py": f"reserved directories: {OWN}; removing follows no link",
 }
