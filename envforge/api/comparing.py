@@ -14,6 +14,7 @@ from envforge.compare.targets import Here, Target
 from envforge.compare.views import plain, text
 from envforge.compare.why import CHAINS_MAX, Why
 from envforge.environment.projects.project import Location
+from envforge.errors import NotFoundError
 from envforge.store import locks
 
 __all__ = [
@@ -89,7 +90,11 @@ def html(found: Comparison) -> str:
 
 def why(place: Here, name: str, word: str | None = None) -> tuple[Why, ...]:
     """Return why a package is in an environment, by its lock. Raises NotFoundError."""
-    return whys.reasons(differences.packages_of(resolve(place, word)) or (), name)
+    target = resolve(place, word)
+    packages = differences.packages_of(target)
+    if packages is None:
+        raise NotFoundError(f"no lock is known of {target.title}", hint="`envforge ls` lists environments")
+    return whys.reasons(packages, name)
 
 
 def why_rebuilt(place: Here, layer: str | None = None, word: str | None = None) -> tuple[Rebuilt, ...]:

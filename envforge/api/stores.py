@@ -5,8 +5,6 @@ import os
 from envforge import config
 from envforge.environment.projects import project
 from envforge.errors import StoreError
-from envforge.sandbox.confined.confine import View, call_confined
-from envforge.sandbox.ids import identity as identities
 from envforge.store import locks
 from envforge.store.layout import LOCK_NAME, open_store
 from envforge.store.staging import empty_tree
@@ -21,6 +19,9 @@ def destroy(store_path: str) -> None:
     """Remove a whole store, files of subordinate ids included. Raises StoreError, CapabilityError."""
     if not os.path.exists(f"{store_path}/format"):
         raise StoreError(f"{store_path} is not a store", hint="name it with --store DIR")
+    from envforge.sandbox.confined.confine import View, call_confined  # noqa: PLC0415 - `path` needs none
+    from envforge.sandbox.ids import identity as identities  # noqa: PLC0415 - likewise
+
     store = open_store(store_path)
     view = View.of(writable=[store.path], every_id=True)
     with locks.alone(store):

@@ -111,7 +111,7 @@ def _with_files(
     every: bool,
 ) -> Comparison:
     a, b = targets
-    if a.layers == b.layers and a.directory == b.directory:
+    if (a.layers or a.directory) and (a.layers, a.directory) == (b.layers, b.directory):
         return evolve(found, files=(), contents=() if found.level == "content" else None)
     old, new = stack_of(here.store, a), stack_of(here.store, b)
     differing = list(files.changes(old, new))

@@ -33,7 +33,8 @@ class Owned:
 
 def owns(here: Here, target: Target, path: str) -> Owned:
     """Return where a path of an environment comes from. Raises NotFoundError."""
-    assert here.store is not None
+    if here.store is None or target.directory:
+        raise NotFoundError(f"{target.title} is no environment of this store", hint="envforge build")
     asked = os.fsencode(path if path.startswith("/") else f"/{path}")
     stack = stack_of(here.store, target)
     real = _real(stack.shown, asked)

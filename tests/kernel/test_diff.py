@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from small_archive import Archive
 from small_system import add_system, built, new_project, script
 from users import RANGES, SINGLE
 
-from envforge.errors import AmbiguousError, NotFoundError, UsageError
+from envforge.errors import AmbiguousError, IntegrityError, NotFoundError, UsageError
 
 pytestmark = [
     pytest.mark.userns,
@@ -237,6 +238,65 @@ def test_what_has_gone_is_told(archive: tuple[Archive, str], tmp_path: Path) -> 
     directory.rename(other.store / "elsewhere")
     assert "--level package" in other.fail(NotFoundError.exit_code, "diff", "--level", "file")
     other.succeed("diff")
+
+
+def test_a_sandbox_that_runs_names_its_environment(line: CommandLine) -> None:
+    process = subprocess.Popen(
+        line.words("run", "--", "sh", "-c", "echo ready; cat"),
+        cwd=line.directory,
+        env=line.variables(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    try:
+        (running,) = json.loads(line.succeed("exec", "--json"))
+        assert diff(line, "1", running["id"])["b"] == diff(line, "1", "@")["b"]
+    finally:
+        process.communicate(timeout=20)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_the_lock_of_an_earlier_commit(archive: tuple[Archive, str], tmp_path: Path) -> None:
+    made = new_project(tmp_path, archive[1], ["one"])
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+
+    def git(*arguments: str) -> None:
+        words = ["git", *identity, *arguments]
+        subprocess.run(words, cwd=made.directory, env=made.variables(), check=True, capture_output=True)
+
+    git("init", "-b", "main")
+    made.succeed("lock")
+    git("add", "envforge.lock")
+    git("commit", "-m", "first")
+    made.succeed("add", "two")
+    found = diff(made, "HEAD", "envforge.lock")
+    assert names(found["packages"]["added"]) == ["two"]
+    assert found["a"] == {"title": "the lock at HEAD", "environment": None}
+    said = made.fail(NotFoundError.exit_code, "diff", "HEAD", "envforge.lock", "--level", "file")
+    assert "not built" in said
+
+
+def test_a_listing_that_was_altered_is_told(archive: tuple[Archive, str], tmp_path: Path) -> None:
+    made = new_project(tmp_path, archive[1], ["one"])
+    digest = built(made)["layers"][0]["digest"].removeprefix("sha256:")
+    made.succeed("add", "two")
+    made.succeed("build")
+    (listing,) = made.store.glob(f"layers/*/{digest}/listing")
+    listing.write_bytes(listing.read_bytes().replace(b" 0644 ", b" 0666 "))
+    assert "altered" in made.fail(IntegrityError.exit_code, "diff", "--level", "file")
+    assert "altered" in made.fail(IntegrityError.exit_code, "owns", "/etc/passwd", "--in", "1")
+
+
+def test_outside_of_any_project_without_a_store(tmp_path: Path) -> None:
+    alone = CommandLine(tmp_path, tmp_path / "store", tmp_path)
+    assert "no project" in alone.fail(NotFoundError.exit_code, "diff")
+    assert "hint: " in alone.fail(NotFoundError.exit_code, "why", "x")
+    assert "hint: " in alone.fail(NotFoundError.exit_code, "why-rebuilt")
+    assert "hint: " in alone.fail(NotFoundError.exit_code, "owns", "/x")
+    assert "hint: " in alone.fail(NotFoundError.exit_code, "owns", "/x", "--in", ".")
+    assert not (tmp_path / "store").exists()
 
 
 def test_why(line: CommandLine) -> None:
