@@ -11,7 +11,7 @@ from envforge.kernel import init, processes, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import NoReturn
 
     from envforge.sandbox.compiled import Plan
@@ -179,22 +179,36 @@ def execute(command: "list[str]", environment: "dict[str, str]", last_filter: by
     if "/" not in name:
         places = environment.get("PATH", _PATH).split(":")
         candidates = [f"{place or '.'}/{name}" for place in places]
-    refusal: OSError | None = None
-    for candidate in candidates:
+    refusals: list[OSError] = []
+    checked: Iterable[str] = _without_magic_links(candidates, refusals)
+    if last_filter:
+        checked = list(checked)  # now: the filter refuses the system call that checks them
+        processes.set_seccomp(last_filter)
+    for candidate in checked:
         try:
-            refuse_magic_links(candidate)
-            if last_filter:
-                processes.set_seccomp(last_filter)
             os.execve(candidate, command, environment)  # noqa: S606  # no shell is wanted
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            refusal = refusal or error
-    if refusal is not None:
-        say(f"{name}: {refusal.strerror}")
+            refusals.append(error)
+    if refusals:
+        say(f"{name}: {refusals[0].strerror}")
         return CANNOT_EXECUTE
     say(f"{name}: not found in this environment")
     return NOT_FOUND
+
+
+def _without_magic_links(paths: "Iterable[str]", refusals: "list[OSError]") -> "Iterator[str]":
+    """Yield the paths that exist and go through no magic link; other errors are added to `refusals`."""
+    for path in paths:
+        try:
+            refuse_magic_links(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            refusals.append(error)
+        else:
+            yield path
 
 
 def refuse_magic_links(path: str) -> None:

@@ -127,6 +127,24 @@ def test_what_root_makes_in_the_project_of_another_user_is_theirs(root_box):
 
 
 @pytest.mark.root
+def test_path_is_searched_to_its_end_in_the_project_of_another_user(root_box):
+    """The first file of that name cannot be executed, and the last filter refuses to look again."""
+    root_box.shell("true")
+    project, uid, gid = root_box.project, 12345, 12346
+    os.mkdir(f"{project}/first")
+    with open(f"{project}/first/id", "w", encoding="ascii") as file:
+        file.write("not executable")
+    for name in ("", "/first", "/first/id"):
+        os.chown(project + name, uid, gid)
+    mounts = [[f"{project}/first", "/first", False, False, False, project]]
+    options = {"foreign": [project, uid, gid], "mounts": mounts}
+    found = root_box.run("id", "-u", variables=[["PATH", "/first:/bin"]], **options)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "0\n", "")
+    assert root_box.run("id", variables=[["PATH", "/first"]], **options).returncode == 126
+    assert root_box.run("id", variables=[["PATH", "/etc"]], **options).returncode == 127
+
+
+@pytest.mark.root
 def test_root_enters_no_project_of_another_user_without_idmapped_mounts(root_box):
     said = root_box.run("true", foreign=[root_box.project, 12345, 12346], idmapped=False)
     assert "idmapped" in said.stderr
