@@ -5,7 +5,7 @@ pins, over the layers of the sources before it. A `Local` source pins nothing: i
 files at each build. Lock, builder, store and environment pass requests and pins on without looking inside.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -148,8 +148,23 @@ class Source(Protocol):
         """
         return ()
 
-    def laid(self, spec: "Spec", config: "Config", *, is_root: bool) -> Iterable[Laid]:  # noqa: ARG002
-        """Return files that the source's own tools find inside, made for this host and this entry."""
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Return the paths of programs inside for which `laid` makes files."""
+        return ()
+
+    def laid(
+        self,
+        spec: "Spec",  # noqa: ARG002
+        config: "Config",  # noqa: ARG002
+        *,
+        tools: Collection[str],  # noqa: ARG002
+        is_root: bool,  # noqa: ARG002
+    ) -> Iterable[Laid]:
+        """Return files that the source's own tools find inside, made for this host and this entry.
+
+        `tools` are those of `self.tools` that the environment has.
+        """
         return ()
 
     def answer(self, config: "Config", spec: "Spec | None") -> str:  # noqa: ARG002

@@ -13,6 +13,12 @@ LOCAL: Final[tuple[Local, ...]] = (Files(),)
 """Sources that read the project's own files, bottom to top; their layers lie over all locked ones."""
 
 
+def is_above_the_base(layer: str) -> bool:
+    """Return whether a layer of that name is of another source than the lowest: `fetch-1`, `files`."""
+    above = {*(one.name for one in LOCKED[1:]), *(one.name for one in LOCAL)}
+    return layer.partition("-")[0] in above
+
+
 def source(name: str) -> Source:
     """Return the locked source of that name."""
     return next(one for one in LOCKED if one.name == name)

@@ -121,7 +121,8 @@ class Fetch:
 
     `envforge lock` fetches it and pins its SHA-256; no other bytes are ever taken for it, until
     `envforge lock --upgrade`, or `--upgrade-package` with the last part of its address, pins anew. Where
-    several put something at one path, the last one in the spec counts. It belongs to root inside.
+    several put something at one path, the last one in the spec counts. It belongs to root inside. What lies
+    in a place that entering uses, `/etc/hosts` or the home, counts as it does for `[[files]]`.
     """
 
     url: str = field(metadata=named("url", rule=grammar.FETCHED))

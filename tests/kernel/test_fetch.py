@@ -248,6 +248,24 @@ def test_forty_of_them(fetching):
     assert sorted(map(int, said.split())) == list(range(40))
 
 
+def test_what_an_archive_brings_is_never_covered_in_silence(fetching, tmp_path):
+    """Entering mounts files over /etc, and a home: what lies there is the spec's, or it is told."""
+    line = fetching.line
+    home = line.succeed("run", "--", "sh", "-c", "echo $HOME").strip()
+    made = tmp_path / "made"
+    files = {"etc/hosts": "127.0.0.9 mine\n", "etc/resolv.conf": "nameserver 127.0.0.9\n"}
+    for name, text in {**files, f"home{home}/.mine": "mine\n"}.items():
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(text)
+    for name in ("etc", "home"):
+        with tarfile.open(fetching.server.directory / f"{name}.tar", "w") as archive:
+            archive.add(made / name, ".")
+    fetching.want('url = "URL/etc.tar"\ntarget = "/etc"\nunpack = true')
+    assert line.succeed("run", "--", "cat", "/etc/hosts", "/etc/resolv.conf") == "".join(files.values())
+    fetching.want('url = "URL/home.tar"\ntarget = "/"\nunpack = true')
+    assert f"{home}/.mine would not be seen" in line.fail(125, "run", "true")
+
+
 def test_verify_makes_them_again(fetching):
     fetching.want(TOOL, DATA)
     fetching.line.succeed("build")

@@ -8,13 +8,22 @@ import subprocess
 
 import pytest
 
+from envforge.config import Config
 from envforge.environment.entering import certificates, homes
-from envforge.environment.entering.system_files import hosts_text
-from envforge.environment.made.own_files import HomeFile, archived_locales, read_here
+from envforge.environment.entering.system_files import Accounts, hosts_text, system_files
+from envforge.environment.made.brought import Brought
+from envforge.environment.made.own_files import HomeFile, OwnFiles, archived_locales, read_here
+from envforge.environment.projects.project import Project
 from envforge.sandbox.inherited import unknown_locales
+from envforge.sources import registry
 from envforge.sources.debian.inside import sources_text
+from envforge.sources.interface import Laid, Source
 from envforge.spec.model import Debian
+from envforge.spec.parse import parse
+from envforge.store import listing
+from envforge.store.listing import Entry
 
+NOTHING = Brought()
 LOOPBACK = "::1\tip6-localhost ip6-loopback\n"
 
 
@@ -154,3 +163,57 @@ def test_apts_sources_are_the_specs_archives():
         "Components: main contrib",
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg",
     ]
+
+
+class OtherSource(Source):
+    """One that lays a file for a tool of its own, and one for none."""
+
+    name = "other"
+    tools = ("/usr/bin/tool",)
+
+    def laid(self, spec, config, *, tools, is_root):
+        del spec, config, is_root
+        yield Laid("/etc/other", b"always")
+        if tools:
+            yield Laid("/etc/tool", b"for the tool")
+
+
+def mounted(tmp_path, own, brought=NOTHING):
+    text = b'name = "shop"\n\n[debian]\nsuite = "bookworm"\npackages = []\n'
+    specs = {"default": parse(text, "envforge.toml")}
+    project = Project(str(tmp_path / "envforge.toml"), specs, text, str(tmp_path / "store"), Config())
+    files = system_files(project, own, brought, Accounts("", "", is_root=False), {})
+    return {mount.target for mount in files.mounts}
+
+
+def test_every_source_lays_its_files_whether_or_not_there_is_apt(tmp_path, empty_home, monkeypatch):
+    del empty_home
+    monkeypatch.setattr(registry, "LOCKED", (*registry.LOCKED, OtherSource()))
+    assert {"/etc/other", "/etc/tool"} & mounted(tmp_path, OwnFiles()) == {"/etc/other"}
+    found = mounted(tmp_path, OwnFiles(tools=frozenset({"/usr/bin/tool", "/usr/bin/apt-get"})))
+    assert {"/etc/other", "/etc/tool", "/usr/local/sbin/apt"} <= found
+
+
+def test_what_the_specs_own_layers_hold_is_not_covered(tmp_path, empty_home):
+    del empty_home
+    names = ["/", "/etc", "/etc/hosts", "/etc/resolv.conf.d", "/usr/local/sbin/apt"]
+    brought = Brought((listing.dump(Entry(os.fsencode(name), "f") for name in names),))
+    own = OwnFiles(tools=frozenset({"/usr/bin/apt-get"}))
+    assert {"/etc/hosts", "/usr/local/sbin/apt"} <= mounted(tmp_path, own)
+    found = mounted(tmp_path, own, brought)
+    assert {"/etc/hosts", "/usr/local/sbin/apt"}.isdisjoint(found)
+    assert {"/etc/resolv.conf", "/usr/local/sbin/apt-get"} <= found
+
+
+def test_what_lies_below_a_home_is_found_by_its_path_not_by_where_a_link_leads():
+    entries = [
+        Entry(b"/home", "d"),
+        Entry(b"/home/me", "d"),
+        Entry(b"/home/meadow/x", "f"),
+        Entry(b"/opt/link", "l", content=b"/home/me/x"),
+    ]
+    assert Brought((listing.dump(entries),)).below("/home/me") == ""
+    assert (
+        Brought((listing.dump([*entries, Entry(b"/home/me/a b", "f")]),)).below("/home/me/") == "/home/me/a b"
+    )
+    assert Brought().below("/home/me") == ""

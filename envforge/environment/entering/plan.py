@@ -14,8 +14,9 @@ from attrs import field, frozen
 from envforge import config
 from envforge.environment.entering import git, homes
 from envforge.environment.entering.system_files import Accounts, system_files
-from envforge.environment.made import accounts, model, own_files
+from envforge.environment.made import accounts, brought, model, own_files
 from envforge.environment.made.accounts import User
+from envforge.environment.made.brought import Brought
 from envforge.environment.made.own_files import OwnFiles
 from envforge.environment.projects import generations
 from envforge.environment.projects.project import Project, real_path
@@ -25,6 +26,7 @@ from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.inherited import PROXIES
 from envforge.sandbox.masks import is_inside
 from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
+from envforge.sources import registry
 from envforge.store.layout import open_store
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,10 +64,11 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
     known = model.load(store, environment)
     roots = [f"{store.layer(identity.held, layer.digest)}/root" for layer in known.layers]
     spec = project.spec
-    own = own_files.read(identity, roots)
+    own = own_files.read(identity, roots, [path for source in registry.LOCKED for path in source.tools])
+    own_layers = brought.read(store, identity.held, known)
     inside = _who(options.user or spec.shell.user, own)
     accounts_inside = Accounts(inside.passwd, inside.group, is_root=_is_root(inside))
-    files = system_files(project, own, accounts_inside, os.environ)
+    files = system_files(project, own, own_layers, accounts_inside, os.environ)
     return SandboxPlan(
         identity=identity,
         store=store.path,
@@ -78,7 +81,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         command=spec.shell.command,
         cwd=project.directory,
         user=inside.account or "self",
-        mounts=(*files.mounts, *_mounts(project, inside, own, options)),
+        mounts=(*files.mounts, *_mounts(project, inside, own, own_layers, options)),
         forward=spec.shell.forward,
         runtime=_runtime(inside),
         read_only=tuple(os.path.join(project.directory, path) for path in spec.shell.read_only),
@@ -127,11 +130,13 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else "/"
 
 
-def _mounts(project: Project, inside: Inside, own: OwnFiles, options: RunOptions) -> Iterator[Mount]:
+def _mounts(
+    project: Project, inside: Inside, own: OwnFiles, own_layers: Brought, options: RunOptions
+) -> Iterator[Mount]:
     """Yield the mounts, shallow targets first, so that none covers an earlier one; volumes come last."""
     yield from sorted(
         [
-            *_home(project, inside, own),
+            *_home(project, inside, own, own_layers),
             _project_directory(project),
             *_repository(project),
             *_spec_mounts(project, inside),
@@ -184,7 +189,7 @@ def _repository(project: Project) -> Iterator[Mount]:
         yield Mount(directory, directory)
 
 
-def _home(project: Project, inside: Inside, own: OwnFiles) -> Iterator[Mount]:
+def _home(project: Project, inside: Inside, own: OwnFiles, own_layers: Brought) -> Iterator[Mount]:
     """Yield the home: the host's, or the project's own, kept between runs.
 
     A user that a package created keeps its home in the environment.
@@ -198,10 +203,12 @@ def _home(project: Project, inside: Inside, own: OwnFiles) -> Iterator[Mount]:
         yield Mount(_real_path(project, os.path.expanduser("~")), inside.user.home)
         return
     fetched, local = project.spec.fetch, project.spec.files
-    for target in [*(one.target for one in fetched), *(one.target for one in local)]:
-        if f"{target}/".startswith(f"{inside.user.home.rstrip('/')}/"):
+    targets = [*(one.target for one in fetched), *(one.target for one in local)]
+    covered = [one for one in targets if f"{one}/".startswith(f"{inside.user.home.rstrip('/')}/")]
+    for path in (*covered, own_layers.below(inside.user.home)):
+        if path:
             raise SpecError(
-                f"{target} would not be seen: the home covers it",
+                f"{path} would not be seen: the home covers it",
                 hint="put it below /etc/skel, which a new home is made from, or mount it with [[mounts]]",
             )
     files = own.root_home if inside.user.uid == 0 and inside.user.home == "/root" else own.skeleton

@@ -1,8 +1,7 @@
 """Files that entering mounts over the environment's /etc: the host's, or both merged. They are in no layer.
 
-A file that `[[files]]` or a `[[fetch]]` of a single file puts in such a place is never hidden: hosts,
-resolv.conf and localtime then stay as the spec has them; passwd, group and the certificates are extended, not
-replaced.
+A file that `[[files]]` or `[[fetch]]` puts in such a place is never hidden: hosts, resolv.conf and localtime
+then stay as the spec has them; passwd, group and the certificates are extended, not replaced.
 """
 
 import hashlib
@@ -17,6 +16,7 @@ from attrs import frozen
 from envforge import config, whole_file
 from envforge.environment.entering import certificates, git
 from envforge.environment.entering.certificates import Certificate
+from envforge.environment.made.brought import Brought
 from envforge.environment.made.own_files import BUNDLE, KEYSTORE, OwnFiles
 from envforge.environment.projects.project import Project
 from envforge.key_files import jks
@@ -54,33 +54,34 @@ def watched(project: Project, host: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(path for path in found if os.path.isfile(path))
 
 
-def system_files(project: Project, own: OwnFiles, accounts: Accounts, host: Mapping[str, str]) -> SystemFiles:
+def system_files(
+    project: Project, own: OwnFiles, brought: Brought, accounts: Accounts, host: Mapping[str, str]
+) -> SystemFiles:
     """Return the files for a project's environment on this host; `host` are the host's variables."""
     extra = certificates.extra_ones(_trusted(project, host), own.bundle)
-    of_the_host = [path for path in _OF_THE_HOST if not is_given(project, path)]
+    of_the_host = [path for path in _OF_THE_HOST if not is_given(project, brought, path)]
     mounts = [
         *(Mount(path, path, read_only=True, optional=True, own=True) for path in of_the_host),
         Mount(_generated(_encoded(accounts.passwd)), "/etc/passwd", read_only=True, own=True),
         Mount(_generated(_encoded(accounts.group)), "/etc/group", read_only=True, own=True),
         *_certificates(own, extra),
     ]
-    if own.has_apt:
-        found = [
-            one
-            for source in registry.LOCKED
-            for one in source.laid(project.spec, project.config, is_root=accounts.is_root)
-        ]
-        given = [one for one in found if not is_given(project, one.path)]
-        mounts += [_laid(one.content, one.path, mode=one.mode) for one in given]
-    if not is_given(project, HOSTS):
+    for source in registry.LOCKED:
+        found = source.laid(project.spec, project.config, tools=own.tools, is_root=accounts.is_root)
+        laid = [one for one in found if not is_given(project, brought, one.path)]
+        mounts += [_laid(one.content, one.path, mode=one.mode) for one in laid]
+    if not is_given(project, brought, HOSTS):
         text = hosts_text(_host_lines(), project.host_name)
         mounts.append(Mount(_generated(_encoded(text)), HOSTS, read_only=True, own=True))
     return SystemFiles(tuple(mounts), certificates.variables() if extra else {})
 
 
-def is_given(project: Project, path: str) -> bool:
-    """Return whether the spec puts a file of its own at that path inside; unpacked archives are not known."""
-    if any(path == one.target for one in project.spec.fetch):
+def is_given(project: Project, brought: Brought, path: str) -> bool:
+    """Return whether the spec puts a file of its own at that path inside.
+
+    Its layers hold it there, or elsewhere if the environment has a link at that path.
+    """
+    if brought.holds(path) or any(path == one.target for one in project.spec.fetch):
         return True
     for file in project.spec.files:
         source = os.path.join(project.directory, file.source)

@@ -5,7 +5,7 @@ Packages and the project wrote them, so a confined child reads them, all in one 
 
 import base64
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -47,7 +47,8 @@ class OwnFiles:
     """Certificates that the environment trusts, in PEM."""
     keystore: bytes = field(default=b"", repr=False)
     """The same for Java."""
-    has_apt: bool = False
+    tools: frozenset[str] = frozenset()
+    """Those of the sources' tools that are there."""
     locales: tuple[str, ...] = ()
     """Besides C, POSIX and C.UTF-8, as `locale -a` writes them."""
     skeleton: tuple[HomeFile, ...] = ()
@@ -56,13 +57,13 @@ class OwnFiles:
     """What /root holds."""
 
 
-def read(identity: Identity, roots: Sequence[str]) -> OwnFiles:
-    """Return what the layers with these roots hold, topmost first.
+def read(identity: Identity, roots: Sequence[str], tools: Collection[str] = ()) -> OwnFiles:
+    """Return what the layers with these roots hold, topmost first, `tools` being paths to look for.
 
     Raises as `call_confined` does; SandboxError where one of the files cannot be read.
     """
     try:
-        found = call_confined(identity, View.of(readable=roots), read_here, list(roots))
+        found = call_confined(identity, View.of(readable=roots), read_here, list(roots), list(tools))
     except OSError as error:
         raise SandboxError(
             f"the environment's accounts or certificates cannot be read: {error.filename}: {error.strerror}",
@@ -73,7 +74,7 @@ def read(identity: Identity, roots: Sequence[str]) -> OwnFiles:
         group=found["group"],
         bundle=base64.b64decode(found["bundle"]),
         keystore=base64.b64decode(found["keystore"]),
-        has_apt=found["has_apt"],
+        tools=frozenset(found["tools"]),
         locales=tuple(found["locales"]),
         skeleton=tuple(_home_file(*item) for item in found["skeleton"]),
         root_home=tuple(_home_file(*item) for item in found["root_home"]),
@@ -84,7 +85,7 @@ def _home_file(path: str, mode: int, content: str) -> HomeFile:
     return HomeFile(path, mode, base64.b64decode(content))
 
 
-def read_here(roots: Sequence[str]) -> dict[str, Any]:
+def read_here(roots: Sequence[str], tools: Collection[str] = ()) -> dict[str, Any]:
     """Return the same as JSON values. Runs in the confined child."""
     trees = [Tree(root) for root in roots]
     return {
@@ -92,7 +93,7 @@ def read_here(roots: Sequence[str]) -> dict[str, Any]:
         "group": _topmost(trees, "/etc/group").decode("utf-8", "surrogateescape"),
         "bundle": _plain(_topmost(trees, BUNDLE)),
         "keystore": _plain(_topmost(trees, KEYSTORE)),
-        "has_apt": any(tree.is_file("/usr/bin/apt-get") for tree in trees),
+        "tools": [path for path in tools if any(tree.is_file(path) for tree in trees)],
         "locales": sorted({name for tree in trees for name in _locales(tree)}),
         "skeleton": _skeleton(trees, "/etc/skel"),
         "root_home": _skeleton(trees, "/root"),

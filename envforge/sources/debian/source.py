@@ -1,6 +1,6 @@
 """Debian as a source: packages of its archives, chosen by apt, configured by dpkg."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envforge.progress import Progress
     from envforge.spec.model import Spec
 
+_APT: Final = "/usr/bin/apt-get"
 _RELEASE_MAX_BYTES: Final = 10_000_000
 
 
@@ -106,11 +107,18 @@ class Debian(Source):
             shown = name if architecture in {native, "all"} else f"{name}:{architecture}"
             yield Package(self.name, shown, version, architecture, sha256="", size=0, asked=False)
 
-    def laid(self, spec: "Spec", config: "Config", *, is_root: bool) -> Iterator[Laid]:
-        """Return the wrappers of apt and, for root, its list of sources."""
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Return apt's path."""
+        return (_APT,)
+
+    def laid(
+        self, spec: "Spec", config: "Config", *, tools: Collection[str], is_root: bool
+    ) -> Iterator[Laid]:
+        """Return the wrappers of apt and, for root, its list of sources; nothing where there is no apt."""
         from envforge.sources.debian import inside  # noqa: PLC0415 - only where a plan is made
 
-        return inside.files(spec.debian, config, is_root=is_root)
+        return inside.files(spec.debian, config, is_root=is_root) if _APT in tools else iter(())
 
     def answer(self, config: "Config", spec: "Spec | None") -> str:
         """Fetch the suite's InRelease; return the address of the mirror that served it."""
