@@ -104,6 +104,7 @@ ALLOWED: tuple[Allowed, ...] = (
         ("mtime",),
         "a link that fontconfig-config's postinst makes again, with the time of the build",
     ),
+    Allowed(r"/usr/share/octave/octave_packages", _BYTES, "its first line names the moment and the machine"),
     Allowed(r"/var/cache/ldconfig/aux-cache", _GONE, "holds inode numbers"),
     Allowed(r"/var/log/(alternatives|dpkg|bootstrap)\.log", _GONE, "a log with dates"),
     Allowed(r"/var/log/apt(/.*)?", _GONE, "logs with dates"),

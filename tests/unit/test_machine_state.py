@@ -60,3 +60,26 @@ def test_nothing_is_written_where_there_is_nothing_to_forget(tmp_path):
     before = (tmp_path / answers.QUESTIONS.lstrip("/")).stat().st_mtime_ns
     remove_machine_state(str(tmp_path), ["hello"])
     assert (tmp_path / answers.QUESTIONS.lstrip("/")).stat().st_mtime_ns == before
+
+
+OCTAVE = """\
+# Created by Octave 9.4.0, {} <root@{}>
+# name: global_list
+# type: cell
+# name: date
+2024-03-01, Fri Mar 01 12:00:00 2024 UTC <kept@here>
+"""
+
+
+def test_a_list_of_octaves_packages_is_the_same_whenever_and_wherever_it_is_made(tmp_path):
+    made = []
+    for date, host in (
+        ("Wed Nov 25 09:07:01 2026 UTC", "a"),
+        ("Thu Dec 31 23:59:59 2026 CET", "b.example.org"),
+    ):
+        write(tmp_path, "/usr/share/octave/octave_packages", OCTAVE.format(date, host))
+        remove_machine_state(str(tmp_path), ["octave"])
+        made.append((tmp_path / "usr/share/octave/octave_packages").read_text())
+    assert made[0] == made[1]
+    kept = OCTAVE[OCTAVE.index("# name") :]
+    assert made[0] == f"# Created by Octave\n{kept}"

@@ -2,7 +2,7 @@
 
 A reviewed table, part of the recipe format: a change that alters a layer's bytes raises `recipe.FORMAT`.
 Stand-ins lie over the real programs while packages are configured (`configure/scaffold.py`); then the paths
-in `removed` go.
+in `removed` go, and the text in `dated`.
 """
 
 from collections.abc import Iterable
@@ -29,6 +29,9 @@ class Quirk:
     """Path and text of programs (and other files) in place of real ones."""
     removed: tuple[str, ...] = ()
     """Shell patterns of paths. ucf's records of them are removed, too."""
+    dated: tuple[tuple[str, str], ...] = ()
+    """Path of a text file that is kept, and the regular expression of text in it that names the moment or the
+    machine; `^` and `$` match at lines."""
     questions: tuple[str, ...] = ()
     """Questions of debconf whose answers are secrets, though they are no passwords."""
 
@@ -210,6 +213,11 @@ TABLE: Final = (
         ),
     ),
     Quirk(
+        "octave",
+        "the list of its packages begins with a comment: version, time, user and host",
+        dated=(("/usr/share/octave/octave_packages", r"(?<=^# Created by Octave) .*$"),),
+    ),
+    Quirk(
         "mono-runtime",
         "machine code for the processor that builds, never the same twice; mono compiles when it runs too",
         stand_ins=(
@@ -241,6 +249,11 @@ def stand_ins(packages: Iterable[str]) -> dict[str, str]:
 def removed(packages: Iterable[str]) -> tuple[str, ...]:
     """Return the patterns of paths to remove after configuring a set of packages."""
     return tuple(pattern for quirk in _of(packages) for pattern in quirk.removed)
+
+
+def dated(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return path and regular expression of the text to remove after configuring a set of packages."""
+    return tuple(one for quirk in _of(packages) for one in quirk.dated)
 
 
 def questions(packages: Iterable[str]) -> frozenset[str]:

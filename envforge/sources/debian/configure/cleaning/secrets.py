@@ -1,7 +1,9 @@
-"""Removes machine state from what configuring wrote: files, and debconf's and ucf's records of them."""
+"""Removes machine state from what configuring wrote: files, records of them, dates."""
 
+import re
 import stat
 from collections.abc import Callable, Collection
+from functools import partial
 
 from envforge.kernel.tree import Tree
 from envforge.sources.debian.configure.cleaning import normalize
@@ -10,10 +12,12 @@ from envforge.sources.debian.quirks import table as quirks
 
 
 def remove_machine_state(root: str, packages: Collection[str]) -> None:
-    """Remove paths and answers listed in `quirks/table.py` from the tree at `root`, and records of them."""
+    """Remove paths, their records, dates and answers listed in `quirks/table.py` from the tree at `root`."""
     gone = normalize.remove_paths(root, quirks.removed(packages))
     questions = quirks.questions(packages)
     with Tree(root) as tree:
+        for path, pattern in quirks.dated(packages):
+            _edit(tree, path, partial(re.compile(pattern, re.MULTILINE).sub, ""))
         _edit(tree, answers.QUESTIONS, lambda text: answers.without_questions(text, questions))
         _edit(
             tree,
