@@ -10,9 +10,11 @@ import sys
 import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from capabilities import PROBES, report
+from together import group_of
 from users import RANGES, SINGLE, TestUser, lend, stands_in
 
 TIME_LIMIT_S = 600
@@ -67,6 +69,24 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests together that share what takes long to make, where `--dist loadfile` asks for that.
+
+    They come in the order in which they are collected: long ones first, unit tests in the end.
+    """
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,6 +19,14 @@ def wait_until(condition: Callable[[], T], timeout_s: float = 60) -> T:
     return found
 
 
+def own_mark(beginning: str) -> str:
+    """Return a word for the commands of this run: as long as any other run's, so none is part of another.
+
+    It is a number of seconds for `sleep` where `beginning` is a number.
+    """
+    return f"{beginning}{os.getpid():07d}"
+
+
 def command_of(pid: int | str) -> list[str]:
     """Return the words of a process's command, none if it has ended."""
     try:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from box import BEGINNING
-from processes import naming, running, sandbox_parent, wait_until
+from processes import naming, own_mark, running, sandbox_parent, wait_until
 
 pytestmark = pytest.mark.userns
 
@@ -95,7 +95,7 @@ def joined(box, mark, *command, stdin="", **options):
 def test_it_is_confined_as_the_payload_is(box, inside, account, network):
     if account == OTHER and box.kind == "single":
         pytest.skip("a user with a single id runs nothing as another user")
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     options = {"account": account, "network": network, "python": True}
     variables = [["PATH", "/bin"], ["A", "b"]]
     command = [sys.executable, "-I", "-c", STATE]
@@ -106,7 +106,7 @@ def test_it_is_confined_as_the_payload_is(box, inside, account, network):
 
 
 def test_codes_streams_and_directories_are_as_with_run(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     inside(mark)
     codes = {"true": 0, "exit 7": 7, "kill -9 $$": 137, "kill -TERM $$": 143}
     assert {script: joined(box, mark, "sh", "-c", script).returncode for script in codes} == codes
@@ -120,14 +120,14 @@ def test_codes_streams_and_directories_are_as_with_run(box, inside):
 
 
 def test_files_are_those_of_the_running_one(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     inside(mark, "sh", "-c", "echo here >/tmp/file; echo ready; sleep 60", mark)
     assert joined(box, mark, "cat", "/tmp/file").stdout == "here\n"
     assert box.run("cat", "/tmp/file").returncode == 1
 
 
 def test_a_file_given_as_stdin_is_protected(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     inside(mark)
     path = f"{box.home}/given"
     with open(path, "w", encoding="ascii") as file:
@@ -142,9 +142,9 @@ def test_a_file_given_as_stdin_is_protected(box, inside):
 
 
 def test_it_ends_with_the_sandbox_and_with_its_caller(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     first, _ = inside(mark)
-    own = f"97{os.getpid()}"
+    own = own_mark("97")
     process = subprocess.Popen(join_words(box, mark, "sleep", own))
     wait_until(lambda: running("sleep", own))
     os.kill(sandbox_parent(process), signal.SIGKILL)
@@ -157,7 +157,7 @@ def test_it_ends_with_the_sandbox_and_with_its_caller(box, inside):
 
 
 def test_signals_reach_it(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     inside(mark)
     script = "trap 'echo got; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
     process = subprocess.Popen(join_words(box, mark, "sh", "-c", script), stdout=subprocess.PIPE, text=True)
@@ -194,7 +194,7 @@ while True:
 
 @pytest.mark.parametrize("account", [SELF, ROOT], ids=["self", "root"])
 def test_nobody_inside_can_look_into_it_before_it_is_one_of_them(box, inside, account):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     process, _ = inside(
         mark,
         sys.executable,
@@ -213,7 +213,7 @@ def test_nobody_inside_can_look_into_it_before_it_is_one_of_them(box, inside, ac
 
 
 def test_a_record_of_a_dead_one_is_removed_and_a_forged_one_not_believed(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     process, _ = inside(mark)
     listing = "from envforge.sandbox.life import running\nprint(len(running.running()))\n"
     assert box.program(listing) == "1\n"
@@ -256,7 +256,7 @@ except OSError as error:
 
 @pytest.mark.root
 def test_anothers_cannot_be_joined_by_root_either(ranges_box, root_box):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     words = ranges_box.command("sh", "-c", "echo ready; sleep 60", mark)
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
@@ -274,7 +274,7 @@ def test_anothers_cannot_be_joined_by_root_either(ranges_box, root_box):
 def test_another_user_of_the_sandbox(several_ids_box):
     box = several_ids_box
     box.shell("true")
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     words = box.command("sh", "-c", "echo ready; sleep 60", mark)
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
@@ -287,7 +287,7 @@ def test_another_user_of_the_sandbox(several_ids_box):
 
 
 def test_a_terminal_is_one_for_the_joined_process_too(box, inside):
-    mark = f"mark{os.getpid()}"
+    mark = own_mark("mark")
     inside(mark)
     script = "test -t 0 && test -t 1 && echo ready; read line; echo got $line; exit 7"
     words = join_words(box, mark, "sh", "-c", script)

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from processes import running, wait_until
+from processes import own_mark, running, wait_until
 
 pytestmark = pytest.mark.userns
 
@@ -104,7 +104,7 @@ def test_who_asked_can_wait_for_it(box):
 
 def test_a_signal_to_the_monitor_reaches_the_payload_and_its_death_ends_all(box):
     box.shell("true")
-    mark = f"96{os.getpid()}"
+    mark = own_mark("96")
     script = f"trap 'exit 9' TERM; echo ready; sleep {mark} & wait"
     identifier, monitor = box.program(BEGIN + GONE, script, "").split()
     box.program("os.kill(int(sys.argv[3]), signal.SIGTERM)", monitor)

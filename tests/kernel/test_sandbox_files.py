@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from box import DIGEST, ERROR, STALE
-from processes import running, sandbox_parent, wait_until
+from processes import own_mark, running, sandbox_parent, wait_until
 
 pytestmark = pytest.mark.userns
 
@@ -166,7 +166,7 @@ def test_a_missing_layer_is_noticed(box):
 
 def test_the_lock_is_held_while_inside_and_not_by_the_payload(box):
     box.shell("true")
-    mark = f"94{os.getpid()}"
+    mark = own_mark("94")
     process = subprocess.Popen(box.command("sleep", mark))
     wait_until(lambda: running("sleep", mark))
     with open(f"{box.store}/environments/e.json", encoding="ascii") as file:

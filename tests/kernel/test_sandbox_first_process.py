@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import running, sandbox_parent, wait_until
+from processes import own_mark, running, sandbox_parent, wait_until
 
 pytestmark = pytest.mark.userns
 
@@ -87,7 +87,7 @@ def test_the_first_process_says_nothing_of_the_host(box):
 @pytest.mark.root
 @pytest.mark.parametrize("account", [None, ROOT], ids=["self", "root"])
 def test_the_first_process_holds_locks_and_streams_only(box, account):
-    mark = f"94{os.getpid()}"
+    mark = own_mark("94")
     options = {} if account is None else {"account": account}
     held = os.open("/", os.O_RDONLY)
     os.set_inheritable(held, True)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import naming, running, sandbox_parent, wait_until
+from processes import naming, own_mark, running, sandbox_parent, wait_until
 
 pytestmark = pytest.mark.userns
 
@@ -30,7 +30,7 @@ def test_streams_go_through_and_there_is_no_terminal(box):
 def test_orphans_are_reaped_and_die_with_the_payload(box):
     script = "for i in 1 2 3 4 5; do (sh -c 'sleep 0.05 & exit' &); done; sleep 0.4; ps | grep -c '[[]sleep'"
     assert box.run("sh", "-c", script).stdout == "0\n"
-    mark = f"98{os.getpid()}"
+    mark = own_mark("98")
     box.shell(f"sleep {mark} >/dev/null 2>&1 & exit 0")
     wait_until(lambda: not naming(mark))
 
@@ -48,7 +48,7 @@ def test_signals_to_the_parent_reach_the_payload_once(box, name):
 
 
 def test_a_signal_that_ends_the_payload_gives_its_code(box):
-    mark = f"95{os.getpid()}"
+    mark = own_mark("95")
     process = subprocess.Popen(box.command("sleep", mark))
     wait_until(lambda: running("sleep", mark))
     os.kill(sandbox_parent(process), signal.SIGTERM)
@@ -56,7 +56,7 @@ def test_a_signal_that_ends_the_payload_gives_its_code(box):
 
 
 def test_a_killed_parent_takes_everything_along_and_the_next_one_cleans_up(box):
-    mark = f"97{os.getpid()}"
+    mark = own_mark("97")
     process = subprocess.Popen(box.command("sh", "-c", f"touch /new; sleep {mark} & sleep {mark}"))
     wait_until(lambda: len(running("sleep", mark)) == 2)
     os.kill(sandbox_parent(process), signal.SIGKILL)
@@ -69,7 +69,7 @@ def test_a_killed_parent_takes_everything_along_and_the_next_one_cleans_up(box):
 
 @pytest.mark.root
 def test_a_killed_init_ends_all(root_box):
-    mark = f"96{os.getpid()}"
+    mark = own_mark("96")
     process = subprocess.Popen(root_box.command("sleep", mark), stderr=subprocess.PIPE)
     sleeping = wait_until(lambda: running("sleep", mark))
     with open(f"/proc/{sleeping[0]}/status", encoding="ascii") as file:

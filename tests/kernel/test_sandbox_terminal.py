@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from box import Box
-from processes import naming, running, wait_until
+from processes import naming, own_mark, running, wait_until
 from screen import Screen
 
 pytestmark = [
@@ -31,7 +31,7 @@ def test_the_terminal_has_a_name_that_can_be_opened(screen):
 
 
 def test_ctrl_c_ends_the_command_and_not_the_callers_shell(screen):
-    mark = f"93{os.getpid()}"
+    mark = own_mark("93")
     screen.enter("sleep", mark)
     wait_until(lambda: running("sleep", mark))
     screen.press("C-c")
@@ -45,7 +45,7 @@ def test_ctrl_c_ends_the_command_and_not_the_callers_shell(screen):
 def test_ctrl_z_stops_a_command_as_a_job_of_the_callers_shell(plain_box):
     box = plain_box
     box.shell("true")
-    mark = f"92{os.getpid()}"
+    mark = own_mark("92")
     with Screen(box) as screen:
         screen.enter("sleep", mark)
         sleeping = wait_until(lambda: running("sleep", mark))
@@ -64,7 +64,7 @@ def state(pid):
 
 
 def test_a_shell_inside_has_jobs_and_gives_its_code(screen):
-    mark = f"91{os.getpid()}"
+    mark = own_mark("91")
     screen.enter("env", "PS1=box> ", "sh", "-i")
     screen.wait_for("box> ")
     screen.type(f"sleep {mark}")
@@ -96,7 +96,7 @@ def test_a_resized_terminal_is_noticed_inside(screen):
 @pytest.mark.root
 def test_a_killed_parent_leaves_the_terminal_as_it_was(root_box):
     root_box.shell("true")
-    mark = f"90{os.getpid()}"
+    mark = own_mark("90")
     with Screen(root_box) as screen:
         screen.enter("sleep", mark)
         sleeping = wait_until(lambda: running("sleep", mark))

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import running
+from processes import own_mark, running
+from together import group_of
 
 
 @pytest.mark.plain_user
@@ -49,11 +50,11 @@ def test_missing_capability_fails_in_ci_only(tmp_path, ci, code):
 
 
 def test_a_test_that_hangs_fails_after_its_time_and_the_next_one_runs(tmp_path):
-    path = tmp_path / "test_hanging.py"
+    path, mark = tmp_path / "test_hanging.py", own_mark("72")
     path.write_text(
         "import subprocess, pytest\n"
         "@pytest.mark.time_limit(1)\n"
-        "def test_hangs():\n    subprocess.run(['sleep', '7164'])\n"
+        f"def test_hangs():\n    subprocess.run(['sleep', '{mark}'])\n"
         "def test_next():\n    pass\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", str(path)]
@@ -64,7 +65,26 @@ def test_a_test_that_hangs_fails_after_its_time_and_the_next_one_runs(tmp_path):
     )
     assert "1 failed, 1 passed" in result.stdout, result.stdout
     assert "took longer than 1 s" in result.stdout
-    assert not running("sleep", "7164")
+    assert not running("sleep", mark)
+
+
+def test_the_attacks_on_one_account_and_the_tests_of_a_file_stay_together():
+    assert [
+        group_of(f"tests/{name}")
+        for name in (
+            "attack/test_attack_fetch.py::test_archive[root-over a link-tar]",
+            "attack/test_attack_links.py::test_nothing_is_read[single-absolute]",
+            "attack/test_attack_race.py::test_signals[ranges]",
+            "kernel/test_sandbox_ids.py::test_root[root]",
+            "unit/test_web.py::test_one",
+        )
+    ] == [
+        "attacks on root",
+        "attacks on single",
+        "attacks on ranges",
+        "tests/kernel/test_sandbox_ids.py",
+        "tests/unit/test_web.py",
+    ]
 
 
 def test_the_commands_that_ci_types_are_marked_in_the_readme():
