@@ -197,6 +197,7 @@ def test_what_is_remembered_is_private(project):
     spec = project.directory / "envforge.toml"
     spec.write_text(spec.read_text() + '[shell]\npass = ["A"]\n')
     project.succeed("allow", "--yes")
+    project.succeed("run", "--", "true")
     for path in (state(project) / "key", *state(project).glob("allowed/*")):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "read the variables A" in project.succeed("allow", "--list")

@@ -100,7 +100,7 @@ def open_project(
     Raises OwnerError where others can write the spec, SpecError with every mistake in it, NotFoundError where
     it has no such environment, ConfigError.
     """
-    found = os.path.abspath(file) if file is not None else _found()
+    found = _found(file)
     owners = ownership.check(found)
     path = os.path.realpath(found)
     data = spec_parse.read(path)
@@ -142,7 +142,7 @@ def locate(file: str | None, store: str | None, environment: str | None = None) 
 
     Raises OwnerError where others can write the spec, SpecError where there is none, ConfigError.
     """
-    found = os.path.abspath(file) if file is not None else _found()
+    found = _found(file)
     ownership.check(found)
     return Location(os.path.realpath(found), store_location(store, config.load()), environment or DEFAULT)
 
@@ -170,7 +170,10 @@ def real_path(path: str) -> str:
     raise SpecError(f"{path} is another thing each time that it is looked at", hint="what changes it?")
 
 
-def _found() -> str:
+def _found(file: str | None) -> str:
+    """Return the path of the named or the nearest spec, links not followed."""
+    if file is not None:
+        return os.path.abspath(file)
     found = spec_parse.find(os.getcwd())
     check_is_here(found)
     return found
