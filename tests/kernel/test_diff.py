@@ -15,7 +15,7 @@ from small_archive import Archive
 from small_system import add_system, built, new_project, script
 from users import RANGES, SINGLE
 
-from envforge.errors import AmbiguousError, IntegrityError, NotFoundError, UsageError
+from envforge.errors import AmbiguousError, IntegrityError, NotFoundError, SandboxError, UsageError
 
 pytestmark = [
     pytest.mark.userns,
@@ -287,6 +287,39 @@ def test_a_listing_that_was_altered_is_told(archive: tuple[Archive, str], tmp_pa
     listing.write_bytes(listing.read_bytes().replace(b" 0644 ", b" 0666 "))
     assert "altered" in made.fail(IntegrityError.exit_code, "diff", "--level", "file")
     assert "altered" in made.fail(IntegrityError.exit_code, "owns", "/etc/passwd", "--in", "1")
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "link above"])
+def test_a_file_that_became_another_thing_leads_nowhere(
+    archive: tuple[Archive, str], tmp_path: Path, kind: str
+) -> None:
+    """Whoever could write to the store must not have files of the host read, nor the child hang."""
+    made = new_project(tmp_path, archive[1], ["one"])
+    (made.directory / "own").write_text("a\n")
+    spec = made.directory / "envforge.toml"
+    spec.write_text(spec.read_text() + '\n[[files]]\nsource = "own"\ntarget = "/srv/own/file"\n')
+    built(made)
+    (made.directory / "own").write_text("b\n")
+    digest = next(
+        one["digest"].removeprefix("sha256:") for one in built(made)["layers"] if one["name"] == "files"
+    )
+    (root,) = made.store.glob(f"layers/*/{digest}/root")
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "file").write_text("canary\n")
+    shutil.rmtree(root / "srv/own")
+    if kind == "link above":
+        (root / "srv/own").symlink_to(secret)
+    else:
+        (root / "srv/own").mkdir()
+        if kind == "link":
+            (root / "srv/own/file").symlink_to(secret / "file")
+        else:
+            os.mkfifo(root / "srv/own/file")
+    result = made.run("diff", "--level", "content")
+    assert "canary" not in result.stdout + result.stderr
+    assert result.returncode == SandboxError.exit_code, result.stderr
+    assert "/srv/own/file" in result.stderr
 
 
 def test_outside_of_any_project_without_a_store(tmp_path: Path) -> None:
