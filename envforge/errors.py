@@ -154,6 +154,12 @@ class LocalEditsError(EnvforgeError):
     exit_code = 31
 
 
+class TerminalError(EnvforgeError):
+    """There is no terminal to draw on, or what draws cannot be loaded."""
+
+    exit_code = 33
+
+
 def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]:
     """Call a function; return ("value", its result), or the kind and the arguments of what it raised.
 

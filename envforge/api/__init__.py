@@ -7,6 +7,8 @@
     proof        verify, check            stores       path, destroy
     doctor       checks                   history      generations, preview, rollback
     comparing    compare, why, why_rebuilt, owns, resolve
+    browsing     layers, listed, preview
+    drafts       read, check, of, save    remembered   load, save
 
 Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the
 user is an exception, and a call is the answer: `consent.allow` to a `ConsentError`, `consent.trust` to an

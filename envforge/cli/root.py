@@ -34,7 +34,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
     },
     "Proof": {"verify": "proof", "ci": "proof"},
     "Store": {"store": "store"},
-    "Other": {"doctor": "doctor", "completion": "completion"},
+    "Other": {"tui": "tui", "doctor": "doctor", "completion": "completion"},
 }
 _MODULES: Final = {name: module for group in COMMANDS.values() for name, module in group.items()}
 # What users of other tools type first.

@@ -130,6 +130,11 @@ def _last_used(store: Store, generation: generations.Generation) -> int:
         return generation.created
 
 
+def layers(store: Store, digest: str) -> tuple[Built, ...]:
+    """Return the layers of the environment with that digest, top to bottom. Raises NotFoundError."""
+    return tuple(_built(store, layer) for layer in model.load(store, digest).layers)
+
+
 def describe(project: Project) -> EnvironmentDetails:
     """Return what is known of a project: its lock and, if it was built, its environment."""
     spec = project.spec

@@ -1,0 +1,1 @@
+"""What each screen shows and which command an action is: plain data and pure functions, without Textual."""

@@ -1,0 +1,83 @@
+"""The Packages screen: what an environment is made of, and why each package is there."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from envforge.tui.core import why
+from envforge.tui.core.grid import Cell, Column, Row
+from envforge.tui.core.words import NONE
+from envforge.units import size_text
+
+if TYPE_CHECKING:
+    from envforge.api.inspecting import Package
+
+COLUMNS: Final = (
+    Column("name", "PACKAGE", 16, most=40, stretch=True),
+    Column("version", "VERSION", 12, most=28, rank=1),
+    Column("size", "FETCHED", 7, right=True),
+    Column("asked", "ASKED FOR", 9),
+    Column("needs", "NEEDS", 5, right=True, rank=3),
+    Column("source", "SOURCE", 6, most=10, rank=4),
+)
+
+
+def rows(packages: Sequence["Package"]) -> tuple[Row, ...]:
+    """Return a line a package, those that were asked for first."""
+    ordered = sorted(packages, key=lambda package: (not package.asked, package.name))
+    return tuple(
+        Row(
+            key(package),
+            (
+                Cell(package.name, "strong" if package.asked else ""),
+                Cell(package.version),
+                Cell(size_text(package.size)),
+                Cell("asked for" if package.asked else "", "good"),
+                Cell(str(len(package.needs)), "dim"),
+                Cell(package.source, "dim"),
+            ),
+            (
+                package.name,
+                package.version,
+                package.size,
+                not package.asked,
+                len(package.needs),
+                package.source,
+            ),
+        )
+        for package in ordered
+    )
+
+
+def key(package: "Package") -> str:
+    """Return what tells a package from all others of its environment."""
+    return f"{package.source}:{package.name}:{package.architecture}"
+
+
+def told(packages: Sequence["Package"], package: "Package") -> list[tuple[str, Cell]]:
+    """Return what the panel says of a package: its version and size, why it is there, what needs it."""
+    same = [one for one in packages if one.source == package.source]
+    lines = [
+        ("", Cell(f"{package.name} {package.version}", "strong")),
+        ("from", Cell(f"{package.source}, {package.architecture}")),
+        ("fetched", Cell(size_text(package.size))),
+        ("sha256", Cell(package.sha256[:16], "dim")),
+    ]
+    found = why.chains(same, package.name)
+    if package.asked:
+        lines.append(("why", Cell("the spec asks for it", "good")))
+    elif not found:
+        lines.append(("why", Cell("every system has it")))
+    for index, chain in enumerate(found if not package.asked else ()):
+        lines.append(("" if index else "why", Cell(" → ".join(chain), "accent")))
+    users = why.needed_by(same).get(package.name, ())
+    lines.append(("needed by", Cell(", ".join(users) or NONE)))
+    lines.append(("needs", Cell(", ".join(package.needs) or NONE)))
+    return lines
+
+
+def summary(packages: Sequence["Package"], shown: int) -> str:
+    """Return the line under the table."""
+    asked = sum(package.asked for package in packages)
+    size = size_text(sum(package.size for package in packages))
+    number = f"{shown} of {len(packages)}" if shown != len(packages) else str(len(packages))
+    return f"{number} packages, {asked} asked for, {size} fetched"

@@ -1,0 +1,75 @@
+"""Asks the API for what the screens show. Called in threads; knows nothing of screens."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from envforge.errors import EnvforgeError
+from envforge.tui.core.commands import DEFAULT, Subject
+
+if TYPE_CHECKING:
+    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo
+    from envforge.api.projects import Project
+
+
+@frozen
+class Found:
+    """The environments of a store, and what is known of them without opening each project."""
+
+    infos: tuple["EnvironmentInfo", ...] = ()
+    running: Mapping[str, int] = field(factory=dict, hash=False)
+    """How many sandboxes run, by the subject's key."""
+    gone: frozenset[str] = frozenset()
+    """Specs that do not exist any more."""
+
+
+def environments(store: str) -> Found:
+    """Return the environments of the store."""
+    from envforge.api import inspecting  # noqa: PLC0415 - the first screen shows before it is loaded
+
+    infos = inspecting.environments(store)
+    gone = frozenset(info.spec for info in infos if not os.path.exists(info.spec))
+    return Found(infos, running(store), gone)
+
+
+def running(store: str) -> Mapping[str, int]:
+    """Return how many sandboxes of each environment of the store run."""
+    from envforge.api import joining  # noqa: PLC0415 - as above
+
+    found = (one for one in joining.running() if os.path.realpath(one.store) == os.path.realpath(store))
+    return Counter(Subject(one.project, one.environment_name).key for one in found)
+
+
+def here(file: str | None, store: str, environment: str | None) -> Subject | None:
+    """Return the project of the current directory or of `file`, None where there is none.
+
+    Raises EnvforgeError only where a file was named.
+    """
+    from envforge.api import projects  # noqa: PLC0415 - as above
+
+    try:
+        project = projects.open(file, store, None, environment)
+    except EnvforgeError:
+        if file is not None or environment is not None:
+            raise
+        return None
+    return Subject(project.spec_path, project.environment, "", project.label)
+
+
+def project_of(subject: Subject, store: str) -> "Project":
+    """Return the project that an environment belongs to. Raises EnvforgeError."""
+    from envforge.api import projects  # noqa: PLC0415 - as above
+
+    return projects.open(
+        subject.spec, store, None, subject.environment if subject.environment != DEFAULT else None
+    )
+
+
+def details(subject: Subject, store: str) -> "EnvironmentDetails":
+    """Return what is known of an environment from its project. Raises EnvforgeError."""
+    from envforge.api import inspecting  # noqa: PLC0415 - as above
+
+    return inspecting.describe(project_of(subject, store))

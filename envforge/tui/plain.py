@@ -1,0 +1,58 @@
+"""The facts of the screens as lines, one thing a line, nothing drawn: for screen readers and pipes."""
+
+from collections.abc import Iterator, Sequence
+
+from envforge.errors import EnvforgeError
+from envforge.tui import looking
+from envforge.tui.core import environments, layers, packages
+from envforge.tui.core.commands import Subject
+from envforge.tui.core.grid import Cell, Column, Row
+from envforge.tui.core.words import count, printable
+
+
+def lines(store: str, *, file: str | None = None, environment: str | None = None) -> Iterator[str]:
+    """Yield what the screens show: the store's environments, then the project's layers and packages.
+
+    Raises EnvforgeError for a store that cannot be read, or a project that was named and cannot be.
+    """
+    here = looking.here(file, store, environment)
+    found = looking.environments(store)
+    rows = environments.rows(found.infos, found.running, here=here, gone=found.gone)
+    yield f"Environments: {count(len(rows), 'environment')} in {printable(store)}"
+    yield from sentences(environments.COLUMNS, rows)
+    if here is not None:
+        known = {one.key: one for one in map(environments.subject_of, found.infos)}
+        yield from _of_project(known.get(here.key, here), store)
+
+
+def _of_project(subject: Subject, store: str) -> Iterator[str]:
+    yield ""
+    yield f"Chosen: {subject.name}"
+    try:
+        details = looking.details(subject, store)
+    except EnvforgeError as error:
+        yield f"error: {error.message}"
+        return
+    yield from facts(environments.facts(None, details))
+    yield ""
+    yield f"Layers: {count(len(details.layers), 'layer')}, top to bottom"
+    yield from sentences(layers.COLUMNS, layers.rows(details.layers))
+    yield ""
+    yield f"Packages: {packages.summary(details.packages, len(details.packages))}"
+    yield from sentences(packages.COLUMNS, packages.rows(details.packages))
+
+
+def facts(told: Sequence[tuple[str, Cell]]) -> Iterator[str]:
+    """Yield names and values."""
+    for name, cell in told:
+        yield printable(f"{name}: {cell.text}" if name else cell.text)
+
+
+def sentences(columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a line a row: what it is, then each column's title and value, but for bars and empty cells."""
+    for row in rows:
+        named = [
+            (one.title.lower(), cell.text) for one, cell in zip(columns, row.cells, strict=True) if one.title
+        ]
+        told = [f"{title} {text.strip()}" for title, text in named[1:] if text.strip()]
+        yield printable(", ".join([named[0][1], *told]))

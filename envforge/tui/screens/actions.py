@@ -1,0 +1,96 @@
+"""Screens about one environment, and what can be done with it: enter, build, go back to a generation."""
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import SuspendNotSupported
+from textual.binding import Binding, BindingType
+
+from envforge.progress import Listener
+from envforge.tui import looking
+from envforge.tui.core.commands import Subject
+from envforge.tui.screens.face import Face
+
+if TYPE_CHECKING:
+    from envforge.api.building import BuildResult
+    from envforge.api.entering import Compiled
+
+
+class SubjectFace(Face):
+    """A screen about one environment, with the actions on it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "enter", "Enter", id="environment.enter"),
+        Binding("b", "build", "Build", id="environment.build"),
+    ]
+
+    def subject(self) -> Subject | None:
+        """Return the environment that actions are about."""
+        return self.host.subject
+
+    def action_build(self) -> None:
+        """Build the environment, locking first where that is needed."""
+        subject = self.subject()
+        if subject is None:
+            return
+        store = self.host.store
+
+        def work(listener: Listener) -> "BuildResult":
+            from envforge.api import building  # noqa: PLC0415 - only where something is built
+
+            return building.build(looking.project_of(subject, store), listener=listener)
+
+        self.host.start(
+            f"build {subject.name}",
+            self.host.commands.of(subject, "build"),
+            work,
+            partial(self._built, subject),
+            subject=subject,
+        )
+
+    def _built(self, subject: Subject, result: "BuildResult") -> None:
+        built = sum(not layer.reused for layer in result.layers)
+        self.host.say(f"{subject.name}: {f'{built} layers built' if built else 'nothing to build'}")
+        self.host.found = None
+        face = self.host.screen
+        if isinstance(face, Face):
+            face.action_reload()
+
+    def action_enter(self) -> None:
+        """Enter the environment: the screen steps aside, and comes back where it was."""
+        subject = self.subject()
+        if subject is None:
+            return
+        store = self.host.store
+
+        def work(listener: Listener) -> "tuple[Compiled, str]":
+            from envforge.api import entering  # noqa: PLC0415 - only where something is entered
+
+            project = looking.project_of(subject, store)
+            options = entering.RunOptions()
+            return entering.prepare(project, options, listener=listener), project.directory
+
+        self.host.start(
+            f"enter {subject.name}",
+            self.host.commands.of(subject, "shell"),
+            work,
+            self._enter,
+            subject=subject,
+            watch=False,
+        )
+
+    def _enter(self, prepared: "tuple[Compiled, str]") -> None:
+        from envforge.api import entering  # noqa: PLC0415 - as above
+
+        compiled, directory = prepared
+        try:
+            with self.app.suspend():
+                code = entering.enter(compiled, (), workdir=directory)
+        except SuspendNotSupported:
+            command = self.host.commands.of(self.subject() or Subject(""), "shell")
+            self.host.tell_failure("there is no terminal to step aside from", f"in a terminal: {command}")
+            return
+        self.app.refresh(layout=True)
+        self.host.say(f"back from the shell, which gave {code}")
+        self.host.found = None
+        self.action_reload()

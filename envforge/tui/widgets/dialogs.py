@@ -1,0 +1,163 @@
+"""Questions and texts over a screen: yes or no, all keys, what was done as commands."""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.console import RenderableType
+from rich.table import Table as Lines
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Footer, Static
+
+from envforge.tui.core.grid import Cell
+from envforge.tui.core.words import printable
+from envforge.tui.widgets.styles import CELL_CLASSES, Styled
+
+
+class Prose(Styled):
+    """Lines of cells, each on a line of its own."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(CELL_CLASSES)
+
+    def __init__(self, lines: Iterable[Cell] = (), *, id: str | None = None) -> None:  # noqa: A002 (Textual's)
+        super().__init__(id=id)
+        self._lines = tuple(lines)
+
+    def show(self, lines: Iterable[Cell]) -> None:
+        """Show other lines."""
+        self._lines = tuple(lines)
+        self.refresh(layout=True)
+
+    @property
+    def text(self) -> str:
+        """Return the lines as plain text."""
+        return "\n".join(line.text for line in self._lines)
+
+    def render(self) -> RenderableType:
+        """Draw the lines."""
+        shown = [(printable(line.text), self.cell_style(line.style)) for line in self._lines]
+        return Text("\n").join(Text(text, style) for text, style in shown)
+
+
+class Confirm(ModalScreen[bool]):
+    """A question; it says what will happen, and the command that does the same."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", id="confirm.yes"),
+        Binding("n,escape,q", "answer(False)", "No", id="confirm.no"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="confirm.up"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="confirm.down"),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[Cell], *, yes: str, command: str = "") -> None:
+        super().__init__()
+        self._title, self._lines, self._yes, self._command = title, lines, yes, command
+
+    def compose(self) -> ComposeResult:
+        """Compose the question, its answers, and the keys."""
+        with Vertical(id="dialog") as box:
+            box.border_title = self._title
+            with VerticalScroll(id="dialog-text", can_focus=False):
+                yield Prose(self._lines)
+            if self._command:
+                yield Static(Text(f"$ {printable(self._command)}"), id="dialog-command")
+            with Horizontal(id="dialog-answers"):
+                yield Button(f"{self._yes} (y)", id="yes", variant="primary", compact=True)
+                yield Button("Cancel (n)", id="no", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Let enter mean no: what cannot be taken back wants a key of its own."""
+        self.query_one("#no", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer by a click, or by enter."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:  # noqa: FBT001 (bindings pass it)
+        """Answer by a key."""
+        self.dismiss(yes)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll the text."""
+        self.query_one("#dialog-text").scroll_relative(y=by, animate=False)
+
+
+class Reading(ModalScreen[None]):
+    """A text to read: help, a file, a failure."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "close", "Close", id="reading.close"),
+        Binding("y", "copy", "Copy", id="reading.copy"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="reading.up"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="reading.down"),
+        Binding("pageup", "scroll(-15)", "Page up", show=False, id="reading.page_up"),
+        Binding("pagedown,space", "scroll(15)", "Page down", show=False, id="reading.page_down"),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[Cell]) -> None:
+        super().__init__()
+        self._title, self._lines = title, lines
+
+    def compose(self) -> ComposeResult:
+        """Compose the text and the keys."""
+        with Vertical(id="dialog", classes="-large") as box:
+            box.border_title = self._title
+            with VerticalScroll(id="dialog-text", can_focus=False):
+                yield Prose(self._lines)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def action_close(self) -> None:
+        """Go back to the screen."""
+        self.dismiss(None)
+
+    def action_copy(self) -> None:
+        """Copy the text to the terminal's clipboard."""
+        self.app.copy_to_clipboard("\n".join(line.text for line in self._lines))
+        self.app.notify("copied", timeout=2)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll the text."""
+        self.query_one("#dialog-text").scroll_relative(y=by, animate=False)
+
+
+class Help(Reading):
+    """All keys of the screen below, by what they belong to."""
+
+    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+        super().__init__("Keys", ())
+        self._groups = groups
+
+    def compose(self) -> ComposeResult:
+        """Compose a table of keys."""
+        with Vertical(id="dialog", classes="-large") as box:
+            box.border_title = self._title
+            with VerticalScroll(id="dialog-text", can_focus=False):
+                yield Keys(self._groups)
+        yield Footer(compact=True, show_command_palette=False)
+
+
+class Keys(Styled):
+    """Groups of keys and what they do."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(CELL_CLASSES)
+
+    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+        super().__init__()
+        self._groups = groups
+
+    def render(self) -> RenderableType:
+        """Draw a heading a group, then its keys."""
+        lines = Lines.grid(padding=(0, 3, 0, 0))
+        lines.add_column(no_wrap=True, style=self.cell_style("accent"), min_width=14)
+        lines.add_column()
+        for number, (name, keys) in enumerate(self._groups):
+            if number:
+                lines.add_row("", "")
+            lines.add_row(Text(name, self.cell_style("strong")), "")
+            for key, what in keys:
+                lines.add_row(key, what)
+        return lines

@@ -1,0 +1,30 @@
+"""Styles by what they mean: `good`, `bad`, … are component classes, so the theme says how each one looks."""
+
+from typing import Final
+
+from rich.style import Style
+from textual.widget import Widget
+
+NAMES: Final = ("strong", "dim", "good", "warn", "bad", "accent")
+CELL_CLASSES: Final = frozenset(f"cell--{name}" for name in NAMES)
+
+
+class Styled(Widget):
+    """A widget that draws text in the styles of cells."""
+
+    def cell_style(self, name: str) -> Style:
+        """Return the style of that name; nothing for an empty one."""
+        return self.style_of(f"cell--{name}") if name in NAMES else Style()
+
+    def style_of(self, component: str) -> Style:
+        """Return what a component class sets, without what it inherits."""
+        known = self.__dict__.setdefault("_known_styles", {})
+        if component not in known:
+            known[component] = self.get_component_rich_style(component, partial=True)
+        found: Style = known[component]
+        return found
+
+    def notify_style_update(self) -> None:
+        """Forget styles: the theme is another one."""
+        self.__dict__.pop("_known_styles", None)
+        super().notify_style_update()
