@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from envforge.compare import differences, targets
 from envforge.compare import why as whys
 from envforge.compare import words as naming
-from envforge.compare.model import LEVELS, Comparison, Level
+from envforge.compare.model import LEVELS, Comparison, Content, FileChange, Level, PackageChange
 from envforge.compare.owning import Owned
 from envforge.compare.rebuilt import Rebuilt
 from envforge.compare.targets import Here, Target
@@ -21,9 +21,12 @@ __all__ = [
     "CHAINS_MAX",
     "LEVELS",
     "Comparison",
+    "Content",
+    "FileChange",
     "Here",
     "Level",
     "Owned",
+    "PackageChange",
     "Rebuilt",
     "Target",
     "Why",
@@ -34,6 +37,7 @@ __all__ = [
     "owns",
     "package_names",
     "plain",
+    "reasons",
     "resolve",
     "stat",
     "summary",
@@ -43,6 +47,7 @@ __all__ = [
 ]
 
 lines = text.lines
+reasons = whys.reasons
 stat = text.stat
 summary = text.summary
 

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from envforge.tui.core.grid import Cell
 from envforge.tui.core.jobs import State
 from envforge.tui.host import Host
+from envforge.tui.screens.diff import DiffScreen
 from envforge.tui.screens.environments import EnvironmentsScreen
 from envforge.tui.screens.face import NAMES
 from envforge.tui.screens.layers import LayersScreen
@@ -32,6 +33,7 @@ class EnvforgeApp(Host):
         "environments": EnvironmentsScreen,
         "layers": LayersScreen,
         "packages": PackagesScreen,
+        "diff": DiffScreen,
         "spec": SpecScreen,
     }
     DEFAULT_MODE = "environments"

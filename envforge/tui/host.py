@@ -196,8 +196,9 @@ class Host(App[int]):
             going = f"{self.job.line()}  (w shows, x cancels)"
         elif self._waiting:
             going = next(iter(reversed(self._waiting.values())))
-        for status in self.screen.query(Status):
-            status.going(going)
+        for screen in self.screen_stack:  # a question may lie over what waits
+            for status in screen.query(Status):
+                status.going(going)
         if not going and self._ticker is not None:
             self._ticker.pause()
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -11,8 +11,13 @@ from envforge.errors import EnvforgeError
 from envforge.tui.core.commands import DEFAULT, Subject
 
 if TYPE_CHECKING:
-    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo
-    from envforge.api.projects import Project
+    from envforge.api.comparing import Why
+    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo, Package
+    from envforge.api.projects import Location, Project
+
+
+Reasons = Callable[["Sequence[Package]", str], "tuple[Why, ...]"]
+"""Tells why the packages of a name are there."""
 
 
 @frozen
@@ -73,3 +78,17 @@ def details(subject: Subject, store: str) -> "EnvironmentDetails":
     from envforge.api import inspecting  # noqa: PLC0415 - as above
 
     return inspecting.describe(project_of(subject, store))
+
+
+def explained(subject: Subject, store: str) -> "tuple[EnvironmentDetails, Reasons]":
+    """Return the same, and what tells why a package is there. Raises EnvforgeError."""
+    from envforge.api import comparing  # noqa: PLC0415 - here, in a thread: it takes a while to load
+
+    return details(subject, store), comparing.reasons
+
+
+def location_of(subject: Subject, store: str) -> "Location":
+    """Return where an environment's project is; nothing is read, so a broken spec does not matter."""
+    from envforge.api import projects  # noqa: PLC0415 - as above
+
+    return projects.Location(subject.spec, store, subject.environment)

@@ -24,6 +24,11 @@ from envforge.errors import UsageError
 ADDRESS: Final = "127.0.0.1"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+        " img-src 'self'; font-src 'self'; connect-src 'self' ws:; form-action 'none';"
+        " frame-ancestors 'none'; base-uri 'none'"
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

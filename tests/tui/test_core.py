@@ -3,7 +3,7 @@ import os
 import pytest
 
 from envforge.progress.events import Bytes, Doing, Item, Log, Message, Stage
-from envforge.tui.core import jobs, memory, toml, why, words
+from envforge.tui.core import jobs, memory, toml, words
 from envforge.tui.core.commands import Commands, Subject, target
 from envforge.tui.core.jobs import CancelledError, Job, State
 from envforge.tui.core.memory import Memory
@@ -65,32 +65,6 @@ def test_what_is_kept_comes_back() -> None:
 )
 def test_what_cannot_be_read_is_a_first_start(broken: object) -> None:
     assert memory.from_document(broken) == Memory()
-
-
-class Package:
-    def __init__(self, name: str, *needs: str, asked: bool = False) -> None:
-        self.name, self.needs, self.asked = name, needs, asked
-
-
-PACKAGES = [
-    Package("curl", "libcurl", asked=True),
-    Package("git", "libcurl", "perl", asked=True),
-    Package("libcurl", "libssl"),
-    Package("libssl"),
-    Package("perl"),
-    Package("base-files"),
-]
-
-
-def test_each_asked_package_has_its_shortest_chain() -> None:
-    assert why.chains(PACKAGES, "libssl") == (("curl", "libcurl", "libssl"), ("git", "libcurl", "libssl"))
-    assert why.chains(PACKAGES, "git") == (("git",),)
-    assert why.chains(PACKAGES, "base-files") == ()
-
-
-def test_circles_of_needs_end() -> None:
-    circle = [Package("a", "b"), Package("b", "a")]
-    assert why.chains(circle, "a") == ()
 
 
 def test_toml_is_coloured_by_what_it_is() -> None:

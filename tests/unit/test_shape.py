@@ -11,6 +11,8 @@ import envforge
 TOP = Path(envforge.__file__).parent
 LINES = 300
 MODULES = 15
+LISTS = {"api": 25, "cli/commands": 25}
+"""A module a topic, a module a group of commands: flat lists, whose names say all."""
 
 
 def _modules() -> dict[str, int]:
@@ -25,4 +27,6 @@ def test_modules_are_short():
 
 def test_folders_are_small():
     folders = Counter(path.rpartition("/")[0] for path in _modules())
-    assert not {folder: count for folder, count in folders.items() if count > MODULES}, "group what is in it"
+    assert not {folder: count for folder, count in folders.items() if count > LISTS.get(folder, MODULES)}, (
+        "group what is in it"
+    )

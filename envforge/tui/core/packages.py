@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from envforge.tui.core import why
 from envforge.tui.core.grid import Cell, Column, Row
 from envforge.tui.core.words import NONE
 from envforge.units import size_text
 
 if TYPE_CHECKING:
+    from envforge.api.comparing import Why
     from envforge.api.inspecting import Package
 
+_CHAINS_MAX: Final = 6
 COLUMNS: Final = (
     Column("name", "PACKAGE", 16, most=40, stretch=True),
     Column("version", "VERSION", 12, most=28, rank=1),
@@ -53,23 +54,26 @@ def key(package: "Package") -> str:
     return f"{package.source}:{package.name}:{package.architecture}"
 
 
-def told(packages: Sequence["Package"], package: "Package") -> list[tuple[str, Cell]]:
+def told(packages: Sequence["Package"], package: "Package", why: "Why") -> list[tuple[str, Cell]]:
     """Return what the panel says of a package: its version and size, why it is there, what needs it."""
     same = [one for one in packages if one.source == package.source]
     lines = [
-        ("", Cell(f"{package.name} {package.version}", "strong")),
+        ("version", Cell(package.version, "strong")),
         ("from", Cell(f"{package.source}, {package.architecture}")),
         ("fetched", Cell(size_text(package.size))),
         ("sha256", Cell(package.sha256[:16], "dim")),
     ]
-    found = why.chains(same, package.name)
     if package.asked:
         lines.append(("why", Cell("the spec asks for it", "good")))
-    elif not found:
+    elif why.base:
         lines.append(("why", Cell("every system has it")))
-    for index, chain in enumerate(found if not package.asked else ()):
-        lines.append(("" if index else "why", Cell(" → ".join(chain), "accent")))
-    users = why.needed_by(same).get(package.name, ())
+    chains = () if package.asked else why.base_chains if why.base else why.chains
+    for chain in chains[:_CHAINS_MAX]:
+        has_name = lines[-1][0] in ("why", "")
+        lines.append(("" if has_name else "why", Cell(" → ".join(one.name for one in chain), "accent")))
+    if len(chains) > _CHAINS_MAX:
+        lines.append(("", Cell(f"and {len(chains) - _CHAINS_MAX} more ways", "dim")))
+    users = sorted({one.name for one in same if package.name in one.needs})
     lines.append(("needed by", Cell(", ".join(users) or NONE)))
     lines.append(("needs", Cell(", ".join(package.needs) or NONE)))
     return lines

@@ -8,12 +8,17 @@ from textual.binding import Binding, BindingType
 
 from envforge.progress import Listener
 from envforge.tui import looking
+from envforge.tui.core import history as generations
 from envforge.tui.core.commands import Subject
+from envforge.tui.core.grid import Row
 from envforge.tui.screens.face import Face
+from envforge.tui.widgets.dialogs import Confirm
+from envforge.tui.widgets.picker import Picker
 
 if TYPE_CHECKING:
     from envforge.api.building import BuildResult
     from envforge.api.entering import Compiled
+    from envforge.api.history import Plan, RollbackResult
 
 
 class SubjectFace(Face):
@@ -22,6 +27,7 @@ class SubjectFace(Face):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "enter", "Enter", id="environment.enter"),
         Binding("b", "build", "Build", id="environment.build"),
+        Binding("r", "rollback", "Roll back", id="environment.rollback"),
     ]
 
     def subject(self) -> Subject | None:
@@ -92,5 +98,74 @@ class SubjectFace(Face):
             return
         self.app.refresh(layout=True)
         self.host.say(f"back from the shell, which gave {code}")
+        self.host.found = None
+        self.action_reload()
+
+    def action_rollback(self) -> None:
+        """Choose a generation to go back to."""
+        subject = self.subject()
+        if subject is None:
+            return
+        location = looking.location_of(subject, self.host.store)
+
+        def ask() -> tuple[Row, ...]:
+            from envforge.api import history  # noqa: PLC0415 - as above
+
+            return generations.rows(history.generations(location))
+
+        self.host.load("history", "reading the history", ask, partial(self._choose_generation, subject))
+
+    def _choose_generation(self, subject: Subject, rows: tuple[Row, ...]) -> None:
+        def chosen(number: str | None) -> None:
+            if number is not None:
+                self._preview(subject, int(number))
+
+        self.app.push_screen(Picker(f"Go back: {subject.name}", generations.COLUMNS, rows), chosen)
+
+    def _preview(self, subject: Subject, number: int) -> None:
+        location = looking.location_of(subject, self.host.store)
+
+        def ask() -> "Plan":
+            from envforge.api import history  # noqa: PLC0415 - as above
+
+            return history.preview(location, number)
+
+        self.host.load("preview", "comparing", ask, partial(self._ask_back, subject, number))
+
+    def _ask_back(self, subject: Subject, number: int, plan: "Plan") -> None:
+        words = [str(number), *(["--yes"] if plan.edits else [])]
+        command = self.host.commands.of(subject, "rollback", *words)
+        question = Confirm(
+            f"Go back to generation {number} of {subject.name}?",
+            generations.preview_lines(plan),
+            yes="Go back",
+            command=command,
+        )
+        self.app.push_screen(question, partial(self._go_back, subject, number, command, bool(plan.edits)))
+
+    def _go_back(
+        self,
+        subject: Subject,
+        number: int,
+        command: str,
+        over_edits: bool,  # noqa: FBT001 (Textual passes them)
+        yes: bool | None,  # noqa: FBT001
+    ) -> None:
+        if not yes:
+            return
+        location = looking.location_of(subject, self.host.store)
+
+        def work(listener: Listener) -> "RollbackResult":
+            from envforge.api import history  # noqa: PLC0415 - as above
+
+            return history.rollback(location, number, over_edits=over_edits, listener=listener)
+
+        self.host.start(
+            f"roll back {subject.name}", command, work, partial(self._is_back, subject), subject=subject
+        )
+
+    def _is_back(self, subject: Subject, result: "RollbackResult") -> None:
+        backup = f"; your edits are in {result.backup}" if result.backup else ""
+        self.host.say(f"{subject.name} is as generation {result.target.number} was{backup}")
         self.host.found = None
         self.action_reload()

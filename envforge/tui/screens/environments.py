@@ -30,8 +30,10 @@ _DETAILS_S = 0.12
 class EnvironmentsScreen(SubjectFace):
     """The table of environments, and facts about the one under the cursor."""
 
+    AUTO_FOCUS = "#environments"
     NAME: ClassVar[str] = "environments"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "diff", "Diff", id="environments.diff"),
         Binding("y", "copy", "Copy", id="environments.copy"),
     ]
 
@@ -53,7 +55,6 @@ class EnvironmentsScreen(SubjectFace):
 
     def on_mount(self) -> None:
         """Look at what runs every few seconds."""
-        self.query_one(Table).focus()
         self.set_interval(_REFRESH_S, self._look_again)
 
     def show(self) -> None:
@@ -160,6 +161,16 @@ class EnvironmentsScreen(SubjectFace):
     def on_table_opened(self, _event: Table.Opened) -> None:
         """Go to the layers of the environment."""
         self.app.switch_mode("layers")
+
+    def action_diff(self) -> None:
+        """Compare the two that are marked, else the environment with its generation before."""
+        marked = [self._subjects[key] for key in self.query_one(Table).grid.chosen() if key in self._subjects]
+        if len(marked) > 2:
+            self.host.say("mark two environments, or none, to compare")
+            return
+        pair = (marked[0].digest, marked[1].digest) if len(marked) == 2 else (None, None)
+        self.host.compared = pair
+        self.app.switch_mode("diff")
 
     def action_copy(self) -> None:
         """Copy the digests of the marked environments, or of the one under the cursor."""

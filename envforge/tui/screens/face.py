@@ -18,7 +18,7 @@ from envforge.tui.widgets.file_tree import FileTreeView
 from envforge.tui.widgets.filter_bar import FilterBar
 from envforge.tui.widgets.table import Table
 
-NAMES: Final = ("environments", "layers", "packages", "spec")
+NAMES: Final = ("environments", "layers", "packages", "diff", "spec")
 WIDTH_MIN: Final = 60
 HEIGHT_MIN: Final = 14
 _NARROW: Final = 100
@@ -72,6 +72,8 @@ class Face(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Show what the other screens have chosen meanwhile."""
+        if not self.query(Footer):
+            return  # keys came faster than the screen was made
         self.host.memory.screen = self.NAME
         subject = self.host.subject
         self.query_one(Tabs).about(subject.name if subject is not None else "")

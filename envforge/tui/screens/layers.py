@@ -30,6 +30,7 @@ _KEPT_LISTINGS = 32
 class LayersScreen(SubjectFace):
     """Layers at the left, the file tree at the right, a file below it."""
 
+    AUTO_FOCUS = "#layers"
     NAME: ClassVar[str] = "layers"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "alone", "Own / all", id="layers.alone"),
@@ -57,10 +58,6 @@ class LayersScreen(SubjectFace):
             yield tree
             with VerticalScroll(classes="pane scroll hidden", id="preview-pane"):
                 yield Prose(id="preview")
-
-    def on_mount(self) -> None:
-        """Begin in the list of layers."""
-        self.query_one("#layers", Table).focus()
 
     def show(self) -> None:
         """Load the layers of the chosen environment, where these are not shown."""

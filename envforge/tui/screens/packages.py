@@ -17,11 +17,13 @@ from envforge.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from envforge.api.inspecting import EnvironmentDetails, Package
+    from envforge.tui.looking import Reasons
 
 
 class PackagesScreen(SubjectFace):
     """The table of packages, and what is told of the one under the cursor."""
 
+    AUTO_FOCUS = "#packages"
     NAME: ClassVar[str] = "packages"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "asked", "Asked for", id="packages.asked"),
@@ -32,6 +34,7 @@ class PackagesScreen(SubjectFace):
         super().__init__()
         self._shown: Subject | None = None
         self._packages: dict[str, Package] = {}
+        self._reasons: Reasons | None = None
 
     def body(self) -> ComposeResult:
         """Compose the table and the panel."""
@@ -42,10 +45,6 @@ class PackagesScreen(SubjectFace):
         with VerticalScroll(classes="pane side scroll", id="facts-pane", can_focus=False) as pane:
             pane.border_title = "Why"
             yield Facts(id="facts")
-
-    def on_mount(self) -> None:
-        """Begin in the table."""
-        self.query_one(Table).focus()
 
     def show(self) -> None:
         """Load the packages of the chosen environment, where these are not shown."""
@@ -60,10 +59,11 @@ class PackagesScreen(SubjectFace):
             return
         self._shown = subject
         self.host.load(
-            "packages", "reading the lock", partial(looking.details, subject, self.host.store), self._loaded
+            "packages", "reading the lock", partial(looking.explained, subject, self.host.store), self._loaded
         )
 
-    def _loaded(self, details: "EnvironmentDetails") -> None:
+    def _loaded(self, found: "tuple[EnvironmentDetails, Reasons]") -> None:
+        details, self._reasons = found
         self._packages = {shown.key(package): package for package in details.packages}
         table = self.query_one(Table)
         table.fill(shown.rows(details.packages))
@@ -83,8 +83,10 @@ class PackagesScreen(SubjectFace):
 
     def _tell(self, key: str) -> None:
         package = self._packages.get(key)
-        if package is not None:
-            self.query_one(Facts).show(shown.told(tuple(self._packages.values()), package))
+        if package is not None and self._reasons is not None:
+            packages = tuple(self._packages.values())
+            why = next(one for one in self._reasons(packages, package.name) if one.package == package)
+            self.query_one(Facts).show(shown.told(packages, package, why))
             self.query_one("#facts-pane").border_title = f"Why {package.name}"
 
     def action_asked(self) -> None:

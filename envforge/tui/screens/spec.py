@@ -29,6 +29,7 @@ _CHECK_S = 0.25
 class SpecScreen(SubjectFace):
     """The editor, and the mistakes in it."""
 
+    AUTO_FOCUS = "#problems"
     NAME: ClassVar[str] = "spec"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "edit", "Edit", id="spec.edit"),
@@ -53,10 +54,6 @@ class SpecScreen(SubjectFace):
         table.add_class("pane")
         table.border_title = "Mistakes"
         yield table
-
-    def on_mount(self) -> None:
-        """Begin outside of the editor, so that the keys of all screens work."""
-        self.query_one(Table).focus()
 
     def show(self) -> None:
         """Load the spec of the chosen environment, unless its text was edited and is not saved."""

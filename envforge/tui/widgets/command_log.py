@@ -25,6 +25,7 @@ _STYLES: Final = {"done": "good", "failed": "bad", "cancelled": "warn", "running
 class CommandLog(ModalScreen[None]):
     """The last commands, the newest at the bottom."""
 
+    AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,o", "close", "Close", id="log.close"),
         Binding("y,enter", "copy", "Copy", key_display="y", id="log.copy"),
@@ -56,10 +57,6 @@ class CommandLog(ModalScreen[None]):
             box.border_title = "What was done here, as commands"
             yield Table(grid, id="log", marks=False)
         yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Begin in the list."""
-        self.query_one(Table).focus()
 
     def on_table_opened(self, event: Table.Opened) -> None:
         """Copy the command under the cursor."""

@@ -1,7 +1,7 @@
 """Questions and texts over a screen: yes or no, all keys, what was done as commands."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.console import RenderableType
 from rich.table import Table as Lines
@@ -15,6 +15,9 @@ from textual.widgets import Button, Footer, Static
 from envforge.tui.core.grid import Cell
 from envforge.tui.core.words import printable
 from envforge.tui.widgets.styles import CELL_CLASSES, Styled
+
+_AROUND: Final = 12
+"""Lines that a question needs besides its text."""
 
 
 class Prose(Styled):
@@ -43,8 +46,12 @@ class Prose(Styled):
 
 
 class Confirm(ModalScreen[bool]):
-    """A question; it says what will happen, and the command that does the same."""
+    """A question; it says what will happen, and the command that does the same.
 
+    Enter means no: what cannot be taken back wants a key of its own.
+    """
+
+    AUTO_FOCUS = "#no"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="confirm.yes"),
         Binding("n,escape,q", "answer(False)", "No", id="confirm.no"),
@@ -58,7 +65,8 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Compose the question, its answers, and the keys."""
-        with Vertical(id="dialog") as box:
+        is_long = len(self._lines) > self.app.size.height - _AROUND
+        with Vertical(id="dialog", classes="-large" if is_long else "") as box:
             box.border_title = self._title
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Prose(self._lines)
@@ -68,10 +76,6 @@ class Confirm(ModalScreen[bool]):
                 yield Button(f"{self._yes} (y)", id="yes", variant="primary", compact=True)
                 yield Button("Cancel (n)", id="no", compact=True)
         yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Let enter mean no: what cannot be taken back wants a key of its own."""
-        self.query_one("#no", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer by a click, or by enter."""

@@ -71,6 +71,8 @@ class JobView(ModalScreen[None]):
 
     def look(self) -> None:
         """Draw what is new."""
+        if not self.query(Log):
+            return  # it was closed before it was drawn
         self.query_one(Gauge).refresh()
         new = self.job.said - self._shown
         if new > 0:

@@ -16,6 +16,7 @@ from envforge.tui.widgets.table import Table
 class Picker(ModalScreen[str | None]):
     """Gives the key of the row that was chosen, or the text where `free` lets any pass; None: nothing."""
 
+    AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "Cancel", id="picker.cancel"),
         Binding("down", "list", "To the list", show=False, id="picker.list"),
@@ -34,10 +35,6 @@ class Picker(ModalScreen[str | None]):
             yield Input(placeholder=self._free or "words to look for", id="picker-text", compact=True)
             yield Table(self._grid, id="picker", marks=False)
         yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Begin in the list, or in the line where anything may be typed."""
-        self.query_one(Table).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list while one types."""

@@ -2,9 +2,6 @@
 
 from typing import ClassVar, Final
 
-from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -12,11 +9,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from envforge.tui.core.grid import MARK, Cell, Column, Grid, Row, cut, fitted
-from envforge.tui.core.words import printable
+from envforge.tui.core.grid import MARK, Cell, Column, Grid, Row, fitted
+from envforge.tui.widgets import strips
 from envforge.tui.widgets.styles import CELL_CLASSES, Styled
 
-_GAP: Final = 2
 _SAMPLE: Final = 2000
 """Rows whose cells are measured for the width of a column."""
 
@@ -120,6 +116,11 @@ class Table(ScrollView, Styled, can_focus=True):
         rows = self.grid.rows[:_SAMPLE]
         return max((len(row.cells[column].text) for row in rows), default=0)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the keys of marks to the screen where nothing is marked here."""
+        del parameters
+        return self._marks or not action.startswith("mark")
+
     # Drawing
 
     def render_line(self, y: int) -> Strip:
@@ -132,19 +133,15 @@ class Table(ScrollView, Styled, can_focus=True):
             return Strip.blank(width, self.rich_style)
         return self._row(index, width)
 
+    def _fitting(self) -> list[tuple[Column, int]]:
+        return [(self.columns()[place], size) for place, size in self.widths()]
+
     def _header(self, width: int) -> Strip:
         style = self.rich_style + self.style_of("table--header")
-        segments = [Segment(" ", style)]
-        for position, (place, size) in enumerate(self.widths()):
-            column = self.columns()[place]
-            is_sorted = self.grid.sort == column.name and bool(column.title)
-            title = column.title + ((" ▼" if self.grid.descending else " ▲") if is_sorted else "")
-            text = cut(title, size)
-            padded = text.rjust(size) if column.right else text.ljust(size)
-            if position:
-                segments.append(Segment(" " * _GAP, style))
-            segments.append(Segment(padded, style + self.style_of("table--sorted") if is_sorted else style))
-        return Strip(segments).adjust_cell_length(width, style)
+        sort = f"{self.grid.sort}{'▼' if self.grid.descending else '▲'}"
+        return strips.whole(
+            strips.header(self._fitting(), style, self.style_of("table--sorted"), sort), width, style
+        )
 
     def _row(self, index: int, width: int) -> Strip:
         row = self.line(index)
@@ -155,20 +152,13 @@ class Table(ScrollView, Styled, can_focus=True):
             style += self.style_of("table--marked")
         if is_cursor:
             style += self.style_of("table--cursor" if self.has_focus else "table--blurred")
-        segments = [Segment("▌" if is_cursor and self.has_focus else " ", style)]
-        for position, (place, size) in enumerate(self.widths()):
-            if position:
-                segments.append(Segment(" " * _GAP, style))
-            column, cell = self.columns()[place], row.cells[place]
-            if column.name == MARK:
-                cell = Cell("✓" if is_marked else " ", "accent")
-            own = style if not cell.style else style + self._cell_style(cell.style, is_cursor=is_cursor)
-            segments.append(Segment(_fitted(cell.text, size, column), own))
-        return Strip(segments).adjust_cell_length(width, style)
-
-    def _cell_style(self, name: str, *, is_cursor: bool) -> Style:
-        found = self.cell_style(name)
-        return Style(bold=True) if is_cursor and name == "dim" and not self.has_focus else found
+        mark = Cell("✓" if is_marked else " ", "accent")
+        cells = [
+            mark if self.columns()[place].name == MARK else row.cells[place] for place, _ in self.widths()
+        ]
+        begin = "▌" if is_cursor and self.has_focus else " "
+        found = strips.row(self._fitting(), cells, style, self.cell_style, begin=begin)
+        return strips.whole(found, width, style)
 
     # Moving
 
@@ -277,7 +267,7 @@ class Table(ScrollView, Styled, can_focus=True):
             if left <= x < left + size:
                 column = self.columns()[place]
                 return column.name if column.title else ""
-            left += size + _GAP
+            left += size + strips.GAP
         return ""
 
     def on_focus(self) -> None:
@@ -287,12 +277,3 @@ class Table(ScrollView, Styled, can_focus=True):
     def on_blur(self) -> None:
         """Draw the cursor as one that stands."""
         self.refresh()
-
-
-def _fitted(text: str, size: int, column: Column) -> str:
-    """Return a cell's text in exactly `size` cells, harmless to a terminal."""
-    text = printable(text)
-    if cell_len(text) == len(text):
-        text = cut(text, size, keep_end=column.keep_end)
-        return text.rjust(size) if column.right else text.ljust(size)
-    return set_cell_size(text, size)
