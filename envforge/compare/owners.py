@@ -89,8 +89,16 @@ def owners(
         if layer in whole:
             found[path] = (whole[layer].name, whole[layer].source)
         else:
-            found[path] = (_named(shipped.get(path, ())), sources[layer])
+            owner = _named(shipped.get(path, ())) or _about(path, packages)
+            found[path] = (owner, sources[layer])
     return found
+
+
+def _about(path: bytes, packages: Sequence[Package]) -> str:
+    """Return the package whose entry in its source's database a path is."""
+    name = registry.LOCKED[0].about(path)
+    known = {package.name for package in packages} if name else frozenset()
+    return next((one for one in (name, name.partition(":")[0]) if one in known), "")
 
 
 def _named(packages: Sequence[Package]) -> str:

@@ -113,6 +113,7 @@ def test_files_have_owners_layers_and_causes(line: CommandLine) -> None:
     assert changed["/etc/passwd"]["package"] == "dpkg"
     assert changed["/var/lib/dpkg/status"]["package"] is None
     assert changed["/var/lib/dpkg/status"]["layer"] == "database"
+    assert added["/var/lib/dpkg/info/two.list"]["package"] == "two"
     assert not any(one["causes"] == ["time"] for one in found["files"]["changed"])
     back = diff(line, "2", "1", "--level", "file")
     assert {one["path"] for one in back["files"]["removed"]} == set(added)

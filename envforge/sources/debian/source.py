@@ -112,6 +112,10 @@ class Debian(Source):
         """Return apt's path."""
         return (_APT,)
 
+    def about(self, path: bytes) -> str:
+        """Return the package of a file in dpkg's info/, with its architecture if dpkg names that."""
+        return installed.package_of(path)
+
     def laid(
         self, spec: "Spec", config: "Config", *, tools: Collection[str], is_root: bool
     ) -> Iterator[Laid]:

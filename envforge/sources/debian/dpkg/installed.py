@@ -1,4 +1,4 @@
-"""Reads which packages a tree says to have, from dpkg's status file. The tree is not trusted."""
+"""Reads what dpkg's database in a tree says: which packages it has. The tree is not trusted."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,16 @@ from envforge.kernel.reading import ReadTree
 from envforge.sources.debian.dpkg import policy
 
 STATUS: Final = "/var/lib/dpkg/status"
+_INFO: Final = b"/var/lib/dpkg/info/"
 _FIELD: Final = re.compile(r"^(Package|Version|Architecture|Status): (.*)$", re.MULTILINE)
+
+
+def package_of(path: bytes) -> str:
+    """Return the package of `/var/lib/dpkg/info/PACKAGE[:ARCHITECTURE].MEMBER`; empty for any other path."""
+    if not path.startswith(_INFO):
+        return ""
+    name = path[len(_INFO) :].decode(errors="replace").rpartition(".")[0]
+    return name if policy.PACKAGE.allows(name.partition(":")[0]) else ""
 
 
 def read(tree: ReadTree) -> Iterator[tuple[str, str, str]]:
