@@ -160,6 +160,12 @@ class TerminalError(EnvforgeError):
     exit_code = 33
 
 
+class DamagedError(IntegrityError):
+    """Something in the store is not as it was when it was made; `fsck --repair` makes it again."""
+
+    exit_code = 32
+
+
 def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]:
     """Call a function; return ("value", its result), or the kind and the arguments of what it raised.
 

@@ -4,7 +4,7 @@
     editing      init, add, remove        building     build
     consent      allow, revoke, trust     entering     prepare, enter, start, wait
     joining      running, find, enter     inspecting   describe, environments, needs, users
-    proof        verify, check            stores       path, destroy
+    proof        verify, check, fsck      stores       path, destroy
     doctor       checks                   history      generations, preview, rollback
     comparing    compare, why, why_rebuilt, owns, resolve
     browsing     layers, listed, preview

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from envforge import machine
 from envforge.environment.projects import consent
 from envforge.environment.projects.project import Project
-from envforge.errors import LockStaleError, ResolveError
+from envforge.errors import DamagedError, LockStaleError, ResolveError
 from envforge.lock import file as lock_file
 from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
@@ -18,6 +18,7 @@ from envforge.progress import Listener, Progress, ignore
 from envforge.store import durability, locks
 from envforge.store.layout import open_store
 
+_ALTERED_MAX: Final = 10
 ARCHITECTURES: Final = machine.KNOWN
 
 __all__ = ["ARCHITECTURES", "Change", "Lock", "LockResult", "lock", "ready", "written"]
@@ -71,15 +72,27 @@ def lock(
     with locks.in_use(store):
         durability.recover(store)
         upgrades = _Upgrades(upgrade, frozenset(upgrade_packages), environment)
-        found = _resolved(
-            project, requests, previous, missing=missing, upgrades=upgrades, progress=Progress(listener)
-        )
+        pin = partial(_resolved, project, requests, previous, missing=missing, upgrades=upgrades)
+        found = _despite_altered_blobs(partial(pin, progress=Progress(listener)))
     changed = found != previous and not dry_run
     if changed:
         before_writing()
         lock_file.write(project.lock_path, found)
     new = frozenset(found.environments) - (frozenset(previous.environments) if previous else frozenset())
     return LockResult(found, changes(previous, found), written=changed, first=previous is None, new=new)
+
+
+def _despite_altered_blobs(pin: Callable[[], Lock]) -> Lock:
+    """Resolve, again where an index in the store was altered: each time that one is moved out of the way.
+
+    A power cut can leave several empty.
+    """
+    for _ in range(_ALTERED_MAX):
+        try:
+            return pin()
+        except DamagedError:
+            continue
+    return pin()
 
 
 @frozen

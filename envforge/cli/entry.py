@@ -14,7 +14,7 @@ from envforge.cli.completions import COMPLETE_VARIABLE
 from envforge.cli.failures import report
 from envforge.cli.root import root
 from envforge.cli.settings import Settings
-from envforge.errors import ConsentError
+from envforge.errors import ConsentError, DamagedError
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
@@ -46,13 +46,18 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _invoke_with_consent(arguments: list[str], settings: Settings) -> int:
-    """Run the command; where consent is missing and the user gives it now, run it again."""
+    """Run the command; where the user consents, or has the store repaired, after a failure, run it again."""
     try:
         return _invoke(arguments, settings)
     except ConsentError:
         from envforge.cli.commands.allow import offer  # noqa: PLC0415 (only after a failure)
 
         if settings.command == "allow" or not offer(settings):
+            raise
+    except DamagedError as error:
+        from envforge.cli.commands.fsck import offer_repair  # noqa: PLC0415 (likewise)
+
+        if settings.command == "fsck" or not offer_repair(settings, error):
             raise
     return _invoke(arguments, settings)
 

@@ -9,7 +9,7 @@ import click
 
 from envforge.cli.output import paint, print_json
 from envforge.cli.settings import Settings
-from envforge.errors import EnvforgeError, StoreFullError, UsageError
+from envforge.errors import EnvforgeError, StoreError, StoreFullError, UsageError
 from envforge.progress.events import Failure
 
 OWN_FAILURE: Final = 125
@@ -57,6 +57,10 @@ def _known(error: Exception) -> EnvforgeError | None:
         return StoreFullError(
             f"no space left{where}: {error.strerror}", hint="free some space, then try again"
         )
+    if isinstance(error, OSError) and error.errno in (errno.EIO, errno.EROFS):
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "the disk fails, or was made read-only for that: see `dmesg`; then `envforge fsck --full`"
+        return StoreError(f"{where}{error.strerror}", hint=hint)
     return None
 
 

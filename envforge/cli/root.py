@@ -33,7 +33,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "owns": "comparing.why",
     },
     "Proof": {"verify": "proof", "ci": "proof"},
-    "Store": {"store": "store"},
+    "Store": {"fsck": "fsck", "store": "store"},
     "Other": {"tui": "tui", "doctor": "doctor", "completion": "completion"},
 }
 _MODULES: Final = {name: module for group in COMMANDS.values() for name, module in group.items()}

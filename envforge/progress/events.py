@@ -15,13 +15,14 @@ class Stage:
     """A stage of the work begins; the one before it is over."""
 
     name: str
-    """`package index`, `resolving`, `fetching and unpacking`, `configuring`, `reading`; others may come."""
+    """`package index`, `resolving`, `fetching and unpacking`, `configuring`, `reading`, `checking layers`;
+    others may come."""
     total_bytes: int | None = None
     """How many bytes will arrive, where that is known."""
     total_items: int | None = None
     """How many items will be done, where that is known."""
     unit: str = "packages"
-    """What the items are: `packages` or `layers`."""
+    """What the items are: `packages`, `layers` or `blobs`."""
 
 
 @frozen
@@ -49,7 +50,7 @@ class Item:
     """One of the stage's items is done."""
 
     name: str
-    """The package, or the layer."""
+    """The package, the layer, or the beginning of its digest."""
 
 
 @frozen

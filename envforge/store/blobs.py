@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import define, field
 
-from envforge.errors import IntegrityError
+from envforge.errors import DamagedError, IntegrityError
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 from envforge.whole_file import sync_directory, write_all
@@ -144,8 +144,8 @@ def check(descriptor: int, sha256: str, name: str) -> None:
         raise _altered(name, f"{position} bytes with the SHA-256 {found.hexdigest()}")
 
 
-def _altered(name: str, what: str) -> IntegrityError:
-    return IntegrityError(
+def _altered(name: str, what: str) -> DamagedError:
+    return DamagedError(
         f"{name} was altered after it came: it is {what}",
         hint="run the command again: it is moved aside and fetched anew; if that recurs, check the disk",
     )

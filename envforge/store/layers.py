@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from envforge.errors import IntegrityError, StoreError
+from envforge.errors import DamagedError, StoreError
 from envforge.kernel.tree import Tree
 from envforge.store import listing
 from envforge.store.layout import Store
@@ -37,7 +37,7 @@ def exists(store: Store, held: str, digest: str) -> bool:
 
 
 def read_listing(store: Store, held: str, digest: str) -> bytes:
-    """Return a layer's listing. Raises StoreError if it is missing, IntegrityError if it was altered."""
+    """Return a layer's listing. Raises StoreError if it is missing, DamagedError if it was altered."""
     try:
         with open(f"{store.layer(held, digest)}/listing", "rb") as file:
             text = file.read()
@@ -46,9 +46,7 @@ def read_listing(store: Store, held: str, digest: str) -> bytes:
             f"layer {digest[:12]} is not in the store {store.path}", hint="envforge build"
         ) from error
     if listing.digest(text) != digest:
-        raise IntegrityError(
-            f"the listing of layer {digest[:12]} was altered", hint="envforge build --rebuild"
-        )
+        raise DamagedError(f"the listing of layer {digest[:12]} was altered", hint="envforge fsck --repair")
     return text
 
 

@@ -81,7 +81,7 @@ def format_entry(entry: Entry) -> bytes:
         size = b"%d:%d" % entry.device
     else:
         size = b"-" if entry.size is None else b"%d" % entry.size
-    xattrs = b",".join(b"%s=%s" % (_xattr_name(name), value.hex().encode()) for name, value in entry.xattrs)
+    xattrs = b",".join(format_xattr(name, value) for name, value in entry.xattrs)
     return b"%s %04o %d %d %d %s %s %s %s %s\n" % (
         entry.type.encode(),
         entry.mode,
@@ -124,6 +124,11 @@ def parse_entry(line: bytes) -> Entry:
         )
     except ValueError as error:
         raise StoreError(f"a listing has a broken line: {line!r}", hint=_DAMAGED) from error
+
+
+def format_xattr(name: bytes, value: bytes) -> bytes:
+    """Return one extended attribute as it stands in a line."""
+    return b"%s=%s" % (_xattr_name(name), value.hex().encode())
 
 
 def _xattr_name(raw: bytes) -> bytes:

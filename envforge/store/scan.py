@@ -151,6 +151,11 @@ def read_xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
+def kept_xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the extended attributes of `path` itself that a listing has, sorted by name."""
+    return _kept(read_xattrs(path))
+
+
 def _kept(xattrs: Collection[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name, _plain(name, value)) for name, value in xattrs if _counts(name))
 

@@ -9,11 +9,11 @@ import debs
 import pytest
 from canary import GaveWayError
 
-from envforge.errors import IntegrityError, OutputError
+from envforge.errors import DamagedError, IntegrityError, OutputError
 
 pytestmark = pytest.mark.userns
 
-NOTED = {OutputError.exit_code, IntegrityError.exit_code, 19}
+NOTED = {OutputError.exit_code, IntegrityError.exit_code, DamagedError.exit_code, 19}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine
 
-from envforge.errors import IntegrityError, LockStaleError, OutputError
+from envforge.errors import DamagedError, LockStaleError, OutputError
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
@@ -47,7 +47,7 @@ def test_an_archive_that_was_altered_is_told_and_fetched_again(fresh):
         blob.unlink(missing_ok=True)
         blob.write_bytes(other)
         failed = fresh.run(*command)
-        assert failed.returncode in {IntegrityError.exit_code, 125}
+        assert failed.returncode in {DamagedError.exit_code, 125}
         assert blob.name in failed.stderr
         assert "again" in failed.stderr
         assert (fresh.directory / "envforge.lock").read_bytes() == before

@@ -15,7 +15,7 @@ from small_archive import Archive
 from small_system import add_system, built, new_project, script
 from users import RANGES, SINGLE
 
-from envforge.errors import AmbiguousError, IntegrityError, NotFoundError, SandboxError, UsageError
+from envforge.errors import AmbiguousError, DamagedError, NotFoundError, SandboxError, UsageError
 
 pytestmark = [
     pytest.mark.userns,
@@ -286,8 +286,8 @@ def test_a_listing_that_was_altered_is_told(archive: tuple[Archive, str], tmp_pa
     made.succeed("build")
     (listing,) = made.store.glob(f"layers/*/{digest}/listing")
     listing.write_bytes(listing.read_bytes().replace(b" 0644 ", b" 0666 "))
-    assert "altered" in made.fail(IntegrityError.exit_code, "diff", "--level", "file")
-    assert "altered" in made.fail(IntegrityError.exit_code, "owns", "/etc/passwd", "--in", "1")
+    assert "altered" in made.fail(DamagedError.exit_code, "diff", "--level", "file")
+    assert "altered" in made.fail(DamagedError.exit_code, "owns", "/etc/passwd", "--in", "1")
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "link above"])

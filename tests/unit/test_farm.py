@@ -107,4 +107,4 @@ def test_what_was_altered_in_a_tree_gets_into_no_farm(tmp_path, alter):
     alter(tmp_path / "one/root/usr/bin/a")
     with pytest.raises(IntegrityError, match="/usr/bin/a was altered") as caught:
         make(tmp_path, one)
-    assert "--rebuild" in caught.value.hint
+    assert "envforge fsck --repair" in caught.value.hint

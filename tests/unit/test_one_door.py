@@ -11,7 +11,7 @@ from pathlib import Path
 import envforge
 
 TOP = Path(envforge.__file__).parent
-LOOKED_AT = ("archives", "build", "sources", "store", "transfer")
+LOOKED_AT = ("archives", "build", "sources", "store", "transfer", "upkeep/fsck")
 """Whoever is handed a tree. All others know of layers what a confined call tells them."""
 
 OWN = "names of our own in directories of our own"
@@ -63,6 +63,12 @@ ALLOWED = {
     "sources/fetch/writer.py": "an empty directory whose every parent it has made itself, confined",
     "sources/project_files.py": "opens again what was opened beneath the project; tells where a link leads",
     "store/partial.py": OWN,
+    "upkeep/fsck/aside.py": f"renames what a check named: {OWN}; a project's spec and lock, by their SHA-256",
+    "upkeep/fsck/check.py": f"lists trees, layers and blobs by name: {OWN}",
+    "upkeep/fsck/documents.py": OWN,
+    "upkeep/fsck/loose.py": OWN,
+    "upkeep/fsck/remake.py": f"asks what the store has by name: {OWN}",
+    "upkeep/fsck/trees.py": "walks real directories, opens regular files only, follows no link, confined",
     "store/staging.py": f"reserved directories: {OWN}; removing follows no link",
 }
 

@@ -24,6 +24,7 @@ from envforge.progress import Progress
 from envforge.sandbox.confined.confine import View, call_confined
 from envforge.sandbox.ids.identity import Identity
 from envforge.sources import registry
+from envforge.spec.model import Spec
 from envforge.store import blobs, holds, layers, locks, partial, records
 from envforge.store.durability import reaching_disk, recover
 from envforge.store.layout import Store, open_store
@@ -94,7 +95,7 @@ def _assemble(
 ) -> tuple[BuildResult, Lock]:
     started = time.monotonic()
     store, part = site.store, locked_part(project, lock)
-    made = _local_layers(site, project, _locked_layers(site, part, progress), progress)
+    made = build_local(site, project.spec, _locked_layers(site, part, progress), progress)
     environment = Environment(
         tuple(LayerReference(one.name, one.key, one.digest) for one in made),
         model.runtime_part(project.spec),
@@ -166,11 +167,11 @@ def _cache(project: Project) -> Cache | None:
 def _locked_layers(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
     """Return the locked sources' layers: by the closure's record, else from the cache, else by building."""
     if site.anew:
-        return _build(site, part, progress)
+        return build_locked(site, part, progress)
     key = model.closure_key(part)
-    known = _recorded(site, records.read(site.store.record(key)))
+    known = _recorded(site, records.read(site.store.record(key)), progress)
     taken = () if known else _taken(site, key, progress)
-    made = known or taken or _build(site, part, progress)
+    made = known or taken or build_locked(site, part, progress)
     if not known:
         document = {"layers": [_document(one) for one in made], "cached": bool(taken)}
         records.write(site.store, site.store.record(key), document)
@@ -192,7 +193,8 @@ def _taken(site: Site, key: str, progress: Progress) -> tuple[Built, ...]:
     return transfer.take(site, key, progress) or ()
 
 
-def _build(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
+def build_locked(site: Site, part: Part, progress: Progress) -> tuple[Built, ...]:
+    """Return the locked sources' layers; make those that are missing, and the trees that they link to."""
     from envforge.build import builder  # noqa: PLC0415 - 60 ms that a build with nothing to do saves
 
     clear(site)
@@ -225,7 +227,7 @@ def clear(site: Site) -> None:
         call_confined(site.identity, view, clear_debris, site.store)
 
 
-def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
+def _recorded(site: Site, document: dict[str, Any] | None, progress: Progress) -> tuple[Built, ...]:
     if document is None:
         return ()
     try:
@@ -235,21 +237,22 @@ def _recorded(site: Site, document: dict[str, Any] | None) -> tuple[Built, ...]:
     if document.get("cached") and site.recorded != {one.name: one.digest for one in found}:
         return ()  # layers from a cache are believed only where this lock records the same digests
     site.keep(*(name for one in found for name in (one.digest, one.key)))
-    there = all(layers.exists(site.store, site.held, one.digest) for one in found)
-    return found if there else ()
+    gone = [one for one in found if not layers.exists(site.store, site.held, one.digest)]
+    for one in gone:
+        progress.message(f"layer {one.name} {one.digest[:12]} is not in the store any more: made again")
+    return () if gone else found
 
 
 def _document(layer: Built) -> dict[str, Any]:
     return {name: value for name, value in asdict(layer).items() if name != "reused"}
 
 
-def _local_layers(
-    site: Site, project: Project, below: tuple[Built, ...], progress: Progress
-) -> tuple[Built, ...]:
+def build_local(site: Site, spec: Spec, below: tuple[Built, ...], progress: Progress) -> tuple[Built, ...]:
+    """Return all layers: those of the project's own files, made if they are missing, and those `below`."""
     works = [
         source.work(site, content, progress)
         for source in registry.LOCAL
-        if (content := source.read(project.spec, project.files)) is not None
+        if (content := source.read(spec, site.files)) is not None
     ]
     if not works:
         return below

@@ -131,7 +131,7 @@ def note(
     path = _path(store, identifier)
     sums = blobs.put(store, spec, durable=True), blobs.put(store, lock, durable=True)
     with locks.holding(store, f"root-{identifier}"):
-        before = _parse(path, records.read(path) or {"spec": "", "name": "", "generations": []})
+        before = parse(path, records.read(path) or {"spec": "", "name": "", "generations": []})
         kept, last = before.generations, before.generations[-1] if before.generations else None
         same = last is not None and last.environment == environment and before.name == name
         if last is not None and same and not always:
@@ -155,7 +155,7 @@ def find(store: Store, spec_path: str, variant: str = DEFAULT) -> Project | None
     """Return the project of that spec, None where that environment of it was never built here."""
     root = path(store, spec_path, variant)
     document = records.read(root)
-    return _parse(root, document) if document else None
+    return parse(root, document) if document else None
 
 
 def known(store: Store, spec_path: str, variant: str) -> Project:
@@ -188,7 +188,7 @@ def choose(project: Project, number: int | None) -> Generation:
 def projects(store: Store) -> Iterator[Project]:
     """Yield every project that has a root in the store."""
     for name, document in records.read_all(f"{store.path}/roots"):
-        yield _parse(_path(store, name), document)
+        yield parse(_path(store, name), document)
 
 
 def naming(store: Store, text: str) -> Iterator[Project]:
@@ -202,7 +202,7 @@ def naming(store: Store, text: str) -> Iterator[Project]:
         if name != identifier and wanted in _bytes_of(f"{store.path}/roots/{name}"):
             document = records.read(_path(store, identifier))
             if document is not None:
-                yield _parse(_path(store, identifier), document)
+                yield parse(_path(store, identifier), document)
 
 
 def _bytes_of(path: str) -> bytes:
@@ -222,7 +222,8 @@ def _path(store: Store, identifier: str) -> str:
     return f"{store.path}/roots/{identifier}.json"
 
 
-def _parse(path: str, document: dict[str, Any]) -> Project:
+def parse(path: str, document: dict[str, Any]) -> Project:
+    """Return the generations in a document that was read from `path`. Raises StoreError if it is damaged."""
     try:
         generations = tuple(
             Generation(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from envforge.errors import BuildError, IntegrityError
+from envforge.errors import BuildError, DamagedError
 from envforge.sources.debian.dpkg import names
 from envforge.store import listing
 from envforge.store.listing import DIRECTORY_MTIME, Entry
@@ -156,7 +156,7 @@ def _link(source: bytes, target: bytes) -> None:
 
 
 def _check(path: bytes, entry: Entry) -> None:
-    """Raise IntegrityError if a tree's file was altered since it was unpacked, as far as `lstat` tells.
+    """Raise DamagedError if a tree's file was altered since it was unpacked, as far as `lstat` tells.
 
     Mode, size and mtime take 2 us a file; hashing every byte would cost as much as all the rest.
     """
@@ -165,9 +165,9 @@ def _check(path: bytes, entry: Entry) -> None:
     size = len(entry.content) if entry.type == "l" else entry.size
     found = (status.st_mode, status.st_size, int(status.st_mtime))
     if found != (kind | entry.mode, size, entry.mtime):
-        raise IntegrityError(
+        raise DamagedError(
             f"{os.fsdecode(entry.path)} was altered in the store after it was unpacked",
-            hint="envforge build --rebuild",
+            hint="envforge fsck --repair",
         )
 
 
