@@ -1,21 +1,31 @@
-"""A few builds killed at random moments; `python tests/kill.py` kills hundreds."""
+"""A few commands killed at random moments; `python tests/kill.py` kills hundreds."""
 
 import random
-import time
+import shutil
 
 import pytest
-from kill import build_again, kill_builds, make_project
+from kill import finish, kill_at_points, kill_commands, trial
 
-pytestmark = [pytest.mark.userns, pytest.mark.root, pytest.mark.archive]
+pytestmark = [
+    pytest.mark.userns,
+    pytest.mark.root,
+    pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
+]
 
 
-def test_killed_builds_leave_a_whole_store(tmp_path):
-    line = make_project(tmp_path)
-    start = time.monotonic()
-    expected = build_again(line)
-    longest_s = time.monotonic() - start
-    line.succeed("store", "destroy", "--yes")
+def test_killed_commands_leave_a_whole_store(tmp_path):
     seed = random.randrange(1 << 30)
-    moments = kill_builds(line, 6, longest_s, seed)
-    assert build_again(line) == expected, f"seed {seed}, killed after {moments}"
-    line.succeed("store", "destroy", "--yes")
+    with trial(tmp_path) as made:
+        log = kill_commands(made, 8, seed)
+        try:
+            finish(made)
+        except AssertionError as error:
+            raise AssertionError("\n".join([f"seed {seed}", *log])) from error
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_a_repair_that_is_killed_at_each_change(tmp_path):
+    with trial(tmp_path) as made:
+        finish(made)
+        kill_at_points(made, ["build", "--rebuild"], 4)
+        finish(made)
