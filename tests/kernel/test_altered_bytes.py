@@ -7,23 +7,46 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import debs
 import pytest
+import web
 from commandline import CommandLine
+from small_archive import Archive
+from small_system import add_system, new_project, script
 
 from envforge.errors import DamagedError, LockStaleError, OutputError
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [
+    pytest.mark.userns,
+    pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
+]
+HELLO = script('[ "$1" = -g ] || set -- -g "Hello, world!"\necho "$2"').encode()
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[web.Server]:
+    """Serve a small archive."""
+    archive = Archive(tmp_path_factory.mktemp("archive"))
+    add_system(archive)
+    archive.add("other", members={"postinst": script("echo made >/etc/made")})
+    archive.add("hello", data=[debs.member("./usr/bin/hello", HELLO, mode=0o755)])
+    archive.publish()
+    with web.serving(archive.path) as server:
+        yield server
 
 
 @pytest.fixture
-def fresh(built: CommandLine) -> Iterator[CommandLine]:
-    """The locked project with a store of its own that has the archives and nothing else."""
+def fresh(mirror: web.Server) -> Iterator[CommandLine]:
+    """A locked project with a store that has the archives and nothing else."""
     top = Path(tempfile.mkdtemp(prefix="envforge-test-altered-", dir="/var/tmp"))
-    shutil.copytree(built.directory, top / "project")
-    line = CommandLine(top / "project", top / "store", built.home)
-    (top / "store").mkdir(mode=0o700)
-    shutil.copy(built.store / "format", top / "store")
-    shutil.copytree(built.store / "blobs", top / "store" / "blobs")
+    line = new_project(top, mirror.url, ["hello", "other"])
+    line.succeed("build")
+    shutil.copy(line.store / "format", top)
+    shutil.copytree(line.store / "blobs", top / "blobs")
+    line.succeed("store", "destroy", "--yes")
+    line.store.mkdir(mode=0o700)
+    for name in ("format", "blobs"):
+        os.rename(top / name, line.store / name)
     yield line
     line.run("store", "destroy", "--yes")
     shutil.rmtree(top, ignore_errors=True)
@@ -39,7 +62,7 @@ def blob_of(line: CommandLine, name: str) -> Path:
 def test_an_archive_that_was_altered_is_told_and_fetched_again(fresh):
     blob = blob_of(fresh, "hello")
     before = (fresh.directory / "envforge.lock").read_bytes()
-    other = blob_of(fresh, "base-files").read_bytes()
+    other = blob_of(fresh, "other").read_bytes()
     good = blob.read_bytes()
     blob.unlink()
     blob.write_bytes(other)
@@ -55,6 +78,7 @@ def test_an_archive_that_was_altered_is_told_and_fetched_again(fresh):
     assert blob.read_bytes() == good
 
 
+@pytest.mark.archive
 def test_recorded_digests_of_the_same_packages_change_on_request_only(project):
     lock = project.directory / "envforge.lock"
     good = lock.read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_kind]
 SPEC = """\
 name = "quicker"
 [debian]
