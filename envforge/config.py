@@ -10,6 +10,9 @@
 
     [keys]
     debian = "/etc/envforge/our-mirror.asc"
+
+    [gc]
+    max-size = "20GB"
 """
 
 import difflib
@@ -22,8 +25,22 @@ from attrs import field, fields, frozen
 
 from envforge import places
 from envforge.errors import ConfigError
+from envforge.units import bytes_of
 
 DEFAULT_SNAPSHOT: Final = "https://snapshot.debian.org/archive"
+
+
+@frozen
+class Gc:
+    """When garbage is collected after a build, in the background. Off unless one of them is set."""
+
+    max_size_bytes: int | None = None
+    """The store is brought down to this size, the least recently used going first."""
+    keep: int | None = None
+    """How many generations of each environment stay."""
+
+    def __bool__(self) -> bool:
+        return self != Gc()
 
 
 @frozen
@@ -57,6 +74,8 @@ class Config:
     """Addresses to fetch from, by archive: `debian`, `debian-security`, or the URI that a spec names."""
     keys: Mapping[str, str] = field(factory=dict, hash=False)
     """Files with further signing keys, by archive like `mirrors`: for mirrors that sign their own indexes."""
+    gc: Gc = Gc()
+    """Garbage collections after builds: `max-size`, `keep`."""
 
 
 def config_path() -> str:
@@ -177,6 +196,17 @@ def _keys(value: Any) -> dict[str, str]:
     return {name: _path(item) for name, item in value.items()}
 
 
+def _gc(value: Any) -> Gc:
+    if not isinstance(value, dict):
+        raise ValueError('must be a table: max-size = "20GB"')  # noqa: TRY004 - as above
+    if unknown := sorted(value.keys() - {"max-size", "keep"}):
+        raise ValueError(f"has max-size and keep, no {', '.join(unknown)}")
+    size, keep = value.get("max-size"), value.get("keep")
+    return Gc(
+        None if size is None else bytes_of(_text(size)), None if keep is None else _number(1, 1_000_000)(keep)
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "store": _path,
     "cache": _path,
@@ -190,4 +220,5 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "snapshot": _snapshot,
     "mirrors": _mirrors,
     "keys": _keys,
+    "gc": _gc,
 }

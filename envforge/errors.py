@@ -148,6 +148,12 @@ class AmbiguousError(EnvforgeError):
     exit_code = 29
 
 
+class InUseError(EnvforgeError):
+    """Something is being used, or changed, by another process."""
+
+    exit_code = 30
+
+
 class LocalEditsError(EnvforgeError):
     """Spec or lock was edited since it was built, and going back would replace it."""
 

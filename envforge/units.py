@@ -1,4 +1,12 @@
-"""Sizes and durations as people read them, and text that others wrote."""
+"""Sizes and durations as people read and write them, and text that others wrote."""
+
+import re
+from typing import Final
+
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?)(i?)B?")
+_DURATION: Final = re.compile(r"([0-9]+)\s*(s|min|h|d|w)")
+_POWERS: Final = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+_SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def size_text(size_bytes: float) -> str:
@@ -21,6 +29,23 @@ def duration_text(seconds: float) -> str:
     if whole < 6000:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of a size as people write it: `20GB`, `1.5 GiB`, `500M`. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or (found[3] and not found[2]):
+        raise ValueError(f"{text!r} is no size: write 500MB, 20GB or 1.5GiB")
+    unit: int = (1024 if found[3] else 1000) ** _POWERS[found[2]]
+    return round(float(found[1]) * unit)
+
+
+def seconds_of(text: str) -> int:
+    """Return the seconds of a duration as people write it: `30min`, `12h`, `14d`, `2w`. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no duration: write 12h, 14d or 2w")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def printable(text: str) -> str:

@@ -1,6 +1,7 @@
 """The library interface: everything that the command line does, for other front ends (a TUI, a server) too.
 
     projects     open                     locking      lock
+    upkeep       usage, preview, collect, undo, roots, keep, release
     editing      init, add, remove        building     build
     consent      allow, revoke, trust     entering     prepare, enter, start, wait
     joining      running, find, enter     inspecting   describe, environments, needs, users

@@ -45,4 +45,8 @@ def build(
         result, outcome = assemble.assemble(project, known, identities.detect(), wanted, Progress(listener))
     if outcome != known and not locked and not frozen:
         lock_file.write(project.lock_path, outcome)
+    if project.config.gc and not all(layer.reused for layer in result.layers):
+        from envforge.upkeep.freeing import background  # noqa: PLC0415 - only where it is wanted
+
+        background.start(project.store_path, project.config.gc)
     return evolve(result, name=project.label)

@@ -15,7 +15,7 @@ from envforge.lock.changes import Change, changes
 from envforge.lock.model import Lock
 from envforge.lock.requests import Requests, requests_of, stale_parts
 from envforge.progress import Listener, Progress, ignore
-from envforge.store import durability, locks
+from envforge.store import durability, holds, locks
 from envforge.store.layout import open_store
 
 _ALTERED_MAX: Final = 10
@@ -69,7 +69,7 @@ def lock(
         return LockResult(previous, (), written=False)
     consent.require(project, consent.LOCKING)
     store = open_store(project.store_path)
-    with locks.in_use(store):
+    with locks.in_use(store), holds.holding(store, [holds.LOCKING]):
         durability.recover(store)
         upgrades = _Upgrades(upgrade, frozenset(upgrade_packages), environment)
         pin = partial(_resolved, project, requests, previous, missing=missing, upgrades=upgrades)

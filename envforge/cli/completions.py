@@ -126,5 +126,25 @@ def running(_context: click.Context, _parameter: click.Parameter, begun: str) ->
     return _beginning(begun, (name for one in found for name in (one.name, one.id)))
 
 
+def stored(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the generations in the store."""
+    return _beginning(begun, _roots(context, "generation"))
+
+
+def pins(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the names under which somebody keeps environments."""
+    return _beginning(begun, _roots(context, "pin"))
+
+
+def _roots(context: click.Context, cause: str) -> list[str]:
+    from envforge.api import upkeep  # noqa: PLC0415 (help needs none of it)
+
+    try:
+        found = upkeep.roots(context.ensure_object(Settings).store_path())
+    except (EnvforgeError, OSError):
+        return []
+    return [one.name for one in found if one.cause == cause]
+
+
 def _beginning(begun: str, names: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(begun)]

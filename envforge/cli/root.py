@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "why-rebuilt": "comparing.why",
         "owns": "comparing.why",
     },
+    "Space": {"du": "usage", "gc": "gc", "root": "roots"},
     "Proof": {"verify": "proof", "ci": "proof"},
     "Store": {"fsck": "fsck", "store": "store"},
     "Other": {"tui": "tui", "doctor": "doctor", "completion": "completion"},
@@ -40,6 +41,7 @@ _MODULES: Final = {name: module for group in COMMANDS.values() for name, module 
 # What users of other tools type first.
 _HABITS: Final = {
     "check": "verify",
+    "clean": "gc",
     "consent": "allow",
     "develop": "shell",
     "enter": "shell",
@@ -47,9 +49,11 @@ _HABITS: Final = {
     "install": "add",
     "list": "ls",
     "log": "history",
+    "prune": "gc",
     "sync": "build",
     "undo": "rollback",
     "trust": "allow --trust",
+    "pin": "root add",
     "uninstall": "remove",
     "update": "lock --upgrade",
     "upgrade": "lock --upgrade",

@@ -1,6 +1,7 @@
 """Holds: what a running build relies on before its environment is recorded; garbage collection spares it.
 
-    holds/<random>    names (digests, SHA-256s, keys), one a line; flocked (shared) by its running build
+    holds/<random>    names (digests, SHA-256s, keys), one a line; flocked (shared) by its running build;
+                      `locking` for a command that is resolving, and relies on whatever it has fetched
 
 A build holds a name before it looks it up, and adds it under a shared lock of `holds/` itself. The collector
 takes that lock exclusively, from reading the holds until all garbage is in the trash. So either the collector
@@ -12,10 +13,14 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 from attrs import frozen
 
 from envforge.store.layout import Store
+
+LOCKING: Final = "locking"
+"""The name that stands for every blob, all facts and all tools."""
 
 
 @frozen
@@ -57,18 +62,33 @@ def collecting(store: Store) -> Iterator[frozenset[str]]:
 
     Builds wait meanwhile, so only rename inside, and delete afterwards. Holds of dead builds are removed.
     """
-    directory = _directory(store)
-    with _locked(directory, fcntl.LOCK_EX):
-        yield frozenset(name for path in os.scandir(directory) for name in _held(path.path))
+    with _locked(_directory(store), fcntl.LOCK_EX):
+        yield frozenset(name for path in _paths(store) for name in _held(path, remove=True))
 
 
-def _held(path: str) -> list[str]:
-    with open(path, encoding="ascii") as file:
+def held(store: Store) -> dict[str, frozenset[str]]:
+    """Return the names that each running build holds now, by hold; the next moment there may be others."""
+    found = {os.path.basename(path): frozenset(_held(path, remove=False)) for path in _paths(store)}
+    return {name: names for name, names in sorted(found.items()) if names}
+
+
+def _paths(store: Store) -> list[str]:
+    return [entry.path for entry in os.scandir(_directory(store))]
+
+
+def _held(path: str, *, remove: bool) -> list[str]:
+    try:
+        file = open(path, encoding="ascii")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        return []  # that build has just ended
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return file.read().split()
-        os.unlink(path)
+        if remove:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
         return []
 
 

@@ -11,13 +11,17 @@
       environments/<digest>.json   layers and runtime part
       environments/<digest>.lock   flocked while entered, never replaced
       roots/<name>                 a project's generations: garbage collection keeps their environments
+      pins/<name>.json             environments that somebody wants kept
       tools/<key>/                 tool trees (apt for the resolver), plain data
       uppers/<id>/                 upper and work directories of running sandboxes
       locks/<name>                 flocked while what it names is being made or changed
       holds/<id>                   names that a running build relies on, locked by it
       unsynced/<mark>              builds whose bytes may not be on the disk yet
       partial/<name>               partly fetched blobs; flocked while one process writes it
-      staging/  trash/             work in progress, and what is to be deleted; never read
+      upkeep/sizes.json            the space that layers and trees take; measured again where it is missing
+      staging/                     work in progress; never read
+      trash/<random>               what is to be deleted; never read
+      trash/gc-<time>-<random>/    what a garbage collection took, by its path in the store, for some hours
 
 `<held>` is the ownership mode: `true` (real ids), `range-<uid>-<gid>` (inside 0 is the store's owner, inside
 n is first + n - 1), `flat` (every file is the store's owner's; only the listing has the true owners). The
@@ -47,6 +51,7 @@ DIRECTORIES: Final = (
     "records",
     "environments",
     "roots",
+    "pins",
     "tools",
     "uppers",
     "staging",
@@ -55,6 +60,7 @@ DIRECTORIES: Final = (
     "locks",
     "holds",
     "unsynced",
+    "upkeep",
 )
 
 

@@ -1,16 +1,26 @@
-"""Staging directories: each is flocked by its process; once that is gone, anyone may clear it."""
+"""Staging directories: each is flocked by its process; once that is gone, anyone may clear it.
+
+What is in trash/ is cleared at once, but for what garbage collections took: that can be brought back for
+some hours.
+"""
 
 import errno
 import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 from envforge.kernel import removal
 from envforge.kernel.tree import Tree
 from envforge.store.layout import Store
+
+COLLECTED: Final = "gc-"
+"""How the trash of a garbage collection begins: `gc-<seconds since 1970>-<random>`, flocked while in use."""
+COLLECTED_KEPT_S: Final = 6 * 3600
 
 
 @contextmanager
@@ -67,9 +77,23 @@ def move_out(directory: str, inside: str, final: str) -> None:
             os.close(source)
 
 
+def collected_at(name: str) -> int | None:
+    """Return when the garbage in an entry of trash/ was collected, None if it is another kind of entry."""
+    prefix, _, rest = name.partition("-")
+    seconds = rest.partition("-")[0]
+    return int(seconds) if f"{prefix}-" == COLLECTED and seconds.isdecimal() else None
+
+
 def has_debris(store: Store) -> bool:
-    """Return whether anything is in staging/ or trash/, left by a dead process or in use right now."""
-    return any(os.listdir(f"{store.path}/{kind}") for kind in ("staging", "trash"))
+    """Return whether there is anything to clear, left by a dead process or in use right now."""
+    if os.listdir(f"{store.path}/staging"):
+        return True
+    return any(not _is_kept(name) for name in os.listdir(f"{store.path}/trash"))
+
+
+def _is_kept(name: str) -> bool:
+    collected = collected_at(name)
+    return collected is not None and time.time() - collected < COLLECTED_KEPT_S
 
 
 def clear_debris(store: Store) -> int:
@@ -85,9 +109,29 @@ def clear_debris(store: Store) -> int:
             os.close(descriptor)
             removed += 1
     for entry in os.scandir(f"{store.path}/trash"):
-        remove_tree(entry.path)
-        removed += 1
+        if not _is_kept(entry.name) and forget(store, entry.name):
+            removed += 1
     return removed
+
+
+def forget(store: Store, name: str) -> bool:
+    """Remove an entry of trash/, unless a garbage collection is at work in it; return whether it is gone."""
+    path = f"{store.path}/trash/{name}"
+    if collected_at(name) is None:
+        remove_tree(path)
+        return True
+    descriptor = _lock_abandoned(path)
+    if descriptor is None:
+        return False
+    try:
+        doomed = store.new_trash()
+        os.rename(path, doomed)  # whoever wants it back finds all of it, or nothing
+    except FileNotFoundError:
+        return False
+    finally:
+        os.close(descriptor)
+    remove_tree(doomed)
+    return True
 
 
 def _lock_abandoned(path: str) -> int | None:

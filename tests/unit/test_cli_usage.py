@@ -26,7 +26,10 @@ def test_every_command_has_a_help_with_what_it_does(name, capsys):
     assert f"Usage: envforge {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [*(name for name in EVERY_COMMAND if name != "store"), "store destroy"])
+_GROUPS = {"store": ("store destroy",), "root": ("root add", "root rm", "root ls")}
+
+
+@pytest.mark.parametrize("name", [one for name in EVERY_COMMAND for one in _GROUPS.get(name, (name,))])
 def test_every_command_shows_an_example(name, capsys):
     assert main([*name.split(), "--help"]) == 0
     assert f"  envforge {name}" in capsys.readouterr().out.partition("Examples:")[2].replace(

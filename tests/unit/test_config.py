@@ -3,7 +3,7 @@
 import pytest
 
 from envforge import config
-from envforge.config import Config
+from envforge.config import Config, Gc
 from envforge.errors import ConfigError
 
 
@@ -45,6 +45,9 @@ def test_everything_set(written):
     "https://apt.example.org" = "https://copy.example.org"
     [keys]
     debian = "/etc/our.asc"
+    [gc]
+    max-size = "20GB"
+    keep = 5
     """
     assert config.load(written(text)) == Config(
         store="/srv/envforge",
@@ -60,7 +63,14 @@ def test_everything_set(written):
             "https://apt.example.org": ("https://copy.example.org",),
         },
         keys={"debian": "/etc/our.asc"},
+        gc=Gc(20_000_000_000, 5),
     )
+
+
+def test_garbage_collection_is_off_unless_configured():
+    assert not Config().gc
+    assert Gc(max_size_bytes=0)
+    assert Gc(keep=1)
 
 
 def test_all_mistakes_are_named_at_once(written):
@@ -81,7 +91,18 @@ def test_all_mistakes_are_named_at_once(written):
 
 
 @pytest.mark.parametrize(
-    "text", ["store = ", "\x00", "mirrors = { debian = [1] }", 'keys = { debian = "x" }']
+    "text",
+    [
+        "store = ",
+        "\x00",
+        "mirrors = { debian = [1] }",
+        'keys = { debian = "x" }',
+        "gc = 1",
+        "gc = { size = 1 }",
+        "gc = { max-size = 20 }",
+        'gc = { max-size = "much" }',
+        "gc = { keep = 0 }",
+    ],
 )
 def test_what_cannot_be_read(written, text):
     with pytest.raises(ConfigError):

@@ -14,7 +14,7 @@ from attrs import asdict, evolve, frozen
 
 from envforge.errors import NotFoundError, StoreError
 from envforge.spec.environments import DEFAULT
-from envforge.store import blobs, locks, records
+from envforge.store import blobs, holds, locks, records
 from envforge.store.layout import Store
 
 _HINT: Final = "`envforge history` lists the generations"
@@ -129,8 +129,10 @@ def note(
     """
     identifier = _root_id(spec_path, variant)
     path = _path(store, identifier)
-    sums = blobs.put(store, spec, durable=True), blobs.put(store, lock, durable=True)
-    with locks.holding(store, f"root-{identifier}"):
+    sums = hashlib.sha256(spec).hexdigest(), hashlib.sha256(lock).hexdigest()
+    with holds.holding(store, sums), locks.holding(store, f"root-{identifier}"):
+        for data in (spec, lock):
+            blobs.put(store, data, durable=True)
         before = parse(path, records.read(path) or {"spec": "", "name": "", "generations": []})
         kept, last = before.generations, before.generations[-1] if before.generations else None
         same = last is not None and last.environment == environment and before.name == name
@@ -216,6 +218,11 @@ def _bytes_of(path: str) -> bytes:
 def path(store: Store, spec_path: str, variant: str = DEFAULT) -> str:
     """Return the path of the file that records the generations of one of a spec's environments."""
     return _path(store, _root_id(spec_path, variant))
+
+
+def recorded_path(store: Store, spec: str, variant: str) -> str:
+    """Return the path of the same file, by the spec's path as the store has it: it may be gone, or moved."""
+    return _path(store, _id(spec if variant == DEFAULT else f"{spec}\0{variant}"))
 
 
 def _path(store: Store, identifier: str) -> str:

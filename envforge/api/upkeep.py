@@ -1,0 +1,121 @@
+"""`du`, `gc` and `root`: where the store's space is, what keeps it, and freeing it.
+
+A `Decision` is data: `marked.freed(dropped)` and `marked.weigh` tell for any choice of roots what would be
+freed, without looking at the store again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from envforge.errors import NotFoundError
+from envforge.progress import Listener, Progress, ignore
+from envforge.sandbox.ids import identity as identities
+from envforge.store import locks
+from envforge.store.layout import Store
+from envforge.upkeep import naming, parts, pins, survey
+from envforge.upkeep import usage as using
+from envforge.upkeep.freeing import collect as collecting
+from envforge.upkeep.freeing.collect import Collected, Decision
+from envforge.upkeep.freeing.trash import Restored
+from envforge.upkeep.model import Cause, Kind, Marked, Plan, Policy, Root, Size, Tally, Thing
+from envforge.upkeep.parts import Layer, Package
+from envforge.upkeep.pins import Pin
+from envforge.upkeep.usage import Share, Usage, by_root
+
+__all__ = [
+    "Cause",
+    "Collected",
+    "Decision",
+    "Kind",
+    "Layer",
+    "Marked",
+    "Package",
+    "Pin",
+    "Plan",
+    "Policy",
+    "Restored",
+    "Root",
+    "Share",
+    "Size",
+    "Tally",
+    "Thing",
+    "Usage",
+    "by_root",
+    "collect",
+    "keep",
+    "layers",
+    "packages",
+    "preview",
+    "release",
+    "roots",
+    "undo",
+    "usage",
+]
+
+
+def usage(store_path: str, *, listener: Listener = ignore) -> Usage:
+    """Return where the store's space is. Raises NotFoundError where there is no store."""
+    with _reading(store_path) as store:
+        return using.usage(store, survey.survey(store, identities.detect(), Progress(listener)))
+
+
+def layers(store_path: str, marked: Marked) -> tuple[Layer, ...]:
+    """Return the space of every layer, the largest first."""
+    return parts.layers(Store(store_path), marked)
+
+
+def packages(store_path: str, marked: Marked) -> tuple[Package, ...]:
+    """Return the space of every unpacked archive, the largest first."""
+    return parts.packages(Store(store_path), marked)
+
+
+def preview(store_path: str, policy: Policy | None = None, *, listener: Listener = ignore) -> Decision:
+    """Return what a garbage collection would do. Changes nothing. Raises like `usage`."""
+    with _reading(store_path) as store:
+        return collecting.decide(store, identities.detect(), policy or Policy(), Progress(listener))
+
+
+def collect(
+    store_path: str, policy: Policy | None = None, *, at_once: bool = False, listener: Listener = ignore
+) -> Collected:
+    """Collect garbage; builds and sandboxes may go on.
+
+    What goes lies in the trash for some hours (`undo`), unless the policy asks for space, or `at_once` is
+    given. Raises InUseError where another collection is going on, NotFoundError.
+    """
+    with _reading(store_path) as store:
+        progress = Progress(listener)
+        return collecting.collect(store, identities.detect(), policy or Policy(), progress, at_once=at_once)
+
+
+def undo(store_path: str) -> Restored:
+    """Bring back what the last garbage collection took. Raises InUseError, NotFoundError if there is none."""
+    with _reading(store_path) as store:
+        return collecting.undo(store)
+
+
+def roots(store_path: str) -> tuple[Root, ...]:
+    """Return everything that keeps something in the store."""
+    with _reading(store_path) as store:
+        return survey.roots_of(store)
+
+
+def keep(store_path: str, environment: str, name: str = "") -> Pin:
+    """Keep an environment, given by name or digest, until it is released. Raises like `pins.add`."""
+    with _reading(store_path) as store:
+        digest = naming.environment(store, environment)
+        return pins.add(store, name or digest[:12], digest)
+
+
+def release(store_path: str, name: str) -> None:
+    """Keep an environment no longer. Raises NotFoundError."""
+    with _reading(store_path) as store:
+        pins.remove(store, name)
+
+
+@contextmanager
+def _reading(store_path: str) -> Iterator[Store]:
+    with locks.reading(store_path) as store:
+        if store is None:
+            raise NotFoundError(f"there is no store {store_path} yet", hint="envforge build")
+        yield store

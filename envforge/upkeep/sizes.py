@@ -1,0 +1,125 @@
+"""Measures the space that directories of the store take. What never changes is measured once.
+
+    upkeep/sizes.json    {"format", "sizes": {path below the store: [bytes, inodes]}} of layers and trees
+
+A farm's files are links to those of trees: whoever has a file under more names than lie inside the measured
+directory leaves it to the others. So a tree has its files, a layer only what is no tree's, and the sizes of
+all things add up to what du(1) says. It only asks for the status of files, in a process that sees the store
+and may look into directories of every id.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+from envforge import whole_file
+from envforge.progress import Progress
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import Identity
+from envforge.store.layout import Store
+from envforge.upkeep.model import Kind, Size, Thing
+
+_FORMAT: Final = 1
+_BLOCK: Final = 512
+_LASTING: Final = (Kind.LAYER, Kind.TREE)
+_MANY: Final = 500
+"""So many directories take a second to measure."""
+PASSING: Final = ("uppers", "staging", "partial", "trash")
+"""Folders that are measured as a whole, each time."""
+
+
+def measured(
+    store: Store, identity: Identity, things: Sequence[Thing], progress: Progress
+) -> dict[str, Size]:
+    """Return the space of every layer, tree and tool, and of the folders in `PASSING`, by path.
+
+    What vanishes meanwhile is left out.
+    """
+    known = _read(store)
+    lasting = {one.path: known.get(one.path) for one in things if one.kind in _LASTING}
+    new = [path for path, size in lasting.items() if size is None]
+    if len(new) > _MANY:
+        progress.stage("measuring", total_items=len(new), unit="layers and packages")
+    passing = [*(one.path for one in things if one.kind is Kind.TOOL), *PASSING]
+    found = _measured(store, identity, [*new, *passing])
+    lasting |= {path: found[path] for path in new if path in found}
+    kept = {path: size for path, size in lasting.items() if size is not None}
+    if kept != known:
+        _write(store, kept)
+    return kept | found
+
+
+def _measured(store: Store, identity: Identity, paths: Sequence[str]) -> dict[str, Size]:
+    folders = sorted({path.partition("/")[0] for path in paths})
+    view = View.of(readable=[f"{store.path}/{name}" for name in folders], every_id=True)
+    said = call_confined(identity, view, measure, store.path, list(paths))
+    return {path: Size(int(size_bytes), int(inodes)) for path, (size_bytes, inodes) in said.items()}
+
+
+def measure(top: str, paths: Iterable[str]) -> dict[str, list[int]]:
+    """Return bytes and inodes of each path below `top`; what vanishes is left out. Runs confined."""
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found[path] = _measure(f"{top}/{path}", owns=path.startswith(f"{Kind.TREE}/"))
+    return found
+
+
+def _measure(path: str, *, owns: bool) -> list[int]:
+    """Return bytes and inodes of a file or directory, of files with names elsewhere if it `owns` them."""
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        return [status.st_blocks * _BLOCK, 1] if status.st_nlink == 1 else [0, 0]
+    blocks, inodes = status.st_blocks, 1
+    linked: dict[int, list[int]] = {}
+    waiting = [path]
+    while waiting:
+        for entry, status in _entries(waiting.pop()):
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(entry)
+            elif status.st_nlink > 1:
+                linked.setdefault(status.st_ino, [status.st_nlink, status.st_blocks, 0])[2] += 1
+                continue
+            blocks += status.st_blocks
+            inodes += 1
+    for names, its_blocks, seen in linked.values():
+        if owns or names == seen:
+            blocks += its_blocks
+            inodes += 1
+    return [blocks * _BLOCK, inodes]
+
+
+def _entries(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield path and status of what is in a directory; a sandbox may change it meanwhile."""
+    with suppress(FileNotFoundError), os.scandir(path) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                yield entry.path, entry.stat(follow_symlinks=False)
+
+
+def _read(store: Store) -> dict[str, Size]:
+    """Return the sizes that are known; none where the file is damaged: it is made again."""
+    try:
+        with open(_path(store), "rb") as file:
+            document = json.load(file)
+        if document["format"] != _FORMAT:
+            return {}
+        return {path: Size(int(size), int(inodes)) for path, (size, inodes) in document["sizes"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write(store: Store, sizes: dict[str, Size]) -> None:
+    document = {
+        "format": _FORMAT,
+        "sizes": {path: [size.size_bytes, size.inodes] for path, size in sorted(sizes.items())},
+    }
+    with suppress(OSError):  # a store that is full, or read-only, is measured again
+        whole_file.write(_path(store), json.dumps(document).encode(), mode=0o644, durable=False)
+
+
+def _path(store: Store) -> str:
+    return f"{store.path}/upkeep/sizes.json"
