@@ -7,12 +7,14 @@ freed, without looking at the store again.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from envforge.api import comparing
+from envforge.api.comparing import Here
 from envforge.errors import NotFoundError
 from envforge.progress import Listener, Progress, ignore
 from envforge.sandbox.ids import identity as identities
 from envforge.store import locks
 from envforge.store.layout import Store
-from envforge.upkeep import naming, parts, pins, survey
+from envforge.upkeep import parts, pins, survey
 from envforge.upkeep import usage as using
 from envforge.upkeep.freeing import collect as collecting
 from envforge.upkeep.freeing.collect import Collected, Decision
@@ -100,11 +102,15 @@ def roots(store_path: str) -> tuple[Root, ...]:
         return survey.roots_of(store)
 
 
-def keep(store_path: str, environment: str, name: str = "") -> Pin:
-    """Keep an environment, given by name or digest, until it is released. Raises like `pins.add`."""
-    with _reading(store_path) as store:
-        digest = naming.environment(store, environment)
-        return pins.add(store, name or digest[:12], digest)
+def keep(place: Here, word: str, name: str = "") -> Pin:
+    """Keep the environment that a word names (`comparing.resolve`) until it is released.
+
+    By default it is called by the beginning of its digest. Raises NotFoundError, AmbiguousError, UsageError.
+    """
+    digest = comparing.resolve(place, word).environment
+    if place.store is None or not digest:
+        raise NotFoundError(f"{word} names no environment of the store", hint="envforge ls")
+    return pins.add(place.store, name or digest[:12], digest)
 
 
 def release(store_path: str, name: str) -> None:

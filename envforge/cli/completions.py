@@ -126,11 +126,6 @@ def running(_context: click.Context, _parameter: click.Parameter, begun: str) ->
     return _beginning(begun, (name for one in found for name in (one.name, one.id)))
 
 
-def stored(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the generations in the store."""
-    return _beginning(begun, _roots(context, "generation"))
-
-
 def pins(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return the names under which somebody keeps environments."""
     return _beginning(begun, _roots(context, "pin"))

@@ -1,6 +1,7 @@
 """Marks what each root reaches. Pure, but for the documents, which it is given something to read with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from envforge.upkeep.documents import Names
 from envforge.upkeep.model import Kind, Marked, Root, Thing, Things, set_of
@@ -35,7 +36,7 @@ class Index:
 
     def reached(self, names: Sequence[str]) -> Things:
         """Return what these names keep: what has them, layers too, and all that is named there in turn."""
-        found = self._named(names) | self._named_layers(names)
+        found = self._set_of(names, names)
         waiting = [name for name in names if name in self._documents]
         seen = set(waiting)
         while waiting:
@@ -60,13 +61,13 @@ class Index:
         known = self._direct.get((folder, name))
         if known is None:
             said = self._read(folder, name)
-            things = self._named(said.names) | self._named_layers(said.layers)
+            things = self._set_of(said.names, said.layers)
             known = (things, tuple(one for one in said.names if one in self._documents))
             self._direct[folder, name] = known
         return known
 
-    def _named(self, names: Sequence[str] | frozenset[str]) -> Things:
-        return set_of((at for name in names for at in self._places.get(name, ())), self._count)
-
-    def _named_layers(self, names: Sequence[str] | frozenset[str]) -> Things:
-        return set_of((at for name in names for at in self._layers.get(name, ())), self._count)
+    def _set_of(self, names: Iterable[str], layers: Iterable[str]) -> Things:
+        """Return the things of these names: layers of the one kind, all others of the other."""
+        places = (self._places.get(name, ()) for name in names)
+        below = (self._layers.get(name, ()) for name in layers)
+        return set_of(chain(chain.from_iterable(places), chain.from_iterable(below)), self._count)

@@ -11,7 +11,7 @@ and may look into directories of every id.
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -77,9 +77,13 @@ def _measure(path: str, *, owns: bool) -> list[int]:
     linked: dict[int, list[int]] = {}
     waiting = [path]
     while waiting:
-        for entry, status in _entries(waiting.pop()):
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(entry)
+        for entry in _entries(waiting.pop()):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # a sandbox changes it meanwhile
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
             elif status.st_nlink > 1:
                 linked.setdefault(status.st_ino, [status.st_nlink, status.st_blocks, 0])[2] += 1
                 continue
@@ -92,12 +96,12 @@ def _measure(path: str, *, owns: bool) -> list[int]:
     return [blocks * _BLOCK, inodes]
 
 
-def _entries(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield path and status of what is in a directory; a sandbox may change it meanwhile."""
-    with suppress(FileNotFoundError), os.scandir(path) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                yield entry.path, entry.stat(follow_symlinks=False)
+def _entries(path: str) -> "list[os.DirEntry[str]]":
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
 
 
 def _read(store: Store) -> dict[str, Size]:

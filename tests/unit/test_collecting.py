@@ -13,9 +13,9 @@ import pytest
 from stores import hand_made, key
 
 from envforge.environment.projects import generations
-from envforge.errors import AmbiguousError, NotFoundError, StoreError, UsageError
+from envforge.errors import NotFoundError, StoreError, UsageError
 from envforge.store import holds, locks, records, staging
-from envforge.upkeep import documents, naming, pins, things
+from envforge.upkeep import documents, pins, things
 from envforge.upkeep import roots as finding
 from envforge.upkeep.freeing import trash
 from envforge.upkeep.freeing.collect import _drop, undo
@@ -150,22 +150,6 @@ def test_pins_of_what_is_not_there_are_refused(made):
     pins.add(made.store, "demo", made.environments["new"])
     with pytest.raises(UsageError):
         pins.add(made.store, "demo", made.environments["old"])
-
-
-def test_environments_are_found_by_name_and_digest(made):
-    digest = made.environments["old"]
-    assert naming.environment(made.store, "shop@1") == digest
-    assert naming.environment(made.store, "shop") == made.environments["new"]
-    for wanted in (digest[:8], f"sha256:{digest}"):
-        assert naming.environment(made.store, wanted) == digest
-    for wanted in ("shop@7", "shop:db", "0" * 64, digest[:5], "../x"):
-        with pytest.raises(NotFoundError):
-            naming.environment(made.store, wanted)
-    for name in ("a", "b"):
-        spec = f"/nowhere/{name}/shop/envforge.toml"
-        made.generation(spec, "left")
-    with pytest.raises(AmbiguousError, match="nowhere/a"):
-        naming.environment(made.store, "shop")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import click
 
 from envforge.cli import completions
 from envforge.cli.command import Command, Group, global_options, json_option
+from envforge.cli.commands.comparing.diff import here
 from envforge.cli.output import prefixed, print_json, print_table, short, time_text, timestamp
 from envforge.cli.settings import Settings, pass_settings
 
@@ -17,18 +18,20 @@ root = Group(
 @root.command(
     cls=Command,
     examples="""
-        envforge root add shop@3                a generation of a project
-        envforge root add 5f0c2e1d --name demo  an environment, by six digits or more of its digest
+        envforge root add @2                    a generation of this project
+        envforge root add shop --name demo      the environment of another project, as `envforge ls` has it
+        envforge root add 5f0c2e1d              one by six digits or more of its digest
     """,
 )
-@click.argument("wanted", metavar="ENVIRONMENT", shell_complete=completions.stored)
+@click.argument("wanted", metavar="ENVIRONMENT", shell_complete=completions.targets)
 @click.option("--name", default="", help="What to call it. Default: the beginning of its digest.")
 @pass_settings
 def add(settings: Settings, wanted: str, name: str) -> None:
     """Keep an environment until `envforge root rm`; no garbage collection takes it."""
     from envforge.api import upkeep  # noqa: PLC0415 (help needs none of it)
 
-    pin = upkeep.keep(settings.store_path(), wanted, name)
+    with here(settings) as place:
+        pin = upkeep.keep(place, wanted, name)
     if not settings.quiet:
         click.echo(f"{pin.name} keeps {short(pin.environment)}")
 
