@@ -8,7 +8,7 @@
     proof        verify, check, fsck      stores       path, destroy
     doctor       checks                   history      generations, preview, rollback
     comparing    compare, why, why_rebuilt, owns, resolve
-    browsing     layers, listed, preview
+    browsing     layers, listed, owners, preview
     drafts       read, check, of, save    remembered   load, save
 
 Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the

@@ -1,6 +1,7 @@
 """Looks into environments, layer by layer: their listings, and what a file says. Reads only."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from envforge.build.layer import Built
@@ -9,6 +10,7 @@ from envforge.errors import NotFoundError, StoreError
 from envforge.kernel.tree import Tree
 from envforge.sandbox.confined.confine import View, call_confined
 from envforge.sandbox.ids import identity as identities
+from envforge.sources.interface import Package
 from envforge.store import layers as stored
 from envforge.store import listing, locks
 from envforge.store.layout import Store
@@ -59,6 +61,23 @@ def _listed(line: bytes) -> Listed:
 
 def _text(raw: bytes) -> str:
     return listing.unescape(raw).decode(errors="surrogateescape")
+
+
+def owners(
+    store_path: str, stack: Sequence[Built], packages: Sequence[Package], wanted: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the package that each path comes from, where one ships it.
+
+    `wanted` names the layer of `stack` that shows each path; `packages` are those of the environment.
+    """
+    from envforge.compare import owners as finding  # noqa: PLC0415 - only where files are looked at
+    from envforge.compare.model import LayerName  # noqa: PLC0415 - as above
+
+    names = [LayerName(layer.name, layer.key, layer.digest) for layer in stack]
+    raw = {path.encode(errors="surrogateescape"): layer for path, layer in wanted.items()}
+    with locks.reading(store_path) as store:
+        found = finding.owners(_there(store, store_path), names, packages, raw)
+    return {path.decode(errors="surrogateescape"): package for path, (package, _) in found.items() if package}
 
 
 def preview(store_path: str, layer: str, path: str) -> bytes:

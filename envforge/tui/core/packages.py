@@ -84,4 +84,4 @@ def summary(packages: Sequence["Package"], shown: int) -> str:
     asked = sum(package.asked for package in packages)
     size = size_text(sum(package.size for package in packages))
     number = f"{shown} of {len(packages)}" if shown != len(packages) else str(len(packages))
-    return f"{number} packages, {asked} asked for, {size} fetched"
+    return f"{number} package{'' if number == '1' else 's'}, {asked} asked for, {size} fetched"

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from envforge.api.history import Plan, RollbackResult
 
 
+_NOT_STARTED = (126, 127)
+"""As for Docker's `run`: the command cannot be executed, or is not there."""
+
+
 class SubjectFace(Face):
     """A screen about one environment, with the actions on it."""
 
@@ -97,7 +101,11 @@ class SubjectFace(Face):
             self.host.tell_failure("there is no terminal to step aside from", f"in a terminal: {command}")
             return
         self.app.refresh(layout=True)
-        self.host.say(f"back from the shell, which gave {code}")
+        if code in _NOT_STARTED:
+            hint = 'the spec names it: [shell] command = ["sh"]'
+            self.host.tell_failure(f"the shell of the environment cannot be started: exit code {code}", hint)
+        else:
+            self.host.say(f"back from the shell, which gave {code}")
         self.host.found = None
         self.action_reload()
 

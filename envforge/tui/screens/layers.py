@@ -7,6 +7,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 
+from envforge.errors import EnvforgeError
+from envforge.tui import looking
 from envforge.tui.core import layers as shown
 from envforge.tui.core.files import REMOVED, Node, merge
 from envforge.tui.core.grid import Cell
@@ -142,6 +144,24 @@ class LayersScreen(SubjectFace):
             tree.tree_state.root = root
             tree.tree_state.unfold_changes()
         tree.show(root)
+        self.host.load("owners", "finding the packages", partial(self._owners, root), self._show_owners)
+
+    def _owners(self, root: Node) -> dict[str, str]:
+        """Return the package of each file; none where the project is gone. In a thread."""
+        from envforge.api import browsing  # noqa: PLC0415 - as above
+
+        subject, layers = self._shown, self._layers
+        try:
+            packages = looking.details(subject, self.host.store).packages if subject is not None else ()
+        except EnvforgeError:
+            return {}
+        wanted = {node.path: layers[node.layer].name for node in root.walk() if not node.is_directory}
+        return browsing.owners(self.host.store, layers, packages, wanted)
+
+    def _show_owners(self, found: dict[str, str]) -> None:
+        tree = self.query_one(FileTreeView)
+        tree.owners = found
+        tree.refresh()
 
     def on_table_opened(self, event: Table.Opened) -> None:
         """Go into the files of a layer; view a file."""

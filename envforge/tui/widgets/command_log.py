@@ -17,7 +17,7 @@ from envforge.tui.widgets.table import Table
 _COLUMNS: Final = (
     Column("at", "AT", 8),
     Column("state", "", 9),
-    Column("command", "COMMAND", 30, stretch=True),
+    Column("command", "COMMAND", 30, stretch=True, keep_end=True),
 )
 _STYLES: Final = {"done": "good", "failed": "bad", "cancelled": "warn", "running": "accent"}
 

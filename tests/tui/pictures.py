@@ -1,0 +1,69 @@
+"""`python -m tests.tui.pictures DIR`: pictures of the screens, from the real program on a generated store.
+
+DIR/environments-dark.svg …     for the README with `--readme`: the four that it shows
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from driving import Driver, app_of
+
+from envforge.tui.core.memory import Memory
+from envforge.tui.theme import DARK, LIGHT
+from tests.bigstore.make import make
+from tests.bigstore.sizes import Sizes
+
+KEYS = {
+    "environments": ["down"],
+    "layers": ["2", "enter", "t"],
+    "packages": ["3", "down", "down"],
+    "diff": ["4"],
+    "spec": ["5"],
+    "help": ["question_mark"],
+}
+README = ("environments", "layers", "diff", "packages")
+
+
+async def _picture(place: str, name: str, theme: str, size: tuple[int, int]) -> str:
+    app = app_of(place, "p000", memory=Memory(theme=theme))
+    async with app.run_test(size=size) as pilot:
+        driver = Driver(app, pilot)
+        await driver.settle()
+        for key in KEYS[name]:
+            await driver.press(key)
+        return app.export_screenshot(simplify=True)
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.tui.pictures")
+    parser.add_argument("directory")
+    parser.add_argument(
+        "--readme", action="store_true", help="those of the README only: 100x28, dark and light"
+    )
+    parser.add_argument("--only", choices=KEYS)
+    options = parser.parse_args()
+    os.makedirs(options.directory, exist_ok=True)
+    sizes = [(100, 28)] if options.readme else [(80, 24), (120, 40)]
+    names = [options.only] if options.only else README if options.readme else KEYS
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["HOME"] = place
+        make(f"{place}/big", Sizes(environments=24, layers=200, files=8000))
+        for name in names:
+            for theme in (DARK, LIGHT):
+                for size in sizes:
+                    picture = asyncio.run(_picture(f"{place}/big", name, theme, size))
+                    end = "" if options.readme else f"-{size[0]}x{size[1]}"
+                    path = f"{options.directory}/{name}-{theme.removeprefix('envforge-')}{end}.svg"
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write(picture)
+                    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main())

@@ -1,0 +1,353 @@
+"""Each screen and what its keys do, on a store with true environments."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from driving import Driver, app_of, drive
+from textual.dom import DOMNode
+from textual.widgets import Footer
+
+from envforge.progress import Listener
+from envforge.progress.events import Item, Stage
+from envforge.tui.core.memory import Memory
+from envforge.tui.screens.face import CHANGING, NAMES
+from envforge.tui.theme import DARK, LIGHT
+from envforge.tui.widgets.dialogs import Help
+from envforge.tui.widgets.facts import Facts
+from envforge.tui.widgets.file_tree import FileTreeView
+from envforge.tui.widgets.table import Table
+
+
+def test_the_first_screen_lists_the_environments(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        table = driver.one(Table, "environments")
+        assert table.count() == 8
+        assert "NAME" in driver.text
+        assert "8 environments" in driver.text
+
+    drive(app_of(small_store), steps)
+
+
+def test_the_panel_tells_of_the_environment_under_the_cursor(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        table = driver.one(Table, "environments")
+        await driver.press("down")
+        name = table.line(1).cells[1].text
+        assert driver.app.subject.name == name
+        assert "lock: current" in driver.one(Facts).text
+        await driver.press("G")
+        assert driver.app.subject.name == table.line(7).cells[1].text
+
+    drive(app_of(small_store), steps, (120, 40))
+
+
+def test_filter_and_sort_and_marks(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        table = driver.one(Table, "environments")
+        first = table.line(0).cells[1].text
+        await driver.press("slash", *first)
+        assert table.count() == 1
+        assert "1 of 8" in driver.text
+        await driver.press("escape")
+        assert table.count() == 8
+        assert table.has_focus
+        await driver.press("s")
+        assert table.grid.sort == "name"
+        await driver.press("S")
+        assert table.grid.descending
+        await driver.press("g", "space", "space")
+        assert len(table.grid.marks) == 2
+        assert "2 marked" in driver.text
+        await driver.press("asterisk")
+        assert len(table.grid.marks) == 8
+
+    drive(app_of(small_store), steps)
+
+
+def test_a_heading_that_is_clicked_sorts_and_a_double_click_opens(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        table = driver.one(Table, "environments")
+        await driver.pilot.click(table, offset=(7, 1))
+        assert table.grid.sort == "name"
+        await driver.pilot.click(table, offset=(4, 4))
+        assert table.cursor_index() == 2
+        await driver.pilot.click(table, offset=(4, 4), times=2)
+        await driver.settle()
+        assert driver.app.current_mode == "layers"
+
+    drive(app_of(small_store), steps)
+
+
+def test_layers_files_and_a_preview(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("enter")
+        assert driver.app.current_mode == "layers"
+        layers, tree = driver.one(Table, "layers"), driver.one(FileTreeView)
+        assert layers.count() > 3
+        assert tree.count() > 0
+        await driver.press("enter")
+        assert tree.has_focus
+        everything = len(list(tree.tree_state.root.walk()))
+        await driver.press("t")
+        assert len(list(tree.tree_state.root.walk())) < everything
+        file = next(node for node in tree.tree_state.root.walk() if node.type == "f")
+        await driver.press("slash", *file.name, "enter")
+        tree.tree_state.cursor = file.path
+        tree.changed()
+        await driver.press("v")
+        assert "sha256" in driver.text
+
+    drive(app_of(small_store), steps, (120, 40))
+
+
+def test_packages_tell_why_they_are_there(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("3")
+        table = driver.one(Table, "packages")
+        assert table.count() > 3
+        await driver.press("a")
+        assert all(row.cells[3].text for row in table.grid.shown())
+        assert "the spec asks for it" in driver.one(Facts).text
+
+    drive(app_of(small_store), steps, (120, 40))
+
+
+def test_the_spec_is_checked_while_one_types_and_saved(own_store: Path) -> None:
+    project = next(
+        one for one in sorted((own_store / "projects").iterdir()) if (one / "envforge.toml").exists()
+    )
+    spec = project / "envforge.toml"
+
+    async def steps(driver: Driver) -> None:
+        await driver.press("5")
+        problems = driver.one(Table, "problems")
+        assert problems.count() == 0
+        await driver.press("i", "n", "o", "enter")
+        assert problems.count() > 0
+        assert "not saved" in driver.text
+        await driver.press("escape", "enter")
+        await driver.press("ctrl+s")
+        assert spec.read_text().startswith("no\n")
+        assert "envforge" in driver.app.done[-1].command
+
+    drive(app_of(own_store, project.name), steps)
+
+
+def test_an_empty_store_says_how_to_begin(tmp_path: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        assert "envforge init" in driver.text
+
+    drive(app_of(tmp_path / "none"), steps)
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 10), (59, 24), (80, 13)])
+def test_a_terminal_that_is_too_small_says_so(small_store: Path, size: tuple[int, int]) -> None:
+    async def steps(driver: Driver) -> None:
+        assert "needs 60x14" in driver.text
+        await driver.pilot.resize_terminal(80, 24)
+        await driver.settle()
+        assert "needs 60x14" not in driver.text
+        assert "NAME" in driver.text
+
+    drive(app_of(small_store), steps, size)
+
+
+def test_every_binding_has_an_id_of_its_own_and_a_description() -> None:
+    seen: dict[str, str] = {}
+    for kind in _below(DOMNode):
+        for binding in kind.__dict__.get("BINDINGS", ()) if kind.__module__.startswith("envforge.") else ():
+            assert binding.id, binding
+            assert binding.description, binding
+            assert seen.setdefault(binding.id, kind.__name__) == kind.__name__
+    assert len(seen) > 50
+
+
+def _below(kind: type) -> list[type]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _below(below))]
+
+
+def test_help_lists_every_key_of_the_screen(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("question_mark")
+        assert isinstance(driver.app.screen, Help)
+        for word in ("Build", "Filter", "Sort by next column", "Light / dark"):
+            assert word in driver.text, word
+        await driver.press("escape")
+        assert not isinstance(driver.app.screen, Help)
+
+    drive(app_of(small_store), steps, (120, 60))
+
+
+def test_the_keys_at_the_bottom_fit_into_eighty_columns(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        for name in NAMES:
+            driver.app.action_go(name)
+            await driver.settle()
+            footer = driver.one(Footer)
+            assert footer.virtual_size.width <= 80, (name, driver.lines[-1])
+
+    drive(app_of(small_store), steps)
+
+
+def test_a_read_only_session_offers_nothing_that_changes(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        for name in NAMES:
+            driver.app.action_go(name)
+            await driver.settle()
+            offered = {active.binding.action for active in driver.app.screen.active_bindings.values()}
+            assert not offered & CHANGING
+            assert " Build" not in driver.lines[-1]
+
+    drive(app_of(small_store, read_only=True), steps)
+
+
+def test_the_command_palette_does_what_keys_do(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("ctrl+p")
+        await driver.pilot.pause(0.3)
+        await driver.press(*"packages")
+        await driver.pilot.pause(0.5)
+        await driver.press("enter")
+        await driver.pilot.pause(0.3)
+        assert driver.app.current_mode == "packages"
+
+    drive(app_of(small_store), steps)
+
+
+def test_themes_change_and_are_kept(small_store: Path) -> None:
+    memory = Memory()
+
+    async def steps(driver: Driver) -> None:
+        assert driver.app.theme == DARK
+        await driver.press("T")
+        assert driver.app.theme == LIGHT
+
+    drive(app_of(small_store, memory=memory), steps)
+    assert memory.theme == LIGHT
+
+
+def test_it_comes_back_to_where_it_was_left(small_store: Path) -> None:
+    first = app_of(small_store)
+
+    async def leave(driver: Driver) -> None:
+        await driver.press("s", "down", "down", "3")
+
+    drive(first, leave)
+    kept = first.remember()
+    assert kept.screen == "packages"
+    cursor = kept.tables["environments"].cursor
+
+    async def back(driver: Driver) -> None:
+        assert driver.app.current_mode == "packages"
+        await driver.press("1")
+        grid = driver.one(Table, "environments").grid
+        assert (grid.sort, grid.cursor) == ("name", cursor)
+
+    drive(app_of(small_store, memory=kept), back)
+
+
+def test_copied_text_goes_to_the_terminal(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("y")
+        assert driver.app.clipboard == f"sha256:{driver.app.subject.digest}"
+
+    drive(app_of(small_store), steps)
+
+
+def test_two_environments_are_compared_in_packages_files_and_contents(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("space", "space", "d")
+        assert driver.app.current_mode == "diff"
+        packages, files = driver.one(Table, "packages"), driver.one(Table, "files")
+        assert packages.count() > 0
+        await driver.press("f")
+        assert files.has_focus
+        changed = next(row for row in files.grid.rows if row.cells[0].text == "~")
+        files.grid.cursor = changed.key
+        files.changed()
+        await driver.settle()
+        assert "@@" in driver.text
+        await driver.press("y")
+        assert "diff --level file" in driver.app.clipboard
+        assert any(" diff " in one.command for one in driver.app.done)
+
+    drive(app_of(small_store), steps, (120, 40))
+
+
+def test_without_marks_it_is_compared_with_its_generation_before(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("4")
+        assert "generation 4 of p000" in driver.text
+        await driver.press("a")
+        await driver.press("slash", *"@2", "enter")
+        assert "generation 2 of p000" in driver.text
+
+    drive(app_of(small_store, "p000"), steps, (120, 40))
+
+
+def test_going_back_is_looked_at_first(own_store: Path) -> None:
+    spec = own_store / "projects/p000/envforge.toml"
+    before = spec.read_text()
+
+    async def steps(driver: Driver) -> None:
+        await driver.press("r")
+        assert "5 (current)" in driver.text or "(current)" in driver.text
+        await driver.press("down", "enter")
+        assert "Go back to generation 4" in driver.text
+        assert "rollback 4" in driver.text
+        await driver.press("n")
+        assert spec.read_text() == before
+        await driver.press("r", "down", "enter", "y")
+        assert spec.read_text() != before
+        assert "rollback 4" in driver.app.done[-1].command
+
+    drive(app_of(own_store, "p000"), steps, (120, 40))
+
+
+def test_what_was_done_is_listed_as_commands_to_copy(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("4", "o")
+        assert " diff" in driver.text
+        await driver.press("y")
+        assert driver.app.clipboard.startswith("envforge ")
+        assert driver.app.clipboard.endswith(" diff")
+        await driver.press("escape")
+
+    drive(app_of(small_store), steps, (120, 40))
+
+
+def test_a_failure_is_told_with_its_hint(own_store: Path) -> None:
+    (own_store / "projects/p003/envforge.toml").unlink()
+
+    async def steps(driver: Driver) -> None:
+        await driver.press("slash", *"p003", "enter", "b")
+        assert driver.app.job.state == "failed"
+        assert "envforge.toml" in "\n".join(driver.app.job.lines)
+
+    drive(app_of(own_store), steps, (120, 40))
+
+
+def test_a_job_is_cancelled_at_its_next_step(small_store: Path) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def work(listener: Listener) -> None:
+        listener(Stage("configuring", total_items=2))
+        started.set()
+        assert go_on.wait(20)
+        listener(Item("tzdata"))
+
+    async def steps(driver: Driver) -> None:
+        driver.app.start("build shop", "envforge build", work, lambda _result: None)
+        await driver.pilot.pause(0.3)
+        assert started.wait(10)
+        assert "configuring" in driver.text
+        await driver.pilot.press("escape", "3")
+        await driver.pilot.pause(0.5)
+        assert "build shop" in driver.text, "it goes on beside the other screens"
+        await driver.pilot.press("x")
+        go_on.set()
+        await driver.settle()
+        assert driver.app.job.state == "cancelled"
+
+    drive(app_of(small_store), steps, (120, 40))
