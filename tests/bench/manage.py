@@ -1,0 +1,204 @@
+"""`python -m tests.bench.manage`: how long it takes to look after a large store; a Markdown table.
+
+Makes a store with `tests.bigstore` first: 1,000 environments, 10,000 layers, 1,000,000 files unless told
+otherwise, some 10 GB. Absolute times are of the machine that it runs on; bare Python stands beside them.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import frozen
+
+from tests.bench import terminal
+from tests.bench.machine import facts
+from tests.bench.trial import Command, timed
+from tests.bigstore.make import make
+from tests.bigstore.sizes import Sizes
+
+_ENVFORGE = f"{sysconfig.get_path('scripts')}/envforge"
+_FILES_A_SECOND = 60_000
+_OF_SHA256SUM = 2.0
+"""A full check may take so many times as long as sha256sum on as many processors."""
+
+
+@frozen
+class Row:
+    """One thing measured."""
+
+    what: str
+    seconds: float
+    allowed: float | None
+    """Seconds; None where there is no promise."""
+    besides: str = ""
+
+
+@frozen
+class Place:
+    """A large store and one of its projects."""
+
+    directory: str
+    project: str
+    files: int
+
+    def command(self, *words: str) -> Command:
+        """Return `envforge WORDS` in the project."""
+        home = f"{self.directory}/home"
+        environment = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "NO_COLOR": "1"}
+        return Command([_ENVFORGE, "--store", f"{self.directory}/store", *words], environment, self.project)
+
+    def median(self, rounds: int, *words: str) -> float:
+        """Return the median of some runs of a command, in seconds."""
+        return statistics.median(timed(self.command(*words)) for _ in range(rounds))
+
+    def json(self, *words: str) -> object:
+        """Return what a command prints as JSON."""
+        command = self.command(*words, "--json")
+        done = subprocess.run(
+            command.words, env=command.environment, cwd=command.directory, capture_output=True, check=True
+        )
+        return json.loads(done.stdout)
+
+
+def main() -> int:
+    """Measure and print."""
+    options = _parse()
+    with tempfile.TemporaryDirectory(prefix="envforge-manage-", dir=options.directory) as directory:
+        os.makedirs(f"{directory}/home")
+        os.chdir(directory)
+        sys.stderr.write("making the store\n")
+        made = make(f"{directory}/big", Sizes(options.environments, options.layers, options.files))
+        place = Place(f"{directory}/big", f"{directory}/big/projects/p001", made.files)
+        os.makedirs(f"{place.directory}/home", exist_ok=True)
+        lines = [
+            "# Looking after a large store\n",
+            *(f"- {name}: {value}" for name, value in facts(directory).items()),
+            f"- store: {made.environments} environments, {made.layers} layers, {made.files} files\n",
+            "| what | measured | allowed | |",
+            "|---|--:|--:|---|",
+            *map(_line, _rows(place, options.rounds)),
+        ]
+        os.chdir("/")
+    report = "\n".join(lines) + "\n"
+    sys.stdout.write(report)
+    if options.output:
+        with open(options.output, "w", encoding="utf-8") as file:
+            file.write(report)
+    return 0
+
+
+def _rows(place: Place, rounds: int) -> Iterator[Row]:
+    """Measure one thing after the other, those that change the store last."""
+    floor = statistics.median(timed(Command([sys.executable, "-c", "pass"])) for _ in range(rounds * 3))
+    yield Row("bare `python3 -c pass`", floor, None)
+
+    def row(what: str, allowed: float, *words: str) -> Row:
+        sys.stderr.write(f"{what}\n")
+        return Row(what, place.median(rounds, *words), allowed)
+
+    package, path = _some_package(place), _some_path(place)
+    yield row("`ls`", 0.3, "ls")
+    yield row("`show`", floor + 0.15, "show")
+    yield row("`history`", floor + 0.15, "history")
+    yield row("`why`", floor + 0.15, "why", package)
+    yield row("`owns`", 0.3, "owns", path)
+    yield row("`diff`, packages", 0.15, "diff", "1", "2", "--level", "package")
+    yield row("`diff`, files", 0.5, "diff", "1", "2", "--level", "file")
+    yield Row("`du`, nothing measured yet", timed(place.command("du")), None)
+    yield row("`du`", 3.0, "du")
+    yield row("`gc --dry-run`", 3.0, "gc", "--dry-run")
+    yield from _terminal(place)
+    yield from _checks(place)
+    yield row("`rollback`", 0.5, "rollback")
+    yield from _collecting(place)
+
+
+def _terminal(place: Place) -> Iterator[Row]:
+    sys.stderr.write("the terminal interface\n")
+    seen = terminal.measure(place.command("tui"))
+    yield Row("`tui`, first screen", seen.first_screen_s, 1.0)
+    yield Row("`tui`, from a key to the screen, 95th percentile", seen.key_s, 0.05)
+
+
+def _checks(place: Place) -> Iterator[Row]:
+    sys.stderr.write("fsck\n")
+    place.median(1, "fsck")
+    seconds = place.median(1, "fsck")
+    speed = f"{place.files / seconds:,.0f} files a second"
+    yield Row("`fsck`", seconds, place.files / _FILES_A_SECOND, speed)
+    plain = _sha256sum(f"{place.directory}/store")
+    yield Row("`sha256sum` of the same files, each once, on all processors", plain, None)
+    yield Row("`fsck --full`", place.median(1, "fsck", "--full"), plain * _OF_SHA256SUM)
+
+
+def _sha256sum(store: str) -> float:
+    """Return the seconds that sha256sum takes for each file of trees and layers once."""
+    names = (
+        f"find {store}/trees {store}/layers {store}/blobs -type f -printf '%i %p\\0'"
+        " | sort -zu -k1,1n | cut -zd' ' -f2-"
+    )
+    words = ["sh", "-c", f"{names} | xargs -0 -n 500 -P {os.cpu_count()} sha256sum >/dev/null"]
+    timed(Command(words))
+    return timed(Command(words))
+
+
+def _collecting(place: Place) -> Iterator[Row]:
+    sys.stderr.write("gc\n")
+    gone = _paths(f"{place.directory}/store/layers") + _paths(f"{place.directory}/store/trees")
+    words = ("gc", "--keep", "1", "--gone")
+    yield Row(f"`{' '.join(words)}`, into the trash", timed(place.command(*words)), None)
+    gone -= _paths(f"{place.directory}/store/layers") + _paths(f"{place.directory}/store/trees")
+    seconds = timed(place.command("gc", "--empty-trash"))
+    speed = f"{gone:,} paths, {gone / seconds:,.0f} a second"
+    yield Row("emptying the trash", seconds, gone / _FILES_A_SECOND, speed)
+
+
+def _paths(top: str) -> int:
+    return sum(len(names) + len(files) for _, names, files in os.walk(top))
+
+
+def _some_package(place: Place) -> str:
+    packages = place.json("show")["packages"]  # type: ignore[index, call-overload]
+    return str(next(one["name"] for one in reversed(packages) if not one["asked"]))
+
+
+def _some_path(place: Place) -> str:
+    """Return the path of a file inside: one of a package's."""
+    trees = f"{place.directory}/store/trees"
+    top = f"{trees}/{os.listdir(trees)[0]}"
+    root = f"{top}/{min(os.listdir(top))}/root"
+    return next(f"{at}/{name}".removeprefix(root) for at, _, names in os.walk(root) for name in names)
+
+
+def _line(row: Row) -> str:
+    shown: Callable[[float], str] = lambda seconds: (  # noqa: E731
+        f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    )
+    if row.allowed is None:
+        return f"| {row.what} | {shown(row.seconds)} | | {row.besides} |"
+    verdict = "held" if row.seconds <= row.allowed else "**missed**"
+    return f"| {row.what} | {shown(row.seconds)} | {shown(row.allowed)} | {verdict} {row.besides} |"
+
+
+def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    usual = Sizes()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.manage", description=__doc__)
+    parser.add_argument("--environments", type=int, default=usual.environments)
+    parser.add_argument("--layers", type=int, default=usual.layers)
+    parser.add_argument("--files", type=int, default=usual.files)
+    parser.add_argument("--rounds", type=int, default=5, help="times each command is repeated (default: 5)")
+    parser.add_argument("--directory", default="/var/tmp", help="where to work: a disk, not a tmpfs")
+    parser.add_argument("--output", help="write the report to this file too")
+    options = parser.parse_args(arguments)
+    options.output = options.output and os.path.abspath(options.output)
+    return options
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
