@@ -154,7 +154,7 @@ def _collecting(place: Place) -> Iterator[Row]:
     words = ("gc", "--keep", "1", "--gone")
     yield Row(f"`{' '.join(words)}`, into the trash", timed(place.command(*words)), None)
     gone -= _paths(f"{place.directory}/store/layers") + _paths(f"{place.directory}/store/trees")
-    seconds = timed(place.command("gc", "--empty-trash"))
+    seconds = timed(place.command("gc", "--now"))
     speed = f"{gone:,} paths, {gone / seconds:,.0f} a second"
     yield Row("emptying the trash", seconds, gone / _FILES_A_SECOND, speed)
 
