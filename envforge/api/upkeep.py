@@ -4,12 +4,12 @@ A `Decision` is data: `marked.freed(dropped)` and `marked.weigh` tell for any ch
 freed, without looking at the store again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from envforge.api import comparing
 from envforge.api.comparing import Here
-from envforge.errors import NotFoundError
+from envforge.errors import AmbiguousError, NotFoundError, UsageError
 from envforge.progress import Listener, Progress, ignore
 from envforge.sandbox.ids import identity as identities
 from envforge.store import locks
@@ -46,6 +46,7 @@ __all__ = [
     "collect",
     "keep",
     "layers",
+    "named",
     "packages",
     "preview",
     "release",
@@ -100,6 +101,34 @@ def roots(store_path: str) -> tuple[Root, ...]:
     """Return everything that keeps something in the store."""
     with _reading(store_path) as store:
         return survey.roots_of(store)
+
+
+def named(store_path: str, names: Collection[str]) -> frozenset[tuple[str, str, int]]:
+    """Return the generations of these names, `shop@3`, as `Policy.drop` has them.
+
+    Raises NotFoundError for what is no generation, UsageError for one that has to stay, AmbiguousError for
+    one that several projects have.
+    """
+    known = roots(store_path)
+    found = [_generation(name, [root for root in known if root.name == name]) for name in names]
+    return frozenset((one.spec, one.variant, one.number) for one in found)
+
+
+def _generation(name: str, found: Sequence[Root]) -> Root:
+    generations = [one for one in found if one.cause == Cause.GENERATION]
+    if not generations:
+        raise NotFoundError(f"there is no generation {name}", hint="`envforge history` lists a project's")
+    if len(generations) > 1:
+        specs = "".join(f"\n  {one.spec}" for one in generations)
+        raise AmbiguousError(
+            f"several projects have a {name}:{specs}", hint="`envforge tui` tells them apart"
+        )
+    if not generations[0].can_be_dropped:
+        raise UsageError(
+            f"{name} is the current generation of a project whose spec is there",
+            hint="`envforge rollback` makes another one current",
+        )
+    return generations[0]
 
 
 def keep(place: Here, word: str, name: str = "") -> Pin:

@@ -17,6 +17,7 @@ from envforge.tui.screens.face import NAMES
 from envforge.tui.screens.layers import LayersScreen
 from envforge.tui.screens.packages import PackagesScreen
 from envforge.tui.screens.spec import SpecScreen
+from envforge.tui.screens.store import StoreScreen
 from envforge.tui.theme import DARK, LIGHT, THEMES
 from envforge.tui.widgets.command_log import CommandLog
 from envforge.tui.widgets.dialogs import Confirm, Help
@@ -34,6 +35,7 @@ class EnvforgeApp(Host):
         "layers": LayersScreen,
         "packages": PackagesScreen,
         "diff": DiffScreen,
+        "store": StoreScreen,
         "spec": SpecScreen,
     }
     DEFAULT_MODE = "environments"

@@ -218,6 +218,8 @@ class Policy:
     """Drop what was not used for so long."""
     gone: bool = False
     """Drop projects whose spec does not exist any more."""
+    drop: frozenset[tuple[str, str, int]] = frozenset()
+    """Drop these generations: spec, the spec's environment, number. Those that have to stay do."""
     max_size_bytes: int | None = None
     """Drop, the least recently used first, until the store is no larger."""
     min_free_bytes: int | None = None

@@ -6,6 +6,7 @@ DIR/environments-dark.svg …     for the README with `--readme`: the four that 
 import argparse
 import asyncio
 import os
+import re
 import sys
 import tempfile
 
@@ -23,10 +24,15 @@ KEYS = {
     "layers": ["2", "enter", "t"],
     "packages": ["3", "down", "down"],
     "diff": ["4"],
-    "spec": ["5"],
+    "store": ["5", "down", "space", "space"],
+    "spec": ["6"],
     "help": ["question_mark"],
 }
-README = ("environments", "layers", "diff", "packages")
+README = ("environments", "layers", "diff", "store")
+
+
+_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+"""Textual's pictures fetch a font from elsewhere; the reader's own does as well."""
 
 
 async def _picture(place: str, name: str, theme: str, size: tuple[int, int]) -> str:
@@ -36,15 +42,13 @@ async def _picture(place: str, name: str, theme: str, size: tuple[int, int]) -> 
         await driver.settle()
         for key in KEYS[name]:
             await driver.press(key)
-        return app.export_screenshot(simplify=True)
+        return _FONTS.sub("", app.export_screenshot(simplify=True))
 
 
 def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tui.pictures")
     parser.add_argument("directory")
-    parser.add_argument(
-        "--readme", action="store_true", help="those of the README only: 100x28, dark and light"
-    )
+    parser.add_argument("--readme", action="store_true", help="those of the README only: 100x28, dark")
     parser.add_argument("--only", choices=KEYS)
     options = parser.parse_args()
     os.makedirs(options.directory, exist_ok=True)
@@ -54,11 +58,11 @@ def _main() -> int:
         os.environ["HOME"] = place
         make(f"{place}/big", Sizes(environments=24, layers=200, files=8000))
         for name in names:
-            for theme in (DARK, LIGHT):
+            for theme in (DARK,) if options.readme else (DARK, LIGHT):
                 for size in sizes:
                     picture = asyncio.run(_picture(f"{place}/big", name, theme, size))
-                    end = "" if options.readme else f"-{size[0]}x{size[1]}"
-                    path = f"{options.directory}/{name}-{theme.removeprefix('envforge-')}{end}.svg"
+                    end = "" if options.readme else f"-{theme.removeprefix('envforge-')}-{size[0]}x{size[1]}"
+                    path = f"{options.directory}/{name}{end}.svg"
                     with open(path, "w", encoding="utf-8") as file:
                         file.write(picture)
                     sys.stdout.write(f"{path}\n")

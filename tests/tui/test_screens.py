@@ -120,7 +120,7 @@ def test_the_spec_is_checked_while_one_types_and_saved(own_store: Path) -> None:
     spec = project / "envforge.toml"
 
     async def steps(driver: Driver) -> None:
-        await driver.press("5")
+        await driver.press("6")
         problems = driver.one(Table, "problems")
         assert problems.count() == 0
         await driver.press("i", "n", "o", "enter")
@@ -284,6 +284,37 @@ def test_without_marks_it_is_compared_with_its_generation_before(small_store: Pa
         assert "generation 2 of p000" in driver.text
 
     drive(app_of(small_store, "p000"), steps, (120, 40))
+
+
+def test_un_ticking_roots_changes_what_would_be_freed_and_gc_can_be_undone(own_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("5")
+        roots = driver.one(Table, "roots")
+        before = roots.border_subtitle
+        there = {row.cells[1].text for row in roots.grid.rows}
+        await driver.press("space")
+        assert roots.border_subtitle == before, "a current generation stays"
+        await driver.press("down", "space")
+        name = next(row.cells[1].text for row in roots.grid.rows if row.cells[0].text == "[ ]")
+        assert roots.border_subtitle != before
+        await driver.press("c")
+        assert f"--drop {name}" in driver.app.screen._command
+        await driver.press("enter")
+        assert name in {row.cells[1].text for row in roots.grid.rows}, "enter means no"
+        await driver.press("c", "y")
+        assert name not in {row.cells[1].text for row in roots.grid.rows}
+        await driver.press("u")
+        assert {row.cells[1].text for row in roots.grid.rows} == there
+
+    drive(app_of(own_store), steps, (120, 40))
+
+
+def test_the_store_is_checked(own_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("5", "F")
+        assert "The store is whole" in driver.text
+
+    drive(app_of(own_store), steps, (120, 40))
 
 
 def test_going_back_is_looked_at_first(own_store: Path) -> None:

@@ -52,7 +52,9 @@ def test_it_is_built_and_entered_and_comes_back_to_where_it_was(project: Command
         assert "ASKED FOR" in terminal.text
         terminal.press("o")
         assert " shell" in terminal.wait("COMMAND")
-        terminal.press("escape", "q")
+        terminal.press("escape")
+        wait_until(lambda: "COMMAND" not in terminal.text, 20)
+        terminal.press("q")
         terminal.wait("gave=0")
         terminal.is_whole()
     finally:

@@ -103,6 +103,12 @@ def test_the_newest_generations_stay(made, spec):
     assert [one.number for one in generations.find(made.store, spec).generations] == [2]
 
 
+def test_a_generation_is_dropped_by_name_but_no_current_one(made, spec):
+    collect(made.store, Policy(drop=frozenset({(spec, "default", 1), (spec, "default", 2)})))
+    assert environments(made.store) == {made.environments["new"], made.environments["left"]}
+    assert [one.number for one in generations.find(made.store, spec).generations] == [2]
+
+
 def test_projects_whose_spec_is_gone_are_named_and_dropped_when_asked(made, tmp_path):
     decided = collect(made.store)
     assert [root.spec for root in decided.gone] == [str(tmp_path / "left" / "envforge.toml")]

@@ -36,6 +36,7 @@ def _read_by(reader: Callable[[str], T]) -> Callable[[click.Context, click.Param
         envforge gc --unused-for 14d    generations that nobody has entered for two weeks, too
         envforge gc --max-size 20GB     the least recently used, until the store is no larger
         envforge gc --gone              projects whose spec does not exist any more, too
+        envforge gc --drop shop@3       this generation, too
     """,
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
@@ -61,6 +62,7 @@ def _read_by(reader: Callable[[str], T]) -> Callable[[click.Context, click.Param
     callback=_read_by(bytes_of),
     help="Likewise, until so much is free on its file system.",
 )
+@click.option("--drop", multiple=True, metavar="NAME@N", help="Drop this generation; can be given again.")
 @click.option("--gone", is_flag=True, help="Drop projects whose spec does not exist any more.")
 @click.option("--now", is_flag=True, help="Delete at once, the trash too; nothing can be undone.")
 @json_option
@@ -79,8 +81,8 @@ def gc(settings: Settings, /, dry_run: bool, undo: bool, now: bool, **options: A
         return
     from envforge.api import upkeep  # noqa: PLC0415 (help needs none of it)
 
-    policy = _policy(options)
     path = settings.store_path()
+    policy = _policy(options, upkeep.named(path, options["drop"]) if options["drop"] else frozenset())
     with settings.progress() as listener:
         if dry_run:
             decision = upkeep.preview(path, policy, listener=listener)
@@ -94,13 +96,14 @@ def gc(settings: Settings, /, dry_run: bool, undo: bool, now: bool, **options: A
         _tell(collected)
 
 
-def _policy(options: dict[str, Any]) -> "Policy":
+def _policy(options: dict[str, Any], dropped: "frozenset[tuple[str, str, int]]") -> "Policy":
     from envforge.api.upkeep import Policy  # noqa: PLC0415 (as above)
 
     return Policy(
         keep=options["keep"],
         unused_for_s=options["unused_for"],
         gone=options["gone"],
+        drop=dropped,
         max_size_bytes=options["max_size"],
         min_free_bytes=options["min_free"],
     )

@@ -18,7 +18,7 @@ from envforge.tui.widgets.file_tree import FileTreeView
 from envforge.tui.widgets.filter_bar import FilterBar
 from envforge.tui.widgets.table import Table
 
-NAMES: Final = ("environments", "layers", "packages", "diff", "spec")
+NAMES: Final = ("environments", "layers", "packages", "diff", "store", "spec")
 WIDTH_MIN: Final = 60
 HEIGHT_MIN: Final = 14
 _NARROW: Final = 100

@@ -68,4 +68,6 @@ def _is_expired(root: Root, newer: int, policy: Policy, now: float) -> bool:
         return True
     if root.cause != Cause.GENERATION:
         return False
+    if (root.spec, root.variant, root.number) in policy.drop:
+        return True
     return (policy.gone and root.is_gone) or (policy.keep is not None and newer >= policy.keep)
