@@ -17,6 +17,7 @@ from capabilities import PROBES, report
 from together import group_of
 from users import RANGES, SINGLE, TestUser, lend, stands_in
 
+sys.path.append(str(Path(__file__).parents[1]))  # of which tests.sweep and tests.bigstore are imported
 TIME_LIMIT_S = 600
 """For a test with the fixtures that it makes: one that hangs must not keep all others from running."""
 VM_TIME_LIMIT_S = 3600
