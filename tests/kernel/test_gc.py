@@ -120,10 +120,12 @@ def test_everything_is_told_freed_and_brought_back(line):
     assert done["trashed_bytes"] == plan["frees_bytes"] > 0
     assert done["freed_bytes"] == 0
     assert environments(line) == {new}
+    line.succeed("fsck", "--full")
     assert told(line) == on_disk(line)
     assert line.succeed("run", "--", "cat", "/var/lib/active/x") == "x\n"
     line.succeed("gc", "--undo")
     assert environments(line) == {old, new}
+    line.succeed("fsck", "--full")
     assert told(line) == on_disk(line)
     assert abs(on_disk(line)[0] - before[0]) < 100_000
     again = json.loads(line.succeed("gc", "--keep", "1", "--now", "--json"))

@@ -114,7 +114,13 @@ def test_every_command_that_is_named_exists(kind):
 
 @pytest.mark.parametrize(
     "line",
-    ["envforge compost", "envforge gc --eat", "envforge build --nope", "envforge store eat"],
+    [
+        "envforge compost",
+        "envforge gc --eat",
+        "envforge build --no",
+        "envforge store eat",
+        "envforge run -Q x",
+    ],
 )
 def test_the_check_finds_what_does_not_exist(line):
     assert complaint(line)
