@@ -74,7 +74,8 @@ def _outside(store: str) -> Iterator[str]:
     """Name what a finished command leaves where only half-made things lie."""
     for kind in ("staging", "trash"):
         for path in _entries(f"{store}/{kind}"):
-            yield f"{path} was left behind"
+            if not os.path.basename(path).startswith("gc-"):  # kept for some hours, for `gc --undo`
+                yield f"{path} was left behind"
 
 
 def _entries(directory: str) -> list[str]:
