@@ -11,7 +11,7 @@ from envforge.environment.projects.project import Location
 from envforge.errors import LocalEditsError, NotFoundError
 from envforge.progress import Listener, ignore
 from envforge.sandbox.ids import identity as identities
-from envforge.store import locks
+from envforge.store import holds, locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,20 +66,26 @@ def rollback(
 
     with _store(location) as store:
         project = recorded.known(store, location.spec_path, location.environment)
-        plan = way.plan(store, project, recorded.choose(project, number))
-        if plan.edits and not over_edits:
-            names = " and ".join(edit.path for edit in plan.edits)
-            raise LocalEditsError(
-                f"{names} was edited since it was built, and no generation has it",
-                hint="`envforge rollback --dry-run` shows the edits; with --yes a copy of them is kept",
-            )
-        backup = way.keep(location.spec_path, plan.edits) if plan.edits else ""
-        way.restore(plan.changes)
-        generation = way.note(store, project, plan.target)
-        whole = way.is_whole(store, generation, identities.detect().held)
+        target = recorded.choose(project, number)
+        with holds.holding(store, (target.environment, target.spec, target.lock)):
+            plan = way.plan(store, project, target)
+            if plan.edits and not over_edits:
+                raise _edited(plan)
+            backup = way.keep(location.spec_path, plan.edits) if plan.edits else ""
+            way.restore(plan.changes)
+            generation = way.note(store, project, target)
+            whole = way.is_whole(store, generation, identities.detect().held)
     if not whole:
         _build(location, listener)
-    return RollbackResult(generation, plan.target, backup, built=not whole)
+    return RollbackResult(generation, target, backup, built=not whole)
+
+
+def _edited(plan: Plan) -> LocalEditsError:
+    names = " and ".join(edit.path for edit in plan.edits)
+    return LocalEditsError(
+        f"{names} was edited since it was built, and no generation has it",
+        hint="`envforge rollback --dry-run` shows the edits; with --yes a copy of them is kept",
+    )
 
 
 def _build(location: Location, listener: Listener) -> None:
