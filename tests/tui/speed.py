@@ -15,6 +15,7 @@ import sys
 import tempfile
 import termios
 import time
+from contextlib import suppress
 
 KEYS = ["\x1b[B"] * 60 + ["\x1b[6~"] * 20 + ["\x1b[A"] * 40 + ["s", "S"] * 10 + ["g", "G"] * 10 + [" "] * 20
 KEYS += ["/", *"p01", "\x1b"] + ["T"] * 6 + ["?", "\x1b"] * 4
@@ -42,9 +43,10 @@ class Screen:
         return time.perf_counter() - start
 
     def settle(self) -> None:
-        """Read until nothing is drawn any more."""
-        while select.select([self.terminal], [], [], 0.5)[0]:
-            os.read(self.terminal, 1 << 16)
+        """Read until nothing is drawn any more, or the program has ended."""
+        with suppress(OSError):
+            while select.select([self.terminal], [], [], 0.5)[0]:
+                os.read(self.terminal, 1 << 16)
 
     def press(self, key: str) -> float | None:
         """Return how long it takes from a key to the first bytes drawn, None where nothing is."""

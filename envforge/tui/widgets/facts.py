@@ -1,7 +1,7 @@
 """A panel of names and values."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.console import RenderableType
 from rich.table import Table as Lines
@@ -10,6 +10,8 @@ from rich.text import Text
 from envforge.tui.core.grid import Cell
 from envforge.tui.core.words import printable
 from envforge.tui.widgets.styles import CELL_CLASSES, Styled
+
+_PADDING: Final = 2
 
 
 class Facts(Styled):
@@ -22,9 +24,17 @@ class Facts(Styled):
         self._facts: tuple[tuple[str, Cell], ...] = ()
 
     def show(self, facts: Sequence[tuple[str, Cell]]) -> None:
-        """Show other facts."""
+        """Show other facts. The screen is laid out anew only where these take another number of lines."""
+        before = self._height()
         self._facts = tuple(facts)
-        self.refresh(layout=True)
+        self.refresh(layout=self._height() != before)
+
+    def _height(self) -> int:
+        """Return how many lines the facts take."""
+        names = max((len(name) for name, _ in self._facts), default=0)
+        width = max(self.size.width - names - 2 * _PADDING, 1)
+        texts = (Text(printable(cell.text)) for _, cell in self._facts)
+        return sum(len(text.wrap(self.app.console, width)) or 1 for text in texts)
 
     @property
     def text(self) -> str:
@@ -33,7 +43,7 @@ class Facts(Styled):
 
     def render(self) -> RenderableType:
         """Draw names and values in two columns."""
-        lines = Lines.grid(padding=(0, 2, 0, 0))
+        lines = Lines.grid(padding=(0, _PADDING, 0, 0))
         lines.add_column(no_wrap=True, style=self.style_of("facts--name"))
         lines.add_column(overflow="fold")
         for name, cell in self._facts:
