@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from envforge.api.comparing import Why
     from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo, Package
     from envforge.api.projects import Location, Project
+    from envforge.api.upkeep import Usage
 
 
 Reasons = Callable[["Sequence[Package]", str], "tuple[Why, ...]"]
@@ -78,6 +79,14 @@ def details(subject: Subject, store: str) -> "EnvironmentDetails":
     from envforge.api import inspecting  # noqa: PLC0415 - as above
 
     return inspecting.describe(project_of(subject, store))
+
+
+def space(store: str) -> "tuple[Usage, list[int]]":
+    """Return where the store's space is, and what only each root keeps, in bytes. Raises EnvforgeError."""
+    from envforge.api import upkeep  # noqa: PLC0415 - as above
+
+    usage = upkeep.usage(store)
+    return usage, [one.exclusive.size_bytes for one in upkeep.by_root(usage.marked)]
 
 
 def explained(subject: Subject, store: str) -> "tuple[EnvironmentDetails, Reasons]":

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from envforge.errors import EnvforgeError
 from envforge.tui import looking
 from envforge.tui.core import environments, layers, packages
+from envforge.tui.core import store as space
 from envforge.tui.core.commands import Subject
 from envforge.tui.core.grid import Cell, Column, Row
 from envforge.tui.core.words import count, printable
+from envforge.units import size_text
 
 
 def lines(store: str, *, file: str | None = None, environment: str | None = None) -> Iterator[str]:
@@ -23,6 +25,8 @@ def lines(store: str, *, file: str | None = None, environment: str | None = None
     if here is not None:
         known = {one.key: one for one in map(environments.subject_of, found.infos)}
         yield from _of_project(known.get(here.key, here), store)
+    if rows:
+        yield from _of_store(store)
 
 
 def _of_project(subject: Subject, store: str) -> Iterator[str]:
@@ -40,6 +44,23 @@ def _of_project(subject: Subject, store: str) -> Iterator[str]:
     yield ""
     yield f"Packages: {packages.summary(details.packages, len(details.packages))}"
     yield from sentences(packages.COLUMNS, packages.rows(details.packages))
+
+
+def _of_store(store: str) -> Iterator[str]:
+    """Yield where the space is, and what keeps it."""
+    yield ""
+    try:
+        usage, own = looking.space(store)
+    except EnvforgeError as error:
+        yield f"error: {error.message}"
+        return
+    free = size_text(usage.garbage.size_bytes)
+    yield f"Store: {size_text(usage.total.size_bytes)}, of which nothing keeps {free}"
+    yield from sentences(space.KIND_COLUMNS, space.kind_rows(space.kinds(usage)))
+    yield ""
+    yield f"Kept by {count(len(usage.marked.roots), 'root')}"
+    rows = space.root_rows(usage.marked.roots, own, ())
+    yield from sentences(space.ROOT_COLUMNS[1:], [Row(row.key, row.cells[1:]) for row in rows])
 
 
 def facts(told: Sequence[tuple[str, Cell]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from envforge.units import duration_text, size_text
 
 if TYPE_CHECKING:
     from envforge.api.proof import Report
-    from envforge.api.upkeep import Marked, Root
+    from envforge.api.upkeep import Marked, Root, Usage
 
 TICK: Final = "tick"
 KIND_COLUMNS: Final = (
@@ -44,6 +44,11 @@ def kind_rows(sizes: Iterable[tuple[str, int, int]]) -> tuple[Row, ...]:
         )
         for name, size, inodes in known
     )
+
+
+def kinds(usage: "Usage") -> list[tuple[str, int, int]]:
+    """Return name, bytes and inodes of each kind of things in the store."""
+    return [(str(name), tally.size.size_bytes, tally.size.inodes) for name, tally in usage.folders.items()]
 
 
 def can_be_dropped(root: "Root") -> bool:

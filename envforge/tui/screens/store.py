@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from envforge.progress import Listener
+from envforge.tui import looking
 from envforge.tui.core import store as shown
 from envforge.tui.core.grid import Cell, Grid
 from envforge.tui.core.words import count
@@ -62,15 +63,9 @@ class StoreScreen(Face):
 
     def action_reload(self) -> None:
         """Measure anew."""
-        store = self.host.store
-
-        def ask() -> "tuple[Usage, list[int]]":
-            from envforge.api import upkeep  # noqa: PLC0415 - the first screen needs none of it
-
-            usage = upkeep.usage(store)
-            return usage, [one.exclusive.size_bytes for one in upkeep.by_root(usage.marked)]
-
-        self.host.load("usage", "measuring the store", ask, self._measured)
+        self.host.load(
+            "usage", "measuring the store", partial(looking.space, self.host.store), self._measured
+        )
 
     def _measured(self, found: "tuple[Usage, list[int]]") -> None:
         self._usage, self._own = found
@@ -78,12 +73,7 @@ class StoreScreen(Face):
         self._roots = {shown.key(root): root for root in marked.roots}
         self._dropped &= self._roots.keys()
         kinds = self.query_one("#kinds", Table)
-        kinds.fill(
-            shown.kind_rows(
-                (str(name), tally.size.size_bytes, tally.size.inodes)
-                for name, tally in self._usage.folders.items()
-            )
-        )
+        kinds.fill(shown.kind_rows(shown.kinds(self._usage)))
         kinds.border_title = f"Space: {size_text(self._usage.total.size_bytes)}"
         self._draw()
 
