@@ -38,10 +38,12 @@ _HEADERS: Final = {
 class GuardedServer(Server):
     """Serves below a secret path only."""
 
-    def __init__(self, command: str, listening: socket.socket, token: str) -> None:
+    def __init__(
+        self, command: str, listening: socket.socket, token: str, say: Callable[[str], None]
+    ) -> None:
         port = listening.getsockname()[1]
         super().__init__(command, host=ADDRESS, port=port, title="envforge")
-        self._listening, self._token = listening, token
+        self._listening, self._token, self._say = listening, token, say
 
     @property
     def address(self) -> str:
@@ -71,8 +73,9 @@ class GuardedServer(Server):
 
         return guard
 
-    async def on_startup(self, app: web.Application) -> None:
-        """Say nothing: the address is printed once it can be asked for."""
+    async def on_startup(self, app: web.Application) -> None:  # noqa: ARG002 (Textual's signature)
+        """Say the address, once it can be asked for and signals end the server in order."""
+        self._say(self.address)
 
     def initialize_logging(self) -> None:
         """Log nothing: requests have the token in them."""
@@ -108,6 +111,4 @@ def serve(arguments: Sequence[str], port: int, say: Callable[[str], None]) -> No
             ) from error
         listening.listen()
         command = shlex.join([sys.executable, "-m", "envforge", *arguments])
-        server = GuardedServer(command, listening, secrets.token_urlsafe(32))
-        say(server.address)
-        server.serve()
+        GuardedServer(command, listening, secrets.token_urlsafe(32), say).serve()
