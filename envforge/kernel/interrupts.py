@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -18,22 +19,38 @@ def signals_wait() -> Iterator[None]:
     """
     starter = os.getpid()
     waiting: list[int] = []
-    handlers = {}
+    handlers: dict[int, Any] = {}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, _TO_END)
         if threading.current_thread() is threading.main_thread():  # it runs the handlers for all threads
             for number in _TO_END:
-                if callable(signal.getsignal(number)):
-                    handlers[number] = signal.signal(number, lambda number, _frame: waiting.append(number))
+                if callable(handler := signal.getsignal(number)):
+                    handlers[number] = handler
+                    signal.signal(number, lambda number, _frame: waiting.append(number))
         yield
     finally:
         if os.getpid() == starter:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            raised = _set_back(handlers)
             for asked in waiting:
                 signal.raise_signal(asked)
+            if raised is not None:
+                raise raised
+
+
+def _set_back(handlers: dict[int, Any]) -> BaseException | None:
+    """Set all of these handlers; return what one of them raised meanwhile: it runs as soon as it is set."""
+    raised = None
+    while handlers:
+        try:
+            while handlers:
+                number = next(iter(handlers))
+                signal.signal(number, handlers[number])
+                del handlers[number]
+        except BaseException as error:  # noqa: BLE001 - raised once all is as it was
+            raised = error
+    return raised
 
 
 def heed() -> None:

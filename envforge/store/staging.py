@@ -19,7 +19,7 @@ from envforge.kernel.tree import Tree
 from envforge.store.layout import Store
 
 COLLECTED: Final = "gc-"
-"""How the trash of a garbage collection begins: `gc-<seconds since 1970>-<random>`, flocked while in use."""
+"""How the trash of a collection begins: `gc-<nanoseconds since 1970>-<random>`, flocked while in use."""
 COLLECTED_KEPT_S: Final = 6 * 3600
 
 
@@ -78,10 +78,13 @@ def move_out(directory: str, inside: str, final: str) -> None:
 
 
 def collected_at(name: str) -> int | None:
-    """Return when the garbage in an entry of trash/ was collected, None if it is another kind of entry."""
+    """Return when the garbage in an entry of trash/ was collected, None if it is another kind of entry.
+
+    In nanoseconds since 1970: two collections may follow within a second.
+    """
     prefix, _, rest = name.partition("-")
-    seconds = rest.partition("-")[0]
-    return int(seconds) if f"{prefix}-" == COLLECTED and seconds.isdecimal() else None
+    time_ns = rest.partition("-")[0]
+    return int(time_ns) if f"{prefix}-" == COLLECTED and time_ns.isdecimal() else None
 
 
 def has_debris(store: Store) -> bool:
@@ -93,7 +96,7 @@ def has_debris(store: Store) -> bool:
 
 def _is_kept(name: str) -> bool:
     collected = collected_at(name)
-    return collected is not None and time.time() - collected < COLLECTED_KEPT_S
+    return collected is not None and time.time_ns() - collected < COLLECTED_KEPT_S * 10**9
 
 
 def clear_debris(store: Store) -> int:

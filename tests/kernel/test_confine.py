@@ -7,6 +7,7 @@ import socket
 import stat
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -174,6 +175,41 @@ def test_ctrl_c_while_a_child_is_made_is_not_lost(place: Path, hook: str) -> Non
     finally:
         done.set()
         other.join()
+
+
+def test_ctrl_c_while_handlers_are_set_back_leaves_nothing_blocked(place: Path, monkeypatch) -> None:
+    """Another thread takes the signal, so the handler runs in this one although it is blocked here."""
+    armed, set_handler = [True], signal.signal
+
+    def interrupted(number: int, handler: object) -> object:
+        found = set_handler(number, handler)
+        if handler is signal.default_int_handler and armed:
+            armed.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(signal, "signal", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    set_handler(signal.SIGTERM, unwind)
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call_confined(detect(), view(place), divide, 2)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+        assert signal.getsignal(signal.SIGTERM) is unwind
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        set_handler(signal.SIGTERM, before)
+        done.set()
+        other.join()
+
+
+def unwind(_number: int, _frame: object) -> None:
+    raise SystemExit
 
 
 def test_ctrl_c_is_not_for_the_child(place: Path, capfd, monkeypatch) -> None:

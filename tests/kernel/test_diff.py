@@ -397,7 +397,11 @@ def test_completion_knows_generations_environments_and_packages(line: CommandLin
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param("range_user", id=RANGES), pytest.param("plain_user", id=SINGLE)]
+    "kind",
+    [
+        pytest.param("range_user", id=RANGES, marks=pytest.mark.root),
+        pytest.param("plain_user", id=SINGLE, marks=pytest.mark.root),
+    ],
 )
 def test_as_plain_users(request: pytest.FixtureRequest, archive: tuple[Archive, str], kind: str) -> None:
     user = request.getfixturevalue(kind)

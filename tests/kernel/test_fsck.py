@@ -95,6 +95,14 @@ def flip_a_byte(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def become_a_directory(path: Path) -> None:
+    """Put a directory of the store's owner in place of a file."""
+    above = path.parent.stat()
+    path.unlink()
+    path.mkdir()
+    os.chown(path, above.st_uid, above.st_gid)
+
+
 def test_what_was_just_built_is_whole(line):
     for options in ([], ["--full"]):
         found, answer = told(line, *options)
@@ -132,7 +140,7 @@ def test_files_that_were_altered_are_named_and_made_again(line):
         (lambda path: path.unlink(), "missing"),
         (lambda path: path.write_text("longer than before\n"), "size"),
         (lambda path: os.utime(path, (1, 1)), "time"),
-        (lambda path: (path.unlink(), path.mkdir()), "type"),
+        (become_a_directory, "type"),
     ],
 )
 def test_the_fast_way_sees_what_lstat_shows(line, alter, problem):

@@ -315,9 +315,19 @@ def test_a_damaged_document_that_nothing_reaches_just_goes(made):
 def earlier(store, seconds):
     """Make the only trash so much older; return its path."""
     [name] = trash.collected(store)
-    path = f"{store.path}/trash/gc-{int(time.time()) - seconds}-{'0' * 12}"
+    path = f"{store.path}/trash/gc-{time.time_ns() - seconds * 10**9}-{'0' * 12}"
     os.rename(f"{store.path}/trash/{name}", path)
     return path
+
+
+def test_the_last_collection_is_undone_first_whatever_the_clock_says(made, monkeypatch):
+    names = []
+    for _ in range(5):
+        with trash.filling(made.store) as one:
+            os.mkdir(f"{one.path}/blobs")
+        names.append(os.path.basename(one.path))
+        monkeypatch.setattr(time, "time_ns", lambda: 5)
+    assert trash.collected(made.store) == names[::-1]
 
 
 def test_what_came_again_is_not_replaced_by_undo(made):

@@ -1,16 +1,14 @@
 """`build`: makes the environment."""
 
 import os
-import signal
 import sys
-import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from fcntl import F_GETFL, fcntl
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from envforge import terminal
 from envforge.cli.command import Command, allow_option, cache_option, json_option
 from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
@@ -68,7 +66,7 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
 
     project = settings.project()
     enters = options["shell_on_failure"]
-    with _terminal_kept(enters), settings.progress(live=not enters) as listener:
+    with _terminal(enters), settings.progress(live=not enters) as listener:
         result = building.build(project, locked=locked, frozen=frozen, listener=listener, **options)
     if not frozen and all(layer.reused for layer in result.layers):
         warm.keep_answer(project, "build", f"{summary(result)}\n", result)
@@ -78,24 +76,15 @@ def build(settings: Settings, /, locked: bool, frozen: bool, **options: Any) -> 
         click.echo(summary(result))
 
 
-@contextmanager
-def _terminal_kept(is_wanted: bool) -> Iterator[None]:  # noqa: FBT001 (one option)
-    """Restore terminal modes and foreground group, which a shell changes. Raises UsageError without one."""
+def _terminal(is_wanted: bool) -> AbstractContextManager[None]:  # noqa: FBT001 (one option)
+    """Return what lends the terminal to a shell. Raises UsageError without one."""
     if not is_wanted:
-        yield
-        return
+        return nullcontext()
     if not (sys.stdin.isatty() and os.isatty(_TERMINAL) and fcntl(_TERMINAL, F_GETFL) & os.O_RDWR):
         raise UsageError(
             "--shell-on-failure needs a terminal", hint="leave it out; the failure names its log"
         )
-    attributes, group = termios.tcgetattr(_TERMINAL), os.tcgetpgrp(_TERMINAL)
-    try:
-        yield
-    finally:
-        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # would stop us if we are in the background
-        os.tcsetpgrp(_TERMINAL, group)
-        termios.tcsetattr(_TERMINAL, termios.TCSADRAIN, attributes)
-        signal.signal(signal.SIGTTOU, before)
+    return terminal.lent(_TERMINAL)
 
 
 def as_json(result: "BuildResult") -> dict[str, Any]:

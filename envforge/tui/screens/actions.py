@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
+from envforge import terminal
 from envforge.progress import Listener
 from envforge.tui import looking
 from envforge.tui.core import history as generations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from envforge.api.history import Plan, RollbackResult
 
 
+_STDIN = 0
 _NOT_STARTED = (126, 127)
 """As for Docker's `run`: the command cannot be executed, or is not there."""
 
@@ -94,7 +96,7 @@ class SubjectFace(Face):
 
         compiled, directory = prepared
         try:
-            with self.app.suspend():
+            with self.app.suspend(), terminal.lent(_STDIN):
                 code = entering.enter(compiled, (), workdir=directory)
         except SuspendNotSupported:
             command = self.host.commands.of(self.subject() or Subject(""), "shell")

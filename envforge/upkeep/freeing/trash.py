@@ -1,6 +1,6 @@
 """The trash of a garbage collection, from which `gc --undo` brings everything back for some hours.
 
-    trash/gc-<seconds>-<random>/    flocked while things are moved into it or out of it
+    trash/gc-<nanoseconds>-<random>/    flocked while things are moved into it or out of it
         layers/<held>/<digest>      what was taken, by its path in the store
         environments/<digest>.json  …
         roots/<project>.json        the generations that were dropped
@@ -68,7 +68,7 @@ class Restored:
 @contextmanager
 def filling(store: Store) -> Iterator[Trash]:
     """Yield a new, empty trash; it is gone afterwards if it is empty still."""
-    path = f"{store.path}/trash/{COLLECTED}{int(time.time())}-{secrets.token_hex(6)}"
+    path = f"{store.path}/trash/{COLLECTED}{_now_ns(store)}-{secrets.token_hex(6)}"
     os.mkdir(path, 0o700)
     with _locked(path):
         try:
@@ -76,6 +76,12 @@ def filling(store: Store) -> Iterator[Trash]:
         finally:
             with suppress(OSError):
                 os.rmdir(path)
+
+
+def _now_ns(store: Store) -> int:
+    """Return the time, but always one after the newest collection's: a clock may be set back."""
+    newest = next(iter(collected(store)), "")
+    return max(time.time_ns(), (collected_at(newest) or 0) + 1)
 
 
 def collected(store: Store) -> list[str]:
