@@ -23,7 +23,7 @@ TABLE: Final = "environments"
 DEFAULT: Final = "default"
 """The environment that the spec's own tables make."""
 EXTENDS: Final = "extends"
-COMMON: Final = ("name", "description", "requires-envforge")
+COMMON: Final = ("name", "description", "requires-envforge", "secrets", "services")
 """Keys of the whole spec: an environment has none of its own."""
 _REPLACED: Final = frozenset((("debian", "components"), ("debian", "pockets"), ("shell", "command")))
 """Lists that are one value: they are overridden, not appended to."""
@@ -66,7 +66,8 @@ def merged(name: str, own: Values, tables: Values) -> tuple[Values, list[Problem
     chain, problems = _chain(name, tables)
     result: Values = {key: own[key] for key in COMMON if key in own}
     for one in chain:
-        result = _over(result, own if one == DEFAULT else tables[one], ())
+        table = own if one == DEFAULT else tables[one]
+        result = _over(result, {key: value for key, value in table.items() if key not in COMMON}, ())
     return {key: value for key, value in result.items() if key != EXTENDS}, problems
 
 

@@ -71,7 +71,8 @@ def split_request(request: str) -> tuple[str, str]:
     return name, version
 
 
-def _name_advice(value: str) -> str:
+def name_advice(value: str) -> str:
+    """Return a name that would do in place of a wrong one."""
     name = slug(value, otherwise="")
     return f"{quoted(name)} would do" if name else ""
 
@@ -201,13 +202,14 @@ FORWARDED: Final = ("ssh-agent", "gpg-agent", "wayland", "x11")
 """Sockets that `sandbox/relays/forwarding.py` knows how to find."""
 FINGERPRINT: Final = r"[0-9A-F]{40}|[0-9A-F]{64}"
 
-_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\u0000-\u001f\u007f]+"
+SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^/\u0000-\u001f\u007f]+"
+"""One part of a path that is neither . nor .., for longer patterns."""
 _MOVING = "|".join((*MOVING_SUITES, *UBUNTU_SUITES))
 
 NAME: Final = Rule(
     r"[a-z0-9][a-z0-9-]{0,62}",
     "a name: up to 63 lower-case letters, digits and hyphens, the first no hyphen",
-    _name_advice,
+    name_advice,
 )
 LINE: Final = Rule(r"[^\u0000-\u001f\u007f]*", "one line of text")
 SUITE: Final = Rule(
@@ -217,7 +219,7 @@ SUITE: Final = Rule(
     KNOWN_SUITES,
 )
 FOREIGN_SUITE: Final = Rule(
-    rf"(?:{_SEGMENT}/)*{_SEGMENT}",
+    rf"(?:{SEGMENT}/)*{SEGMENT}",
     "a suite of an archive that has dists/SUITE/InRelease; archives without one are not taken",
 )
 POCKET: Final = Rule(
@@ -239,9 +241,7 @@ FETCHED: Final = Rule(
     _fetched_advice,
 )
 SHA256: Final = Rule(r"[0-9a-f]{64}", "a SHA-256: 64 hexadecimal digits in lower case", _sha256_advice)
-FETCH_TARGET: Final = Rule(
-    rf"/|(?:/{_SEGMENT})+", "an absolute path inside the environment", _absolute_advice
-)
+FETCH_TARGET: Final = Rule(rf"/|(?:/{SEGMENT})+", "an absolute path inside the environment", _absolute_advice)
 KEY: Final = Rule(
     rf"(?:{FINGERPRINT})|(?![/~]|[0-9A-Fa-f: ]+$)[^\u0000-\u001f\u007f]+",
     "a key: a file relative to the spec, or a fingerprint of 40 or 64 hexadecimal digits",
@@ -251,16 +251,16 @@ RELATIVE_PATH: Final = Rule(
     r"(?![/~])[^\u0000-\u001f\u007f]+", "a path relative to the spec", _relative_advice
 )
 PROJECT_PATH: Final = Rule(
-    rf"(?![/~])(?:{_SEGMENT}/)*{_SEGMENT}", "a path below the project directory, written without .."
+    rf"(?![/~])(?:{SEGMENT}/)*{SEGMENT}", "a path below the project directory, written without .."
 )
-ABSOLUTE_PATH: Final = Rule(rf"(?:/{_SEGMENT})+", "an absolute path inside the environment", _absolute_advice)
+ABSOLUTE_PATH: Final = Rule(rf"(?:/{SEGMENT})+", "an absolute path inside the environment", _absolute_advice)
 HOST_PATH: Final = Rule(
     r"(?:~(?:/[^\u0000-\u001f\u007f]*)?|(?!~)[^\u0000-\u001f\u007f]+)",
     "a path on the host",
     _home_advice,
 )
 INSIDE_PATH: Final = Rule(
-    rf"~?(?:/{_SEGMENT})+",
+    rf"~?(?:/{SEGMENT})+",
     "an absolute path inside the environment, or one that begins with ~/",
     _inside_advice,
 )

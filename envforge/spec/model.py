@@ -10,10 +10,12 @@ from attrs import AttrsInstance, Factory, field, fields, frozen, has
 
 from envforge.spec import grammar
 from envforge.spec.keys import key_of, named
+from envforge.spec.mount import Mount
+from envforge.spec.service import grammar as service_grammar
+from envforge.spec.service.model import Service
 
 LATER_TABLES: Final = {
     "limits": "limits come with containers, in a later release; until then leave the table away",
-    "services": "services come with containers, in a later release; until then leave the table away",
 }
 """Top-level keys that are known and not taken yet."""
 
@@ -194,26 +196,6 @@ class Shell:
 
 
 @frozen
-class Mount:
-    """One `[[mounts]]`: a file or a directory of the host that is seen inside.
-
-    The project directory needs none: it is there at its own path, and writable.
-    """
-
-    source: str = field(metadata=named("source", rule=grammar.HOST_PATH))
-    """On the host: absolute, below your home (`~/…`), or relative to the spec."""
-
-    target: str = field(metadata=named("target", rule=grammar.INSIDE_PATH))
-    """Inside: absolute, or below the home inside (`~/…`)."""
-
-    read_only: bool = field(default=False, metadata=named("read-only"))
-    """Whether it can only be read inside."""
-
-    optional: bool = field(default=False, metadata=named("optional"))
-    """Whether a missing source is passed over. Else it is an error."""
-
-
-@frozen
 class Network:
     """`[network]`: what the environment sees of the network once it is entered. Builds never see any."""
 
@@ -266,6 +248,18 @@ class Spec:
     network: Network = field(factory=Network, metadata=named("network"))
     """What is seen of the network."""
 
+    secrets: Mapping[str, str] = field(
+        factory=dict, metadata=named("secrets", rule=service_grammar.SECRET, names=grammar.NAME)
+    )
+    """What services read as files below `/run/secrets`, and nothing else ever shows: `db-password =
+    "file:secrets/db.txt"`, relative to the spec, or `token = "variable:API_TOKEN"` of your environment. They
+    are read when a service starts, and are in no lock, layer, log or record."""
+
+    services: Mapping[str, Service] = field(
+        factory=dict, metadata=named("services", names=service_grammar.SERVICE)
+    )
+    """Programs that run together, each a `[services.NAME]`."""
+
 
 def tables(kind: type[AttrsInstance] = Spec, path: tuple[str, ...] = ()) -> Iterator[tuple[str, type]]:
     """Yield the header and the model of every table that a spec may have, the top (header `""`) first."""
@@ -273,8 +267,12 @@ def tables(kind: type[AttrsInstance] = Spec, path: tuple[str, ...] = ()) -> Iter
         yield "", kind
     for attribute in fields(kind):
         inner = (*path, key_of(attribute).name)
+        item = (get_args(attribute.type) or (None,))[-1]
         if has(attribute.type):
             yield f"[{'.'.join(inner)}]", attribute.type
             yield from tables(attribute.type, inner)
+        elif get_origin(attribute.type) is Mapping and has(item):
+            yield f"[{'.'.join(inner)}.NAME]", item
+            yield from tables(item, (*inner, "NAME"))
         elif get_origin(attribute.type) is tuple and has(get_args(attribute.type)[0]):
             yield f"[[{'.'.join(inner)}]]", get_args(attribute.type)[0]

@@ -6,12 +6,12 @@ Every command without a cached plan runs it, so it imports little; only a wrong 
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from envforge import __version__, trust
 from envforge.errors import SpecError
-from envforge.spec import environments
+from envforge.spec import environments, service_contradictions
 from envforge.spec.contradictions import contradictions
 from envforge.spec.model import Spec
 from envforge.spec.positions import scan
@@ -35,6 +35,7 @@ def parse_all(data: bytes, filename: str) -> dict[str, Spec]:
     own, tables, problems = environments.tables_of(load_values(text, filename))
     found = {environments.DEFAULT: _read(own, Reader(problems, (environments.TABLE,)))}
     problems.extend(_release_problems(found[environments.DEFAULT]))
+    problems.extend(_service_problems(found[environments.DEFAULT], (environments.DEFAULT, *tables), problems))
     for name, table in tables.items():
         values, wrong = environments.merged(name, own, tables)
         problems += (problem for problem in wrong if problem not in problems)
@@ -53,6 +54,13 @@ def _read(values: Mapping[str, Any], reader: Reader) -> Spec:
     spec = reader.model(Spec, values, ())
     reader.problems.extend(contradictions(spec, {problem.path for problem in reader.problems}))
     return spec
+
+
+def _service_problems(spec: Spec, names: Collection[str], known: list[Problem]) -> list[Problem]:
+    """Check services against each other and the environments, but for values that are wrong already."""
+    wrong = {problem.path for problem in known}
+    found = service_contradictions.contradictions(spec.services, spec.secrets, names)
+    return [problem for problem in found if problem.path not in wrong]
 
 
 def load(path: str) -> Spec:

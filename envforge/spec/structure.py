@@ -101,7 +101,12 @@ class Reader:
         if kind is int:
             return self._number(key, value, path)
         if get_origin(kind) is Mapping:
-            return self._texts_by_name(key, value, path)
+            item = get_args(kind)[1]
+            return (
+                self._texts_by_name(key, value, path)
+                if item is str
+                else self._models_by_name(item, key, value, path)
+            )
         if get_origin(kind) is not tuple:
             return self._table(kind, value, path)
         item = get_args(kind)[0]
@@ -157,12 +162,22 @@ class Reader:
     def _texts_by_name(self, key: Key, value: Any, path: Path) -> Any:
         if not isinstance(value, dict):
             return self._wrong(path, f"must be a table, not {_kind_of(value)}")
-        texts = {}
-        for name, item in value.items():
+        self._names(key, value, path)
+        texts = {name: self._text(key, item, (*path, name)) for name, item in value.items()}
+        return {name: "" if text is NOTHING else text for name, text in texts.items()}
+
+    def _models_by_name(self, kind: type[AttrsInstance], key: Key, value: Any, path: Path) -> Any:
+        if not isinstance(value, dict):
+            advice = f"write [{dotted((*path, 'NAME'))}]"
+            return self._wrong(path, f"must be a table, not {_kind_of(value)}; {advice}")
+        self._names(key, value, path)
+        models = {name: self._table(kind, item, (*path, name)) for name, item in value.items()}
+        return {name: _stand_in(kind) if one is NOTHING else one for name, one in models.items()}
+
+    def _names(self, key: Key, table: Mapping[str, Any], path: Path) -> None:
+        for name in table:
             if key.names and (problem := key.names.problem(name)):
                 self._wrong((*path, name), problem, on_key=True)
-            texts[name] = self._text(key, item, (*path, name))
-        return {name: "" if text is NOTHING else text for name, text in texts.items()}
 
     def _table(self, kind: type[AttrsInstance], value: Any, path: Path) -> Any:
         if not isinstance(value, dict):
@@ -198,6 +213,8 @@ def dotted(path: Path) -> str:
 
 def _stand_in(kind: Any) -> Any:
     """Return a value in place of a required one that is missing or wrong."""
+    if get_origin(kind) is tuple:
+        return ()
     return "" if kind is str else Reader([]).model(kind, {}, ())
 
 

@@ -5,7 +5,7 @@ these words. Everything that weakens a sandbox or shows it more of the host is a
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from attrs import frozen
@@ -14,6 +14,7 @@ from envforge.digest import digest_of
 from envforge.sandbox.masks import is_inside
 from envforge.spec.grammar import local_path
 from envforge.spec.model import Archive, Spec
+from envforge.spec.mount import Mount
 
 LOCKING: Final = frozenset({"archive", "fetch"})
 """Kinds that locking needs consent for."""
@@ -26,8 +27,8 @@ class Want:
     """One thing that a spec wants of the host."""
 
     kind: str
-    """`archive`, `fetch`, `file`, `project`, `home`, `mount`, `pass`, `forward`, `user`, `privileges` or
-    `nested`."""
+    """`archive`, `fetch`, `file`, `project`, `home`, `mount`, `pass`, `forward`, `user`, `publish`,
+    `privileges` or `nested`."""
     text: str
     """As the spec says it."""
     place: str = ""
@@ -49,6 +50,7 @@ _WORDS: Final = {
     "mount": "{}{place}",
     "pass": "read the variables {} of your environment",
     "forward": "use your {}",
+    "publish": "open the port {} to other machines",
     "user": "run as the environment's user {} instead of yourself",
     "privileges": "use set-id programs and file capabilities inside",
     "nested": "make namespaces of its own inside, which opens more of the kernel to it",
@@ -83,6 +85,7 @@ def reach_of(
         *_archives(spec, directory, key_digest),
         *_places(spec, directory, home, real_path),
         *_runtime(spec),
+        *_services(spec, directory, real_path),
     ]
     return Reach(tuple(sorted(set(wants))))
 
@@ -120,7 +123,11 @@ def _places(spec: Spec, directory: str, home: str, real_path: Callable[[str], st
         path = source_of(directory, file.source)
         if not is_inside(path, directory):
             yield Want("file", file.source, real_path(path))
-    for mount in spec.mounts:
+    yield from _mounts(spec.mounts, directory, real_path)
+
+
+def _mounts(mounts: Iterable[Mount], directory: str, real_path: Callable[[str], str]) -> Iterator[Want]:
+    for mount in mounts:
         path = source_of(directory, mount.source)
         if not is_inside(path, directory):
             doing = "see" if mount.read_only else "see and change"
@@ -138,6 +145,28 @@ def _runtime(spec: Spec) -> Iterator[Want]:
     for name in ("privileges", "nested"):
         if getattr(shell, name, False):
             yield Want(name, f"{name} = true")
+
+
+def _services(spec: Spec, directory: str, real_path: Callable[[str], str]) -> Iterator[Want]:
+    for service in spec.services.values():
+        yield from _mounts(service.mounts, directory, real_path)
+        if service.user not in ("", "self"):
+            yield Want("user", service.user)
+        for text in service.publish:
+            if not is_loopback(text):
+                yield Want("publish", text)
+    for source in spec.secrets.values():
+        kind, _, name = source.partition(":")
+        if kind == "variable":
+            yield Want("pass", name)
+
+
+def is_loopback(published: str) -> bool:
+    """Say whether a published port can be reached from this machine only."""
+    address = published.rpartition("]")[0].lstrip("[") if published.startswith("[") else ""
+    if not address and published.count(":") > 1:
+        address = published.partition(":")[0]
+    return address in ("", "::1") or address.startswith("127.")
 
 
 def shown(text: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 from envforge import __version__
 from envforge.errors import SpecError
 from envforge.spec.keys import written
-from envforge.spec.model import Archive, Debian, LocalFile, Mount, Network, Shell, Spec
+from envforge.spec.model import Archive, Debian, LocalFile, Network, Shell, Spec
+from envforge.spec.mount import Mount
 from envforge.spec.parse import find, load, parse
 
 WHOLE = """\
@@ -268,7 +269,6 @@ memory = "2GiB"
         ('env = "x"\n', "4:1: debian.env", "unknown key; known here"),
         ('name = "x"\n', "4:1: debian.name", "at the top of the file"),
         ("[env]\n", "4:2: env", "here it is called variables"),
-        ('[services.web]\ncommand = ["x"]\n', "4:2: services", "later release"),
         ("[shell]\nnetwork.mode = 'none'\n", "5:1: shell.network", "a table of its own: [network]"),
         # contradictions
         (

@@ -7,7 +7,7 @@ import ast
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from typing import Any, Final, get_args, get_origin
@@ -15,128 +15,37 @@ from typing import Any, Final, get_args, get_origin
 from attrs import NOTHING, Attribute, AttrsInstance, fields, has
 
 from envforge import whole_file
-from envforge.spec import environments, model
+from envforge.spec import environments, model, mount
 from envforge.spec.grammar import NAME, Rule
 from envforge.spec.keys import Key, default_of, key_of
 from envforge.spec.model import LATER_TABLES, Spec, tables
+from envforge.spec.reference.texts import ENVIRONMENTS, EXAMPLE, HEAD
+from envforge.spec.service import model as service
 
 SCHEMA_NAME: Final = "envforge.schema.json"
-
-_HEAD: Final = """\
-# The spec: `envforge.toml`
-
-What a project's environment holds, and how it is entered: one file, beside the project's sources.
-`envforge init` proposes one. It is [TOML](https://toml.io/en/v1.0.0). Keys that are not on this page are
-refused, and all that is wrong with a spec is said at once, as `file:line:column: key.path: message`.
-
-The directories beside this page are specs to start from, each with a small program to try it with. Editors
-that know JSON schemas for TOML complete and check keys after a first line
-`#:schema PATH/envforge.schema.json`.
-
-<!-- Made by `python -m envforge.spec.reference` from envforge/spec/model.py. Edit there. -->
-
-## All of it
-
-```toml
-{example}```
-"""
-
-_ENVIRONMENTS: Final = """\
-## `[environments.NAME]`
-
-A further environment of the project: the tables on this page, below its name. The spec's own tables are the
-environment `default`; `envforge -E NAME`, before a command or behind it, means another one.
-
-```toml
-[environments.test]
-extends = "default"
-
-[environments.test.debian]
-packages = ["jq"]
-
-[environments.db.debian]           # extends nothing: a system of its own
-suite = "bookworm"
-packages = ["postgresql"]
-```
-
-All of them share the project's directory, its private home and its lock, in which a package that two of
-them have stands once. Each has layers, a digest and generations of its own. Lists call it `shop:db`, and
-inside its host name is `shop-db`.
-
-- **`extends`**: text; default: none.\x20\x20
-  Another environment whose tables this one has too. Keys go before the other's. Lists of packages,
-  archives, fetched files, files, mounts, `pass`, `forward` and `read-only` are added to the other's; a
-  package that is asked for in another version takes the first one's place. `components`, `pockets` and
-  `command` take the place of the other's.
-"""
-
-EXAMPLE: Final = """\
-name = "shop"                      # a label
-description = "the shop's development environment"
-requires-envforge = ">=0.1"
-
-[debian]
-suite = "bookworm"
-packages = ["git", "nodejs=18.*", "build-essential"]
-recommends = false
-components = ["main"]
-pockets = ["updates", "security"]
-
-[[debian.archive]]                 # a further archive
-uri = "https://apt.example.org/debian"
-suite = "bookworm-extra"
-components = ["main"]
-key = "keys/extra.asc"
-
-[[fetch]]                          # a file or an archive from anywhere, pinned when locked
-url = "https://example.org/tool-1.2.tar.gz"
-target = "/opt/tool"
-unpack = true
-strip = 1
-sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
-
-[[files]]                          # becomes a part of the environment
-source = "deploy/app.conf"
-target = "/etc/app.conf"
-mode = "0644"
-
-[variables]
-APP_ENV = "development"
-
-[shell]
-command = ["bash"]
-home = "private"
-user = "self"
-pass = ["EDITOR", "AWS_*"]
-forward = ["ssh-agent"]
-privileges = false
-nested = false
-read-only = [".git/hooks"]
-
-[[mounts]]                         # seen inside, besides the project directory
-source = "~/.gitconfig"
-target = "~/.gitconfig"
-read-only = true
-optional = true
-
-[network]
-mode = "host"
-trust = "host"
-"""
 
 
 def reference() -> str:
     """Return the text of specs/README.md."""
-    parts = [_HEAD.format(example=EXAMPLE), _section("At the top of the file", Spec)]
+    parts = [HEAD.format(example=EXAMPLE), _section("At the top of the file", Spec)]
     for attribute in fields(Spec):
         name = key_of(attribute).name
-        if get_origin(attribute.type) is Mapping:
+        if _is_table_of_texts(attribute.type):
             parts.append(f"## `[{name}]`\n\n{_texts(Spec)[attribute.name]}\n")
-        parts += [_section(f"`{header}`", kind) for header, kind in tables() if _top(header) == name]
-    parts.append(_ENVIRONMENTS)
+        parts += [_section(f"`{header}`", kind) for header, kind in _each_once() if _top(header) == name]
+    parts.append(ENVIRONMENTS)
     later = " and ".join(f"`[{name}]`" for name in LATER_TABLES)
     parts.append(f"## Not yet\n\n{later}, and the network mode `private`: they come with containers.\n")
     return "\n".join(parts)
+
+
+def _each_once() -> Iterator[tuple[str, type]]:
+    """Yield the tables with their headers; one that stands in two places only at the first."""
+    seen = set()
+    for header, kind in tables():
+        if kind not in seen:
+            seen.add(kind)
+            yield header, kind
 
 
 def schema() -> dict[str, Any]:
@@ -209,6 +118,10 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line.strip()}" for line in text.splitlines())
 
 
+def _is_table_of_texts(kind: Any) -> bool:
+    return get_origin(kind) is Mapping and get_args(kind)[1] is str
+
+
 def _is_table(kind: Any) -> bool:
     return has(kind) or get_origin(kind) is Mapping or (get_origin(kind) is tuple and has(get_args(kind)[0]))
 
@@ -229,7 +142,7 @@ def _texts(kind: type) -> dict[str, str]:
 
 @cache
 def _classes() -> dict[str, ast.ClassDef]:
-    tree = ast.parse(inspect.getsource(model))
+    tree = ast.parse("".join(inspect.getsource(module) for module in (model, mount, service)))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
@@ -256,10 +169,11 @@ def _schema_of(kind: Any, key: Key) -> dict[str, Any]:
     if kind is str:
         return _text_schema(key)
     if get_origin(kind) is Mapping:
+        item = get_args(kind)[1]
         return {
             "type": "object",
             "propertyNames": _pattern(key.names),
-            "additionalProperties": {"type": "string"} | _pattern(key.rule),
+            "additionalProperties": _text_schema(key) if item is str else _table_schema(item),
         }
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
@@ -274,7 +188,3 @@ def _text_schema(key: Key) -> dict[str, Any]:
 
 def _pattern(rule: Rule | None) -> dict[str, Any]:
     return {"pattern": f"^(?:{rule.pattern})$"} if rule else {}
-
-
-if __name__ == "__main__":
-    write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "specs"))

@@ -1,0 +1,1 @@
+"""Detached containers, their networks, and the services of a project."""

@@ -1,0 +1,1 @@
+"""Services of a project: what `up` must do, and doing it."""

@@ -1,0 +1,1 @@
+"""The spec's reference (`specs/README.md`) and its JSON schema, made from the models' docstrings."""

@@ -1,0 +1,1 @@
+"""`[services.NAME]`: its tables, and the grammar of their values."""
