@@ -166,6 +166,18 @@ class TerminalError(EnvforgeError):
     exit_code = 33
 
 
+class ConflictError(EnvforgeError):
+    """A container's name, or a port that it wants, is taken; or it is in a state that does not allow this."""
+
+    exit_code = 34
+
+
+class PortError(EnvforgeError):
+    """A port cannot be published: the system does not allow it, or has no such address."""
+
+    exit_code = 37
+
+
 class DamagedError(IntegrityError):
     """Something in the store is not as it was when it was made; `fsck --repair` makes it again."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signal import SIG_DFL, SIGCHLD, signal
     from typing import Any
 
+    from envforge.published import Published
     from envforge.sandbox.compiled import Plan
 else:
     from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`
@@ -43,6 +44,8 @@ _OF = {
         "--env-file": "files",
         "-v": "volumes",
         "--volume": "volumes",
+        "-p": "ports",
+        "--publish": "ports",
         "-w": "workdir",
         "--workdir": "workdir",
         "-u": "user",
@@ -69,6 +72,7 @@ class Request:
         "environment",
         "file",
         "files",
+        "ports",
         "store",
         "user",
         "variables",
@@ -84,6 +88,7 @@ class Request:
         self.variables: list[str] = []
         self.files: list[str] = []
         self.volumes: list[str] = []
+        self.ports: list[str] = []
         self.workdir: str | None = None
         self.user: str | None = None
 
@@ -91,7 +96,7 @@ class Request:
         """Store an option's value; False where the whole command line must judge it, as where it is empty."""
         if attribute == "progress":
             return value in _SILENT_PROGRESS
-        if attribute in ("variables", "files", "volumes"):
+        if attribute in ("variables", "files", "volumes", "ports"):
             getattr(self, attribute).append(value)
         else:
             setattr(self, attribute, value)
@@ -120,9 +125,9 @@ def _warm(arguments: "list[str]") -> "int | None":
     options = _options(request)
     if options is None:
         return None
-    variables, words = options
+    variables, words, ports = options
     plan = _load(request, words)
-    return None if plan is None else _enter(plan, request, variables)
+    return None if plan is None else _enter(plan, request, variables, ports)
 
 
 def _load(request: Request, words: "list[str]") -> "Any":
@@ -161,31 +166,56 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
     return 0
 
 
-def _options(request: Request) -> "tuple[dict[str, str], list[str]] | None":
-    """Return the variables to set, and the words that options add to a plan's key; None for a wrong one."""
-    if not (request.variables or request.files or request.volumes or request.user):
-        return {}, []
+def _options(request: Request) -> "tuple[dict[str, str], list[str], tuple[Published, ...]] | None":
+    """Return the variables to set, the words that options add to a plan's key, and the published ports.
+
+    None where an option is wrong.
+    """
+    if not (request.variables or request.files or request.volumes or request.user or request.ports):
+        return {}, [], ()
     from envforge import run_options  # noqa: PLC0415  # few command lines have such options
 
     try:
         variables = dict(run_options.environment_of(request.files, request.variables))
         volumes = [run_options.volume_of(text) for text in request.volumes]
+        ports = run_options.ports_of(request.ports)
     except run_options.OptionError:
         return None
-    return variables, run_options.plan_words(volumes, request.user)
+    return variables, run_options.plan_words(volumes, request.user, is_private=bool(ports)), ports
 
 
-def _enter(plan: "Plan", request: Request, variables: "dict[str, str]") -> "int | None":
+def _enter(
+    plan: "Plan", request: Request, variables: "dict[str, str]", ports: "tuple[Published, ...]"
+) -> "int | None":
     from envforge.sandbox import inherited, perform  # noqa: PLC0415  # only with a plan
 
     host = os.environ
     plan = inherited.with_sockets(plan, host)
     environment = inherited.payload_environment(plan, host) | variables
     cwd = request.workdir or inherited.start_directory(plan)
+    command = request.command or list(plan["command"])
     try:
-        return perform.enter(plan, request.command or list(plan["command"]), environment, cwd)
+        if ports:
+            return _publish(plan, ports, command, environment, cwd)
+        return perform.enter(plan, command, environment, cwd)
     except (perform.StaleError, perform.RefusedError):
         return None  # the whole command line builds again, or is refused once more and gives advice
+
+
+def _publish(
+    plan: "Plan",
+    ports: "tuple[Published, ...]",
+    command: "list[str]",
+    environment: "dict[str, str]",
+    cwd: str,
+) -> "int | None":
+    from envforge.containers.network import foreground, listening  # noqa: PLC0415  # only with ports
+
+    try:
+        opened = listening.listen(ports)
+    except listening.RefusedPortError:
+        return None  # the whole command line says who has it
+    return foreground.enter(plan, opened, command, environment, cwd)
 
 
 def parse(arguments: "list[str]") -> "Request | None":

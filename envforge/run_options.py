@@ -1,4 +1,4 @@
-"""Parses the values of `run`'s options (`-e`, `--env-file`, `-v`, `-w`), written as for Docker.
+"""Parses the values of `run`'s options (`-e`, `--env-file`, `-v`, `-w`, `-p`), written as for Docker.
 
 The warm path loads it where a command line has such options, so it imports only `os`.
 """
@@ -8,6 +8,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from envforge.published import Published
 
     Volume = tuple[str, str, bool]
     """Source, target, read-only."""
@@ -89,9 +91,25 @@ def workdir_of(text: "str | None") -> "str | None":
     return text
 
 
-def plan_words(volumes: "Iterable[Volume]", user: "str | None") -> "list[str]":
-    """Return the words that `-v` and `-u` add to a plan's key; a volume's real path is one of them."""
+def ports_of(texts: "Sequence[str]") -> "tuple[Published, ...]":
+    """Return the ports that `-p` publishes. Raises OptionError."""
+    if not texts:
+        return ()
+    from envforge import published  # noqa: PLC0415  # few command lines publish ports
+
+    try:
+        return published.all_of(texts)
+    except published.PublishError as error:
+        raise OptionError(f"-p {error.message}", hint=error.hint) from error
+
+
+def plan_words(volumes: "Iterable[Volume]", user: "str | None", *, is_private: bool = False) -> "list[str]":
+    """Return the words that `-v`, `-u` and `-p` add to a plan's key; a volume's real path is one of them.
+
+    Of the ports it only matters that there are some: then the network is private.
+    """
     words = ["user", user] if user else []
+    words += ["private"] if is_private else []
     for source, target, read_only in volumes:
         words += ["volume", source, os.path.realpath(source), target, "ro" if read_only else "rw"]
     return words

@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
+from envforge.api import entering
 from envforge.errors import EnvforgeError
 from envforge.kernel import processes, syscalls
+from envforge.published import all_of
 from envforge.sandbox import perform
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.worker import call_in_namespace
@@ -37,6 +39,7 @@ BEGINNING = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 from box import compiled_plan
+from envforge.published import all_of
 from envforge.sandbox import perform
 from envforge.sandbox.perform import Payload, start, wait
 home = sys.argv[2]
@@ -204,6 +207,7 @@ def main() -> int:
     home, text, *command = sys.argv[1:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as hot.main does
     options = json.loads(text)
+    published = all_of(options.pop("publish", ()))
     slow_down(options.pop("slow_first_process", 0))
     project = Box(home, os.getuid(), "", list).project
     os.makedirs(project, exist_ok=True)
@@ -211,7 +215,10 @@ def main() -> int:
         identity = detect(prefer=options.pop("prefer", None))
         call_in_namespace(identity, make_store, f"{home}/store", identity.held)
         plan = downgrade(plan_of(home, project, options, identity))
-        return enter(plan, command, os.environ, cwd=plan.cwd)
+        if not published:
+            return enter(plan, command, os.environ, cwd=plan.cwd)
+        listening = entering.listen(published)
+        return entering.enter(compile_plan(plan), command, workdir=plan.cwd, listening=listening)
     except perform.StaleError as error:
         sys.stderr.write(f"stale: {error}\n")
         return STALE

@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from envforge.api import warm
 from envforge.api.building import build
+from envforge.containers.network import conflicts, foreground
+from envforge.containers.network.listening import Listening, RefusedPortError
+from envforge.containers.network.listening import listen as listening_of
 from envforge.environment.entering import hints, system_files
 from envforge.environment.entering.plan import RunOptions, make_plan
 from envforge.environment.projects import consent
 from envforge.environment.projects.project import Project
 from envforge.progress import Listener, ignore
+from envforge.published import Published
 from envforge.sandbox import cache
 from envforge.sandbox.ids import identity as identities
 from envforge.sandbox.life import launch
@@ -20,7 +24,17 @@ from envforge.sources import registry
 from envforge.store import locks
 from envforge.store.layout import open_store
 
-__all__ = ["Compiled", "RunOptions", "Started", "enter", "prepare", "start", "wait"]
+__all__ = [
+    "Compiled",
+    "Listening",
+    "RunOptions",
+    "Started",
+    "enter",
+    "listen",
+    "prepare",
+    "start",
+    "wait",
+]
 
 
 def prepare(
@@ -53,12 +67,31 @@ def enter(
     *,
     workdir: str | None = None,
     variables: Mapping[str, str] | None = None,
+    listening: Listening | None = None,
 ) -> int:
     """Run a command in the sandbox, by default the spec's shell; return its exit code.
 
     Without `workdir` it starts in the caller's directory, if that is mounted. `variables` override the plan.
+    The ports of `listening` are published meanwhile; it is closed.
     """
-    return launch.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
+    if listening is None or not listening.ports:
+        return launch.enter(compiled, command, os.environ, cwd=workdir, extra=variables)
+
+    def entering(plan: Compiled, words: list[str], environment: dict[str, str], cwd: str) -> int:
+        return foreground.enter(plan, listening, words, environment, cwd)
+
+    return launch.enter(compiled, command, os.environ, cwd=workdir, extra=variables, entering=entering)
+
+
+def listen(published: Sequence[Published]) -> Listening:
+    """Open the host's sockets of published ports, before anything is built or started.
+
+    Raises ConflictError for a port that is taken, PortError for one that cannot be had.
+    """
+    try:
+        return listening_of(published)
+    except RefusedPortError as error:
+        raise conflicts.explained(error) from error
 
 
 def start(

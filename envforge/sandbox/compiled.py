@@ -59,6 +59,9 @@ class Plan(Ids, Privileges):
     flags: int
     """Of clone(2)."""
     network: str
+    """`host`, `none` or `private`."""
+    published: tuple[tuple[str, int, int, str], ...]
+    """Address and port of the host, port inside, protocol; set when it is started."""
     hostname: str
     project: str
     """The real path of its spec; "" for none."""

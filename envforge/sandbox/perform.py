@@ -74,11 +74,13 @@ class Child:
 class Started(Child):
     """A running sandbox by its PID 1: a signal to it reaches the payload, SIGKILL ends all of it."""
 
-    __slots__ = ("_held", "_plan", "_record", "upper")
+    __slots__ = ("_held", "_plan", "_record", "network", "upper")
 
     def __init__(self, plan: "Plan", upper: "uppers.Upper | None") -> None:
         super().__init__()
         self.upper = upper
+        self.network: tuple[int, int] | None = None
+        """Its user and its network namespace, where it has a private network."""
         self._plan = plan
         self._held = -1
         self._record: record.Record | None = None
@@ -129,6 +131,8 @@ class Started(Child):
 
     def _let_in(self, channel: Channel, upper: uppers.Upper, report: int, command: "list[str]") -> None:
         try:
+            if self._plan["network"] == "private":
+                self.network = _open_network(self.pid)
             channel.let_in(self._plan, upper, self.pid)
             self._record = record.note(self._plan, self.pid, command)  # while C mounts
             _read_report(report)
@@ -143,6 +147,9 @@ class Started(Child):
         if self._record is not None:
             self._record.remove()
             self._record = None
+        for descriptor in self.network or ():
+            os.close(descriptor)
+        self.network = None
         if self._plan["relay"] is not None:
             self._plan["relay"].end()
         super().close()
@@ -232,6 +239,19 @@ def hold(plan: "Plan") -> int:
         os.close(held)
         raise StaleError(str(error)) from None
     return held
+
+
+def _open_network(pid: int) -> "tuple[int, int]":
+    """Open the user and network namespaces of a C that waits to be let in: later it cannot be looked into."""
+    opened: list[int] = []
+    try:
+        for kind in ("user", "net"):
+            opened.append(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401
+    except OSError as error:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise RefusedError("its private network", error) from None
+    return opened[0], opened[1]
 
 
 def _remove(plan: "Plan", upper: uppers.Upper) -> None:

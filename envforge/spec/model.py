@@ -199,8 +199,10 @@ class Shell:
 class Network:
     """`[network]`: what the environment sees of the network once it is entered. Builds never see any."""
 
-    mode: str = field(default="host", metadata=named("mode", choices=("host", "none"), later=("private",)))
-    """`"host"`: the host's network. `"none"`: a loopback interface, and nothing else."""
+    mode: str = field(default="host", metadata=named("mode", choices=("host", "private", "none")))
+    """`"host"`: the host's network. `"private"`: a network of its own, in which programs inside have every
+    port to themselves, and of which the host sees the ports that are published: `envforge run -p 3000:3000`.
+    `"none"`: a loopback interface, and nothing else."""
 
     trust: str = field(default="host", metadata=named("trust", choices=("host", "environment")))
     """`"host"`: what the host trusts besides Debian's certificates, such as a company's own authority, is

@@ -34,6 +34,10 @@ VALUES = [
     f"{PLACE}:/x:wo",
     FILE,
     "root",
+    "3000:3000",
+    "auto:80/udp",
+    "[::1]:1-2:3-4",
+    "3000",
     "",
     "-x",
     "--",
@@ -49,6 +53,9 @@ NAMES = [
         "-ti",
         "--interactive",
         "--tty",
+        "-p",
+        "--publish",
+        "-tp",
         "--rm",
         "--locked",
         "-f",
@@ -103,10 +110,10 @@ def cold(words):
     """Return what the whole command line makes of it, None where it does not enter."""
     taken = []
 
-    def entered(settings, options, command, *, locked, environment=(), workdir=None):
+    def entered(settings, options, command, *, locked, environment=(), workdir=None, published=()):
         del locked
         place = (settings.file, settings.store, named(settings.environment))
-        taken.append((*place, list(command), dict(environment), workdir, options))
+        taken.append((*place, list(command), dict(environment), workdir, published, options))
         return 0
 
     before, enter._enter = enter._enter, entered
@@ -120,7 +127,7 @@ def cold(words):
     if not taken:
         return None
     *plain, options = taken[0]
-    return (*plain, plan_words(options.volumes, options.user))
+    return (*plain, plan_words(options.volumes, options.user, is_private=options.is_private))
 
 
 def named(environment):
@@ -133,9 +140,9 @@ def warm(words):
     options = request and hot._options(request)
     if not options:
         return None
-    variables, plan = options
+    variables, plan, ports = options
     place = (request.file, request.store, named(request.environment))
-    return (*place, request.command, variables, request.workdir, plan)
+    return (*place, request.command, variables, request.workdir, ports, plan)
 
 
 @settings(max_examples=1500, deadline=None)

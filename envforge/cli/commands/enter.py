@@ -8,10 +8,11 @@ from envforge.cli.command import Command, allow_option, cache_option
 from envforge.cli.payload_options import place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
-from envforge.run_options import OptionError, environment_of, volume_of, workdir_of
+from envforge.run_options import OptionError, environment_of, ports_of, volume_of, workdir_of
 
 if TYPE_CHECKING:
     from envforge.api.entering import RunOptions
+    from envforge.published import Published
 
 _PAYLOAD = {"allow_interspersed_args": False}
 
@@ -49,11 +50,15 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
         envforge run -E test -- pytest
         envforge run -e DEBUG=1 -w /tmp -- env
         envforge run -v ./data:/data:ro -- ls /data
+        envforge run -p 3000:3000 -- node app.js
         envforge run -it -- bash
     """,
 )
 @variable_options
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
+@click.option(
+    "-p", "--publish", "ports", multiple=True, metavar="[ADDRESS:]PORT:PORT[/udp]", help="Publish a port."
+)
 @place_options
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
@@ -66,6 +71,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     variables: tuple[str, ...],
     files: tuple[str, ...],
     volumes: tuple[str, ...],
+    ports: tuple[str, ...],
     workdir: str | None,
     user: str | None,
     _interactive: bool,  # noqa: FBT001 (click passes options)
@@ -85,12 +91,21 @@ def run(  # noqa: PLR0917 (click passes them by name)
         environment = environment_of(files, variables)
         mounted = tuple(volume_of(text) for text in volumes)
         start = workdir_of(workdir)
+        published = ports_of(ports)
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
     from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
-    options = RunOptions(volumes=mounted, user=user)
-    return _enter(settings, options, command, locked=locked, environment=environment, workdir=start)
+    options = RunOptions(volumes=mounted, user=user, is_private=bool(published))
+    return _enter(
+        settings,
+        options,
+        command,
+        locked=locked,
+        environment=environment,
+        workdir=start,
+        published=published,
+    )
 
 
 def _enter(
@@ -101,10 +116,14 @@ def _enter(
     locked: bool,
     environment: tuple[tuple[str, str], ...] = (),
     workdir: str | None = None,
+    published: "tuple[Published, ...]" = (),
 ) -> int:
     from envforge.api import entering  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
+    listening = entering.listen(published)  # first: a build takes long, and the port would be taken after it
     with settings.progress() as listener:
         compiled = entering.prepare(project, options, locked=locked, listener=listener)
-    return entering.enter(compiled, command, workdir=workdir, variables=dict(environment))
+    return entering.enter(
+        compiled, command, workdir=workdir, variables=dict(environment), listening=listening
+    )

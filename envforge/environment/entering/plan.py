@@ -7,7 +7,7 @@ are set.
 import os
 import pwd
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from attrs import field, frozen
 
@@ -21,7 +21,7 @@ from envforge.environment.made.own_files import OwnFiles
 from envforge.environment.projects import generations
 from envforge.environment.projects.project import Project, real_path
 from envforge.environment.projects.reach import source_of
-from envforge.errors import SpecError
+from envforge.errors import SpecError, UsageError
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.inherited import PROXIES
 from envforge.sandbox.masks import is_inside
@@ -42,6 +42,8 @@ class RunOptions:
     volumes: tuple[tuple[str, str, bool], ...] = ()
     """Source, target, read-only."""
     user: str | None = None
+    is_private: bool = False
+    """Ports are published, which takes a private network."""
 
 
 @frozen
@@ -90,10 +92,22 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         variables=tuple(_variables(project, inside, files.variables).items()),
         passed=(*spec.shell.pass_, *_proxies(project)),
         locales=own.locales,
-        network="none" if spec.network.mode == "none" else "host",
+        network=_network(project, options),
         privileges=spec.shell.privileges,
         nested_namespaces=spec.shell.nested,
     )
+
+
+def _network(project: Project, options: RunOptions) -> Literal["host", "none", "private"]:
+    mode = project.spec.network.mode
+    if mode == "none":
+        if options.is_private:
+            raise UsageError(
+                f'{project.label} has `mode = "none"` in its [network]: no port of it can be published',
+                hint='write `mode = "private"` in the spec, or leave -p away',
+            )
+        return "none"
+    return "private" if options.is_private or mode == "private" else "host"
 
 
 def _is_root(inside: Inside) -> bool:

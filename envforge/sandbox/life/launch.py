@@ -3,7 +3,7 @@
 The warm path calls `perform` itself and comes here only when something was refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from envforge.errors import EnvforgeError
 from envforge.kernel import advice
@@ -20,16 +20,17 @@ def enter(
     *,
     cwd: str | None = None,
     extra: Mapping[str, str] | None = None,
+    entering: Callable[[Compiled, list[str], dict[str, str], str], int] = perform.enter,
 ) -> int:
     """Run `command` (the plan's own if empty) in a fresh sandbox; returns its exit code like Docker.
 
     `extra` are variables over those of the plan. Without `cwd` it starts in the caller's directory, if that
-    is mounted. Raises CapabilityError or SandboxError if the sandbox cannot be made, and
-    `perform.StaleError` if a layer of the plan is gone.
+    is mounted. `entering` does what `perform.enter` does, and more. Raises CapabilityError or SandboxError if
+    the sandbox cannot be made, and `perform.StaleError` if a layer of the plan is gone.
     """
     compiled, payload = _ready(plan, command, host_environment, cwd, extra)
     try:
-        return perform.enter(compiled, payload.command, payload.environment, payload.cwd)
+        return entering(compiled, payload.command, payload.environment, payload.cwd)
     except perform.RefusedError as error:
         raise explain(error) from error
 

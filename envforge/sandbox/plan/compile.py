@@ -45,6 +45,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "trash": f"{plan.store}/trash",
         "flags": _NAMESPACES | (0 if plan.network == "host" else processes.CLONE_NEWNET),
         "network": plan.network,
+        "published": (),
         "hostname": plan.hostname,
         "project": plan.project,
         "environment": plan.environment,

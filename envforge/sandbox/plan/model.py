@@ -81,7 +81,8 @@ class SandboxPlan:
     """Names of host variables to pass through; `*` stands for any characters, `?` for one."""
     locales: tuple[str, ...] | None = None
     """The environment's locales besides C and C.UTF-8, which replaces missing ones; None: not known."""
-    network: Literal["host", "none"] = "host"
+    network: Literal["host", "none", "private"] = "host"
+    """Both others have a network of their own; only a private one can be reached from outside."""
     privileges: bool = False
     """Set-id programs and file capabilities work inside."""
     nested_namespaces: bool = False

@@ -35,7 +35,7 @@ def reference() -> str:
         parts += [_section(f"`{header}`", kind) for header, kind in _each_once() if _top(header) == name]
     parts.append(ENVIRONMENTS)
     later = " and ".join(f"`[{name}]`" for name in LATER_TABLES)
-    parts.append(f"## Not yet\n\n{later}, and the network mode `private`: they come with containers.\n")
+    parts.append(f"## Not yet\n\n{later} come with containers.\n")
     return "\n".join(parts)
 
 

@@ -1,0 +1,11 @@
+"""The network of private sandboxes: published ports and the proxy behind them.
+
+listening    sockets of the host for published ports, opened before anything starts
+holders      who holds a port that is taken
+proxy        the process between them and the sandbox
+streams      its TCP; datagrams: its UDP; joining: how it gets into the sandbox's namespaces
+foreground   a command in the foreground with published ports
+
+`listening`, `proxy` and what they load are on the warm path and in every supervisor: they import next to
+nothing.
+"""
