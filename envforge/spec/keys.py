@@ -20,8 +20,6 @@ class Key:
     """For the keys of a table whose keys are the user's."""
     choices: tuple[str, ...] = ()
     """The only texts that are taken, where there are so few."""
-    later: tuple[str, ...] = ()
-    """Texts that a later release takes."""
     most: int = 0
     """The largest number that is taken; 0 is the least."""
     filled: bool = False

@@ -219,9 +219,6 @@ def _stand_in(kind: Any) -> Any:
 
 
 def _text_problem(key: Key, value: str) -> str:
-    if value in key.later:
-        until_then = f"until then write {_listed(key.choices)}"
-        return f"{quoted(value)} comes with containers, in a later release; {until_then}"
     if key.choices and value not in key.choices:
         meant = nearest(value, key.choices)
         guess = f"; did you mean {quoted(meant)}?" if meant else ""

@@ -161,7 +161,7 @@ privileges = true
 home = "hots"
 
 [network]
-mode = "private"
+mode = "bridge"
 
 [limits]
 memory = "2GiB"
@@ -187,10 +187,7 @@ memory = "2GiB"
             'write user = "root" or the name of another user of the environment'
         ),
         'envforge.toml:14:8: shell.home: must be "private" or "host", not "hots"; did you mean "host"?',
-        (
-            'envforge.toml:17:8: network.mode: "private" comes with containers, in a later release; '
-            'until then write "host" or "none"'
-        ),
+        'envforge.toml:17:8: network.mode: must be "host", "private" or "none", not "bridge"',
         (
             "envforge.toml:19:2: limits: limits come with containers, in a later release; "
             "until then leave the table away"

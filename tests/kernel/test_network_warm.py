@@ -1,0 +1,54 @@
+"""`envforge run -p` from its cache: the same network, without the whole command line."""
+
+import subprocess
+import sys
+
+import pytest
+from test_hot_imports import ALLOWED, KEEP
+
+pytestmark = pytest.mark.userns
+
+FURTHER = {
+    "_thread",
+    "envforge.containers",
+    "envforge.containers.network",
+    "envforge.containers.network.datagrams",
+    "envforge.containers.network.foreground",
+    "envforge.containers.network.joining",
+    "envforge.containers.network.listening",
+    "envforge.containers.network.loop",
+    "envforge.containers.network.proxy",
+    "envforge.containers.network.streams",
+    "envforge.published",
+    "envforge.run_options",
+    "select",
+    "time",
+}
+SCRIPT = """
+import os, sys
+before = set(sys.modules)
+from envforge import hot
+def show(code):
+    print(*sorted(set(sys.modules) - before))
+    sys.stdout.flush()
+    end(code)
+end, os._exit = os._exit, lambda code: show(code) if os.getpid() == own else end(code)
+own = os.getpid()
+sys.argv[1:] = ["run", *sys.argv[1:], "--", "sh", "-c", "cat /proc/net/dev | tail -n +3; echo inside"]
+hot.main()
+"""
+
+
+def test_it_loads_next_to_nothing(box, request):
+    box.shell("true")
+    tests = str(request.config.rootpath / "tests")
+    keep = KEEP.replace("plan_of(home, project, {}", "plan_of(home, project, {'network': 'private'}")
+    keep = keep.replace('envforge.lock", None)', 'envforge.lock", None, ["private"])')
+    subprocess.run(box.words([sys.executable, "-c", keep, tests, box.home]), check=True)
+    words = box.words([sys.executable, "-c", SCRIPT, "-p", "auto:80", "-p", "[::1]:auto:53/udp"])
+    result = subprocess.run(words, cwd=box.project, capture_output=True, text=True, check=True)
+    interface, inside, loaded = result.stdout.splitlines()
+    assert interface.strip().startswith("lo:")
+    assert inside == "inside"
+    assert set(loaded.split()) <= ALLOWED | FURTHER
+    assert result.stderr.startswith("envforge: note: port 80/tcp is published as 127.0.0.1 port ")
