@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from signal import SIG_DFL, SIGCHLD, signal
     from typing import Any
 
-    from envforge.published import Published
+    from envforge.containers.network.published import Published
     from envforge.sandbox.compiled import Plan
 else:
     from _signal import SIG_DFL, SIGCHLD, signal  # `signal` imports `enum`

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from envforge.published import Published
+    from envforge.containers.network.published import Published
 
     Volume = tuple[str, str, bool]
     """Source, target, read-only."""
@@ -95,7 +95,7 @@ def ports_of(texts: "Sequence[str]") -> "tuple[Published, ...]":
     """Return the ports that `-p` publishes. Raises OptionError."""
     if not texts:
         return ()
-    from envforge import published  # noqa: PLC0415  # few command lines publish ports
+    from envforge.containers.network import published  # noqa: PLC0415  # few command lines publish ports
 
     try:
         return published.all_of(texts)

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import evolve, field, frozen
 
 from envforge.api import entering
+from envforge.containers.network.published import all_of
 from envforge.errors import EnvforgeError
 from envforge.kernel import processes, syscalls
-from envforge.published import all_of
 from envforge.sandbox import perform
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.worker import call_in_namespace
@@ -39,7 +39,7 @@ BEGINNING = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 from box import compiled_plan
-from envforge.published import all_of
+from envforge.containers.network.published import all_of
 from envforge.sandbox import perform
 from envforge.sandbox.perform import Payload, start, wait
 home = sys.argv[2]

@@ -8,12 +8,12 @@ from envforge.api.building import build
 from envforge.containers.network import conflicts, foreground
 from envforge.containers.network.listening import Listening, RefusedPortError
 from envforge.containers.network.listening import listen as listening_of
+from envforge.containers.network.published import Published
 from envforge.environment.entering import hints, system_files
 from envforge.environment.entering.plan import RunOptions, make_plan
 from envforge.environment.projects import consent
 from envforge.environment.projects.project import Project
 from envforge.progress import Listener, ignore
-from envforge.published import Published
 from envforge.sandbox import cache
 from envforge.sandbox.ids import identity as identities
 from envforge.sandbox.life import launch

@@ -19,7 +19,7 @@ FURTHER = {
     "envforge.containers.network.loop",
     "envforge.containers.network.proxy",
     "envforge.containers.network.streams",
-    "envforge.published",
+    "envforge.containers.network.published",
     "envforge.run_options",
     "select",
     "time",

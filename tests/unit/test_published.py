@@ -1,6 +1,6 @@
 import pytest
 
-from envforge.published import PublishError, all_of, published_of, text_of
+from envforge.containers.network.published import PublishError, all_of, published_of, text_of
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from envforge.run_options import OptionError, environment_of, ports_of, volume_o
 
 if TYPE_CHECKING:
     from envforge.api.entering import RunOptions
-    from envforge.published import Published
+    from envforge.containers.network.published import Published
 
 _PAYLOAD = {"allow_interspersed_args": False}
 

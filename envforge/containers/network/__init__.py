@@ -1,5 +1,6 @@
 """The network of private sandboxes: published ports and the proxy behind them.
 
+published    what `-p` and a spec write
 listening    sockets of the host for published ports, opened before anything starts
 holders      who holds a port that is taken
 proxy        the process between them and the sandbox

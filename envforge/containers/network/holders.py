@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
-from envforge.published import Published
+from envforge.containers.network.published import Published
 from envforge.sandbox.life import running
 from envforge.units import printable
 

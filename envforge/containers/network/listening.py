@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envforge.published import Published
+    from envforge.containers.network.published import Published
 
 _WAITING = 4096
 """Connections that wait to be accepted; the kernel's own bound is net.core.somaxconn."""
