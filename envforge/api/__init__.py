@@ -4,7 +4,8 @@
     upkeep       usage, preview, collect, undo, roots, keep, release
     editing      init, add, remove        building     build
     consent      allow, revoke, trust     entering     prepare, enter, start, wait
-    joining      running, find, enter     inspecting   describe, environments, needs, users
+    joining      running, find, enter     environments environments
+    inspecting   describe, users
     proof        verify, check, fsck      stores       path, destroy
     doctor       checks                   history      generations, preview, rollback
     comparing    compare, why, why_rebuilt, owns, resolve

@@ -15,7 +15,7 @@ from envforge.sandbox.life import join, launch
 from envforge.sandbox.life.running import Running, running
 from envforge.sandbox.plan.compile import compile_plan
 from envforge.sandbox.plan.downgrade import downgrade
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT
 
 __all__ = ["Running", "enter", "find", "running"]
 

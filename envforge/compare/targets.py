@@ -15,10 +15,9 @@ from envforge.compare.model import LayerName, Side
 from envforge.environment.made import model
 from envforge.environment.projects import generations
 from envforge.environment.projects.generations import Generation
-from envforge.environment.projects.project import label
 from envforge.errors import NotFoundError
 from envforge.lock.model import Lock
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT, label
 from envforge.store import records
 from envforge.store.layout import Store
 

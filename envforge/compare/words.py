@@ -23,9 +23,8 @@ from typing import Final
 from envforge.compare import locks_of, targets
 from envforge.compare.targets import Here, Target
 from envforge.environment.projects import generations
-from envforge.environment.projects.project import label
 from envforge.errors import AmbiguousError, NotFoundError
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT, label
 from envforge.units import printable
 
 _NUMBER: Final = re.compile(r"@|@?-?[0-9]{1,9}|@-[0-9]{1,9}")

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from envforge.sources.interface import Pinned, Request
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT
 
 __all__ = [
     "DEFAULT",

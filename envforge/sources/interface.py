@@ -153,6 +153,10 @@ class Source(Protocol):
         """Return the paths of programs inside for which `laid` makes files."""
         return ()
 
+    def reads(self, facts: bytes) -> bool:  # noqa: ARG002
+        """Return whether these are facts of an archive as they lie in the store; most sources have none."""
+        return False
+
     def about(self, path: bytes) -> str:  # noqa: ARG002
         """Return the name of the package whose entry in the source's own database a path is, "" for none."""
         return ""

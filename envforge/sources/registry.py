@@ -19,6 +19,11 @@ def is_above_the_base(layer: str) -> bool:
     return layer.partition("-")[0] in above
 
 
+def reads_facts(data: bytes) -> bool:
+    """Return whether any source can read these facts of an archive."""
+    return any(one.reads(data) for one in LOCKED)
+
+
 def source(name: str) -> Source:
     """Return the locked source of that name."""
     return next(one for one in LOCKED if one.name == name)

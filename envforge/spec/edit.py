@@ -12,8 +12,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from envforge.errors import NotFoundError, SpecError
-from envforge.spec.environments import DEFAULT, TABLE, extended
+from envforge.spec.environments import TABLE, extended
 from envforge.spec.grammar import PACKAGE, nearest, split_request
+from envforge.spec.names import DEFAULT
 from envforge.spec.positions import Path, Places, scan
 from envforge.spec.structure import dotted
 

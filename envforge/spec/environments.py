@@ -16,12 +16,11 @@ from typing import Any, Final
 from attrs import evolve
 
 from envforge.spec.grammar import NAME, nearest, quoted, split_request
+from envforge.spec.names import DEFAULT
 from envforge.spec.positions import Path
 from envforge.spec.structure import Problem
 
 TABLE: Final = "environments"
-DEFAULT: Final = "default"
-"""The environment that the spec's own tables make."""
 EXTENDS: Final = "extends"
 COMMON: Final = ("name", "description", "requires-envforge", "secrets", "services")
 """Keys of the whole spec: an environment has none of its own."""

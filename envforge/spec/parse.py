@@ -14,6 +14,7 @@ from envforge.errors import SpecError
 from envforge.spec import environments, service_contradictions
 from envforge.spec.contradictions import contradictions
 from envforge.spec.model import Spec
+from envforge.spec.names import DEFAULT
 from envforge.spec.positions import scan
 from envforge.spec.structure import Problem, Reader, dotted
 from envforge.spec.syntax import SIZE_MAX, decode, load_values
@@ -23,7 +24,7 @@ SPEC_NAME: Final = trust.SPEC_NAME
 
 def parse(data: bytes, filename: str) -> Spec:
     """Return the spec of the `default` environment in `data`. Raises SpecError as `parse_all` does."""
-    return parse_all(data, filename)[environments.DEFAULT]
+    return parse_all(data, filename)[DEFAULT]
 
 
 def parse_all(data: bytes, filename: str) -> dict[str, Spec]:
@@ -33,9 +34,9 @@ def parse_all(data: bytes, filename: str) -> dict[str, Spec]:
     """
     text = decode(data, filename)
     own, tables, problems = environments.tables_of(load_values(text, filename))
-    found = {environments.DEFAULT: _read(own, Reader(problems, (environments.TABLE,)))}
-    problems.extend(_release_problems(found[environments.DEFAULT]))
-    problems.extend(_service_problems(found[environments.DEFAULT], (environments.DEFAULT, *tables), problems))
+    found = {DEFAULT: _read(own, Reader(problems, (environments.TABLE,)))}
+    problems.extend(_release_problems(found[DEFAULT]))
+    problems.extend(_service_problems(found[DEFAULT], (DEFAULT, *tables), problems))
     for name, table in tables.items():
         values, wrong = environments.merged(name, own, tables)
         problems += (problem for problem in wrong if problem not in problems)

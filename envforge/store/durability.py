@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 
 from envforge.digest import is_sha256
 from envforge.kernel import syscalls
-from envforge.store import blobs
+from envforge.store import blobs, locks
 from envforge.store.layout import Store
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -94,16 +94,9 @@ def _blobs(store: Store) -> Iterator[str]:
 
 def _is_abandoned(path: str) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return not locks.is_held(path)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _names(store: Store) -> list[str]:

@@ -35,6 +35,37 @@ def try_hold(store: Store, name: str) -> int | None:
         os.close(descriptor)
 
 
+def taken(path: str) -> int | None:
+    """Return a descriptor that holds the lock of a file or directory alone until it is closed.
+
+    None while another process holds it, alone or with others. Raises FileNotFoundError, and OSError for what
+    cannot be opened: a link, say.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor
+
+
+def is_held(path: str) -> bool:
+    """Say whether a process holds the lock of a file or directory. Raises like `taken`.
+
+    It has the lock alone for a moment, as a shared one is given beside others, and /proc/locks leaves out
+    processes of other namespaces. Whoever waits for the lock meanwhile waits some microseconds; whoever does
+    not wait takes the thing for one in use, and leaves it alone.
+    """
+    descriptor = taken(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
 def sweep(store: Store, *, unused_s: float = UNUSED_S) -> None:
     """Remove the lock files that nobody has taken for `unused_s` seconds."""
     before_s = time.time() - unused_s

@@ -117,7 +117,9 @@ def _claim(store: Store, key: str) -> tuple[str, int]:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_still_at(descriptor, path) and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                path = own  # a FIFO, say: none of ours, and `fsck` names it
+            elif is_still_at(descriptor, path):
                 return path, descriptor
         except BlockingIOError:
             path = own

@@ -16,6 +16,7 @@ from typing import Final
 
 from envforge.kernel import removal
 from envforge.kernel.tree import Tree
+from envforge.store import locks
 from envforge.store.layout import Store
 
 COLLECTED: Final = "gc-"
@@ -106,7 +107,7 @@ def clear_debris(store: Store) -> int:
     """
     removed = 0
     for entry in os.scandir(f"{store.path}/staging"):
-        descriptor = _lock_abandoned(entry.path)
+        descriptor = _taken(entry.path)
         if descriptor is not None:
             remove_tree(entry.path)
             os.close(descriptor)
@@ -119,36 +120,38 @@ def clear_debris(store: Store) -> int:
 
 def forget(store: Store, name: str) -> bool:
     """Remove an entry of trash/, unless a garbage collection is at work in it; return whether it is gone."""
-    path = f"{store.path}/trash/{name}"
-    if collected_at(name) is None:
-        remove_tree(path)
-        return True
-    descriptor = _lock_abandoned(path)
-    if descriptor is None:
+    doomed = f"{store.path}/trash/{name}" if collected_at(name) is None else doom(store, name)
+    if doomed is None:
         return False
-    try:
-        doomed = store.new_trash()
-        os.rename(path, doomed)  # whoever wants it back finds all of it, or nothing
-    except FileNotFoundError:
-        return False
-    finally:
-        os.close(descriptor)
     remove_tree(doomed)
     return True
 
 
-def _lock_abandoned(path: str) -> int | None:
+def doom(store: Store, name: str) -> str | None:
+    """Take a collection's trash from those that can be brought back; return its new path, to be removed.
+
+    None where it is gone already, or a garbage collection is at work in it.
+    """
+    path = f"{store.path}/trash/{name}"
+    descriptor = _taken(path)
+    if descriptor is None:
+        return None
+    try:
+        doomed = store.new_trash()
+        os.rename(path, doomed)  # whoever wants it back finds all of it, or nothing
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(descriptor)
+    return doomed
+
+
+def _taken(path: str) -> int | None:
     """Return a descriptor that holds the exclusive lock, None while another process uses `path`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return locks.taken(path)
     except OSError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 def empty_tree(path: str, kept: str) -> None:

@@ -12,7 +12,8 @@ from envforge.tui.core.commands import DEFAULT, Subject
 
 if TYPE_CHECKING:
     from envforge.api.comparing import Why
-    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo, Package
+    from envforge.api.environments import EnvironmentInfo
+    from envforge.api.inspecting import EnvironmentDetails, Package
     from envforge.api.projects import Location, Project
     from envforge.api.upkeep import Usage
 
@@ -34,9 +35,9 @@ class Found:
 
 def environments(store: str) -> Found:
     """Return the environments of the store."""
-    from envforge.api import inspecting  # noqa: PLC0415 - the first screen shows before it is loaded
+    from envforge.api import environments as api  # noqa: PLC0415 - the first screen shows before it is loaded
 
-    infos = inspecting.environments(store)
+    infos = api.environments(store)
     gone = frozenset(info.spec for info in infos if not os.path.exists(info.spec))
     return Found(infos, running(store), gone)
 

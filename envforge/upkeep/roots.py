@@ -1,6 +1,5 @@
 """Finds what keeps things: generations, pins, running builds, sandboxes, kept changes, tools in use."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -8,10 +7,10 @@ from contextlib import suppress
 from typing import Final
 
 from envforge.environment.projects import generations
-from envforge.environment.projects.project import label
 from envforge.errors import StoreError
 from envforge.sandbox.life import running
 from envforge.sandbox.uppers import KEPT
+from envforge.spec.names import label
 from envforge.store import holds, locks, records
 from envforge.store.layout import Store
 from envforge.upkeep import pins
@@ -93,16 +92,9 @@ def _sandboxes(store: Store, things: Sequence[Thing]) -> Iterator[Root]:
 def is_entered(store: Store, digest: str) -> bool:
     """Say whether a sandbox of the environment runs: it shares the lock then."""
     try:
-        descriptor = os.open(store.environment_lock(digest), os.O_RDONLY | os.O_CLOEXEC)
+        return locks.is_held(store.environment_lock(digest))
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def uppers(store: Store) -> Iterator[Root]:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from envforge import whole_file
+from envforge.build.workers import Cell, Report, Workers, ready
 from envforge.progress import Progress
 from envforge.sandbox.confined.confine import View, call_confined
 from envforge.sandbox.ids.identity import Identity
@@ -25,6 +26,8 @@ from envforge.upkeep.model import Kind, Size, Thing
 _FORMAT: Final = 1
 _BLOCK: Final = 512
 _LASTING: Final = (Kind.LAYER, Kind.TREE)
+_BATCH: Final = 50
+"""Directories that one job measures."""
 _MANY: Final = 500
 """So many directories take a second to measure."""
 PASSING: Final = ("uppers", "staging", "partial", "trash")
@@ -44,7 +47,7 @@ def measured(
     if len(new) > _MANY:
         progress.stage("measuring", total_items=len(new), unit="layers and packages")
     passing = [*(one.path for one in things if one.kind is Kind.TOOL), *PASSING]
-    found = _measured(store, identity, [*new, *passing])
+    found = _measured(store, identity, passing, progress) | _measured(store, identity, new, progress)
     lasting |= {path: found[path] for path in new if path in found}
     kept = {path: size for path, size in lasting.items() if size is not None}
     if kept != known:
@@ -52,11 +55,31 @@ def measured(
     return kept | found
 
 
-def _measured(store: Store, identity: Identity, paths: Sequence[str]) -> dict[str, Size]:
-    folders = sorted({path.partition("/")[0] for path in paths})
-    view = View.of(readable=[f"{store.path}/{name}" for name in folders], every_id=True)
-    said = call_confined(identity, view, measure, store.path, list(paths))
+def _measured(store: Store, identity: Identity, paths: Sequence[str], progress: Progress) -> dict[str, Size]:
+    """Have directories measured, many of them by a worker on each processor."""
+    if not paths:
+        return {}
+    shown = [f"{store.path}/{name}" for name in sorted({path.partition("/")[0] for path in paths})]
+    said: dict[str, list[int]] = {}
+    if len(paths) <= _MANY:
+        said = call_confined(
+            identity, View.of(readable=shown, every_id=True), measure, store.path, list(paths)
+        )
+    else:
+        view = lambda own: View.of(readable=shown, writable=[own], every_id=True)  # noqa: E731
+        with Workers(os.cpu_count() or 1, Cell(store, identity, view)) as workers:
+            for at in range(0, len(paths), _BATCH):
+                workers.submit(None, _measure_job, store.path, list(paths[at : at + _BATCH]))
+            while workers.channels:
+                for done in workers.finished(ready(workers)):
+                    said |= done.value
+                    for path in done.value:
+                        progress.item(os.path.basename(path)[:12])
     return {path: Size(int(size_bytes), int(inodes)) for path, (size_bytes, inodes) in said.items()}
+
+
+def _measure_job(_report: Report, _place: str, top: str, paths: Sequence[str]) -> dict[str, list[int]]:
+    return measure(top, paths)
 
 
 def measure(top: str, paths: Iterable[str]) -> dict[str, list[int]]:

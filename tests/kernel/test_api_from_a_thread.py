@@ -17,6 +17,7 @@ from envforge.api import (
     doctor,
     editing,
     entering,
+    environments,
     inspecting,
     locking,
     projects,
@@ -134,7 +135,7 @@ def from_init_to_destroy(place: Path, store: str) -> None:
     details = inspecting.describe(project)
     assert details.environment == made.environment
     assert next(one for one in details.packages if one.name == "app").needs == ("library",)
-    assert [info.spec for info in inspecting.environments(store)] == [path]
+    assert [info.spec for info in environments.environments(store)] == [path]
     assert "root" in inspecting.users(project)
 
     recorder = Recorder()

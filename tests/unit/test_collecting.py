@@ -1,6 +1,7 @@
 """Garbage collection on stores made by hand: what goes, stays and comes back, whenever it is killed."""
 
 import fcntl
+import importlib
 import os
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from functools import partial
 import pytest
 from stores import hand_made, key
 
-from envforge.environment.projects import generations
+from envforge.api.history import rollback
+from envforge.environment.projects import dropping, generations
+from envforge.environment.projects.project import Location
 from envforge.errors import NotFoundError, StoreError, UsageError
-from envforge.store import holds, locks, records, staging
+from envforge.store import blobs, holds, locks, records, staging
 from envforge.upkeep import documents, pins, things
 from envforge.upkeep import roots as finding
 from envforge.upkeep.freeing import trash
@@ -244,6 +247,48 @@ def test_builds_wait_for_a_batch_only(made, monkeypatch):
     thread.join()
     assert len(waited) > 5
     assert max(waited) < 1
+
+
+def test_what_a_rollback_goes_back_to_is_not_collected_meanwhile(made, spec, tmp_path, monkeypatch):
+    """A collection that drops its target begins and ends while spec and lock are being written."""
+    way = importlib.import_module("envforge.environment.projects.rollback")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    restore = way.restore
+
+    def collected_before(changes):
+        decided = collect(made.store, Policy(keep=1))
+        assert [root.name for root in decided.dropped] == ["shop@1"]
+        restore(changes)
+
+    monkeypatch.setattr(way, "restore", collected_before)
+    done = rollback(Location(spec, made.store.path, "default"), 1, over_edits=True)
+    assert (done.generation.environment, done.built) == (made.environments["old"], False)
+    assert [one.number for one in generations.find(made.store, spec).generations] == [2, 3]
+    collect(made.store)
+    assert environments(made.store) == {made.environments[name] for name in ("old", "new", "left")}
+    with open(spec, "rb") as file:
+        assert file.read() == blobs.read(made.store, done.generation.spec)
+    for name in ("old-top", "shared"):
+        assert os.path.exists(made.store.layer("true", made.layers[name]))
+
+
+def test_a_project_that_was_dropped_begins_anew_and_its_old_generations_come_back(made, spec):
+    """Nothing of the old history is there to go on from; brought back, it lies before the new one."""
+    os.unlink(spec)
+    collect(made.store, Policy(gone=True))
+    assert generations.find(made.store, spec) is None
+    made.layer("late", ["seven"])
+    made.environment("late", ["late"])
+    made.generation(spec, "late")
+    assert [one.number for one in generations.find(made.store, spec).generations] == [1]
+    [name] = trash.collected(made.store)
+    for _ in range(2):  # as if the first had been killed right before its end
+        for _, document in trash._dropped(f"{made.store.path}/trash/{name}"):
+            dropping.bring_back(made.store, document)
+        known = generations.find(made.store, spec).generations
+        assert [(one.number, one.environment) for one in known] == [
+            (at, made.environments[one]) for at, one in enumerate(("old", "new", "late"), 1)
+        ]
 
 
 def test_a_lock_being_made_keeps_files_that_nothing_names_yet(made):

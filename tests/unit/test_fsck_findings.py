@@ -9,10 +9,11 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from envforge.store import blobs, listing
+from envforge.store import blobs, holds, listing
 from envforge.store.layout import open_store
 from envforge.store.scan import scan
-from envforge.upkeep.fsck import loose, trees
+from envforge.upkeep import pins
+from envforge.upkeep.fsck import aside, loose, trees
 from envforge.upkeep.fsck.check import batched
 from envforge.upkeep.fsck.documents import Documents
 from tests.bigstore.make import make
@@ -157,6 +158,76 @@ def test_what_documents_name_and_is_not_there(big):
     unreached = min(every - reached)
     (dangling,) = Documents(big, every - {unreached}).check()
     assert (dangling.kind, dangling.is_leftover) == ("record", True)
+
+
+def told_of_pins(store):
+    return {
+        (one.layer, one.problem.partition(":")[0])
+        for one in Documents(store, layers_of(store)).check()
+        if one.kind == "pin"
+    }
+
+
+def test_pins_that_are_damaged_or_keep_what_is_not_there(big):
+    digest = next(iter(Path(big.path, "environments").glob("*.json"))).stem
+    pins.add(big, "good", digest)
+    assert told_of_pins(big) == set()
+    gone = {"format": 1, "environment": "0" * 64, "created": 1}
+    Path(big.path, "pins/gone.json").write_text(json.dumps(gone))
+    Path(big.path, "pins/cut.json").write_text('{"format": 1, "envir')
+    Path(big.path, "pins/wrong.json").write_text('{"format": 1, "environment": "../../etc", "created": 1}')
+    try:
+        assert told_of_pins(big) == {
+            ("gone", "its environment 000000000000 is missing"),
+            ("cut", "is damaged"),
+            ("wrong", "is damaged"),
+        }
+        for name in ("gone", "cut", "wrong"):
+            pins.remove(big, name)
+        assert told_of_pins(big) == set()
+    finally:
+        pins.remove(big, "good")
+
+
+def test_tools_that_are_damaged_go_aside_unless_a_build_may_use_them(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    tools = Path(store.path, "tools")
+    (tools / "apt-1").mkdir()
+    (tools / "apt-2/usr").mkdir(parents=True)
+    (tools / "lists-1").touch()
+    (tools / "table-1").write_bytes(b"a table\n")
+    (tools / "table-2").write_bytes(b"a table that was cut sh")
+    (tools / "release-1.json").symlink_to("/etc/hostname")
+    (tools / "later-1").mkdir()
+    findings = [one for one in loose.check(store) if one.kind == "tool"]
+    damaged = {one.layer for one in findings if not one.is_leftover}
+    assert damaged == {"apt-1", "lists-1", "table-2", "release-1.json"}
+    assert {one.layer for one in findings if one.is_leftover} == {"later-1"}
+    with holds.holding(store, ["0" * 64]):
+        assert aside.move(store, findings, {}).names == frozenset()
+    assert aside.move(store, findings, {}).names == damaged | {"later-1"}
+    assert sorted(os.listdir(tools)) == ["apt-2", "table-1"]
+
+
+def test_facts_that_cannot_be_read_are_seen_by_the_full_way(tmp_path):
+    make(str(tmp_path), Sizes(environments=2, layers=8, files=200))
+    store = open_store(str(tmp_path / "store"))
+    facts = min(Path(store.path, "facts").iterdir())
+    document = json.loads(facts.read_text())
+
+    def wrong(full):
+        (held,) = os.listdir(f"{store.path}/trees")
+        trees.verified["facts"] = {}
+        targets = [("trees", held, facts.stem)]
+        (answer,) = trees.check_trees(lambda _: None, "", store, "facts", targets, full)
+        return answer["found"]
+
+    assert wrong(full=True) == []
+    facts.write_text(json.dumps({**document, "format": document["format"] + 1}))
+    assert wrong(full=True) == []  # of another release: made again when they are needed
+    facts.write_text(json.dumps({**document, "version": "../1"}))
+    assert wrong(full=False) == []
+    assert wrong(full=True) == [["/control", "facts"]]
 
 
 def test_loose_ends(tmp_path):

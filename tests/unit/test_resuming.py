@@ -15,6 +15,7 @@ from envforge.errors import IntegrityError, NetworkError
 from envforge.store import partial
 from envforge.store.layout import open_store
 from envforge.transfer.http import Fetcher
+from envforge.upkeep.fsck import loose
 
 DATA = os.urandom(4 << 20)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -195,6 +196,22 @@ def test_whoever_comes_late_takes_nothing_from_others(store):
         found = set(threads.map(arrive, names * 100))
     assert found == {hashlib.sha256(data).hexdigest()}
     assert left(store) == []
+
+
+@pytest.mark.time_limit(60)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/null", path)])
+def test_what_is_no_file_is_left_alone(fetcher, store, server, make):
+    path = f"{store.path}/partial/{SHA256}"
+    make(path)
+    before = os.lstat(path)
+    if os.path.islink(path):
+        with pytest.raises(OSError, match="symbolic"):
+            known(fetcher, store, server)
+    else:
+        assert known(fetcher, store, server) == DATA
+    assert os.lstat(path) == before
+    [told] = [one for one in loose.check(store) if one.kind == "partial"]
+    assert (told.layer, told.problem) == (SHA256, "is no file")
 
 
 def test_what_is_old_is_swept(store):

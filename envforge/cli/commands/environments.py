@@ -15,7 +15,8 @@ from envforge.units import size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo
+    from envforge.api.environments import EnvironmentInfo
+    from envforge.api.inspecting import EnvironmentDetails
 
 
 @click.command(
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 @pass_settings
 def ls(settings: Settings) -> None:
     """List the environments in the store."""
-    from envforge.api import inspecting  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import environments  # noqa: PLC0415 (help needs none of it)
 
-    found = inspecting.environments(settings.store_path())
+    found = environments.environments(settings.store_path())
     if settings.json:
         print_json([_info_as_json(info) for info in found])
     elif found:

@@ -1,7 +1,6 @@
-"""Describes the environments in a store, and a project's own, for people. Reads only."""
+"""Describes a project's environment for people. Reads only."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from attrs import evolve, frozen
 
@@ -9,7 +8,7 @@ from envforge import machine as architecture
 from envforge.build.layer import Built
 from envforge.environment.made import accounts, model, own_files
 from envforge.environment.projects import generations
-from envforge.environment.projects.project import Project, label
+from envforge.environment.projects.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, part_of
@@ -17,26 +16,9 @@ from envforge.lock.requests import requests_of, stale_parts
 from envforge.sandbox.ids import identity as identities
 from envforge.sources import registry
 from envforge.sources.interface import Package
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT
 from envforge.store import locks, records
 from envforge.store.layout import Store
-
-
-@frozen
-class EnvironmentInfo:
-    """One project's current environment, as `ls` shows it."""
-
-    name: str
-    environment: str
-    created: int
-    """Seconds since 1970."""
-    last_used: int
-    """Likewise: when it was last entered."""
-    size_bytes: int
-    unique_bytes: int
-    """Of the layers that no other current environment has."""
-    generation: int
-    spec: str
 
 
 @frozen
@@ -71,63 +53,6 @@ class Sibling:
     """`current`, `stale` or `missing`."""
     environment: str
     """Digest; empty where it was never built."""
-
-
-def environments(store_path: str) -> tuple[EnvironmentInfo, ...]:
-    """Return the current environment of every project in the store, by name; none where there is no store."""
-    with locks.reading(store_path) as store:
-        return _environments(store) if store is not None else ()
-
-
-def _environments(store: Store) -> tuple[EnvironmentInfo, ...]:
-    sizes: dict[str, int] = {}
-    users: dict[str, int] = {}
-    found = []
-    for project in generations.projects(store):
-        environment = _environment(store, project.current.environment)
-        if environment is None:
-            continue
-        found.append((project, environment))
-        for layer in environment.layers:
-            users[layer.digest] = users.get(layer.digest, 0) + 1
-            sizes[layer.digest] = _built(store, layer).size_bytes
-    return tuple(
-        _info(store, project, environment, sizes, users)
-        for project, environment in sorted(found, key=lambda pair: _order(pair[0]))
-    )
-
-
-def _order(project: generations.Project) -> tuple[str, str, bool, str]:
-    """Return what `ls` sorts by: the environments of a project stand together, its own first."""
-    return project.name, project.spec, project.variant != DEFAULT, project.variant
-
-
-def _info(
-    store: Store,
-    project: generations.Project,
-    environment: model.Environment,
-    sizes: Mapping[str, int],
-    users: Mapping[str, int],
-) -> EnvironmentInfo:
-    own = [layer.digest for layer in environment.layers]
-    current = project.current
-    return EnvironmentInfo(
-        label(project.name, project.variant),
-        current.environment,
-        current.created,
-        _last_used(store, current),
-        sum(sizes[digest] for digest in own),
-        sum(sizes[digest] for digest in own if users[digest] == 1),
-        current.number,
-        project.spec,
-    )
-
-
-def _last_used(store: Store, generation: generations.Generation) -> int:
-    try:
-        return int(os.stat(store.environment_lock(generation.environment)).st_mtime)
-    except FileNotFoundError:
-        return generation.created
 
 
 def layers(store: Store, digest: str) -> tuple[Built, ...]:

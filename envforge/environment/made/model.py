@@ -6,19 +6,18 @@ The digest is over the layers' digests, top to bottom, and the runtime part: the
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from envforge.build.recipe import FORMAT as RECIPE_FORMAT
 from envforge.digest import Canonical, digest_of
 from envforge.errors import NotFoundError, StoreError
-from envforge.lock.model import Part
-from envforge.sources import registry
-from envforge.spec.keys import written
-from envforge.spec.model import Spec
 from envforge.store import records
 from envforge.store.layout import Store
+
+if TYPE_CHECKING:
+    from envforge.lock.model import Part
+    from envforge.spec.model import Spec
 
 FORMAT: Final = 1
 RUNTIME_FORMAT: Final = 1
@@ -56,17 +55,22 @@ class Environment:
         )
 
 
-def runtime_part(spec: Spec) -> dict[str, Canonical]:
+def runtime_part(spec: "Spec") -> dict[str, Canonical]:
     """Return the spec's runtime tables as written, with the format's number."""
+    from envforge.spec.keys import written  # noqa: PLC0415 - only where an environment is made
+
     values = written(spec)
     return {"runtime": RUNTIME_FORMAT, **{name: values[name] for name in _RUNTIME_TABLES if name in values}}
 
 
-def closure_key(part: Part) -> str:
+def closure_key(part: "Part") -> str:
     """Return the key of all locked layers together: a pure function of the lock.
 
     A cache can be asked for it before any archive is fetched. It covers all that recipes read in the lock.
     """
+    from envforge.build.recipe import FORMAT as RECIPE_FORMAT  # noqa: PLC0415 - as above
+    from envforge.sources import registry  # noqa: PLC0415 - it loads every source
+
     return digest_of(
         {
             "recipe": RECIPE_FORMAT,

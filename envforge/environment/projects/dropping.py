@@ -1,12 +1,12 @@
 """Drops generations of a project, and brings dropped ones back."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from envforge.environment.projects import generations
 from envforge.errors import StoreError
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT
 from envforge.store import locks, records
 from envforge.store.layout import Store
 
@@ -40,22 +40,41 @@ def drop(
 
 
 def bring_back(store: Store, document: Document) -> int:
-    """Add the generations of a document that `drop` noted; return how many. Those that exist stay."""
+    """Add the generations of a document that `drop` noted; return how many. Those that exist stay.
+
+    A project that was dropped as a whole and built again has begun with 1 anew, as nothing told of an earlier
+    one: its generations follow those that come back then, so that the current one stays the current one.
+    """
     path = generations.recorded_path(store, document["spec"], document.get("variant", DEFAULT))
     with locks.holding(store, f"root-{_name(path)}"):
         now = _read(path)
-        taken = {one["number"] for one in now["generations"]}
-        back = [one for one in document["generations"] if one["number"] not in taken]
+        there = now["generations"]
+        back = [one for one in document["generations"] if one not in there]
         if back:
-            whole = sorted([*now["generations"], *back], key=lambda one: one["number"])
+            if _has_begun_anew(there, back):
+                last = max(one["number"] for one in back)
+                there = [{**one, "number": last + at} for at, one in enumerate(there, 1)]
+            taken = {one["number"] for one in there}
+            back = [one for one in back if one["number"] not in taken]
+            whole = sorted([*there, *back], key=lambda one: one["number"])
             _write(store, path, {**document, **now, "generations": whole})
     return len(back)
+
+
+def _has_begun_anew(there: Sequence[Document], back: Sequence[Document]) -> bool:
+    """Return whether the newest generation there is younger than those that come back, by a lower number."""
+    if not there:
+        return False
+    newest = there[-1]
+    return all(newest["created"] >= one["created"] for one in back) and any(
+        newest["number"] <= one["number"] for one in back
+    )
 
 
 def _read(path: str) -> Document:
     document = records.read(path) or {"generations": []}
     try:
-        if all(isinstance(one["number"], int) for one in document["generations"]):
+        if all(isinstance(one[key], int) for one in document["generations"] for key in ("number", "created")):
             return document
     except (KeyError, TypeError):
         pass

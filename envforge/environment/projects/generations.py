@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import asdict, evolve, frozen
 
 from envforge.errors import NotFoundError, StoreError
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT
 from envforge.store import blobs, holds, locks, records
 from envforge.store.layout import Store
 

@@ -15,9 +15,9 @@ from envforge.environment.projects import ownership
 from envforge.environment.projects.reach import Reach, reach_of
 from envforge.errors import NotFoundError, SpecError, UsageError
 from envforge.spec import parse as spec_parse
-from envforge.spec.environments import DEFAULT
 from envforge.spec.grammar import nearest
 from envforge.spec.model import Spec
+from envforge.spec.names import DEFAULT, label
 from envforge.store.layout import default_path
 
 if TYPE_CHECKING:
@@ -83,11 +83,6 @@ class Project:
     def lock_path(self) -> str:
         """Return the path of the lock, beside the spec."""
         return trust.lock_of(self.spec_path)
-
-
-def label(name: str, environment: str) -> str:
-    """Return an environment's name in lists: `shop` for a spec's own one, `shop:db` for another."""
-    return name if environment == DEFAULT else f"{name}:{environment}"
 
 
 def open_project(

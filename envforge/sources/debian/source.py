@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from envforge import machine
+from envforge.errors import StoreError
 from envforge.sources.debian import pins, request
 from envforge.sources.debian.dpkg import installed
 from envforge.sources.debian.model import Closure, Request, package_id
@@ -111,6 +112,16 @@ class Debian(Source):
     def tools(self) -> tuple[str, ...]:
         """Return apt's path."""
         return (_APT,)
+
+    def reads(self, facts: bytes) -> bool:
+        """Return whether these are facts of a .deb; those of another format are made again, so they pass."""
+        from envforge.sources.debian.dpkg import facts as facts_of_archive  # noqa: PLC0415 - for checks only
+
+        try:
+            facts_of_archive.from_json(facts)
+        except StoreError:
+            return facts_of_archive.is_of_another_format(facts)
+        return True
 
     def about(self, path: bytes) -> str:
         """Return the package of a file in dpkg's info/, with its architecture if dpkg names that."""

@@ -19,6 +19,7 @@ from envforge.spec import environments, model, mount
 from envforge.spec.grammar import NAME, Rule
 from envforge.spec.keys import Key, default_of, key_of
 from envforge.spec.model import LATER_TABLES, Spec, tables
+from envforge.spec.names import DEFAULT
 from envforge.spec.reference.texts import ENVIRONMENTS, EXAMPLE, HEAD
 from envforge.spec.service import model as service
 
@@ -64,7 +65,7 @@ def _environments_schema(tables: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "description": "Further environments of the project, by name.",
-        "propertyNames": {**_pattern(NAME), "not": {"const": environments.DEFAULT}},
+        "propertyNames": {**_pattern(NAME), "not": {"const": DEFAULT}},
         "additionalProperties": {
             "type": "object",
             "properties": {"extends": extends, **own, "debian": debian},

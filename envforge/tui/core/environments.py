@@ -9,7 +9,8 @@ from envforge.tui.core.words import NONE, ago, count, moment, place, short
 from envforge.units import size_text
 
 if TYPE_CHECKING:
-    from envforge.api.inspecting import EnvironmentDetails, EnvironmentInfo
+    from envforge.api.environments import EnvironmentInfo
+    from envforge.api.inspecting import EnvironmentDetails
 
 COLUMNS: Final = (
     Column(MARK, "", 1),

@@ -17,7 +17,7 @@ from envforge.sandbox.ids.identity import Identity
 from envforge.store import locks, partial, staging
 from envforge.store.layout import Store
 from envforge.upkeep import usage
-from envforge.upkeep.freeing import trash
+from envforge.upkeep.freeing import emptying, trash
 from envforge.upkeep.freeing.plan import plan
 from envforge.upkeep.freeing.sweep import sweep
 from envforge.upkeep.freeing.trash import Restored, Trash
@@ -89,13 +89,12 @@ def collect(
     with _alone(store):
         decision = decide(store, identity, policy, progress)
         if empties:
-            _empty(store, identity)
+            emptying.empty(store, identity, progress)
         with trash.filling(store) as bin_:
             generations = _drop(store, decision.plan, bin_)
             moved = sweep(store, decision.plan, bin_)
         if empties:
-            progress.stage("deleting")
-            _empty(store, identity)
+            emptying.empty(store, identity, progress)
         _tidy(store, identity)
     marked = decision.plan.marked
     size, layers = marked.weigh(moved), marked.tally(moved).get(Kind.LAYER)
@@ -141,13 +140,6 @@ def _drop(store: Store, decided: Plan, into: Trash) -> int:
         if root.cause == Cause.GENERATION:
             numbers.setdefault((root.spec, root.variant), set()).add(root.number)
     return sum(dropping.drop(store, *project, those, into.note) for project, those in numbers.items())
-
-
-def _empty(store: Store, identity: Identity) -> None:
-    """Delete what garbage collections have left in the trash."""
-    for name in trash.collected(store):
-        view = View.of(writable=[f"{store.path}/trash"], every_id=True)
-        call_confined(identity, view, staging.forget, store, name)
 
 
 def _tidy(store: Store, identity: Identity) -> None:

@@ -6,7 +6,6 @@ makes it again. An environment goes first, with its lock held alone; so nobody i
 enter any more.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from envforge.sandbox.uppers import KEPT
-from envforge.store import holds
+from envforge.store import holds, locks
 from envforge.store.layout import Store
 from envforge.upkeep import documents, roots
 from envforge.upkeep.freeing.trash import Trash
@@ -111,19 +110,12 @@ def _recorded_state(store: Store) -> object:
 def _alone(store: Store, digest: str) -> Iterator[bool]:
     """Yield whether nobody is inside an environment; who wants to enter meanwhile waits."""
     try:
-        descriptor = os.open(store.environment_lock(digest), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = locks.taken(store.environment_lock(digest))
     except FileNotFoundError:
         yield True
         return
     try:
-        yield _is_locked(descriptor)
+        yield descriptor is not None
     finally:
-        os.close(descriptor)
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if descriptor is not None:
+            os.close(descriptor)

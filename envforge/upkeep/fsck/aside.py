@@ -5,7 +5,6 @@ a running build relies on, and layers that somebody is inside of, stay: else a r
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from attrs import frozen
 
 from envforge.digest import is_sha256
 from envforge.errors import EnvforgeError
-from envforge.store import blobs, holds
+from envforge.store import blobs, holds, locks
 from envforge.store.layout import Store
 from envforge.upkeep.fsck.documents import NEWER
 from envforge.upkeep.fsck.model import Finding, Kind
@@ -38,6 +37,9 @@ def move(store: Store, findings: Sequence[Finding], inside: Mapping[str, Sequenc
     paths = {path: one for one in findings for path in _paths(store, one)}
     with holds.collecting(store) as held:
         for path, one in paths.items():
+            if one.kind is Kind.TOOL and held:
+                notes.append(f"tool {one.layer[:20]} stays: a build that is running may use it")
+                continue
             if one.layer in held:
                 notes.append(f"{one.kind} {one.layer[:12]} stays: a build that is running relies on it")
                 continue
@@ -65,6 +67,8 @@ def _paths(store: Store, one: Finding) -> Iterator[str]:
     elif one.kind in _FOLDERS and not one.path and "lock file" not in one.problem:
         name = f"{one.layer}.json" if is_sha256(one.layer) else one.layer
         yield f"{store.path}/{_FOLDERS[one.kind]}/{name}"
+    elif one.kind is Kind.TOOL:
+        yield f"{store.path}/tools/{one.layer}"
     elif one.kind is Kind.PARTIAL:
         yield f"{store.path}/partial/{one.layer}"
     elif one.kind is Kind.BLOB and (one.is_leftover or one.problem in {"type", "unreadable"}):
@@ -76,14 +80,12 @@ def _entered(store: Store, environments: Sequence[str], stack: ExitStack) -> str
     """Lock environments against being entered until the stack ends; return one that somebody is inside of."""
     for digest in environments:
         try:
-            descriptor = os.open(store.environment_lock(digest), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = locks.taken(store.environment_lock(digest))
         except (FileNotFoundError, EnvforgeError):
             continue
-        stack.callback(os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if descriptor is None:
             return digest
+        stack.callback(os.close, descriptor)
     return ""
 
 

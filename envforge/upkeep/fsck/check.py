@@ -21,6 +21,7 @@ from envforge.progress import Progress
 from envforge.sandbox.confined.view import View
 from envforge.sandbox.ids import identity as identities
 from envforge.sandbox.ids.identity import Identity
+from envforge.sources import registry
 from envforge.store.layout import Store
 from envforge.upkeep.fsck import loose, trees
 from envforge.upkeep.fsck.documents import Documents
@@ -53,6 +54,7 @@ class Wanted:
 def check(store: Store, wanted: Wanted, progress: Progress) -> Report:
     """Return what is wrong in the store."""
     started = time.monotonic()
+    registry.reads_facts(b"")  # now: confined workers have no modules to load
     counts, findings, notes = Counts(), list[Finding](), list[str]()
     for held in _ways(store):
         try:

@@ -15,12 +15,20 @@ from envforge.digest import digest_of, is_sha256
 from envforge.environment.made import model
 from envforge.environment.made.model import Environment
 from envforge.errors import StoreError
-from envforge.spec.environments import DEFAULT
+from envforge.spec.names import DEFAULT
 from envforge.store import blobs, records
 from envforge.store.layout import Store
 from envforge.upkeep.fsck.model import Finding, Kind
 
-_KNOWN = {"environments": (".json", ".lock"), "records": (".json",), "facts": (".json",), "roots": (".json",)}
+_KNOWN = {
+    "environments": (".json", ".lock"),
+    "records": (".json",),
+    "facts": (".json",),
+    "roots": (".json",),
+    "pins": (".json",),
+}
+_NAMED_BY_OTHERS = ("roots", "pins")
+"""Their documents have no SHA-256 as a name."""
 
 
 class _NotUsableError(Exception):
@@ -38,7 +46,7 @@ class Documents:
     environments: dict[str, Environment] = field(factory=dict)
     """By digest; those that can be read."""
     reached: set[str] = field(factory=set)
-    """Environments that a generation is of."""
+    """Environments that a generation or a pin is of."""
     _relied_on: dict[str, str] = field(factory=dict, init=False)
     """Keys of records that an environment names, with its digest: they keep what it is made again from."""
 
@@ -46,6 +54,7 @@ class Documents:
         """Return everything that is wrong."""
         self._environments()
         self._generations()
+        self._pins()
         self._layers_of_environments()
         self._records()
         self._facts()
@@ -58,7 +67,7 @@ class Documents:
         """Yield name and content of each document that can be used; say what is wrong with the others."""
         for name in sorted(os.listdir(f"{self.store.path}/{folder}")):
             stem, ending = os.path.splitext(name)
-            is_ours = ending in _KNOWN[folder] and (folder == "roots" or is_sha256(stem))
+            is_ours = ending in _KNOWN[folder] and (folder in _NAMED_BY_OTHERS or is_sha256(stem))
             if not is_ours:
                 self._say(kind, name, "is nothing that belongs there", leftover=True)
             elif ending == ".json":
@@ -112,6 +121,19 @@ class Documents:
                         self._say(
                             Kind.GENERATION, f"{label}@{number}", f"the blob of its {what} {hashed[sha256]}"
                         )
+
+    def _pins(self) -> None:
+        for name, document in self._documents("pins", Kind.PIN):
+            environment = str(document.get("environment"))
+            if not is_sha256(environment) or not isinstance(document.get("created"), int):
+                self._say(Kind.PIN, name, f"is damaged: `envforge root rm {name}` removes it")
+                continue
+            self.reached.add(environment)
+            if not os.path.exists(self.store.environment(environment)):
+                problem = (
+                    f"its environment {environment[:12]} is missing: `envforge root rm {name}` removes it"
+                )
+                self._say(Kind.PIN, name, problem)
 
     def _layers_of_environments(self) -> None:
         """Say which layers environments lack, and which records: gc learns from those what a layer needs."""

@@ -16,6 +16,8 @@ class Kind(StrEnum):
     RECORD = "record"
     ENVIRONMENT = "environment"
     GENERATION = "generation"
+    PIN = "pin"
+    TOOL = "tool"
     STAGING = "staging"
     PARTIAL = "partial"
 

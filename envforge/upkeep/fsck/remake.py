@@ -15,13 +15,13 @@ from envforge.environment.made import assemble, model, outputs
 from envforge.environment.made.model import Environment, LayerReference
 from envforge.environment.projects import generations
 from envforge.environment.projects.generations import Generation, Project
-from envforge.environment.projects.project import label
 from envforge.errors import EnvforgeError, StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, Part, part_of
 from envforge.progress import Progress
 from envforge.sandbox.ids.identity import Identity
 from envforge.spec import parse as spec_parse
+from envforge.spec.names import label
 from envforge.store import blobs, holds, layers, records
 from envforge.store.layout import Store
 from envforge.upkeep.fsck import aside

@@ -17,6 +17,7 @@ from typing import Any, Final
 from envforge.build.workers import Report
 from envforge.errors import IntegrityError
 from envforge.kernel.tree import Tree
+from envforge.sources import registry
 from envforge.store import blobs, listing
 from envforge.store.layout import Store
 from envforge.store.scan import OPAQUE, kept_xattrs
@@ -103,11 +104,14 @@ def _wrong_control(job: "_Comparison", store: Store, directory: str, name: str) 
     """Compare a tree's control files with the archive's facts."""
     try:
         with open(store.facts(name), "rb") as file:
-            members = json.load(file)["members"]
+            data = file.read()
+        members = json.loads(data)["members"]
         digests = {os.fsencode(member): sha256.encode() for member, sha256 in members.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         yield b"/control", "facts"
         return
+    if job.known is not None and not registry.reads_facts(data):
+        yield b"/control", "facts"
     with Tree(directory) as tree:
         names = tree.names()
         yield from ((b"/control/" + one, "new") for one in names if one not in digests)

@@ -129,6 +129,15 @@ def from_json(data: bytes) -> Facts:
     raise StoreError(f"facts have the format {number}, this release reads {FORMAT}", hint=_MEND)
 
 
+def is_of_another_format(data: bytes) -> bool:
+    """Return whether these may be facts that another release wrote."""
+    try:
+        number = json.loads(data)["format"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return isinstance(number, int) and number != FORMAT
+
+
 @cache
 def _converter() -> cattrs.Converter:
     """Return the converter, made once: that costs more than reading the facts of a hundred archives."""

@@ -1,0 +1,67 @@
+"""Deletes the trash of garbage collections for good: in confined workers, as many as there are processors.
+
+A trash is renamed first, so that whoever wants it back finds all of it or nothing. Killed in the middle, what
+is left lies in trash/ under a name that the next build, or collection, removes.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from envforge.build.workers import Cell, Report, Workers, ready
+from envforge.progress import Progress
+from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.ids.identity import Identity
+from envforge.store import staging
+from envforge.store.layout import Store
+from envforge.upkeep.freeing import trash
+from envforge.upkeep.model import Kind
+
+_BATCH: Final = 8
+"""Layers or packages that one job deletes."""
+
+
+def empty(store: Store, identity: Identity, progress: Progress) -> None:
+    """Delete what garbage collections have left in the trash."""
+    doomed = [path for name in trash.collected(store) if (path := staging.doom(store, name))]
+    if not doomed:
+        return
+    parts = [part for path in doomed for part in _parts(path)]
+    progress.stage("deleting", total_items=len(parts), unit="layers and packages")
+    _delete_parts(store, identity, parts, progress)
+    call_confined(identity, View.of(writable=[f"{store.path}/trash"], every_id=True), _remove, doomed)
+
+
+def _parts(path: str) -> Iterator[str]:
+    """Yield the layers and unpacked archives in a trash: nearly all of the files that it has."""
+    for kind in (Kind.LAYER, Kind.TREE):
+        for held in _listed(f"{path}/{kind}"):
+            yield from (f"{path}/{kind}/{held}/{name}" for name in _listed(f"{path}/{kind}/{held}"))
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _delete_parts(store: Store, identity: Identity, parts: Sequence[str], progress: Progress) -> None:
+    view = lambda own: View.of(writable=[f"{store.path}/trash", own], every_id=True)  # noqa: E731
+    with Workers(os.cpu_count() or 1, Cell(store, identity, view)) as workers:
+        for batch in (parts[at : at + _BATCH] for at in range(0, len(parts), _BATCH)):
+            workers.submit(batch, _delete, batch)
+        while workers.channels:
+            for done in workers.finished(ready(workers)):
+                for part in done.tag:
+                    progress.item(os.path.basename(part)[:12])
+
+
+def _delete(_report: Report, _place: str, paths: Sequence[str]) -> None:
+    _remove(paths)
+
+
+def _remove(paths: Sequence[str]) -> None:
+    """Delete these. Runs confined."""
+    for path in paths:
+        staging.remove_tree(path)
