@@ -14,7 +14,7 @@ from envforge.compare.targets import Here, Target
 from envforge.compare.views import plain, text
 from envforge.compare.why import CHAINS_MAX, Why
 from envforge.environment.projects.project import Location
-from envforge.errors import NotFoundError
+from envforge.errors import NotFoundError, UsageError
 from envforge.store import locks
 
 __all__ = [
@@ -32,13 +32,13 @@ __all__ = [
     "Why",
     "compare",
     "here",
-    "html",
     "lines",
     "owns",
     "package_names",
     "plain",
     "reasons",
     "resolve",
+    "save_html",
     "stat",
     "summary",
     "why",
@@ -86,11 +86,21 @@ def compare(
     return differences.compare(place, before, after, level, times=times, every=every)
 
 
-def html(found: Comparison) -> str:
-    """Return a comparison as one HTML file that loads nothing."""
+def save_html(found: Comparison, path: str) -> None:
+    """Write a comparison as one HTML file that loads nothing, in place of one that is there.
+
+    Raises UsageError where that cannot be written.
+    """
     from envforge.compare.views import html as page  # noqa: PLC0415 - seldom wanted
 
-    return page.page(found)
+    text = page.page(found)
+    try:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="name another file with --html"
+        ) from error
 
 
 def why(place: Here, name: str, word: str | None = None) -> tuple[Why, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from textual.app import App
 from textual.worker import get_current_worker
 
-from envforge.errors import ConsentError, EnvforgeError
+from envforge.errors import ConsentError, DamagedError, EnvforgeError
 from envforge.tui.core.commands import Commands, Subject
 from envforge.tui.core.grid import Cell, Column, Grid
 from envforge.tui.core.jobs import CancelledError, Done, Job, State
@@ -22,6 +22,8 @@ from envforge.tui.widgets.job_view import JobView
 if TYPE_CHECKING:
     from textual.timer import Timer
 
+    from envforge.api.proof import Report
+    from envforge.progress import Listener
     from envforge.tui.looking import Found
 
 T = TypeVar("T")
@@ -146,6 +148,8 @@ class Host(App[int]):
             again = None
             if isinstance(error, ConsentError) and subject is not None:
                 again = partial(self.ask_consent, error, job, then, subject)
+            elif isinstance(error, DamagedError) and not self.read_only:
+                again = partial(self.ask_repair, error, job, then, subject)
             self.call_from_thread(self._ended, job, again)
         else:
             job.end(State.DONE)
@@ -184,6 +188,35 @@ class Host(App[int]):
 
         question = Confirm("Allow it?", lines, yes="Allow", command=self.commands.of(subject, "allow"))
         self.push_screen(question, answered)
+
+    def ask_repair(
+        self, error: DamagedError, job: Job, then: Callable[[Any], None], subject: Subject | None
+    ) -> None:
+        """Name what is damaged, and offer to repair the store; start the job again where that is done."""
+        command = self.commands.store_wide("fsck", "--repair")
+        lines = [
+            Cell(error.message, "bad"),
+            Cell(""),
+            Cell("What is damaged is moved aside and made again; then this goes on:"),
+            Cell(f"  {job.title}"),
+        ]
+
+        def work(listener: "Listener") -> "Report":
+            from envforge.api import proof  # noqa: PLC0415 - only where something is damaged
+
+            return proof.fsck(self.store, repair=True, listener=listener)
+
+        def repaired(report: "Report") -> None:
+            if report.damage:
+                self.tell_failure(f"{len(report.damage)} places could not be repaired", "envforge fsck")
+            else:
+                self.start(job.title, job.command, job.work, then, subject=subject)
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual passes it)
+            if yes:
+                self.start("repair the store", command, work, repaired)
+
+        self.push_screen(Confirm("Repair the store?", lines, yes="Repair", command=command), answered)
 
     def log_command(self, command: str) -> None:
         """Note what was done, as a command."""

@@ -17,6 +17,7 @@ from envforge.tui.widgets.dialogs import Help
 from envforge.tui.widgets.facts import Facts
 from envforge.tui.widgets.file_tree import FileTreeView
 from envforge.tui.widgets.table import Table
+from tests.tui.conftest import SIZES
 
 
 def test_the_first_screen_lists_the_environments(small_store: Path) -> None:
@@ -307,6 +308,58 @@ def test_un_ticking_roots_changes_what_would_be_freed_and_gc_can_be_undone(own_s
         assert {row.cells[1].text for row in roots.grid.rows} == there
 
     drive(app_of(own_store), steps, (120, 40))
+
+
+def test_an_environment_is_kept_by_a_name_and_released(own_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("5")
+        roots = driver.one(Table, "roots")
+        await driver.press("p", "slash", *"demo", "enter")
+        assert "root add" in driver.app.done[-1].command
+        assert driver.app.done[-1].command.endswith("--name demo")
+        pinned = next(row for row in roots.grid.rows if row.cells[3].text == "pin")
+        assert pinned.cells[1].text == "demo"
+        assert (own_store / "store/pins/demo.json").exists()
+        roots.grid.cursor = pinned.key
+        roots.changed()
+        await driver.press("p", "y")
+        assert "root rm demo" in driver.app.done[-1].command
+        assert not (own_store / "store/pins/demo.json").exists()
+        assert all(row.cells[3].text != "pin" for row in roots.grid.rows)
+
+    drive(app_of(own_store), steps, (120, 40))
+
+
+def test_space_is_told_by_kind_by_layer_and_by_package(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("5")
+        kinds, layers, packages = (driver.one(Table, name) for name in ("kinds", "layers", "packages"))
+        assert (kinds.display, layers.display, packages.display) == (True, False, False)
+        await driver.press("v")
+        assert layers.display
+        assert layers.count() == SIZES.layers
+        assert all(row.cells[0].text != "-" for row in layers.grid.rows if row.values[3])
+        await driver.press("v")
+        assert packages.display
+        sizes = [row.values[1] for row in packages.grid.rows]
+        assert sizes == sorted(sizes, reverse=True)
+        assert any(row.cells[5].text for row in packages.grid.rows), "versions of the current locks"
+        await driver.press("v")
+        assert kinds.display
+
+    drive(app_of(small_store), steps, (120, 40))
+
+
+def test_a_comparison_is_saved_as_a_page(small_store: Path, home: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("4", "H")
+        await driver.press("enter")
+        page = (home / "envforge-diff.html").read_text()
+        assert "<html" in page
+        assert "generation 4 of p000" in page
+        assert "--html" in driver.app.done[-1].command
+
+    drive(app_of(small_store, "p000"), steps, (120, 40))
 
 
 def test_the_store_is_checked(own_store: Path) -> None:

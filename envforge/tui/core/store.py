@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from envforge.tui.core.grid import Cell, Column, Row
-from envforge.tui.core.words import ago, bar, count
+from envforge.tui.core.words import NONE, ago, bar, count, short
 from envforge.units import duration_text, size_text
 
 if TYPE_CHECKING:
     from envforge.api.proof import Report
-    from envforge.api.upkeep import Marked, Root, Usage
+    from envforge.api.upkeep import Layer, Marked, Package, Root, Usage
 
 TICK: Final = "tick"
 KIND_COLUMNS: Final = (
@@ -18,6 +18,22 @@ KIND_COLUMNS: Final = (
     Column("bar", "", 10, rank=1),
     Column("inodes", "INODES", 7, right=True, rank=2),
 )
+LAYER_COLUMNS: Final = (
+    Column("name", "LAYER", 8, most=14, stretch=True),
+    Column("size", "SIZE", 7, right=True),
+    Column("bar", "", 8, rank=1),
+    Column("roots", "ROOTS", 5, right=True, rank=2),
+    Column("digest", "DIGEST", 12, rank=3),
+)
+PACKAGE_COLUMNS: Final = (
+    Column("name", "PACKAGE", 12, most=30, stretch=True),
+    Column("size", "SIZE", 7, right=True),
+    Column("bar", "", 8, rank=1),
+    Column("roots", "ROOTS", 5, right=True, rank=2),
+    Column("archive", "ARCHIVE", 7, right=True, rank=3),
+    Column("version", "VERSION", 10, most=20, rank=4),
+)
+NAME_COLUMNS: Final = (Column("name", "NAME", 14, stretch=True),)
 ROOT_COLUMNS: Final = (
     Column(TICK, "KEEP", 4),
     Column("name", "ROOT", 14, most=44, stretch=True),
@@ -49,6 +65,58 @@ def kind_rows(sizes: Iterable[tuple[str, int, int]]) -> tuple[Row, ...]:
 def kinds(usage: "Usage") -> list[tuple[str, int, int]]:
     """Return name, bytes and inodes of each kind of things in the store."""
     return [(str(name), tally.size.size_bytes, tally.size.inodes) for name, tally in usage.folders.items()]
+
+
+def layer_rows(layers: "Sequence[Layer]") -> tuple[Row, ...]:
+    """Return a line a layer: its name, its own space, how many roots reach it."""
+    largest = max((one.size.size_bytes for one in layers), default=0) or 1
+    return tuple(
+        Row(
+            f"{one.held}/{one.digest}",
+            (
+                Cell(one.name or NONE, "" if one.roots else "dim"),
+                Cell(size_text(one.size.size_bytes)),
+                Cell(bar(one.size.size_bytes / largest, 8), "accent"),
+                Cell(str(one.roots), "" if one.roots else "warn"),
+                Cell(short(one.digest), "dim"),
+            ),
+            (one.name, one.size.size_bytes, one.size.size_bytes, one.roots, one.digest),
+        )
+        for one in layers
+    )
+
+
+def package_rows(packages: "Sequence[Package]") -> tuple[Row, ...]:
+    """Return a line an unpacked archive: name, space unpacked and packed, how many roots reach it."""
+    largest = max((one.size.size_bytes for one in packages), default=0) or 1
+    return tuple(
+        Row(
+            one.sha256,
+            (
+                Cell(one.name or short(one.sha256), "" if one.roots else "dim"),
+                Cell(size_text(one.size.size_bytes)),
+                Cell(bar(one.size.size_bytes / largest, 8), "accent"),
+                Cell(str(one.roots), "" if one.roots else "warn"),
+                Cell(size_text(one.archive.size_bytes), "dim"),
+                Cell(one.version, "dim"),
+            ),
+            (
+                one.name,
+                one.size.size_bytes,
+                one.size.size_bytes,
+                one.roots,
+                one.archive.size_bytes,
+                one.version,
+            ),
+        )
+        for one in packages
+    )
+
+
+def names_for(root: "Root") -> tuple[Row, ...]:
+    """Return names that a root's environment could be kept by, as lines to choose from."""
+    name = root.name.replace(":", "-").replace("@", "-")
+    return tuple(Row(one, (Cell(one, "strong"),)) for one in dict.fromkeys((name, root.environment[:12])))
 
 
 def can_be_dropped(root: "Root") -> bool:

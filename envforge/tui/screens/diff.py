@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envforge.api.comparing import Comparison, Content, Level
 
 _WORDS = (Column("word", "WHAT", 14, most=30), Column("is", "IS", 20, stretch=True, keep_end=True))
+_FILES = (Column("file", "FILE", 20, stretch=True, keep_end=True),)
 _ANYTHING = "HEAD~3, @2, shop, a digest, a path …"
 _CONTENTS = 0.12
 
@@ -35,6 +36,7 @@ class DiffScreen(Face):
         Binding("f", "files", "Packages / files", id="diff.files"),
         Binding("X", "swap", "Swap", show=False, id="diff.swap"),
         Binding("y", "copy", "Copy", id="diff.copy"),
+        Binding("H", "html", "Save as HTML…", show=False, id="diff.html"),
     ]
 
     def __init__(self) -> None:
@@ -192,6 +194,29 @@ class DiffScreen(Face):
         a, b = self._asked
         self._asked = (b or "@", a or "@-1")
         self.action_reload()
+
+    def action_html(self) -> None:
+        """Save all of it, contents too, as one HTML file."""
+        rows = tuple(Row(path, (Cell(path, "strong"),)) for path in (os.path.abspath("envforge-diff.html"),))
+        picker = Picker("Save as HTML", _FILES, rows, free="a path", exact=True)
+        self.app.push_screen(picker, self._save)
+
+    def _save(self, path: str | None) -> None:
+        if path is None:
+            return
+        file = os.path.abspath(os.path.expanduser(path))
+
+        def work(_listener: object) -> str:
+            from envforge.api import comparing  # noqa: PLC0415 - as above
+
+            comparing.save_html(self._compare("content"), file)
+            return file
+
+        words = ["--level", "content", "--html", file, *self._words()]
+        command = self.host.commands.of(self._subject or Subject(""), "diff", *words)
+        self.host.start(
+            f"save {file}", command, work, lambda saved: self.host.say(f"saved {saved}"), watch=False
+        )
 
     def action_copy(self) -> None:
         """Copy the command that prints this."""

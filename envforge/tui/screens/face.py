@@ -23,7 +23,7 @@ WIDTH_MIN: Final = 60
 HEIGHT_MIN: Final = 14
 _NARROW: Final = 100
 CHANGING: Final = frozenset(
-    {"enter", "build", "rollback", "save", "lock", "collect", "undo", "repair", "allow"}
+    {"enter", "build", "rollback", "save", "lock", "collect", "undo", "repair", "allow", "pin", "html"}
 )
 """Actions that a read-only session does not have."""
 

@@ -1,7 +1,7 @@
 """Store: where the space is, what keeps it, and freeing it: un-tick roots, look, collect, undo. And fsck."""
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -9,16 +9,25 @@ from textual.binding import Binding, BindingType
 from envforge.progress import Listener
 from envforge.tui import looking
 from envforge.tui.core import store as shown
-from envforge.tui.core.grid import Cell, Grid
+from envforge.tui.core.grid import Cell, Grid, Row
 from envforge.tui.core.words import count
 from envforge.tui.screens.face import Face
 from envforge.tui.widgets.dialogs import Confirm
+from envforge.tui.widgets.picker import Picker
 from envforge.tui.widgets.table import Table
 from envforge.units import size_text
 
 if TYPE_CHECKING:
     from envforge.api.proof import Report
-    from envforge.api.upkeep import Collected, Restored, Root, Usage
+    from envforge.api.upkeep import Collected, Pin, Restored, Root, Usage
+
+_SPACES: Final = {
+    "kinds": shown.KIND_COLUMNS,
+    "layers": shown.LAYER_COLUMNS,
+    "packages": shown.PACKAGE_COLUMNS,
+}
+_NEXT: Final = {"kinds": "v: by layer", "layers": "v: by package", "packages": "v: by kind"}
+"""What the table of one kind says below: the key, and what it shows next."""
 
 
 class StoreScreen(Face):
@@ -30,6 +39,8 @@ class StoreScreen(Face):
         Binding("space", "tick", "Keep / drop", id="store.tick"),
         Binding("c", "collect", "Collect…", id="store.collect"),
         Binding("u", "undo", "Undo", id="store.undo"),
+        Binding("p", "pin", "Keep by a name / no longer", show=False, id="store.pin"),
+        Binding("v", "view", "Space by kind / layer / package", show=False, id="store.view"),
         Binding("F", "fsck", "Check", id="store.fsck"),
         Binding("R", "repair", "Repair", id="store.repair"),
     ]
@@ -40,13 +51,17 @@ class StoreScreen(Face):
         self._roots: dict[str, Root] = {}
         self._own: list[int] = []
         self._dropped: set[str] = set()
+        self._view = "kinds"
+        self._told: set[str] = set()
+        """Which of the tables of space are filled with what was measured last."""
 
     def body(self) -> ComposeResult:
         """Compose the two tables."""
-        kinds = Table(Grid(shown.KIND_COLUMNS), id="kinds", marks=False)
-        kinds.add_class("pane", "side")
-        kinds.border_title = "Space"
-        yield kinds
+        for name, columns in _SPACES.items():
+            table = Table(Grid(columns), id=name, marks=False)
+            table.add_class("pane", "side", *(["hidden"] if name != self._view else []))
+            table.border_title = "Space"
+            yield table
         roots = Table(self.host.grid("roots", shown.ROOT_COLUMNS), id="roots", marks=False)
         roots.add_class("pane", "main")
         roots.border_title = "What keeps it"
@@ -72,10 +87,39 @@ class StoreScreen(Face):
         marked = self._usage.marked
         self._roots = {shown.key(root): root for root in marked.roots}
         self._dropped &= self._roots.keys()
-        kinds = self.query_one("#kinds", Table)
-        kinds.fill(shown.kind_rows(shown.kinds(self._usage)))
-        kinds.border_title = f"Space: {size_text(self._usage.total.size_bytes)}"
+        self._told.clear()
+        self._tell_space("kinds", shown.kind_rows(shown.kinds(self._usage)))
+        self._show_space()
         self._draw()
+
+    # Space by kind, by layer, by package
+
+    def action_view(self) -> None:
+        """Show the space by layer, by package, by kind again."""
+        names = list(_SPACES)
+        self._view = names[(names.index(self._view) + 1) % len(names)]
+        self._show_space()
+
+    def _show_space(self) -> None:
+        for name in _SPACES:
+            table = self.query_one(f"#{name}", Table)
+            had_focus = table.has_focus
+            table.set_class(name != self._view, "hidden")
+            if had_focus and name != self._view:
+                self.query_one(f"#{self._view}", Table).focus()
+        if self._usage is not None and self._view not in self._told:
+            ask = partial(_space_rows, self._view, self.host.store, self._usage)
+            self.host.load("space", "sorting by size", ask, partial(self._tell_space, self._view))
+
+    def _tell_space(self, name: str, rows: tuple[Row, ...]) -> None:
+        if self._usage is None:
+            return
+        self._told.add(name)
+        table = self.query_one(f"#{name}", Table)
+        table.fill(rows)
+        whole = size_text(self._usage.total.size_bytes)
+        table.border_title = f"Space: {whole}" if name == "kinds" else f"Space by {name.removesuffix('s')}"
+        table.border_subtitle = _NEXT[name]
 
     def _draw(self) -> None:
         if self._usage is None:
@@ -83,7 +127,7 @@ class StoreScreen(Face):
         table = self.query_one("#roots", Table)
         table.fill(shown.root_rows(self._usage.marked.roots, self._own, self._dropped))
         table.border_subtitle = shown.freed_text(self._usage.marked, self._chosen())
-        self.say("space drops a root, c frees what no root keeps, u brings it back")
+        self.say("space drops a root, p keeps it by a name, c frees what none keeps, u brings it back")
 
     def _chosen(self) -> "tuple[Root, ...]":
         return tuple(self._roots[key] for key in self._roots if key in self._dropped)
@@ -105,6 +149,50 @@ class StoreScreen(Face):
         self._dropped ^= {table.grid.cursor}
         self._draw()
         table.action_move(1)
+
+    def action_pin(self) -> None:
+        """Keep an environment by a name, whatever becomes of its project; or keep it no longer."""
+        root = self._roots.get(self.query_one("#roots", Table).grid.cursor)
+        if root is None or not root.environment:
+            self.host.say("only environments can be kept by a name")
+        elif root.cause == "pin":
+            lines = [Cell(f"{root.name} is kept no longer: the next collection may take it.")]
+            command = self.host.commands.store_wide("root rm", root.name)
+            question = Confirm(f"Release {root.name}?", lines, yes="Release", command=command)
+            self.app.push_screen(question, lambda yes: self._release(command, root) if yes else None)
+        else:
+            title = f"Keep {root.name} as"
+            free = "a name: a to z, 0 to 9, -"
+            picker = Picker(title, shown.NAME_COLUMNS, shown.names_for(root), free=free, exact=True)
+            self.app.push_screen(picker, partial(self._keep, root))
+
+    def _keep(self, root: "Root", name: str | None) -> None:
+        if name is None:
+            return
+        store = self.host.store
+
+        def work(_listener: object) -> "Pin":
+            from envforge.api import comparing, upkeep  # noqa: PLC0415 - as above
+
+            with comparing.here(None, store) as place:
+                return upkeep.keep(place, f"sha256:{root.environment}", name)
+
+        command = self.host.commands.store_wide("root add", root.environment[:12], "--name", name)
+        self.host.start(f"keep {name}", command, work, self._kept, watch=False)
+
+    def _kept(self, pin: "Pin") -> None:
+        self.host.say(f"{pin.name} keeps {pin.environment[:12]}")
+        self._changed()
+
+    def _release(self, command: str, root: "Root") -> None:
+        store = self.host.store
+
+        def work(_listener: object) -> None:
+            from envforge.api import upkeep  # noqa: PLC0415 - as above
+
+            upkeep.release(store, root.name)
+
+        self.host.start(f"release {root.name}", command, work, lambda _nothing: self._changed(), watch=False)
 
     def action_collect(self) -> None:
         """Show what would go; where that is confirmed, let it go."""
@@ -182,6 +270,17 @@ class StoreScreen(Face):
         self.host.read("The store is whole" if not report.findings else "Damage", shown.report_lines(report))
         if report.repaired:
             self._changed()
+
+
+def _space_rows(name: str, store: str, usage: "Usage") -> tuple[Row, ...]:
+    """Return the lines of one of the tables of space. In a thread."""
+    from envforge.api import upkeep  # noqa: PLC0415 - as above
+
+    if name == "layers":
+        return shown.layer_rows(upkeep.layers(store, usage.marked))
+    if name == "packages":
+        return shown.package_rows(upkeep.packages(store, usage.marked))
+    return shown.kind_rows(shown.kinds(usage))
 
 
 def _why(root: "Root") -> str:

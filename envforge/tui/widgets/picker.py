@@ -14,7 +14,10 @@ from envforge.tui.widgets.table import Table
 
 
 class Picker(ModalScreen[str | None]):
-    """Gives the key of the row that was chosen, or the text where `free` lets any pass; None: nothing."""
+    """Gives the key of the row that was chosen, or the text where `free` lets any pass; None: nothing.
+
+    With `exact` a text that was typed is taken as it is, even if it finds a row.
+    """
 
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -22,9 +25,17 @@ class Picker(ModalScreen[str | None]):
         Binding("down", "list", "To the list", show=False, id="picker.list"),
     ]
 
-    def __init__(self, title: str, columns: Sequence[Column], rows: Sequence[Row], *, free: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[Column],
+        rows: Sequence[Row],
+        *,
+        free: str = "",
+        exact: bool = False,
+    ) -> None:
         super().__init__()
-        self._title, self._free = title, free
+        self._title, self._free, self._exact = title, free, exact
         self._grid = Grid(tuple(columns))
         self._grid.fill(rows)
 
@@ -44,7 +55,8 @@ class Picker(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed, or the only row that is left."""
         if self._free and event.value.strip():
-            self.dismiss(self._grid.cursor if self._grid.count == 1 else event.value.strip())
+            is_found = self._grid.count == 1 and not self._exact
+            self.dismiss(self._grid.cursor if is_found else event.value.strip())
         elif self._grid.count:
             self.dismiss(self._grid.cursor)
 

@@ -1,7 +1,6 @@
 """`diff`: what differs between two environments, locks or directories."""
 
 import gc
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -90,7 +89,7 @@ def diff(
     with here(settings) as place:
         found = comparing.compare(place, a, b, level, times=flags["times"], every=flags["every"])
     if html is not None:
-        _write(html, comparing.html(found))
+        comparing.save_html(found, html)
     if settings.json:
         print_json(comparing.plain.comparison(found), indent=2 if level == "package" else None)
     elif html is None:
@@ -110,14 +109,3 @@ def _print(lines: Iterable[tuple[str, str]]) -> None:
     click.echo(
         "\n".join(paint(text, colour, sys.stdout) if painted and colour else text for text, colour in lines)
     )
-
-
-def _write(path: str, text: str) -> None:
-    """Write the file, in place of one that is there. `-` is no name for standard output here."""
-    try:
-        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(
-            f"{os.fspath(path)} cannot be written: {error.strerror}", hint="name another file with --html"
-        ) from error
