@@ -200,6 +200,80 @@ def test_a_store_is_brought_down_to_a_size(root_line):
     assert line.succeed("run", "--", "cat", "/usr/share/four/1").startswith("four 1")
 
 
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """Return a file system of its own, on which nobody else writes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.root
+def test_so_much_is_freed_as_is_asked_for(disk, tmp_path, url):
+    line = new_project(tmp_path, url, ["one"], store=disk / "store")
+    digests = [build(line, name) for name in PACKAGES]
+    for at, digest in enumerate(digests):
+        os.utime(line.store / "environments" / f"{digest}.lock", (1000 + at, 1000 + at))
+    for tool in (line.store / "tools").iterdir():  # indexes go first: there are none that were used lately
+        os.utime(tool, (1, 1))
+    line.succeed("gc", "--now")
+
+    def free() -> int:
+        return os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+
+    line.succeed("gc", "--min-free", str(free() - (1 << 20)))
+    assert environments(line) == set(digests), "there was as much already"
+    oldest = json.loads(line.succeed("gc", "--dry-run", "--drop", "small@1", "--json"))["frees_bytes"]
+    wanted = free() + oldest // 2
+    plan = json.loads(line.succeed("gc", "--dry-run", "--min-free", str(wanted), "--json"))
+    assert [one["name"] for one in plan["dropped"] if one["kind"] == "generation"] == ["small@1"]
+    done = json.loads(line.succeed("gc", "--min-free", str(wanted), "--json"))
+    assert free() >= wanted
+    assert (done["trashed_bytes"], done["dropped_generations"]) == (0, 1)
+    assert os.listdir(line.store / "trash") == []
+    assert environments(line) == set(digests[1:])
+    line.succeed("gc", "--min-free", "1TB")
+    assert environments(line) == {digests[-1]}, "the current one stays, however much is asked for"
+    assert line.succeed("run", "--", "cat", "/usr/share/four/1").startswith("four 1")
+    line.succeed("store", "destroy", "--yes")
+
+
+@pytest.mark.root
+def test_layers_and_packages_are_told_with_who_has_them(root_line):
+    line = root_line
+    old = json.loads(_built_json(line, "one", "active"))
+    new = json.loads(_built_json(line, "one", "two", "active"))
+    folders = json.loads(line.succeed("du", "--json"))["folders"]
+    layers = {one["digest"]: one for one in json.loads(line.succeed("du", "--layers", "--json"))}
+    assert sum(one["size_bytes"] for one in layers.values()) == folders["layers"]["size_bytes"]
+    assert sum(one["inodes"] for one in layers.values()) == folders["layers"]["inodes"]
+    for built_now, other in ((old, new), (new, old)):
+        theirs = {one["digest"] for one in other["layers"]}
+        for one in built_now["layers"]:
+            told_of = layers[one["digest"]]
+            assert told_of["name"] == one["name"]
+            assert told_of["roots"] == 1 + (one["digest"] in theirs)
+    packages = {one["name"]: one for one in json.loads(line.succeed("du", "--packages", "--json"))}
+    assert sum(one["size_bytes"] for one in packages.values()) == folders["trees"]["size_bytes"]
+    assert (packages["one"]["roots"], packages["two"]["roots"]) == (2, 1)
+    assert packages["two"]["version"]
+    blobs = line.store / "blobs"
+    for one in packages.values():
+        archive = blobs / one["sha256"][:2] / one["sha256"]
+        assert one["archive_bytes"] == (archive.stat().st_blocks * 512 if archive.exists() else 0)
+    shown = line.succeed("du", "--packages").splitlines()
+    assert shown[0].split() == ["PACKAGE", "VERSION", "UNPACKED", "ARCHIVE", "ROOTS"]
+    assert any(row.split()[0] == "two" and row.split()[-1] == "1" for row in shown[1:])
+    assert line.succeed("du", "--layers").splitlines()[0].split()[0] == "LAYER"
+
+
+def _built_json(line: CommandLine, *packages: str) -> str:
+    build(line, *packages)
+    return line.succeed("build", "--json")
+
+
 @pytest.mark.root
 def test_a_project_that_is_gone_is_named_and_dropped(root_line, tmp_path, url):
     line = root_line
@@ -305,6 +379,25 @@ def test_garbage_is_collected_after_builds_where_that_is_configured(line):
     assert old not in environments(line)
     line.succeed("gc", "--undo")
     assert environments(line) == {old, new}
+
+
+@pytest.mark.root
+def test_the_store_is_kept_below_a_size_after_builds(root_line):
+    line = root_line
+    digests = [build(line, name) for name in PACKAGES[:2]]
+    line.succeed("gc", "--now")
+    size = on_disk(line)[0]
+    configuration = line.home / ".config" / "envforge" / "config.toml"
+    before = configuration.read_text()
+    configuration.write_text(f'{before}\n[gc]\nmax-size = "{size * 2}"\n')
+    digests.append(build(line, "three"))
+    wait_until(lambda: not _in_use(line))
+    assert environments(line) == set(digests), "there is room enough"
+    configuration.write_text(f'{before}\n[gc]\nmax-size = "1kB"\n')
+    digests.append(build(line, "four"))
+    wait_until(lambda: environments(line) == {digests[-1]})
+    wait_until(lambda: not _in_use(line))
+    line.fail(NotFoundError.exit_code, "gc", "--undo")
 
 
 def test_wrong_options_are_refused(line):
