@@ -178,6 +178,12 @@ class PortError(EnvforgeError):
     exit_code = 37
 
 
+class LimitError(EnvforgeError):
+    """A limit cannot be enforced on this machine, or for this user."""
+
+    exit_code = 35
+
+
 class DamagedError(IntegrityError):
     """Something in the store is not as it was when it was made; `fsck --repair` makes it again."""
 

@@ -35,6 +35,10 @@ _EVERYWHERE = {
     "--verbose": "",
 }
 _BEFORE = {**_EVERYWHERE, "-f": "file", "-q": ""}
+_LIMITS = (
+    *("memory", "memory-swap", "cpus", "cpu-weight", "cpu-shares", "cpuset-cpus", "pids-limit"),
+    *("device-read-bps", "device-write-bps"),
+)
 _OF = {
     "shell": {**_EVERYWHERE, "--locked": ""},
     "run": {
@@ -56,6 +60,8 @@ _OF = {
         "--tty": "",
         "--rm": "",
         "--locked": "",
+        "-m": "memory",
+        **{f"--{name}": name for name in _LIMITS},
     },
 }
 _ANSWERS = {**_NAMED, "--file": "file", "--store": "store", "--progress": "progress"}
@@ -72,6 +78,7 @@ class Request:
         "environment",
         "file",
         "files",
+        "limits",
         "ports",
         "store",
         "user",
@@ -89,6 +96,7 @@ class Request:
         self.files: list[str] = []
         self.volumes: list[str] = []
         self.ports: list[str] = []
+        self.limits: list[tuple[str, str]] = []
         self.workdir: str | None = None
         self.user: str | None = None
 
@@ -98,6 +106,8 @@ class Request:
             return value in _SILENT_PROGRESS
         if attribute in ("variables", "files", "volumes", "ports"):
             getattr(self, attribute).append(value)
+        elif attribute in _LIMITS:
+            self.limits.append((attribute, value))
         else:
             setattr(self, attribute, value)
         return bool(value)
@@ -171,7 +181,8 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str], tuple[Publis
 
     None where an option is wrong.
     """
-    if not (request.variables or request.files or request.volumes or request.user or request.ports):
+    given = (request.variables, request.files, request.volumes, request.user, request.ports, request.limits)
+    if not any(given):
         return {}, [], ()
     from envforge import run_options  # noqa: PLC0415  # few command lines have such options
 
@@ -181,7 +192,8 @@ def _options(request: Request) -> "tuple[dict[str, str], list[str], tuple[Publis
         ports = run_options.ports_of(request.ports)
     except run_options.OptionError:
         return None
-    return variables, run_options.plan_words(volumes, request.user, is_private=bool(ports)), ports
+    words = run_options.plan_words(volumes, request.user, request.limits, is_private=bool(ports))
+    return variables, words, ports
 
 
 def _enter(

@@ -103,13 +103,21 @@ def ports_of(texts: "Sequence[str]") -> "tuple[Published, ...]":
         raise OptionError(f"-p {error.message}", hint=error.hint) from error
 
 
-def plan_words(volumes: "Iterable[Volume]", user: "str | None", *, is_private: bool = False) -> "list[str]":
-    """Return the words that `-v`, `-u` and `-p` add to a plan's key; a volume's real path is one of them.
+def plan_words(
+    volumes: "Iterable[Volume]",
+    user: "str | None",
+    limits: "Iterable[tuple[str, str]]" = (),
+    *,
+    is_private: bool = False,
+) -> "list[str]":
+    """Return the words that options add to a plan's key; a volume's real path is one of them.
 
     Of the ports it only matters that there are some: then the network is private.
     """
     words = ["user", user] if user else []
     words += ["private"] if is_private else []
+    for name, value in sorted(limits, key=lambda one: one[0]):
+        words += ["limit", name, value]
     for source, target, read_only in volumes:
         words += ["volume", source, os.path.realpath(source), target, "ro" if read_only else "rw"]
     return words

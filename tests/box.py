@@ -24,6 +24,7 @@ from envforge.sandbox import perform
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.worker import call_in_namespace
 from envforge.sandbox.life.launch import enter
+from envforge.sandbox.limits.model import Limits
 from envforge.sandbox.plan.compile import Compiled, compile_plan
 from envforge.sandbox.plan.downgrade import downgrade
 from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
@@ -162,6 +163,7 @@ def plan_of(box_home: str, project: str, options: dict[str, object], identity: I
         mounts += [Mount(path, path, read_only=True) for path in prefixes]
     mounts += [Mount(*one) for one in options.pop("mounts", ())]  # type: ignore[misc, call-overload]
     account = options.pop("account", None)
+    limits = Limits(**options.pop("limits", {}))  # type: ignore[arg-type]
     plan = SandboxPlan(
         identity=identity,
         store=store,
@@ -173,6 +175,7 @@ def plan_of(box_home: str, project: str, options: dict[str, object], identity: I
         user=Account(*account) if isinstance(account, list) else "self",
         mounts=tuple(mounts),
         private=(store,),
+        limits=limits,
         variables=(("PATH", "/bin"), ("HOME", "/")),
     )
     known = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}

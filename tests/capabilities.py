@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Callable
 from functools import cache
 
+from envforge.sandbox.limits.choose import backend
+
 _OVERLAY = """
 cd "$1" && mkdir -p lower/d upper work merged &&
 mount -t overlay overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work merged && rmdir merged/d
@@ -67,6 +69,12 @@ def plain_user() -> str:
 
 
 @cache
+def cgroup() -> str:
+    """A cgroup of its own for each sandbox of whoever runs the tests."""
+    return backend().why_not
+
+
+@cache
 def archive() -> str:
     """A Debian mirror from the host's own apt sources answers."""
     if shutil.which("apt-get") is None:
@@ -107,6 +115,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "busybox": busybox,
     "root": root,
     "plain_user": plain_user,
+    "cgroup": cgroup,
     "archive": archive,
     "vm": vm,
 }

@@ -29,7 +29,8 @@ def keep_plan(
     The warm path need not ask for consent again: an edited spec has another key, misses the cache, and asks.
     """
     cache.make_secret()
-    key = _key(project, plan_words(options.volumes, options.user, is_private=options.is_private))
+    words = plan_words(options.volumes, options.user, options.limits, is_private=options.is_private)
+    key = _key(project, words)
     outputs = assemble.locked_part(project, lock_file.read(project.lock_path)).outputs
     same_lock = outputs is not None and outputs.environment == result.environment
     if (

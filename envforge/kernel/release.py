@@ -8,6 +8,8 @@ OVERLAY: Final = (5, 12)
 """Overlay in user namespaces, and mount_setattr(2)."""
 OVER_IDMAPPED: Final = (5, 19)
 """Overlay over idmapped mounts."""
+COUNTS_BY_NAMESPACE: Final = (5, 14)
+"""RLIMIT_NPROC counts a user's processes in each user namespace by itself."""
 
 
 def version(release: str = "") -> tuple[int, int]:

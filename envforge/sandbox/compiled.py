@@ -43,6 +43,29 @@ class Privileges(TypedDict):
     notes: tuple[str, ...]
 
 
+class Cgroup(TypedDict):
+    """How limits are enforced: what `cgroup.py` makes and writes."""
+
+    kind: str
+    """`v1`, `v2`, `manager` (v2 by systemd's user manager); empty where no cgroup can be had."""
+    bases: tuple[str, ...]
+    """Directories in which the sandbox gets one of its own."""
+    others: tuple[str, ...]
+    """Those in which it may get one later."""
+    writes: tuple[tuple[int, str, str], ...]
+    """Number of the base, file, text."""
+    disks: tuple[tuple[int, str, str], ...]
+    """Likewise, once for every disk: `*` in the text stands for its number."""
+    processes: int
+    """RLIMIT_NPROC, where no cgroup counts the processes; else 0."""
+    memory: int
+    """The limit in bytes; 0 for none."""
+    asked: tuple[str, ...]
+    """The limits that somebody asked for."""
+    not_enforced: tuple[tuple[str, str], ...]
+    """Those that cannot be enforced here, each with the reason."""
+
+
 class Plan(Ids, Privileges):
     """Everything that entering a sandbox needs."""
 
@@ -89,6 +112,7 @@ class Plan(Ids, Privileges):
     variables: tuple[tuple[str, str], ...]
     passed: tuple[str, ...]
     locales: tuple[str, ...] | None
+    limits: Cgroup
     command: tuple[str, ...]
     cwd: str
     follow: bool

@@ -109,6 +109,28 @@ class Channel:
         mounts.mount_overlay(options, no_set_id=plan["no_new_privileges"])
 
 
+def open_network(pid: int) -> "tuple[int, int]":
+    """Open the user and network namespaces of a C that waits to be let in: later it cannot be looked into."""
+    opened: list[int] = []
+    try:
+        for kind in ("user", "net"):
+            opened.append(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401
+    except OSError as error:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise RefusedError("its private network", error) from None
+    return opened[0], opened[1]
+
+
+def read_report(descriptor: int) -> None:
+    """Wait until the payload's exec has closed the pipe; raises RefusedError if a step failed before."""
+    data = b""
+    while piece := os.read(descriptor, 4096):
+        data += piece
+    if data:
+        raise RefusedError.from_bytes(data)
+
+
 def _map(child: int, plan: "Plan") -> None:
     try:
         map_ids(str(child), plan["uid_map"], plan["gid_map"])
@@ -139,6 +161,8 @@ def be_first(  # noqa: PLR0917  # what a fork inherits
         channel.given.take()
         if mount_all(plan, upper, channel, payload, progress):
             progress[0] = "the payload"
+            if plan["limits"]["processes"]:
+                processes.limit_processes(plan["limits"]["processes"])
             child, go = start(plan, payload)
             _close_first_process(plan, (held, upper.descriptor, report, go))
             os.write(go, b"go")
@@ -192,6 +216,7 @@ def mount_all(
     sources = channel.wait(plan)
     if sources is None:
         return False
+    processes.unshare(processes.CLONE_NEWCGROUP)  # now that P has put it where it stays: that is its root
     progress[0] = f"overlay of {plan['layers_directory']}"
     channel.mount_overlay(plan, upper, sources)
     mounts.enter_root()

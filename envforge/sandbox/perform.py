@@ -13,20 +13,23 @@ from _thread import get_native_id
 from fcntl import LOCK_SH, flock
 
 from envforge.kernel import init
-from envforge.kernel.processes import clone, is_alone
+from envforge.kernel.processes import CLONE_NEWCGROUP, clone, is_alone
 from envforge.kernel.removal import is_still_at
-from envforge.sandbox import record, uppers
-from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first
+from envforge.sandbox import cgroup, record, uppers
+from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first, open_network, read_report
 from envforge.sandbox.payload import Payload, say
 from envforge.sandbox.streams import STANDARD, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from envforge.sandbox.compiled import Plan
 
 __all__ = ["FAILED", "Payload", "RefusedError", "StaleError", "Started", "attend", "enter", "start", "wait"]
 
 _SIGKILL = 9
+_KILLED = 137
 
 
 class StaleError(Exception):
@@ -74,7 +77,7 @@ class Child:
 class Started(Child):
     """A running sandbox by its PID 1: a signal to it reaches the payload, SIGKILL ends all of it."""
 
-    __slots__ = ("_held", "_plan", "_record", "network", "upper")
+    __slots__ = ("_held", "_plan", "_record", "cgroup", "network", "oom_kills", "upper")
 
     def __init__(self, plan: "Plan", upper: "uppers.Upper | None") -> None:
         super().__init__()
@@ -82,6 +85,10 @@ class Started(Child):
         self.network: tuple[int, int] | None = None
         """Its user and its network namespace, where it has a private network."""
         self._plan = plan
+        self.cgroup: tuple[str, ...] = ()
+        """Its directories: one in each hierarchy; none where no cgroup can be had."""
+        self.oom_kills = 0
+        """How many of its processes the kernel killed for want of memory; known once it has ended."""
         self._held = -1
         self._record: record.Record | None = None
 
@@ -115,7 +122,7 @@ class Started(Child):
         try:
             mask = init.block()  # of this thread; C never gets one of these signals unprepared
             try:
-                self.pid = clone(self._plan["flags"])
+                self.pid = clone(self._plan["flags"] & ~CLONE_NEWCGROUP)  # see first_process.mount_all
                 if self.pid == 0:
                     payload.mask = mask if payload.mask is None else payload.mask
                     os.close(report_read)
@@ -132,18 +139,28 @@ class Started(Child):
     def _let_in(self, channel: Channel, upper: uppers.Upper, report: int, command: "list[str]") -> None:
         try:
             if self._plan["network"] == "private":
-                self.network = _open_network(self.pid)
+                self.network = open_network(self.pid)
+            try:
+                self.cgroup = cgroup.start(self._plan["limits"], self.pid, _prepare)
+            except OSError as error:
+                raise RefusedError(cgroup.STEP, error) from None
             channel.let_in(self._plan, upper, self.pid)
-            self._record = record.note(self._plan, self.pid, command)  # while C mounts
-            _read_report(report)
+            self._record = record.note(self._plan, self.pid, command, self.cgroup)  # while C mounts
+            read_report(report)
         except BaseException:
             os.kill(self.pid, _SIGKILL)
             os.waitpid(self.pid, 0)
-            _read_report(report)  # C's own reason, if it ended before it was let in
+            read_report(report)  # C's own reason, if it ended before it was let in
             raise
 
+    def ended(self, code: int) -> int:
+        """Note the exit code and whether memory ran out, clean up, and return the code."""
+        if self._plan["limits"]["memory"] or code == _KILLED:
+            self.oom_kills = cgroup.oom_kills(self.cgroup)
+        return super().ended(code)
+
     def close(self) -> None:
-        """Clean up after it has ended or failed to start: record, relay, upper directory and lock too."""
+        """Clean up after it has ended or failed to start: record, cgroup, relay, upper directory and lock."""
         if self._record is not None:
             self._record.remove()
             self._record = None
@@ -152,6 +169,9 @@ class Started(Child):
         self.network = None
         if self._plan["relay"] is not None:
             self._plan["relay"].end()
+        if self.cgroup:
+            cgroup.end(self._plan["limits"], self.cgroup, _sweep)
+            self.cgroup = ()
         super().close()
         if self.upper is not None:
             if self.upper.kept:
@@ -174,9 +194,13 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
         return wait(start(plan, Payload(command, environment, cwd)))  # signals are for the main thread
     mask = init.block()
     try:
-        return attend(start(plan, Payload(command, environment, cwd, mask)))
+        started = start(plan, Payload(command, environment, cwd, mask))
+        code = attend(started)
     finally:
         init.unblock(mask)
+    if started.oom_kills:
+        say(cgroup.out_of_memory(plan["limits"], started.oom_kills))
+    return code
 
 
 def start(
@@ -241,17 +265,16 @@ def hold(plan: "Plan") -> int:
     return held
 
 
-def _open_network(pid: int) -> "tuple[int, int]":
-    """Open the user and network namespaces of a C that waits to be let in: later it cannot be looked into."""
-    opened: list[int] = []
-    try:
-        for kind in ("user", "net"):
-            opened.append(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401
-    except OSError as error:
-        for descriptor in opened:
-            os.close(descriptor)
-        raise RefusedError("its private network", error) from None
-    return opened[0], opened[1]
+def _prepare(bases: "Iterable[str]") -> None:
+    from envforge.sandbox.limits.bases import prepare  # noqa: PLC0415  # once after each boot
+
+    prepare(bases)
+
+
+def _sweep() -> None:
+    from envforge.sandbox.limits.bases import sweep  # noqa: PLC0415  # only after a crash
+
+    sweep()
 
 
 def _remove(plan: "Plan", upper: uppers.Upper) -> None:
@@ -273,12 +296,3 @@ def _channel(plan: "Plan", given: Streams) -> Channel:
 
         return MappedChannel(given)
     return Channel(given)
-
-
-def _read_report(descriptor: int) -> None:
-    """Wait until the payload's exec has closed the pipe; raises RefusedError if a step failed before."""
-    data = b""
-    while piece := os.read(descriptor, 4096):
-        data += piece
-    if data:
-        raise RefusedError.from_bytes(data)

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from envforge.sandbox.compiled import Plan
 
-FORMAT = 1
+FORMAT = 2
 BELOW = "running"
 
 
@@ -65,7 +65,7 @@ def started_of(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
-def note(plan: "Plan", pid: int, command: "list[str]") -> "Record | None":
+def note(plan: "Plan", pid: int, command: "list[str]", cgroup: "tuple[str, ...]" = ()) -> "Record | None":
     """Write the record of a sandbox with that PID 1; None if that fails: it runs on, but unlisted."""
     identifier = os.urandom(6).hex()
     values = {
@@ -74,6 +74,7 @@ def note(plan: "Plan", pid: int, command: "list[str]") -> "Record | None":
         "pid": pid,
         "started": started_of(pid),
         "command": tuple(command),
+        "cgroup": cgroup,
         "plan": {**plan, "relay": None},
     }
     try:

@@ -9,9 +9,11 @@ from envforge.spec.grammar import FINGERPRINT, quoted, split_request
 from envforge.spec.model import Archive, Spec
 from envforge.spec.positions import Path
 from envforge.spec.structure import Problem, dotted
+from envforge.units import bytes_of
 
 _MERGED: Final = tuple(f"/{name}" for name in usrmerge.LINKS)
 _MADE_ON_ENTRY: Final = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - names only
+_MEMORY_LEAST: Final = 6 * 1024 * 1024
 _NEVER_COVERED: Final = ("/dev", "/proc", "/sys")
 _OWN_VARIABLES: Final = {
     "HOME": "it follows from shell.home",
@@ -29,7 +31,7 @@ def contradictions(spec: Spec, wrong: set[Path]) -> Iterator[Problem]:
 def _all(spec: Spec) -> Iterator[tuple[Problem, tuple[Path, ...]]]:
     for problem in _privileges(spec):
         yield problem, (("shell", "user"),)
-    for check in (_pins, _archives, _fetch, _files, _mounts, _variables, _passed):
+    for check in (_pins, _archives, _fetch, _files, _mounts, _variables, _passed, _limits):
         for problem in check(spec):
             yield problem, ()
 
@@ -124,6 +126,21 @@ def _passed(spec: Spec) -> Iterator[Problem]:
             yield Problem(path, f"cannot be passed: {_OWN_VARIABLES[name]}")
         if name in spec.variables:
             yield Problem(path, f"{name} is set in [variables] as well; only one of the two can hold")
+
+
+def _limits(spec: Spec) -> Iterator[Problem]:
+    limits = spec.limits
+    if limits.memory and bytes_of(limits.memory) < _MEMORY_LEAST:
+        yield Problem(("limits", "memory"), f"{quoted(limits.memory)} is too little: 6MiB is the least")
+    if limits.swap and not limits.memory:
+        yield Problem(("limits", "swap"), "needs memory: it is what may be swapped out besides")
+    for name, rate in (("io-read", limits.io_read), ("io-write", limits.io_write)):
+        if rate and bytes_of(rate.removesuffix("/s")) < 1:
+            yield Problem(("limits", name), f"{quoted(rate)} would let nothing through")
+    for part in filter(None, limits.cpuset.split(",")):
+        first, _, last = part.partition("-")
+        if last and int(last) < int(first):
+            yield Problem(("limits", "cpuset"), f"{quoted(part)} ends before it begins")
 
 
 def _above(target: str, directories: tuple[str, ...]) -> str:

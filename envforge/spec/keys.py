@@ -20,8 +20,10 @@ class Key:
     """For the keys of a table whose keys are the user's."""
     choices: tuple[str, ...] = ()
     """The only texts that are taken, where there are so few."""
-    most: int = 0
-    """The largest number that is taken; 0 is the least."""
+    least: float = 0
+    """The smallest number that is taken."""
+    most: float = 0
+    """The largest one."""
     filled: bool = False
     """An empty list is refused."""
     otherwise: str = ""
@@ -63,7 +65,7 @@ def default_of(attribute: "Attribute[Any]", model: AttrsInstance | None = None) 
 
 
 def _plain(value: Any) -> object:
-    if isinstance(value, str | bool | int):
+    if isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

@@ -4,20 +4,16 @@ Values stand as written: `~` and relative paths are not expanded here. `spec/par
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final, get_args, get_origin
+from typing import get_args, get_origin
 
 from attrs import AttrsInstance, Factory, field, fields, frozen, has
 
 from envforge.spec import grammar
 from envforge.spec.keys import key_of, named
+from envforge.spec.limits import Limits
 from envforge.spec.mount import Mount
 from envforge.spec.service import grammar as service_grammar
 from envforge.spec.service.model import Service
-
-LATER_TABLES: Final = {
-    "limits": "limits come with containers, in a later release; until then leave the table away",
-}
-"""Top-level keys that are known and not taken yet."""
 
 
 @frozen
@@ -261,6 +257,9 @@ class Spec:
         factory=dict, metadata=named("services", names=service_grammar.SERVICE)
     )
     """Programs that run together, each a `[services.NAME]`."""
+
+    limits: Limits = field(factory=Limits, metadata=named("limits"))
+    """How much of the machine may be used."""
 
 
 def tables(kind: type[AttrsInstance] = Spec, path: tuple[str, ...] = ()) -> Iterator[tuple[str, type]]:

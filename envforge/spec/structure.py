@@ -10,7 +10,7 @@ from attrs import NOTHING, Attribute, AttrsInstance, define, fields, frozen
 
 from envforge.spec.grammar import nearest, quoted
 from envforge.spec.keys import Key, key_of
-from envforge.spec.model import LATER_TABLES, tables
+from envforge.spec.model import tables
 from envforge.spec.positions import Path
 
 Model = TypeVar("Model", bound=AttrsInstance)
@@ -81,7 +81,7 @@ class Reader:
         for name in table:
             if name not in known:
                 meant = known if path else [*self.hints, *(key for key in known if key not in self.hidden)]
-                self._wrong((*path, name), _unknown(name, meant, path), on_key=True)
+                self._wrong((*path, name), _unknown(name, meant), on_key=True)
         return kind(**values)
 
     def _field(self, attribute: "Attribute[Any]", table: Mapping[str, Any], path: Path) -> Any:
@@ -98,8 +98,8 @@ class Reader:
             return self._text(key, value, path)
         if kind is bool:
             return self._boolean(value, path)
-        if kind is int:
-            return self._number(key, value, path)
+        if kind in (int, float):
+            return self._number(kind, key, value, path)
         if get_origin(kind) is Mapping:
             item = get_args(kind)[1]
             return (
@@ -139,15 +139,15 @@ class Reader:
         advice = f"; write {word}, without quotes" if word else ""
         return self._wrong(path, f"must be true or false, not {_kind_of(value)}{advice}")
 
-    def _number(self, key: Key, value: Any, path: Path) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int):
-            advice = (
-                f"; write {value}, without quotes" if isinstance(value, str) and value.isdecimal() else ""
-            )
+    def _number(self, kind: type, key: Key, value: Any, path: Path) -> Any:
+        whole = kind is int
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            said = value.replace(".", "", 0 if whole else 1) if isinstance(value, str) else ""
+            advice = f"; write {value}, without quotes" if said.isdecimal() else ""
             return self._wrong(path, f"must be a number, not {_kind_of(value)}{advice}")
-        if not 0 <= value <= key.most:
-            return self._wrong(path, f"must be from 0 to {key.most}, not {value}")
-        return value
+        if not key.least <= value <= key.most:
+            return self._wrong(path, f"must be from {key.least} to {key.most}, not {value}")
+        return kind(value)
 
     def _texts(self, key: Key, value: Any, path: Path) -> Any:
         if not isinstance(value, list):
@@ -226,9 +226,7 @@ def _text_problem(key: Key, value: str) -> str:
     return key.rule.problem(value) if key.rule else ""
 
 
-def _unknown(name: str, known: Iterable[str], path: Path) -> str:
-    if not path and name in LATER_TABLES:
-        return LATER_TABLES[name]
+def _unknown(name: str, known: Iterable[str]) -> str:
     known = list(known)
     if _MEANT.get(name) in known:
         return f"unknown key; here it is called {_MEANT[name]}"

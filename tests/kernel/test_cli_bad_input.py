@@ -36,7 +36,7 @@ def test_no_spec_anywhere(project, tmp_path):
         ("name = ", "envforge.toml:1:"),
         ("\xff", "envforge.toml"),
         ('name = "x"\n[debian]\nsiute = "bookworm"\n', "suite"),
-        ('name = "x"\n[debian]\nsuite = "bookworm"\n[limits]\n', "limits"),
+        ('name = "x"\n[debian]\nsuite = "bookworm"\n[limits]\nmemory = "lots"\n', "limits.memory"),
         ("", "name"),
     ],
 )

@@ -19,6 +19,7 @@ ALLOWED = {
     "envforge.kernel.syscalls",
     "envforge.sandbox",
     "envforge.sandbox.cache",
+    "envforge.sandbox.cgroup",
     "envforge.kernel.processes",
     "envforge.sandbox.first_process",
     "envforge.sandbox.idmapped",

@@ -64,6 +64,16 @@ NAMES = [
         "-q",
         "--quiet",
         "--progress",
+        "-m",
+        "--memory",
+        "--memory-swap",
+        "--cpus",
+        "--cpu-weight",
+        "--cpu-shares",
+        "--cpuset-cpus",
+        "--pids-limit",
+        "--device-read-bps",
+        "--device-write-bps",
     ),
     *(
         "--verbose",
@@ -127,7 +137,8 @@ def cold(words):
     if not taken:
         return None
     *plain, options = taken[0]
-    return (*plain, plan_words(options.volumes, options.user, is_private=options.is_private))
+    words = plan_words(options.volumes, options.user, options.limits, is_private=options.is_private)
+    return (*plain, words)
 
 
 def named(environment):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envforge.cli.command import Command, allow_option, cache_option
-from envforge.cli.payload_options import place_options, variable_options
+from envforge.cli.payload_options import given_limits, limit_options, place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.run_options import OptionError, environment_of, ports_of, volume_of, workdir_of
@@ -51,6 +51,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
         envforge run -e DEBUG=1 -w /tmp -- env
         envforge run -v ./data:/data:ro -- ls /data
         envforge run -p 3000:3000 -- node app.js
+        envforge run -m 512m --cpus 1.5 -- make
         envforge run -it -- bash
     """,
 )
@@ -60,14 +61,17 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
     "-p", "--publish", "ports", multiple=True, metavar="[ADDRESS:]PORT:PORT[/udp]", help="Publish a port."
 )
 @place_options
+@limit_options
 @click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
 @cache_option
 @allow_option
+@click.pass_context
 @pass_settings
 def run(  # noqa: PLR0917 (click passes them by name)
     settings: Settings,
+    context: click.Context,
     variables: tuple[str, ...],
     files: tuple[str, ...],
     volumes: tuple[str, ...],
@@ -96,7 +100,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
         raise UsageError(error.message, hint=error.hint) from error
     from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
-    options = RunOptions(volumes=mounted, user=user, is_private=bool(published))
+    options = RunOptions(volumes=mounted, user=user, is_private=bool(published), limits=given_limits(context))
     return _enter(
         settings,
         options,

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from envforge import config
 from envforge.environment.entering import git, homes
+from envforge.environment.entering.limits import limits_of
 from envforge.environment.entering.system_files import Accounts, system_files
 from envforge.environment.made import accounts, brought, model, own_files
 from envforge.environment.made.accounts import User
@@ -44,6 +45,8 @@ class RunOptions:
     user: str | None = None
     is_private: bool = False
     """Ports are published, which takes a private network."""
+    limits: tuple[tuple[str, str], ...] = ()
+    """Options that go before the spec's [limits]: name, without dashes, and value as written."""
 
 
 @frozen
@@ -92,6 +95,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         variables=tuple(_variables(project, inside, files.variables).items()),
         passed=(*spec.shell.pass_, *_proxies(project)),
         locales=own.locales,
+        limits=limits_of(spec.limits, options.limits),
         network=_network(project, options),
         privileges=spec.shell.privileges,
         nested_namespaces=spec.shell.nested,

@@ -14,6 +14,7 @@ from socket import AF_UNIX, SOCK_STREAM, socketpair
 
 from envforge.kernel import init, processes, syscalls
 from envforge.kernel.processes import clone
+from envforge.sandbox import cgroup
 from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.idmapped import give_pipes, receive, send
 from envforge.sandbox.life.namespaces import Namespaces, open_namespaces
@@ -59,7 +60,7 @@ def join(one: Running, plan: "Plan", payload: Payload, streams: "tuple[int, int,
     except OSError as error:
         raise RefusedError(_JOINING, error) from None
     try:
-        joined.begin(namespaces, plan, payload, streams)
+        joined.begin(namespaces, plan, payload, streams, one.cgroup)
     except BaseException:
         joined.close()
         raise
@@ -72,7 +73,12 @@ class _Joined(Child):
     __slots__ = ()
 
     def begin(
-        self, namespaces: Namespaces, plan: "Plan", payload: Payload, descriptors: "tuple[int, int, int]"
+        self,
+        namespaces: Namespaces,
+        plan: "Plan",
+        payload: Payload,
+        descriptors: "tuple[int, int, int]",
+        joined_cgroup: tuple[str, ...],
     ) -> None:
         try:
             self.streams = Streams(descriptors, for_first=False)
@@ -88,7 +94,7 @@ class _Joined(Child):
                 payload.mask = mask
             between = _clone()
             if between == 0:
-                _be_between(namespaces, plan, payload, self.streams, terminal, report_write)
+                _be_between(namespaces, plan, payload, self.streams, terminal, report_write, joined_cgroup)
         finally:
             init.unblock(mask)
             os.close(report_write)
@@ -155,6 +161,7 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
     given: Streams,
     terminal: _Terminal | None,
     report: int,
+    joined_cgroup: tuple[str, ...],
 ) -> "NoReturn":
     """Be J: join, clone D, end."""
     step = ["standard streams"]
@@ -165,6 +172,8 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
         given.take()
         kept = [*namespaces.descriptors(), report, *([] if terminal is None else [terminal.theirs.fileno()])]
         syscalls.close_others(kept)
+        step[0] = cgroup.STEP
+        cgroup.move(joined_cgroup, 0)
         step[0] = _JOINING
         _enter(namespaces, plan)
         if terminal is not None:
@@ -199,6 +208,8 @@ def _be_payload(namespaces: Namespaces, plan: "Plan", payload: Payload, report: 
     try:
         if plan["nested"] is not None:
             processes.setns(namespaces.inner, processes.CLONE_NEWUSER)
+        if plan["limits"]["processes"]:
+            processes.limit_processes(plan["limits"]["processes"])
         payload.ends_with_parent = True
         become(plan, payload)
     except OSError as error:

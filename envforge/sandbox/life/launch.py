@@ -3,11 +3,12 @@
 The warm path calls `perform` itself and comes here only when something was refused.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
-from envforge.errors import EnvforgeError
+from envforge.errors import EnvforgeError, LimitError
 from envforge.kernel import advice
-from envforge.sandbox import perform
+from envforge.sandbox import cgroup, perform
 from envforge.sandbox.inherited import payload_environment, start_directory, with_sockets
 from envforge.sandbox.plan.compile import Compiled, compile_plan
 from envforge.sandbox.plan.model import SandboxPlan
@@ -74,4 +75,14 @@ def explain(refusal: perform.RefusedError) -> EnvforgeError:
         return advice.no_user_namespace(refusal.error)
     if refusal.step.endswith(("newuidmap", "newgidmap")):
         return advice.no_id_map(refusal.step, "")
+    if refusal.step == cgroup.STEP:
+        return _no_limit(refusal.error)
     return advice.no_mount(refusal.error, refusal.step)
+
+
+def _no_limit(error: OSError) -> LimitError:
+    what = os.path.basename(error.filename or "")
+    return LimitError(
+        f"the kernel refuses a limit: {what}: {error.strerror}",
+        hint="change it in [limits], or write `required = false` there; `envforge doctor` says what there is",
+    )

@@ -39,6 +39,8 @@ class Running:
     started_ticks: int = field(repr=False)
     """Start time of PID 1, which tells it from a later process of that pid."""
     plan: Plan = field(repr=False)
+    cgroup: tuple[str, ...] = ()
+    """The directories of its cgroup."""
 
 
 def directories() -> tuple[str, ...]:
@@ -103,6 +105,7 @@ def _running(name: str, started: int, values: Any) -> Running | None:
         started=started,
         started_ticks=values["started"],
         plan=plan,
+        cgroup=values["cgroup"],
     )
 
 

@@ -12,9 +12,10 @@ from envforge.kernel.capabilities import DEFAULT, SETFCAP
 from envforge.process import find_program
 from envforge.sandbox import mounts
 from envforge.sandbox.binds import with_parents
-from envforge.sandbox.compiled import Ids, Plan, Privileges
+from envforge.sandbox.compiled import Cgroup, Ids, Plan, Privileges
 from envforge.sandbox.ids.identity import RANGE_IDS, Map, map_text, range_command
 from envforge.sandbox.inherited import plain_locale
+from envforge.sandbox.limits.choose import compile_limits
 from envforge.sandbox.mounts import topmost_once
 from envforge.sandbox.plan.model import Account, SandboxPlan
 
@@ -31,8 +32,13 @@ _NAMESPACES: Final = (
 
 
 def compile_plan(plan: SandboxPlan) -> Compiled:
-    """Return the plan as plain values. Raises CapabilityError if its user takes ids that are missing here."""
+    """Return the plan as plain values.
+
+    Raises CapabilityError if its user takes ids that are missing here, LimitError if one of its limits cannot
+    be enforced.
+    """
     _check_user(plan)
+    limits = compile_limits(plan.limits, every=plan.every_cgroup, is_exempt=_whole_range(plan))
     layers_directory = f"{plan.store}/layers/{plan.identity.held}"
     parents = (os.path.dirname(mount.target) for mount in plan.mounts)
     return {
@@ -68,8 +74,9 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "command": plan.command,
         "cwd": plan.cwd,
         "follow": plan.follow,
+        "limits": limits,
         **_ids(plan),
-        **_privileges(plan),
+        **_privileges(plan, limits),
     }
 
 
@@ -91,11 +98,15 @@ def _ids(plan: SandboxPlan) -> Ids:
     }
 
 
-def _privileges(plan: SandboxPlan) -> Privileges:
+def _privileges(plan: SandboxPlan, limits: Cgroup) -> Privileges:
     """Return the payload's capabilities and filters, with notes on isolation that is weaker here."""
     weak = _whole_range(plan)
     namespaces = plan.nested_namespaces and not weak
     set_id = plan.foreign is None  # what root makes in another user's project is never set-id
+    not_enforced = [
+        (f"the limit {name} is not enforced: {why}", name in limits["asked"])
+        for name, why in limits["not_enforced"]
+    ]
     program = seccomp.program(os.uname().machine, nested=namespaces, set_id=set_id)
     # Root's own uid is 0 inside, and whoever maps that one into a nested namespace must have had this
     # capability (verify_root_map in kernel/user_namespace.c).
@@ -108,8 +119,13 @@ def _privileges(plan: SandboxPlan) -> Privileges:
         "last_filter": b"" if set_id or not program else seccomp.WITHOUT_OPENAT2,
         "namespaces": namespaces,
         "scopes": _SIGNALS if "x11" in plan.forward else _SIGNALS | _ABSTRACT_SOCKETS,
-        "warnings": (),
-        "notes": (*plan.notes, *([_WEAK] if weak else []), *([] if program else [_NO_FILTER])),
+        "warnings": tuple(told for told, asked in not_enforced if asked),
+        "notes": (
+            *plan.notes,
+            *([_WEAK] if weak else []),
+            *([] if program else [_NO_FILTER]),
+            *(told for told, asked in not_enforced if not asked),
+        ),
     }
 
 

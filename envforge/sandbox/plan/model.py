@@ -8,6 +8,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from envforge.sandbox.ids.identity import Identity
+from envforge.sandbox.limits.model import Limits
 
 
 @frozen
@@ -87,6 +88,9 @@ class SandboxPlan:
     """Set-id programs and file capabilities work inside."""
     nested_namespaces: bool = False
     """The payload may make namespaces of its own, and mount proc in them."""
+    limits: Limits = field(factory=Limits)
+    every_cgroup: bool = False
+    """Make a cgroup for every controller, so that all can be limited and seen later."""
     idmapped: bool = True
     """Run by root: idmapped mounts work on the layers and the mounts. Else the full range is mapped."""
     notes: tuple[str, ...] = field(default=())

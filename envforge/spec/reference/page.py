@@ -7,6 +7,7 @@ import ast
 import inspect
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
@@ -15,13 +16,12 @@ from typing import Any, Final, get_args, get_origin
 from attrs import NOTHING, Attribute, AttrsInstance, fields, has
 
 from envforge import whole_file
-from envforge.spec import environments, model, mount
+from envforge.spec import environments
 from envforge.spec.grammar import NAME, Rule
 from envforge.spec.keys import Key, default_of, key_of
-from envforge.spec.model import LATER_TABLES, Spec, tables
+from envforge.spec.model import Spec, tables
 from envforge.spec.names import DEFAULT
 from envforge.spec.reference.texts import ENVIRONMENTS, EXAMPLE, HEAD
-from envforge.spec.service import model as service
 
 SCHEMA_NAME: Final = "envforge.schema.json"
 
@@ -35,8 +35,6 @@ def reference() -> str:
             parts.append(f"## `[{name}]`\n\n{_texts(Spec)[attribute.name]}\n")
         parts += [_section(f"`{header}`", kind) for header, kind in _each_once() if _top(header) == name]
     parts.append(ENVIRONMENTS)
-    later = " and ".join(f"`[{name}]`" for name in LATER_TABLES)
-    parts.append(f"## Not yet\n\n{later} come with containers.\n")
     return "\n".join(parts)
 
 
@@ -95,7 +93,7 @@ def _section(title: str, kind: type[AttrsInstance]) -> str:
 def _entry(text: str, attribute: "Attribute[Any]") -> str:
     key = key_of(attribute)
     several = get_origin(attribute.type) is tuple
-    plain = {bool: "true or false", int: f"number from 0 to {key.most}"}
+    plain = {bool: "true or false", **dict.fromkeys((int, float), f"number from {key.least} to {key.most}")}
     what = plain.get(attribute.type or object) or ("list of texts" if several else "text")
     if key.choices:
         choices = [f'`"{choice}"`' for choice in key.choices]
@@ -129,7 +127,7 @@ def _is_table(kind: Any) -> bool:
 
 def _texts(kind: type) -> dict[str, str]:
     """Return the text under each field of a model, by the field's name."""
-    body = _classes()[kind.__name__].body
+    body = _classes(kind.__module__)[kind.__name__].body
     return {
         field.target.id: text.value.value
         for field, text in pairwise(body)
@@ -142,8 +140,8 @@ def _texts(kind: type) -> dict[str, str]:
 
 
 @cache
-def _classes() -> dict[str, ast.ClassDef]:
-    tree = ast.parse("".join(inspect.getsource(module) for module in (model, mount, service)))
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
@@ -165,8 +163,9 @@ def _table_schema(kind: type[AttrsInstance]) -> dict[str, Any]:
 def _schema_of(kind: Any, key: Key) -> dict[str, Any]:
     if kind is bool:
         return {"type": "boolean"}
-    if kind is int:
-        return {"type": "integer", "minimum": 0, "maximum": key.most}
+    if kind in (int, float):
+        named = {int: "integer", float: "number"}[kind]
+        return {"type": named, "minimum": key.least, "maximum": key.most}
     if kind is str:
         return _text_schema(key)
     if get_origin(kind) is Mapping:

@@ -103,6 +103,17 @@ optional = true
 mode = "host"
 trust = "host"
 
+[limits]
+memory = "2GiB"
+swap = "1GiB"
+cpus = 1.5
+cpu-weight = 100
+cpuset = "0-1"
+pids = 512
+io-read = "50MB/s"
+io-write = "20MB/s"
+required = true                    # else what cannot be enforced is left out
+
 [secrets]                          # files of services, below /run/secrets
 db-password = "file:secrets/db.txt"
 

@@ -164,7 +164,7 @@ home = "hots"
 mode = "bridge"
 
 [limits]
-memory = "2GiB"
+memory = "lots"
 """
     assert errors_of(text) == [
         (
@@ -188,10 +188,7 @@ memory = "2GiB"
         ),
         'envforge.toml:14:8: shell.home: must be "private" or "host", not "hots"; did you mean "host"?',
         'envforge.toml:17:8: network.mode: must be "host", "private" or "none", not "bridge"',
-        (
-            "envforge.toml:19:2: limits: limits come with containers, in a later release; "
-            "until then leave the table away"
-        ),
+        'envforge.toml:20:10: limits.memory: "lots" is not a size, such as "512MiB" or "2GB"',
     ]
 
 

@@ -1,0 +1,180 @@
+"""The cgroup of a sandbox: made before its payload runs, removed once it has ended. Loaded on the warm path.
+
+    BASE/<pid>-<name>       one in each hierarchy of cgroups v1, a single one with v2; <pid>, in hex, is the
+                            sandbox's parent: once that is gone, whoever comes next removes what it left
+
+Which bases there are and what is written below them was decided when the plan was compiled (`limits/`).
+"""
+
+import os
+from errno import EBUSY, EINVAL, ENOENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from envforge.sandbox.compiled import Cgroup
+
+STEP = "the sandbox's cgroup"
+"""What an error names that makes a start fail."""
+
+_BLOCK_DEVICES = "/sys/block"
+_NOT_DISKS = ("ram", "zram", "sr", "fd")
+_TRIES = 50
+_PAUSE_S = 0.002
+
+
+class LimitRefusedError(OSError):
+    """The kernel refuses a limit; `filename` is the file of the cgroup."""
+
+
+def start(limits: "Cgroup", pid: int, prepare: "Callable[[Iterable[str]], None]") -> "tuple[str, ...]":
+    """Make the cgroup of a sandbox whose PID 1 is `pid`; return its directories, none where none can be had.
+
+    `prepare` makes missing bases. Raises OSError, and leaves nothing behind then.
+    """
+    if not limits["bases"]:
+        return ()
+    name = f"{os.getpid():x}-{os.urandom(6).hex()}"
+    try:
+        return make(limits, name, pid)
+    except FileNotFoundError:
+        prepare(limits["bases"])
+        return make(limits, name, pid)
+
+
+def end(limits: "Cgroup", paths: "tuple[str, ...]", sweep: "Callable[[], None]") -> None:
+    """Remove the cgroup of a sandbox that has ended; `sweep` removes those that crashed ones left."""
+    name = os.path.basename(paths[0])
+    remove((*paths, *(f"{base}/{name}" for base in limits["others"])))
+    if stale(limits["bases"][0]):
+        sweep()
+
+
+def make(limits: "Cgroup", name: str, pid: int) -> "tuple[str, ...]":
+    """Make the cgroup with its limits and move a process into it; return its directories.
+
+    Raises LimitRefusedError, FileNotFoundError if the bases are yet to be made; nothing is left then.
+    """
+    made: list[str] = []
+    try:
+        for base in limits["bases"]:
+            made.append(f"{base}/{name}")
+            os.mkdir(made[-1])
+        for number, file, text in limits["writes"]:
+            write(f"{made[number]}/{file}", text)
+        for number, file, text in limits["disks"]:
+            for device in disks():
+                write(f"{made[number]}/{file}", text.replace("*", device))
+        move(made, pid)
+    except OSError:
+        remove(made)
+        raise
+    return tuple(made)
+
+
+def move(paths: "Iterable[str]", pid: int) -> None:
+    """Move a process (0: this one) into a cgroup."""
+    for path in paths:
+        write(f"{path}/cgroup.procs", str(pid))
+
+
+def write(path: str, text: str) -> None:
+    """Write a file of a cgroup, in one piece. Raises LimitRefusedError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise LimitRefusedError(error.errno or EINVAL, os.strerror(error.errno or EINVAL), path) from None
+
+
+def remove(paths: "Iterable[str]") -> bool:
+    """Remove a cgroup whose processes have ended or are about to; say whether it is gone."""
+    gone = True
+    for path in paths:
+        gone = _remove(path) and gone
+    return gone
+
+
+def _remove(path: str) -> bool:
+    for _ in range(_TRIES):
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno != EBUSY:
+                return False
+        else:
+            return True
+        from time import sleep  # noqa: PLC0415  # a process that had joined is about to end
+
+        sleep(_PAUSE_S)
+    return False
+
+
+def stale(base: str) -> "list[str]":
+    """Return the names of cgroups whose sandbox's parent is gone."""
+    try:
+        names = os.listdir(base)
+    except OSError:
+        return []
+    return [name for name in names if _owner(name) and not os.path.exists(f"/proc/{_owner(name)}")]
+
+
+def _owner(name: str) -> int:
+    """Return the pid in a cgroup's name, 0 for a file of the kernel's."""
+    pid, dash, identifier = name.partition("-")
+    if not dash or not identifier.isalnum():
+        return 0
+    try:
+        return int(pid, 16)
+    except ValueError:
+        return 0
+
+
+def oom_kills(paths: "Iterable[str]") -> int:
+    """Return how many of its processes the kernel has killed for want of memory."""
+    for path in paths:
+        for name in ("memory.events", "memory.oom_control"):
+            try:
+                with open(f"{path}/{name}", "rb", buffering=0) as file:
+                    return _numbers(file.read())[b"oom_kill"]
+            except (OSError, KeyError):
+                continue
+    return 0
+
+
+def out_of_memory(limits: "Cgroup", kills: int) -> str:
+    """Return what is told when memory ran out."""
+    processes = "a process was" if kills == 1 else f"{kills} processes were"
+    limit = f"the limit is {limits['memory'] / 1048576:.0f} MiB"
+    return (
+        f"{processes} killed for want of memory: {limit if limits['memory'] else 'the machine had none left'}"
+    )
+
+
+def _numbers(data: bytes) -> "dict[bytes, int]":
+    pairs = (line.split() for line in data.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
+
+
+def disks() -> "Iterator[str]":
+    """Yield the numbers, `major:minor`, of the machine's whole disks, those that hold nothing left out."""
+    for name in os.listdir(_BLOCK_DEVICES):
+        if name.startswith(_NOT_DISKS):
+            continue
+        try:
+            with open(f"{_BLOCK_DEVICES}/{name}/size", "rb", buffering=0) as file:
+                is_empty = int(file.read()) == 0
+            with open(f"{_BLOCK_DEVICES}/{name}/dev", encoding="ascii") as file:
+                number = file.read().strip()
+        except OSError as error:
+            if error.errno == ENOENT:
+                continue  # it has just been unplugged
+            raise
+        if not is_empty:
+            yield number

@@ -1,0 +1,152 @@
+"""Chooses how a sandbox's limits are enforced on this machine, and compiles that for the warm path."""
+
+import os
+from typing import Final
+
+from attrs import evolve, frozen
+
+from envforge.errors import LimitError
+from envforge.kernel import release
+from envforge.sandbox.compiled import Cgroup
+from envforge.sandbox.limits import hierarchies, v1, v2
+from envforge.sandbox.limits.hierarchies import Hierarchies
+from envforge.sandbox.limits.model import NO_LIMIT, PIDS_DEFAULT, Enforced, Limits
+
+V1: Final = "v1"
+V2: Final = "v2"
+NONE: Final = ""
+
+
+@frozen
+class Backend:
+    """What enforces limits here."""
+
+    kind: str
+    found: Hierarchies
+    base: str = ""
+    """Of version 2."""
+    why_not: str = ""
+    """Why there is none."""
+    mend: str = ""
+
+    def enforce(self, limits: Limits, *, every: bool) -> Enforced:
+        """Return how limits are enforced; with none of the back ends nothing is."""
+        if self.kind == V1:
+            return v1.enforce(limits, self.found, every=every)
+        if self.kind == V2:
+            return v2.enforce(limits, self.base, v2.available(self.base))
+        return Enforced(missing=dict.fromkeys(asked_for(limits), self.why_not))
+
+    def others(self, enforced: Enforced) -> tuple[str, ...]:
+        """Return the bases in which a cgroup may be made later."""
+        return v1.widened(enforced, self.found) if self.kind == V1 else ()
+
+
+def backend() -> Backend:
+    """Return what enforces limits here, for this user."""
+    found = hierarchies.find()
+    if "memory" in found.unified_controllers or "pids" in found.unified_controllers:
+        base = v2.base(found)
+        if base and _prepared(base):
+            return Backend(V2, found, base)
+        return Backend(NONE, found, why_not=_no_cgroup(), mend=_MEND_V2)
+    if v1.bases(found):
+        return Backend(V1, found)
+    if not found.separate:
+        return Backend(NONE, found, why_not="no cgroups are mounted here", mend=_MEND_ROOT)
+    return Backend(NONE, found, why_not=_no_cgroup(), mend=_MEND_ROOT)
+
+
+def _prepared(base: str) -> bool:
+    """Make the base: only the files in it tell what can be limited."""
+    try:
+        v2.prepare(base)
+    except OSError:
+        return False
+    return True
+
+
+def _no_cgroup() -> str:
+    if os.geteuid() == 0:
+        return "/sys/fs/cgroup is read-only here, as in a container"
+    return "this user may make no cgroup"
+
+
+_MEND_ROOT: Final = "run it as root, or write `required = false` in [limits]"
+_MEND_V2: Final = (
+    "log in through systemd, so that a user manager runs (`loginctl enable-linger`), run it as root, or "
+    "write `required = false` in [limits]"
+)
+
+
+def asked_for(limits: Limits) -> tuple[str, ...]:
+    """Return the names of the limits that somebody asked for, as the spec has them."""
+    named: dict[str, object] = {
+        "memory": limits.memory,
+        "swap": limits.swap,
+        "cpus": limits.cpus,
+        "cpu-weight": limits.cpu_weight,
+        "cpuset": limits.cpuset or None,
+        "pids": None if limits.pids == NO_LIMIT else limits.pids,
+        "io-read": limits.io_read,
+        "io-write": limits.io_write,
+    }
+    devices = tuple(f"io-{verb}" for _, verb, _ in limits.devices)
+    return tuple(dict.fromkeys([name for name, value in named.items() if value is not None] + list(devices)))
+
+
+def compile_limits(limits: Limits, *, every: bool = False, is_exempt: bool = False) -> Cgroup:
+    """Return limits as plain values. `is_exempt`: the kernel does not count this user's processes (root's).
+
+    Raises LimitError if one that was asked for cannot be enforced, unless they are not `required`.
+    """
+    _check_processors(limits.cpuset)
+    default = limits.pids is None
+    whole = evolve(limits, pids=PIDS_DEFAULT if default else limits.pids)
+    here = backend()
+    enforced = here.enforce(whole, every=every)
+    missing = dict(enforced.missing)
+    processes = 0
+    if "pids" in missing and not is_exempt and release.version() >= release.COUNTS_BY_NAMESPACE:
+        processes = (whole.pids or 0) + 1  # with our PID 1
+        del missing["pids"]
+    asked = asked_for(limits)
+    for name in asked:
+        if name in missing and limits.required:
+            raise LimitError(f"the limit {name} cannot be enforced: {missing[name]}", hint=here.mend)
+    return {
+        "kind": here.kind,
+        "bases": enforced.bases,
+        "others": here.others(enforced),
+        "writes": enforced.writes,
+        "disks": enforced.disks,
+        "processes": processes,
+        "memory": limits.memory or 0,
+        "asked": asked,
+        "not_enforced": tuple((name, why) for name, why in missing.items() if name in asked or default),
+    }
+
+
+def _check_processors(cpuset: str) -> None:
+    there = online()
+    wanted = numbers(cpuset)
+    if absent := sorted(wanted - there):
+        raise LimitError(
+            f"cpuset {cpuset!r} names processors that are not there: {', '.join(map(str, absent))}",
+            hint=f"name some of {', '.join(map(str, sorted(there)))}",
+        )
+
+
+def online() -> set[int]:
+    """Return the numbers of the machine's processors."""
+    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+        return numbers(file.read().strip())
+
+
+def numbers(text: str) -> set[int]:
+    """Return the numbers in a list as the kernel writes it: `0-2,5` (cpuset(7))."""
+    found: set[int] = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
