@@ -1,12 +1,15 @@
 """Every failure that a user can act on: one class and one exit code per kind.
 
 Libraries raise these; only `cli/` prints them and exits. Anything else that reaches `main()` is a bug.
+Containers' commands and supervisors raise them on the warm path, so this imports `os` only.
 """
 
 import os
-import traceback
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 class EnvforgeError(Exception):
@@ -190,7 +193,7 @@ class DamagedError(IntegrityError):
     exit_code = 32
 
 
-def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]:
+def outcome(function: "Callable[..., object]", *arguments: "Any") -> "tuple[str, Any]":
     """Call a function; return ("value", its result), or the kind and the arguments of what it raised.
 
     Plain values that fit into JSON: a confined child is not trusted, and a pickle of its making could run
@@ -205,10 +208,12 @@ def outcome(function: Callable[..., object], *arguments: Any) -> tuple[str, Any]
         path = os.fsdecode(name) if isinstance(name, str | bytes) else None
         return "OSError", [error.errno, error.strerror, path]
     except BaseException:  # noqa: BLE001  # whatever it is, it goes to the parent with its traceback
+        import traceback  # noqa: PLC0415  # for a bug only
+
         return "crash", traceback.format_exc()
 
 
-def from_plain(kind: str, value: Any) -> Exception | None:
+def from_plain(kind: str, value: "Any") -> Exception | None:
     """Return the exception that `outcome` described, None for a crash."""
     if kind == "OSError":
         number, reason, path = value

@@ -27,6 +27,7 @@ from envforge.store.layout import open_store
 __all__ = [
     "Compiled",
     "Listening",
+    "Published",
     "RunOptions",
     "Started",
     "enter",

@@ -1,4 +1,4 @@
-"""Shell completion of packages, users, environments, architectures and running sandboxes. Fails silently."""
+"""Shell completion of packages, users, environments, architectures and containers. Fails silently."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -116,7 +116,7 @@ def architectures(_context: click.Context, _parameter: click.Parameter, begun: s
 
 
 def running(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the names and IDs of running sandboxes."""
+    """Return the names and IDs of running sandboxes, containers among them."""
     from envforge.api import joining  # noqa: PLC0415 (as above)
 
     try:
@@ -124,6 +124,17 @@ def running(_context: click.Context, _parameter: click.Parameter, begun: str) ->
     except (EnvforgeError, OSError):
         return []
     return _beginning(begun, (name for one in found for name in (one.name, one.id)))
+
+
+def containers(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the names of containers, each with how it is."""
+    from envforge.api import containers as api  # noqa: PLC0415 (help needs none of it)
+
+    try:
+        found = api.names(context.ensure_object(Settings).store_path())
+    except (EnvforgeError, OSError):
+        return []
+    return [CompletionItem(name, help=status) for name, status in found if name.startswith(begun)]
 
 
 def pins(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -21,6 +21,15 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "exec": "exec",
         "allow": "allow",
     },
+    "Containers": {
+        "ps": "containers.listing",
+        "logs": "containers.logs",
+        "start": "containers.life",
+        "stop": "containers.life",
+        "kill": "containers.life",
+        "rm": "containers.life",
+        "wait": "containers.life",
+    },
     "Environments": {
         "ls": "environments",
         "show": "environments",

@@ -1,1 +1,8 @@
-"""Detached containers, their networks, and the services of a project."""
+"""Detached containers, their networks, and the services of a project.
+
+    records, names, plans   what each is and how it is       lifecycle   create, start, stop, remove, wait
+    truth                   what died without saying so      control     asking a supervisor
+    supervisor/             the process that each one has    logs        reading what it wrote
+
+Commands and supervisors load these modules on the warm path: they import next to nothing.
+"""

@@ -76,6 +76,16 @@ def project_key(
     return key((spec, lock, config, *(os.fsencode(word) for word in words)), secret)
 
 
+def store_path(named: "str | None") -> "str | None":
+    """Return the real path of the store that `--store`, the configuration or the usual place means.
+
+    None where only a TOML parser could tell.
+    """
+    config = b"" if named else _read(f"{_base('XDG_CONFIG_HOME', '.config')}/envforge/config.toml") or b""
+    place = named or _configured_store(config)
+    return None if place is None else os.path.realpath(place)
+
+
 def _configured_store(config: bytes) -> "str | None":
     """Return the configured store or the usual one, None if only a TOML parser could tell."""
     for line in config.splitlines():

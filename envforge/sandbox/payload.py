@@ -28,7 +28,7 @@ _SIGKILL = 9
 class Payload:
     """What to run: the command, its whole environment, its directory and its signal mask."""
 
-    __slots__ = ("adopt", "command", "cwd", "ends_with_parent", "environment", "mask", "umask")
+    __slots__ = ("adopt", "command", "cwd", "ends_with_parent", "environment", "mask", "told", "umask")
 
     def __init__(
         self,
@@ -48,6 +48,8 @@ class Payload:
         """Called by the payload to make a terminal inside its controlling one."""
         self.ends_with_parent = False
         """For a payload that joins a sandbox; others end with PID 1."""
+        self.told = -1
+        """A pipe, closed by exec, to which the exit code is written if there is none; -1: nobody asks."""
 
 
 def start(plan: "Plan", payload: Payload) -> "tuple[int, int]":
@@ -100,7 +102,7 @@ def become(plan: "Plan", payload: Payload) -> "NoReturn":
         if payload.ends_with_parent:
             processes.set_parent_death_signal(_SIGKILL)  # the change of ids would clear it
         os.umask(payload.umask)
-        if change_directory(payload.cwd):
+        if change_directory(payload.cwd, payload.told):
             init.restore(payload.mask or ())
             code = execute(payload.command, payload.environment, plan["last_filter"])
     except OSError as error:
@@ -108,16 +110,18 @@ def become(plan: "Plan", payload: Payload) -> "NoReturn":
     except BaseException:  # noqa: BLE001  # a bug: it may not unwind into the parent's frames, but it is shown
         show_bug()
     finally:
+        if payload.told >= 0:
+            os.write(payload.told, str(code).encode())
         os._exit(code)
 
 
-def change_directory(path: str) -> bool:
-    """Close all descriptors but the standard streams and change to `path`; say so if that fails.
+def change_directory(path: str, told: int = -1) -> bool:
+    """Close all descriptors but the standard streams (and `told`), change to `path`; say so if that fails.
 
     In this order and without magic links, so that /proc/self/fd/N leads to no directory of the host
     (CVE-2024-21626).
     """
-    syscalls.close_range(3)
+    syscalls.close_others(() if told < 0 else (told,))
     try:
         resolve = syscalls.RESOLVE_NO_MAGICLINKS
         descriptor = syscalls.open_resolved(path, os.O_PATH | os.O_DIRECTORY, resolve)

@@ -12,6 +12,7 @@ Loaded on the warm path.
 """
 
 import os
+from errno import EEXIST, ENOENT, ENOTEMPTY
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 
 from envforge.kernel.removal import is_still_at, remove_tree
@@ -19,6 +20,8 @@ from envforge.kernel.removal import is_still_at, remove_tree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from envforge.sandbox.compiled import Plan
 
 
 KEPT = "kept-"
@@ -52,6 +55,51 @@ def make(uppers: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
         for part in ("upper", "work", "."):
             os.chown(f"{path}/{part}", *owner)
     return Upper(name, descriptor)
+
+
+def keep(uppers: str, name: str, over: str, *, owner: "tuple[int, int] | None" = None) -> Upper:
+    """Return the upper directory that is kept under a name, locked exclusively; made if there is none.
+
+    `over` says what a new one lies over (`life/kept.py`). Raises BlockingIOError if another sandbox uses it,
+    FileNotFoundError if it has just been removed.
+    """
+    path = f"{uppers}/{KEPT}{name}"
+    if not os.path.isdir(path):
+        _make_kept(uppers, path, over, owner)
+    return Upper(f"{KEPT}{name}", lock_alone(path), kept=True)
+
+
+def over_of(plan: "Plan") -> str:
+    """Return what says over which layers, held in which way, a kept upper directory lies."""
+    return "\n".join((plan["layers_directory"], *plan["layers"], ""))
+
+
+def _make_kept(uppers: str, path: str, over: str, owner: "tuple[int, int] | None") -> None:
+    """Make it under another name and rename it: it exists complete, or not at all."""
+    made = make(uppers, owner=owner)
+    try:
+        with open(f"{uppers}/{made.name}/over", "wb", buffering=0) as file:
+            file.write(os.fsencode(over))
+        os.rename(f"{uppers}/{made.name}", path)
+    except OSError as error:
+        if error.errno not in (EEXIST, ENOTEMPTY):  # else another was quicker, and a sweep takes this one
+            raise
+    finally:
+        os.close(made.descriptor)
+
+
+def lock_alone(path: str) -> int:
+    """Lock a kept upper directory exclusively; return the lock's descriptor. Raises as `keep` does."""
+    lock = f"{path}/lock"
+    descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+        if not is_still_at(descriptor, lock):
+            raise FileNotFoundError(ENOENT, "has just been removed", lock)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _lock(path: str) -> int:

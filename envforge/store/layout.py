@@ -18,6 +18,8 @@
       holds/<id>                   names that a running build relies on, locked by it
       unsynced/<mark>              builds whose bytes may not be on the disk yet
       partial/<name>               partly fetched blobs; flocked while one process writes it
+      containers/<id>/             what a container is, how it is, its log (`containers/records.py`)
+      containers/names/<name>      a symbolic link to the id
       upkeep/sizes.json            the space that layers and trees take; measured again where it is missing
       staging/                     work in progress; never read
       trash/<random>               what is to be deleted; never read
@@ -61,6 +63,7 @@ DIRECTORIES: Final = (
     "holds",
     "unsynced",
     "upkeep",
+    "containers",
 )
 
 

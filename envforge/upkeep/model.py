@@ -37,6 +37,8 @@ class Cause(StrEnum):
     """A build is running, and relies on it."""
     SANDBOX = "sandbox"
     """Somebody is inside."""
+    CONTAINER = "container"
+    """A container is made over it, and starts again over nothing else."""
     UPPER = "upper"
     """Changes that were kept lie over it."""
     TOOL = "tool"

@@ -1,4 +1,4 @@
-"""Finds what keeps things: generations, pins, running builds, sandboxes, kept changes, tools in use."""
+"""Finds what keeps things: generations, pins, builds, sandboxes, containers, kept changes, tools in use."""
 
 import os
 import time
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
+from envforge.containers import records as container_records
 from envforge.environment.projects import generations
 from envforge.errors import StoreError
 from envforge.sandbox.life import running
@@ -34,8 +35,8 @@ def roots(store: Store, things: Sequence[Thing]) -> tuple[Root, ...]:
 
 
 def recorded(store: Store) -> tuple[Root, ...]:
-    """Return the roots that stand in documents: generations and pins."""
-    return (*_generations(store), *_pins(store))
+    """Return the roots that stand in documents: generations, pins, containers."""
+    return (*_generations(store), *_pins(store), *_containers(store))
 
 
 def _generations(store: Store) -> Iterator[Root]:
@@ -95,6 +96,14 @@ def is_entered(store: Store, digest: str) -> bool:
         return locks.is_held(store.environment_lock(digest))
     except FileNotFoundError:
         return False
+
+
+def _containers(store: Store) -> Iterator[Root]:
+    """Yield a root for the environment of each container, until the container is removed."""
+    for one in container_records.read_all(store.path):
+        digest = one.config["environment"]
+        used = max(one.config["created"], one.state["started"]) // 1_000_000_000
+        yield Root(Cause.CONTAINER, one.name, keeps=(digest,), environment=digest, used=used)
 
 
 def uppers(store: Store) -> Iterator[Root]:

@@ -34,6 +34,7 @@ ALLOWED = {
     "envforge.sandbox.binds",
     "envforge.sandbox.uppers",
     "envforge.trust",
+    "envforge.warm_line",
     "errno",
     "fcntl",
 }

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from envforge import terminal
 from envforge.cli.command import Command, allow_option, cache_option, json_option
 from envforge.cli.output import prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
+from envforge.progress import terminal
 from envforge.units import duration_text, size_text
 
 _TERMINAL: Final = 2

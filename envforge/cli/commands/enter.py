@@ -1,18 +1,19 @@
 """`shell` and `run`: enter the environment. What hot.py cannot answer from its cache arrives here."""
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from envforge.cli.command import Command, allow_option, cache_option
+from envforge.cli.detach_options import detach_options, understood
 from envforge.cli.payload_options import given_limits, limit_options, place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.run_options import OptionError, environment_of, ports_of, volume_of, workdir_of
 
 if TYPE_CHECKING:
-    from envforge.api.entering import RunOptions
-    from envforge.containers.network.published import Published
+    from envforge.api.entering import Published, RunOptions
 
 _PAYLOAD = {"allow_interspersed_args": False}
 
@@ -53,8 +54,10 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
         envforge run -p 3000:3000 -- node app.js
         envforge run -m 512m --cpus 1.5 -- make
         envforge run -it -- bash
+        envforge run -d --name web -- python3 -m http.server     in the background
     """,
 )
+@detach_options
 @variable_options
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
 @click.option(
@@ -62,7 +65,6 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 )
 @place_options
 @limit_options
-@click.option("--rm", "_remove", is_flag=True, help="Taken for Docker's sake: runs leave nothing behind.")
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
 @cache_option
@@ -72,6 +74,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 def run(  # noqa: PLR0917 (click passes them by name)
     settings: Settings,
     context: click.Context,
+    /,
     variables: tuple[str, ...],
     files: tuple[str, ...],
     volumes: tuple[str, ...],
@@ -80,14 +83,15 @@ def run(  # noqa: PLR0917 (click passes them by name)
     user: str | None,
     _interactive: bool,  # noqa: FBT001 (click passes options)
     _tty: bool,  # noqa: FBT001
-    _remove: bool,  # noqa: FBT001
     locked: bool,  # noqa: FBT001
     command: tuple[str, ...],
+    **detached: Any,
 ) -> int:
     """Run one command in the environment.
 
     Builds first what is missing. Exits with the command's own code; 125 is a failure of envforge, 126 a
-    command that cannot be executed, 127 one that is not there, 128+n one that signal n ended.
+    command that cannot be executed, 127 one that is not there, 128+n one that signal n ended. With -d it runs
+    on in a container, whose id is printed: `ps`, `logs`, `stop`, `rm` take its name or the id's beginning.
     """
     if not command:
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
@@ -101,15 +105,40 @@ def run(  # noqa: PLR0917 (click passes them by name)
     from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     options = RunOptions(volumes=mounted, user=user, is_private=bool(published), limits=given_limits(context))
-    return _enter(
-        settings,
-        options,
-        command,
-        locked=locked,
-        environment=environment,
-        workdir=start,
-        published=published,
-    )
+    asked = understood(**detached, user=user)
+    enter = _enter if asked is None else partial(_detach, asked=asked)
+    given: Any = {"environment": environment, "workdir": start, "published": published}
+    return enter(settings, options, command, locked=locked, **given)
+
+
+def _detach(
+    settings: Settings,
+    options: "RunOptions",
+    command: tuple[str, ...],
+    *,
+    asked: dict[str, Any],
+    locked: bool,
+    environment: tuple[tuple[str, str], ...] = (),
+    workdir: str | None = None,
+    published: "tuple[Published, ...]" = (),
+) -> int:
+    """Run it in a container, and print the container's id."""
+    from envforge.api import containers, entering  # noqa: PLC0415 (help needs none of it)
+
+    if asked["name"] is not None:
+        containers.check_free(settings.store_path(), asked["name"])  # before anything is built
+    project = settings.project()
+    with settings.progress() as listener:
+        compiled = entering.prepare(project, options, locked=locked, listener=listener)
+    try:
+        container = containers.run(
+            compiled, command, workdir=workdir, variables=dict(environment), published=published, **asked
+        )
+    except containers.CommandError as error:
+        click.echo(f"envforge: {error.said}", err=True)
+        return error.code
+    click.echo(container.id)
+    return 0
 
 
 def _enter(

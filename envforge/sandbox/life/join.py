@@ -9,26 +9,27 @@ they join until D's exec: nobody may trace them or open their files.
 """
 
 import os
+from _socket import AF_UNIX, SOCK_STREAM, socketpair
 from errno import ESRCH
-from socket import AF_UNIX, SOCK_STREAM, socketpair
 
 from envforge.kernel import init, processes, syscalls
 from envforge.kernel.processes import clone
 from envforge.sandbox import cgroup
 from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.idmapped import give_pipes, receive, send
-from envforge.sandbox.life.namespaces import Namespaces, open_namespaces
-from envforge.sandbox.life.running import Running
+from envforge.sandbox.life.namespaces import open_namespaces
 from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, become, show_bug
 from envforge.sandbox.perform import Child, attend, wait
-from envforge.sandbox.relays import terminal as relay
 from envforge.sandbox.streams import STANDARD, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import NoReturn
 
     from envforge.sandbox.compiled import Plan
+    from envforge.sandbox.life.namespaces import Namespaces
+    from envforge.sandbox.life.running import Running
 
 __all__ = ["Payload", "RefusedError", "attend", "enter", "join", "wait"]
 
@@ -38,7 +39,7 @@ _NUMBER = "P"
 _PROBLEM = "E"
 
 
-def enter(one: Running, plan: "Plan", payload: Payload) -> int:
+def enter(one: "Running", plan: "Plan", payload: Payload) -> int:
     """Run a further command in the foreground; returns its exit code as Docker's `exec` does."""
     mask = init.block()
     payload.mask = mask
@@ -48,7 +49,7 @@ def enter(one: Running, plan: "Plan", payload: Payload) -> int:
         init.unblock(mask)
 
 
-def join(one: Running, plan: "Plan", payload: Payload, streams: "tuple[int, int, int]" = STANDARD) -> Child:
+def join(one: "Running", plan: "Plan", payload: Payload, streams: "tuple[int, int, int]" = STANDARD) -> Child:
     """Start a process in a running sandbox, from any thread; it ends with that thread, and with the sandbox.
 
     `plan` says as whom and with what rights: the sandbox's own, or one for another user of the same
@@ -74,11 +75,11 @@ class _Joined(Child):
 
     def begin(
         self,
-        namespaces: Namespaces,
+        namespaces: "Namespaces",
         plan: "Plan",
         payload: Payload,
         descriptors: "tuple[int, int, int]",
-        joined_cgroup: tuple[str, ...],
+        joined_cgroup: "tuple[str, ...]",
     ) -> None:
         try:
             self.streams = Streams(descriptors, for_first=False)
@@ -86,7 +87,7 @@ class _Joined(Child):
             raise RefusedError("a standard stream", error) from None
         if plan["idmapped"]:
             give_pipes(self.streams, plan["payload_owner"])
-        terminal = _Terminal() if plan["idmapped"] and self.streams.terminal() else None
+        terminal = _terminal_if_needed(plan, self.streams)
         report_read, report_write = os.pipe()
         mask = init.block()
         try:
@@ -130,16 +131,17 @@ def _clone() -> int:
 class _Terminal:
     """A terminal inside, for a caller whose own cannot be opened there: J makes it, P relays it."""
 
-    def __init__(self) -> None:
+    def __init__(self, relay: "ModuleType") -> None:
+        self.relay = relay
         self.ours, self.theirs = socketpair(AF_UNIX, SOCK_STREAM)
 
     def make(self, plan: "Plan", payload: Payload) -> None:
         """In J: make it, and have D adopt it."""
         uid, gid, _ = plan["credentials"] or (0, 0, ())
-        master, name = relay.make_inside((uid, gid))
+        master, name = self.relay.make_inside((uid, gid))
         send(self.theirs, b"", [master])
         os.close(master)
-        payload.adopt = lambda: relay.adopt(name)
+        payload.adopt = lambda: self.relay.adopt(name)
 
     def connect(self, given: Streams) -> int:
         """In P: start what carries its bytes; return the pid."""
@@ -149,19 +151,28 @@ class _Terminal:
         if received is None:
             return 0
         master = received[1][0]
-        carrier = relay.start(master, given)
+        carrier: int = self.relay.start(master, given)
         os.close(master)
         return carrier
 
 
+def _terminal_if_needed(plan: "Plan", given: Streams) -> _Terminal | None:
+    """Import the terminal's relay, if it is needed: once the root has changed it is too late."""
+    if not plan["idmapped"] or not given.terminal():
+        return None
+    from envforge.sandbox.relays import terminal as relay  # noqa: PLC0415  # only with a terminal of root's
+
+    return _Terminal(relay)
+
+
 def _be_between(  # noqa: PLR0917  # what a fork inherits
-    namespaces: Namespaces,
+    namespaces: "Namespaces",
     plan: "Plan",
     payload: Payload,
     given: Streams,
-    terminal: _Terminal | None,
+    terminal: "_Terminal | None",
     report: int,
-    joined_cgroup: tuple[str, ...],
+    joined_cgroup: "tuple[str, ...]",
 ) -> "NoReturn":
     """Be J: join, clone D, end."""
     step = ["standard streams"]
@@ -192,7 +203,7 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
         os._exit(0)
 
 
-def _enter(namespaces: Namespaces, plan: "Plan") -> None:
+def _enter(namespaces: "Namespaces", plan: "Plan") -> None:
     processes.setns(namespaces.outer, processes.CLONE_NEWUSER)
     if plan["idmapped"]:  # root's own number is not mapped in there
         os.setresgid(0, 0, 0)
@@ -203,7 +214,7 @@ def _enter(namespaces: Namespaces, plan: "Plan") -> None:
         processes.setns(descriptor, flag)
 
 
-def _be_payload(namespaces: Namespaces, plan: "Plan", payload: Payload, report: int) -> "NoReturn":
+def _be_payload(namespaces: "Namespaces", plan: "Plan", payload: Payload, report: int) -> "NoReturn":
     """Be D, in the sandbox's PID namespace already."""
     try:
         if plan["nested"] is not None:

@@ -9,12 +9,9 @@ No sweep touches them (`uppers.py`); `forget` removes one. An overlay on one of 
 import os
 import string
 from collections.abc import Callable
-from errno import EEXIST, ENOTEMPTY
-from fcntl import LOCK_EX, LOCK_NB, flock
 from typing import Final
 
 from envforge.errors import NotFoundError, StoreError, UsageError
-from envforge.kernel.removal import is_still_at
 from envforge.sandbox import uppers
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.uppers import KEPT, Upper
@@ -31,23 +28,24 @@ def keep(plan: Plan, name: str) -> Upper:
     """
     _check(name)
     path = f"{plan['uppers']}/{KEPT}{name}"
-    over = "\n".join((plan["layers_directory"], *plan["layers"], ""))
-    if not os.path.isdir(path):
-        _make(plan, path, over)
-    descriptor = _alone(path, name)
+    over = uppers.over_of(plan)
+    try:
+        upper = uppers.keep(plan["uppers"], name, over, owner=plan["owner"])
+    except (BlockingIOError, FileNotFoundError) as error:
+        raise _explain(error, name) from None
     try:
         with open(f"{path}/over", encoding="utf-8", errors="surrogateescape") as file:
             known = file.read()
     except OSError:
-        os.close(descriptor)
+        os.close(upper.descriptor)
         raise
     if known != over:
-        os.close(descriptor)
+        os.close(upper.descriptor)
         raise StoreError(
             f"what was kept as {name} lies over another environment, and cannot be used over this one",
             hint="use another name",
         )
-    return Upper(f"{KEPT}{name}", descriptor, kept=True)
+    return upper
 
 
 def forget(plan: Plan, name: str, delete: Callable[[str], None]) -> None:
@@ -55,7 +53,10 @@ def forget(plan: Plan, name: str, delete: Callable[[str], None]) -> None:
     path = f"{plan['uppers']}/{KEPT}{name}"
     if name not in names(plan):
         raise NotFoundError(f"nothing is kept as {name}", hint="use one of: " + " ".join(names(plan)))
-    descriptor = _alone(path, name)
+    try:
+        descriptor = uppers.lock_alone(path)
+    except (BlockingIOError, FileNotFoundError) as error:
+        raise _explain(error, name) from None
     try:
         uppers.throw_away(path, f"{plan['trash']}/upper-{KEPT}{name}-{os.urandom(6).hex()}", delete)
     finally:
@@ -72,32 +73,7 @@ def _check(name: str) -> None:
         raise UsageError(f"{name!r} is no name to keep something by", hint="use a to z, 0 to 9 and -")
 
 
-def _make(plan: Plan, path: str, over: str) -> None:
-    """Make it under another name and rename it: it exists complete, or not at all."""
-    made = uppers.make(plan["uppers"], owner=plan["owner"])
-    try:
-        with open(
-            f"{plan['uppers']}/{made.name}/over", "w", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            file.write(over)
-        os.rename(f"{plan['uppers']}/{made.name}", path)
-    except OSError as error:
-        if error.errno not in (EEXIST, ENOTEMPTY):  # else another was quicker, and a sweep takes this one
-            raise
-    finally:
-        os.close(made.descriptor)
-
-
-def _alone(path: str, name: str) -> int:
-    """Lock it exclusively; return the lock's descriptor. Raises StoreError if another sandbox uses it."""
-    lock = f"{path}/lock"
-    descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StoreError(f"{name} is in use by a sandbox that runs", hint="envforge exec") from None
-    if not is_still_at(descriptor, lock):
-        os.close(descriptor)
-        raise StoreError(f"{name} has just been removed", hint="try again")
-    return descriptor
+def _explain(error: OSError, name: str) -> StoreError:
+    if isinstance(error, BlockingIOError):
+        return StoreError(f"{name} is in use by a sandbox that runs", hint="envforge exec")
+    return StoreError(f"{name} has just been removed", hint="try again")

@@ -10,19 +10,20 @@ import select
 import time
 from errno import EPERM, ESRCH
 from fcntl import ioctl
-from typing import Final
-
-from attrs import define, field
 
 from envforge.kernel import processes
-from envforge.sandbox.life.running import Running, is_there
+from envforge.sandbox.life.running import is_there
 
-_NS_GET_USERNS: Final = 0xB701
-_NS_GET_PARENT: Final = 0xB702
-_NS_GET_OWNER_UID: Final = 0xB704
-_PAYLOAD: Final = "2"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from envforge.sandbox.life.running import Running
+
+_NS_GET_USERNS = 0xB701
+_NS_GET_PARENT = 0xB702
+_NS_GET_OWNER_UID = 0xB704
+_PAYLOAD = "2"
 """The payload's pid inside."""
-_KINDS: Final = {
+_KINDS = {
     "ipc": processes.CLONE_NEWIPC,
     "uts": processes.CLONE_NEWUTS,
     "net": processes.CLONE_NEWNET,
@@ -30,21 +31,23 @@ _KINDS: Final = {
     "cgroup": processes.CLONE_NEWCGROUP,
     "mnt": processes.CLONE_NEWNS,
 }
-_PATIENCE_S: Final = 10.0
+_PATIENCE_S = 10.0
 
 
-@define
 class Namespaces:
     """Descriptors of a sandbox's namespaces; to be closed."""
 
-    outer: int = -1
-    """The user namespace that the caller made: A."""
-    inner: int = -1
-    """The payload's own below it: B; -1 if there is none."""
-    others: list[tuple[int, int]] = field(factory=list)
-    """The other namespaces, each with its flag, in the order of joining."""
+    __slots__ = ("inner", "others", "outer")
 
-    def descriptors(self) -> list[int]:
+    def __init__(self) -> None:
+        self.outer = -1
+        """The user namespace that the caller made: A."""
+        self.inner = -1
+        """The payload's own below it: B; -1 if there is none."""
+        self.others: list[tuple[int, int]] = []
+        """The other namespaces, each with its flag, in the order of joining."""
+
+    def descriptors(self) -> "list[int]":
         """Return all that are open."""
         found = [self.outer, self.inner, *(descriptor for descriptor, _ in self.others)]
         return [descriptor for descriptor in found if descriptor >= 0]
@@ -57,14 +60,14 @@ class Namespaces:
         self.others = []
 
 
-def open_namespaces(one: Running) -> Namespaces:
+def open_namespaces(one: "Running") -> Namespaces:
     """Open the namespaces of a sandbox. Raises OSError if it has ended, or they are not its own."""
     process = os.pidfd_open(one.pid)
     found = Namespaces()
     try:
         if not is_there(one):
             raise ProcessLookupError(ESRCH, os.strerror(ESRCH))
-        _open_all(found, one, _payload_of(one.pid))
+        _open_all(found, one, payload_of(one.pid))
         if select.select([process], [], [], 0)[0]:
             raise ProcessLookupError(ESRCH, os.strerror(ESRCH))
     except BaseException:
@@ -75,7 +78,7 @@ def open_namespaces(one: Running) -> Namespaces:
     return found
 
 
-def _payload_of(first: int) -> int:
+def payload_of(first: int) -> int:
     """Return the payload's pid on the host; waits a while for one that is yet to be cloned."""
     end = time.monotonic() + _PATIENCE_S
     while True:
@@ -88,7 +91,7 @@ def _payload_of(first: int) -> int:
         time.sleep(0.01)
 
 
-def _children(first: int) -> list[int]:
+def _children(first: int) -> "list[int]":
     with open(f"/proc/{first}/task/{first}/children", encoding="ascii") as file:
         return [int(word) for word in file.read().split()]
 
@@ -102,7 +105,7 @@ def _number_inside(pid: int) -> str:
     return next((line.split()[-1] for line in lines if line.startswith("NSpid:")), "")
 
 
-def _open_all(found: Namespaces, one: Running, payload: int) -> None:
+def _open_all(found: Namespaces, one: "Running", payload: int) -> None:
     place = f"/proc/{payload}/ns"
     innermost = _open_patiently(f"{place}/user")
     if one.plan["nested"] is None:
@@ -143,7 +146,7 @@ def _check_outer(outer: int) -> None:
         raise PermissionError(EPERM, "its first process has moved to namespaces of its own", "user")
 
 
-def _is_same(descriptor: int, other: os.stat_result) -> bool:
+def _is_same(descriptor: int, other: "os.stat_result") -> bool:
     """Compare a namespace with another one, and close it."""
     try:
         return os.path.samestat(os.fstat(descriptor), other)

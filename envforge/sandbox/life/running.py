@@ -1,50 +1,85 @@
-"""Lists this user's running sandboxes: those whose records name processes that are still the same."""
+"""Lists this user's running sandboxes: those whose records name processes that are still the same.
+
+`exec` into a container makes a Running by itself, on the warm path: this imports next to nothing.
+"""
 
 import os
 import time
-from collections.abc import Iterator
 from fcntl import LOCK_NB, LOCK_SH, flock
-from typing import Any, Final
 
-from attrs import field, frozen
-
-from envforge.places import usual_state_directory
 from envforge.sandbox import cache, record
-from envforge.sandbox.compiled import Plan
 
-_FRESH_S: Final = 10
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from envforge.sandbox.compiled import Plan
+
+_FRESH_S = 10
 """A younger record may belong to a sandbox whose parent is about to lock it."""
-_RECORD_MAX_BYTES: Final = 1 << 20
+_RECORD_MAX_BYTES = 1 << 20
 
 
-@frozen
 class Running:
     """A running sandbox, which can be joined."""
 
-    id: str
-    name: str
-    """Its name in lists: `shop`, or `shop:db` if it is another environment than the spec's own."""
-    project: str
-    """The real path of the spec."""
-    environment_name: str
-    """Which of the spec's environments."""
-    environment: str
-    """Its digest."""
-    store: str
-    command: tuple[str, ...]
-    pid: int
-    """The pid of its PID 1 on the host."""
-    started: int
-    """Seconds since 1970."""
-    started_ticks: int = field(repr=False)
-    """Start time of PID 1, which tells it from a later process of that pid."""
-    plan: Plan = field(repr=False)
-    cgroup: tuple[str, ...] = ()
-    """The directories of its cgroup."""
+    __slots__ = (
+        "cgroup",
+        "command",
+        "environment",
+        "environment_name",
+        "id",
+        "name",
+        "pid",
+        "plan",
+        "project",
+        "started",
+        "started_ticks",
+        "store",
+    )
+
+    def __init__(  # noqa: PLR0917  # all that a record says
+        self,
+        id: str,  # noqa: A002  # its attribute's name
+        name: str,
+        project: str,
+        environment_name: str,
+        environment: str,
+        store: str,
+        command: "tuple[str, ...]",
+        pid: int,
+        started: int,
+        started_ticks: int,
+        plan: "Plan",
+        cgroup: "tuple[str, ...]" = (),
+    ) -> None:
+        self.id = id
+        self.name = name
+        """Its name in lists: `shop`, or `shop:db` if it is another environment than the spec's own."""
+        self.project = project
+        """The real path of the spec."""
+        self.environment_name = environment_name
+        """Which of the spec's environments."""
+        self.environment = environment
+        """Its digest."""
+        self.store = store
+        self.command = command
+        self.pid = pid
+        """The pid of its PID 1 on the host."""
+        self.started = started
+        """Seconds since 1970."""
+        self.started_ticks = started_ticks
+        """Start time of PID 1, which tells it from a later process of that pid."""
+        self.plan = plan
+        self.cgroup = cgroup
+        """The directories of its cgroup."""
 
 
-def directories() -> tuple[str, ...]:
+def directories() -> "tuple[str, ...]":
     """Return all directories of records: the sandbox's starter may have had other XDG variables."""
+    from envforge.places import usual_state_directory  # noqa: PLC0415  # only to list them all
+
     found = [record.directory(), f"{os.path.dirname(cache.directory())}/{record.BELOW}"]
     runtime = f"/run/user/{os.geteuid()}"
     if record.is_own(runtime):
@@ -53,13 +88,13 @@ def directories() -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def running() -> tuple[Running, ...]:
+def running() -> "tuple[Running, ...]":
     """Return the running sandboxes, the oldest first; remove the records of ended ones."""
     found = {one.id: one for directory in directories() for one in _in(directory)}
     return tuple(sorted(found.values(), key=lambda one: (one.started, one.started_ticks, one.id)))
 
 
-def _in(directory: str) -> Iterator[Running]:
+def _in(directory: str) -> "Iterator[Running]":
     if not record.is_own(directory):
         return
     for name in os.listdir(directory):
@@ -71,7 +106,7 @@ def _in(directory: str) -> Iterator[Running]:
             yield one
 
 
-def _read(directory: str, name: str) -> Running | None:
+def _read(directory: str, name: str) -> "Running | None":
     """Return what a record says, None for one of a sandbox that has ended, which is removed."""
     path = f"{directory}/{name}"
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -89,7 +124,7 @@ def _read(directory: str, name: str) -> Running | None:
     return None
 
 
-def _running(name: str, started: int, values: Any) -> Running | None:
+def _running(name: str, started: int, values: "Any") -> "Running | None":
     if values["format"] != record.FORMAT or values["uid"] != os.geteuid():
         return None
     plan: Plan = values["plan"]

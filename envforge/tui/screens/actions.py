@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from envforge import terminal
-from envforge.progress import Listener
+from envforge.progress import Listener, terminal
 from envforge.tui import looking
 from envforge.tui.core import history as generations
 from envforge.tui.core.commands import Subject

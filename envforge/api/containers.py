@@ -1,0 +1,115 @@
+"""Containers: starting, listing, stopping and removing them. Their output is in `containers_logs`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from envforge.containers import lifecycle, records, truth
+from envforge.containers import names as container_names
+from envforge.containers.lifecycle import CommandError
+from envforge.containers.records import LIVE, Container
+from envforge.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envforge.containers.network.published import Published
+    from envforge.sandbox.plan.compile import Compiled
+
+__all__ = [
+    "LIVE",
+    "CommandError",
+    "Container",
+    "all_of",
+    "check_free",
+    "find",
+    "kill",
+    "names",
+    "remove",
+    "run",
+    "start",
+    "stop",
+    "wait",
+]
+
+
+def all_of(store: str) -> list[Container]:
+    """Return all containers of a store, the newest first."""
+    return truth.all_checked(os.path.realpath(store))
+
+
+def names(store: str) -> list[tuple[str, str]]:
+    """Return name and status of each container, as records say: for completion."""
+    return [(one.name, one.status) for one in records.read_all(os.path.realpath(store))]
+
+
+def find(store: str, named: str) -> Container:
+    """Return the container with that name, id or beginning of an id. Raises NotFoundError, AmbiguousError."""
+    return lifecycle.find(os.path.realpath(store), named)
+
+
+def check_free(store: str, name: str) -> None:
+    """Raise UsageError for what is no name of a container, ConflictError for one that is taken."""
+    container_names.check_free(os.path.realpath(store), name)
+
+
+def run(
+    compiled: "Compiled",
+    command: Sequence[str],
+    *,
+    name: str | None = None,
+    workdir: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    published: "Sequence[Published]" = (),
+    **asked: Any,
+) -> Container:
+    """Start a command in a container of its own, which lives on; return once the command runs.
+
+    `asked` are fields of its record: restart, stop, remove, labels, … Raises CommandError where there is no
+    such command, ConflictError where the name is taken; nothing is left then.
+    """
+    from envforge.containers import warm  # noqa: PLC0415 (only to start one)
+    from envforge.sandbox import inherited  # noqa: PLC0415 (likewise)
+
+    plan = warm.for_container(compiled)
+    environment = inherited.payload_environment(plan, os.environ) | dict(variables or {})
+    place = workdir or inherited.start_directory(plan)
+    config = lifecycle.config_of(plan, list(command), environment, place, published)
+    config.update(asked)
+    with _explained():
+        return lifecycle.run(plan["store"], plan, config, name)
+
+
+def start(container: Container) -> bool:
+    """Start a container that does not run; return False if it runs already. Raises CommandError."""
+    with _explained():
+        return lifecycle.start(container)
+
+
+stop = lifecycle.stop
+kill = lifecycle.kill
+wait = lifecycle.wait
+remove = lifecycle.remove
+
+
+@contextmanager
+def _explained() -> "Iterator[None]":
+    """Turn what entering raises into errors that tell what helps."""
+    from envforge.containers.network.listening import RefusedPortError  # noqa: PLC0415 (only to start one)
+    from envforge.sandbox import perform  # noqa: PLC0415 (likewise)
+
+    try:
+        yield
+    except perform.RefusedError as error:
+        from envforge.sandbox.life import launch  # noqa: PLC0415 (likewise)
+
+        raise launch.explain(error) from error
+    except RefusedPortError as error:
+        from envforge.containers.network import conflicts  # noqa: PLC0415 (likewise)
+
+        raise conflicts.explained(error) from error
+    except perform.StaleError as error:
+        raise NotFoundError(
+            f"what the container runs in is not in the store any more: {error}", hint="envforge fsck"
+        ) from error

@@ -1,0 +1,1 @@
+"""Commands for containers, named as Docker's are."""

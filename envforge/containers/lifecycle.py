@@ -1,0 +1,195 @@
+"""Creates, starts, stops and removes containers, for commands: from any thread. Loaded on the warm path."""
+
+import marshal
+import os
+import sys
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+import envforge
+from envforge.containers import control, making, records, removing, truth
+from envforge.containers.records import Container
+from envforge.errors import ConflictError, InUseError, from_plain
+from envforge.sandbox import perform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ
+    from typing import Any
+else:
+    from _signal import SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ
+
+__all__ = [
+    "CommandError",
+    "Container",
+    "config_of",
+    "create",
+    "find",
+    "kill",
+    "remove",
+    "run",
+    "start",
+    "stop",
+    "wait",
+]
+
+create = making.create
+config_of = making.config_of
+
+_ABOVE = 10
+_CODE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from envforge.containers.supervisor import main; main.main()"
+)
+_SIGKILL = 9
+
+
+class CommandError(Exception):
+    """The container's command is not there (127), or cannot be executed (126). Nothing of it ran."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code = code
+        self.said = said
+
+
+def find(store: str, named: str) -> Container:
+    """Return the container of that name, id or beginning of an id, with a state that is true.
+
+    Raises NotFoundError, AmbiguousError, StoreError.
+    """
+    return truth.checked(records.find(store, named))
+
+
+def run(store: str, plan: "Any", config: "records.Values", name: "str | None" = None) -> Container:
+    """Create a container and start it. Raises what both do, and leaves nothing behind then."""
+    container = create(store, plan, config, name)
+    try:
+        start(container)
+    except BaseException:
+        remove(container, force=True)
+        raise
+    return container
+
+
+def start(container: Container) -> bool:
+    """Start a container that does not run; return False if it runs already.
+
+    Returns once its command runs. Raises CommandError where there is no such command, StaleError where its
+    environment is gone, RefusedError where the kernel refuses, RefusedPortError where a port is taken,
+    NotFoundError where it has been removed.
+    """
+    if container.is_live:
+        return False
+    read, write = os.pipe()
+    try:
+        spawned = _spawn(container, write)
+    except OSError:
+        os.close(read)
+        raise
+    finally:
+        os.close(write)
+    with open(read, "rb", buffering=0) as file:
+        answer = file.read()
+    os.waitpid(spawned, 0)
+    kind, *values = marshal.loads(answer) if answer else ("refused", "its supervisor", 10, None)  # noqa: S302  # our own child's
+    if kind == "failed" and values[0] == InUseError.__name__ and find(container.store, container.id).is_live:
+        return False  # another command was quicker
+    _understand(kind, values)
+    return True
+
+
+def _spawn(container: Container, answer: int) -> int:
+    """Start a supervisor that answers on a descriptor; return the pid of the process to wait for."""
+    above = os.path.dirname(os.path.dirname(os.path.abspath(envforge.__file__)))
+    words = [sys.executable, "-I", "-S", "-c", _CODE, above, container.store, container.id]
+    held = [fcntl(answer, F_DUPFD_CLOEXEC, _ABOVE), os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)]
+    try:
+        return os.posix_spawn(
+            sys.executable,
+            words,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, held[1], 0),
+                (os.POSIX_SPAWN_DUP2, held[1], 1),
+                (os.POSIX_SPAWN_DUP2, held[0], 3),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(SIGPIPE, SIGXFSZ, SIGCHLD, SIGINT, SIGHUP, SIGTERM),
+        )
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _understand(kind: str, values: "list[Any]") -> None:
+    """Raise what a supervisor answered."""
+    if kind == "command":
+        raise CommandError(*values)
+    if kind == "stale":
+        raise perform.StaleError(values[0])
+    if kind == "port":
+        from envforge.containers.network.listening import RefusedPortError  # noqa: PLC0415  # only with ports
+
+        published, number = values
+        raise RefusedPortError(published, OSError(number, os.strerror(number)))
+    if kind == "refused":
+        step, number, path = values
+        raise perform.RefusedError(step, OSError(number, os.strerror(number), path))
+    if kind == "failed":
+        name, message, hint = values
+        raise from_plain(name, (message, hint)) or RuntimeError(values)
+
+
+def stop(container: Container, *, seconds: "int | None" = None, number: "int | None" = None) -> bool:
+    """Stop a container: its stop signal, SIGKILL after its grace (or other ones); wait for its end.
+
+    Return False if it did not run.
+    """
+    if not container.is_live:
+        return False
+    try:
+        control.ask(container.directory, {"do": "stop", "signal": number, "seconds": seconds})
+    except control.GoneError:
+        truth.checked(container)  # it ended meanwhile, or its supervisor was killed
+    return True
+
+
+def kill(container: Container, number: int = _SIGKILL) -> None:
+    """Send a signal to a container's command. Raises ConflictError if it does not run."""
+    error = ConflictError(
+        f"the container {container.name} is not running", hint="`envforge ps -a` says how it is"
+    )
+    if not container.is_live:
+        raise error
+    try:
+        control.ask(container.directory, {"do": "kill", "signal": number})
+    except control.GoneError:
+        raise error from None
+
+
+def wait(container: Container) -> int:
+    """Wait until a container ends; return its exit code: at once if it does not run."""
+    if container.is_live:
+        try:
+            return int(control.ask(container.directory, {"do": "wait"})["exit_code"])
+        except control.GoneError:
+            container = truth.checked(records.read(container.store, container.id))
+    return int(container.state["exit_code"] or 0)
+
+
+def remove(container: Container, *, force: bool = False) -> None:
+    """Remove a container; with `force` also one that runs. Raises ConflictError, NotFoundError."""
+    if container.is_live:
+        if not force:
+            raise ConflictError(
+                f"the container {container.name} is running",
+                hint=f"`envforge stop {container.name}` first, or `envforge rm -f {container.name}`",
+            )
+        stop(container, seconds=0)
+    lock = records.lock(container.directory)
+    try:
+        container = records.read(container.store, container.id)
+        removing.remove_locked(container)
+    finally:
+        os.close(lock)

@@ -1,0 +1,31 @@
+"""A container's sandbox plan: kept when it is made, performed again at each start. Loaded on the warm path.
+
+It is as powerful as code, so it is believed only for its MAC (`sandbox/cache.py`).
+"""
+
+import os
+
+from envforge.sandbox import cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from envforge.containers.records import Container
+    from envforge.sandbox.compiled import Plan
+
+
+def keep(directory: str, identifier: str, plan: "Plan") -> None:
+    """Write the plan of a container that is being made."""
+    data = cache.sealed(f"containers/{identifier}", {**plan, "relay": None})
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(f"{directory}/plan", flags, 0o600)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
+def read(container: "Container") -> "Plan":
+    """Return a container's plan. Raises ValueError for one that this user has not written, OSError."""
+    with open(f"{container.directory}/plan", "rb", buffering=0) as file:
+        return cache.unsealed(f"containers/{container.id}", file.read())  # type: ignore[no-any-return]

@@ -1,0 +1,194 @@
+"""Starts a container's payload, and holds what belongs to one life of it: pid, streams, upper directory."""
+
+import os
+from time import monotonic
+
+from envforge.containers.supervisor.loop import Loop
+from envforge.containers.supervisor.outputs import Output
+from envforge.kernel import init
+from envforge.sandbox import inherited, perform, uppers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from envforge.containers.network.listening import Listening
+    from envforge.containers.network.proxy import Attached
+    from envforge.containers.network.published import Published
+    from envforge.containers.records import Container
+    from envforge.sandbox.compiled import Plan
+
+_SIGKILL = 9
+_PAYLOAD = "2"
+"""The payload's pid inside."""
+
+
+class NoCommandError(Exception):
+    """The command is not there (127), or cannot be executed (126). Nothing of the environment ran."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code = code
+        self.said = said
+
+
+class Life:
+    """A container's payload from its start to its end."""
+
+    def __init__(self, container: "Container", plan: "Plan") -> None:
+        self._container = container
+        self._plan = plan
+        self._read: list[int] = []
+        self.outputs: list[Output] = []
+        self.input = -1
+        """The writing end of the payload's stdin, -1 where it reads from nothing."""
+        self.began = 0.0
+        self.started: perform.Started | None = None
+        self.oom_kills = 0
+        self.ports: tuple[Published, ...] = ()
+        """As they are published, with real numbers."""
+        self._proxy: Attached | None = None
+
+    def begin(self) -> None:
+        """Start the payload. Leaves nothing where it raises.
+
+        Raises NoCommandError, StaleError, RefusedError, RefusedPortError for a port that is taken, OSError.
+        """
+        listening = _listen(self._container.config["network"]["published"])
+        try:
+            self._begin(listening)
+        finally:
+            if listening is not None:
+                listening.close()
+
+    def _begin(self, listening: "Listening | None") -> None:
+        config = self._container.config
+        plan: Plan = {**inherited.with_sockets(self._plan, os.environ), "label": config["name"]}
+        if listening is not None:
+            self.ports = listening.ports
+            plan = {**plan, "published": listening.ports}
+        further = dict(plan["variables"][len(self._plan["variables"]) :])
+        payload = perform.Payload(config["command"], config["variables"] | further, config["workdir"], ())
+        told, payload.told = os.pipe()
+        given = self._open_streams()
+        try:
+            upper = uppers.keep(plan["uppers"], self._container.id, uppers.over_of(plan), owner=plan["owner"])
+            self.started = perform.start(plan, payload, given, upper)
+        except BaseException:
+            os.close(told)
+            self._close()
+            raise
+        finally:
+            for descriptor in {*given, payload.told}:
+                os.close(descriptor)
+        self.began = monotonic()
+        if listening is not None:
+            self._publish(listening, as_root=plan["idmapped"])
+        with open(told, "rb", buffering=0) as file:
+            code = file.read()
+        if code:
+            self._fail(int(code))
+
+    def _publish(self, listening: "Listening", *, as_root: bool) -> None:
+        from envforge.containers.network.proxy import attach  # noqa: PLC0415  # only with published ports
+
+        assert self.started is not None
+        try:
+            self._proxy = attach(listening, self.started.network or (-1, -1), as_root=as_root)
+        except BaseException:
+            os.kill(self.started.pid, _SIGKILL)
+            perform.wait(self.started)
+            self._close()
+            raise
+
+    def _open_streams(self) -> "tuple[int, int, int]":
+        """Return the payload's ends of its standard streams; ours are kept."""
+        out, out_inside = os.pipe()
+        errors, errors_inside = os.pipe()
+        self._read = [out, errors]
+        if not self._container.config["interactive"]:
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), out_inside, errors_inside
+        inside, self.input = os.pipe()
+        return inside, out_inside, errors_inside
+
+    def _fail(self, code: int) -> None:
+        assert self.started is not None
+        os.waitpid(self.started.pid, 0)
+        self.started.ended(code)
+        said = b""
+        for descriptor in self._read:
+            os.set_blocking(descriptor, False)
+            try:
+                said += os.read(descriptor, 4096)
+            except BlockingIOError:
+                continue
+        self._close()
+        raise NoCommandError(code, said.decode(errors="replace").strip().removeprefix("envforge: "))
+
+    def watch(
+        self, loop: Loop, taken: "Callable[[str, bytes], None]", ended: "Callable[[int], None]"
+    ) -> None:
+        """Hand on what it writes, and say when it has ended."""
+        assert self.started is not None
+        for name, descriptor in zip(("stdout", "stderr"), self._read, strict=False):
+            self.outputs.append(Output(loop, descriptor, lambda data, name=name: taken(name, data)))  # type: ignore[misc]
+        self._read = []
+        loop.watch(self.started.pidfd, ended)
+
+    def end(self, loop: Loop, taken: "Callable[[str, bytes], None]") -> int:
+        """Take what it left, clean up after it, and return its exit code."""
+        assert self.started is not None
+        loop.unwatch(self.started.pidfd)
+        for name, output in zip(("stdout", "stderr"), self.outputs, strict=False):
+            if rest := output.drain():
+                taken(name, rest)
+        self._close()
+        _, status = os.waitpid(self.started.pid, 0)
+        code = self.started.ended(init.exit_code(status))
+        self.oom_kills = self.started.oom_kills
+        return code
+
+    def _close(self) -> None:
+        for descriptor in (*self._read, self.input):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._read = []
+        self.input = -1
+        if self._proxy is not None:
+            self._proxy.close()
+            self._proxy = None
+
+    def signal(self, number: int) -> None:
+        """Send the payload a signal; SIGKILL ends all that is inside."""
+        assert self.started is not None
+        try:
+            if number == _SIGKILL or number in init.FORWARDED:
+                os.kill(self.started.pid, number)
+            else:
+                os.kill(_payload_of(self.started.pid), number)
+        except ProcessLookupError:
+            return  # it is about to be gone
+
+
+def _listen(published: "list[dict[str, Any]]") -> "Listening | None":
+    if not published:
+        return None
+    from envforge.containers.network.listening import listen  # noqa: PLC0415  # only with published ports
+
+    return listen((one["address"], one["host"], one["container"], one["protocol"]) for one in published)
+
+
+def _payload_of(first: int) -> int:
+    """Return the payload's pid outside. Raises ProcessLookupError if it has ended."""
+    try:
+        with open(f"/proc/{first}/task/{first}/children", encoding="ascii") as file:
+            children = file.read().split()
+        for pid in children:
+            with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+                lines = file.read().splitlines()
+            if next((line.split()[-1] for line in lines if line.startswith("NSpid:")), "") == _PAYLOAD:
+                return int(pid)
+    except FileNotFoundError:
+        pass
+    raise ProcessLookupError

@@ -1,0 +1,68 @@
+"""What a supervisor answers: stop, kill, wait. Other parts of a container add their own (`Server.on`)."""
+
+from envforge.containers.supervisor.server import Client, Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from envforge.containers.records import Container
+    from envforge.containers.supervisor.loop import Loop
+
+
+class Questions:
+    """The control socket, and the clients that wait for something."""
+
+    def __init__(
+        self,
+        loop: "Loop",
+        container: "Container",
+        stop: "Callable[[int, float], None]",
+        kill: "Callable[[int], None]",
+    ) -> None:
+        self._usual = container.config["stop"]
+        self._do_stop = stop
+        self._do_kill = kill
+        self.server = Server(loop, container.directory)
+        self._waiting: list[Client] = []
+        self.server.on("stop", self._stop)
+        self.server.on("kill", self._kill)
+        self.server.on("wait", self._wait)
+
+    def show(self, stream: str, data: bytes) -> None:
+        """Show what came out of the container to everybody who is attached."""
+
+    def ended(self, code: int) -> None:
+        """Tell everybody who waits for it that the container has ended."""
+        waiting, self._waiting = self._waiting, []
+        for client in waiting:
+            client.answer(exit_code=code)
+
+    def goodbye(self, done: "Callable[[], None]") -> None:
+        """Call `done` once every client has read all that it was sent."""
+        clients = set(self.server.clients)
+
+        def gone(client: Client) -> None:
+            clients.discard(client)
+            if not clients:
+                done()
+
+        for client in set(clients):
+            client.closed = lambda client=client: gone(client)
+            client.end()
+        if not clients:
+            done()
+
+    def _wait(self, client: Client, _asked: "dict[str, Any]") -> None:
+        self._waiting.append(client)
+
+    def _stop(self, client: Client, asked: "dict[str, Any]") -> None:
+        self._waiting.append(client)
+        seconds = asked.get("seconds")
+        number = asked.get("signal") or self._usual["signal"]
+        self._do_stop(number, self._usual["seconds"] if seconds is None else seconds)
+
+    def _kill(self, client: Client, asked: "dict[str, Any]") -> None:
+        self._do_kill(asked["signal"])
+        client.answer()

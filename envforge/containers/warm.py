@@ -1,0 +1,100 @@
+"""`run -d` and `exec NAME` on the warm path; None where the whole command line must do it, or say why not."""
+
+import os
+
+from envforge.containers import lifecycle, plans, records, truth
+from envforge.errors import EnvforgeError
+from envforge.sandbox import inherited, perform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from envforge.containers.network.published import Published
+    from envforge.sandbox.compiled import Plan
+    from envforge.warm_line import Request
+
+_BROKEN_PIPE = 141
+
+
+def run(
+    plan: "Plan", request: "Request", variables: "dict[str, str]", ports: "Iterable[Published]"
+) -> "int | None":
+    """Start a container of a cached plan and print its id; return the exit code."""
+    plan = for_container(plan)
+    environment = inherited.payload_environment(plan, os.environ) | variables
+    place = request.workdir or inherited.start_directory(plan)
+    config = lifecycle.config_of(plan, request.command, environment, place, ports)
+    config.update(user=request.user or "", remove="remove" in request.flags)
+    try:
+        container = lifecycle.run(plan["store"], plan, config, request.name)
+    except lifecycle.CommandError as error:
+        os.write(2, f"envforge: {error.said}\n".encode(errors="surrogateescape"))
+        return error.code
+    except (EnvforgeError, perform.StaleError, perform.RefusedError, OSError):
+        return None
+    return _say(f"{container.id}\n")
+
+
+def for_container(plan: "Plan") -> "Plan":
+    """Return the plan with what its caller sees now; sockets are let in anew at each start."""
+    return {**inherited.with_sockets({**plan, "forward": ()}, os.environ), "forward": plan["forward"]}
+
+
+def _say(text: str) -> int:
+    try:
+        os.write(1, text.encode())
+    except BrokenPipeError:
+        return _BROKEN_PIPE
+    return 0
+
+
+def enter(
+    store: str, named: str, command: "list[str]", variables: "dict[str, str]", workdir: "str | None"
+) -> "int | None":
+    """Run a further command in a container that runs; return its exit code."""
+    try:
+        container = records.find(store, named)
+        if container.status not in {"running", "stopping"} or not truth.is_true(container, records.boot_id()):
+            return None
+        plan = plans.read(container)
+    except (EnvforgeError, OSError, ValueError):
+        return None
+    from envforge.sandbox.life import join  # noqa: PLC0415  # only for `exec`
+
+    environment = environment_of(container) | variables
+    payload = join.Payload(command, environment, workdir or container.config["workdir"])
+    try:
+        return join.enter(running(container, plan), plan, payload)
+    except join.RefusedError:
+        return None
+
+
+def environment_of(container: records.Container) -> "dict[str, str]":
+    """Return the variables of a further command: the container's, and the caller's terminal."""
+    found = dict(container.config["variables"])
+    if "TERM" in os.environ:
+        found["TERM"] = os.environ["TERM"]
+    return found
+
+
+def running(container: records.Container, plan: "Plan") -> "Any":
+    """Return a container that runs as what `exec` joins."""
+    from envforge.sandbox.life.running import Running  # noqa: PLC0415  # only for `exec`
+
+    config, state = container.config, container.state
+    return Running(
+        container.id,
+        container.name,
+        config["project"],
+        config["environment_name"],
+        config["environment"],
+        container.store,
+        tuple(config["command"]),
+        state["pid"],
+        state["started"] // 1_000_000_000,
+        state["pid_started"],
+        plan,
+        tuple(state["cgroup"]),
+    )
