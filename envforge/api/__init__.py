@@ -1,11 +1,11 @@
 """The library interface: everything that the command line does, for other front ends (a TUI, a server) too.
 
-    projects     open                     locking      lock
+    projects     open                     locating     locate
+    locking      lock                     environments environments
     upkeep       usage, preview, collect, undo, roots, keep, release
     editing      init, add, remove        building     build
     consent      allow, revoke, trust     entering     prepare, enter, start, wait
-    joining      running, find, enter     environments environments
-    inspecting   describe, users
+    joining      running, find, enter     inspecting   describe, users
     proof        verify, check, fsck      stores       path, destroy
     doctor       checks                   history      generations, preview, rollback
     comparing    compare, why, why_rebuilt, owns, resolve

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.environment.made import inspect
 from envforge.errors import NotFoundError, StoreError
 from envforge.kernel.tree import Tree

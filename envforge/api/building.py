@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from envforge.api import locking
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.environment.made import assemble
 from envforge.environment.made.assemble import BuildOptions, BuildResult
 from envforge.environment.projects import consent

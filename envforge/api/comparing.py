@@ -3,19 +3,22 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from envforge.compare import differences, targets
 from envforge.compare import why as whys
 from envforge.compare import words as naming
 from envforge.compare.model import LEVELS, Comparison, Content, FileChange, Level, PackageChange
-from envforge.compare.owning import Owned
-from envforge.compare.rebuilt import Rebuilt
 from envforge.compare.targets import Here, Target
 from envforge.compare.views import plain, text
 from envforge.compare.why import CHAINS_MAX, Why
-from envforge.environment.projects.project import Location
+from envforge.environment.projects.location import Location
 from envforge.errors import NotFoundError, UsageError
 from envforge.store import locks
+
+if TYPE_CHECKING:
+    from envforge.compare.owning import Owned as Owned  # noqa: PLC0414 - for annotations of callers
+    from envforge.compare.rebuilt import Rebuilt
 
 __all__ = [
     "CHAINS_MAX",
@@ -25,9 +28,7 @@ __all__ = [
     "FileChange",
     "Here",
     "Level",
-    "Owned",
     "PackageChange",
-    "Rebuilt",
     "Target",
     "Why",
     "compare",
@@ -112,7 +113,7 @@ def why(place: Here, name: str, word: str | None = None) -> tuple[Why, ...]:
     return whys.reasons(packages, name)
 
 
-def why_rebuilt(place: Here, layer: str | None = None, word: str | None = None) -> tuple[Rebuilt, ...]:
+def why_rebuilt(place: Here, layer: str | None = None, word: str | None = None) -> "tuple[Rebuilt, ...]":
     """Return why layers of the current generation are not those of an earlier one, by default the last.
 
     Raises NotFoundError for a layer that neither has.
@@ -122,7 +123,7 @@ def why_rebuilt(place: Here, layer: str | None = None, word: str | None = None) 
     return rebuilding.reasons(place, resolve(place, word, targets.before), targets.current(place), layer)
 
 
-def owns(place: Here, path: str, word: str | None = None) -> Owned:
+def owns(place: Here, path: str, word: str | None = None) -> "Owned":
     """Return which package, layer and source a path inside comes from. Raises NotFoundError."""
     from envforge.compare import owning  # noqa: PLC0415 - reads listings
 

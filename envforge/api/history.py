@@ -7,10 +7,9 @@ from attrs import frozen
 
 from envforge.environment.projects import generations as recorded
 from envforge.environment.projects.generations import Change, Generation, Plan
-from envforge.environment.projects.project import Location
+from envforge.environment.projects.location import Location
 from envforge.errors import LocalEditsError, NotFoundError
 from envforge.progress import Listener, ignore
-from envforge.sandbox.ids import identity as identities
 from envforge.store import holds, locks
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ def rollback(
     Raises LocalEditsError, NotFoundError, StoreError, and whatever `building.build` raises.
     """
     from envforge.environment.projects import rollback as way  # noqa: PLC0415 - as above
+    from envforge.sandbox.ids import identity as identities  # noqa: PLC0415 - as above
 
     with _store(location) as store:
         project = recorded.known(store, location.spec_path, location.environment)

@@ -6,7 +6,8 @@ from typing import Final
 
 from envforge import trust
 from envforge.environment.entering.plan import RunOptions, make_plan
-from envforge.environment.projects.project import check_is_here, open_project
+from envforge.environment.projects.location import check_is_here
+from envforge.environment.projects.project import open_project
 from envforge.errors import CapabilityError, NotFoundError, UsageError
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.ids import identity as identities

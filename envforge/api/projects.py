@@ -1,6 +1,7 @@
 """Opens or locates a project: by the path of its spec, or the nearest one."""
 
-from envforge.environment.projects.project import Location, Project, locate, open_project
+from envforge.environment.projects.location import Location, locate
+from envforge.environment.projects.project import Project, open_project
 from envforge.trust import SPEC_NAME
 
 __all__ = ["SPEC_NAME", "Location", "Project", "locate", "open"]

@@ -3,7 +3,7 @@
 import os
 
 from envforge import config
-from envforge.environment.projects import project
+from envforge.environment.projects import location
 from envforge.errors import StoreError
 from envforge.store import locks
 from envforge.store.layout import LOCK_NAME, open_store
@@ -12,7 +12,7 @@ from envforge.store.staging import empty_tree
 
 def path(named: str | None = None) -> str:
     """Return the store's path: `named`, else the user's configuration's, else the default one."""
-    return project.store_location(named, config.load())
+    return location.store_path(named, config.load())
 
 
 def destroy(store_path: str) -> None:

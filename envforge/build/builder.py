@@ -15,7 +15,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from envforge.build import site
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.script_log import ScriptLog
 from envforge.build.site import Site
 from envforge.build.task import Kind, Task, Work

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from envforge.build.built import Built
 from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.digest import is_sha256
@@ -14,21 +15,6 @@ from envforge.store.layers import Layer
 
 Notes = Mapping[str, Any]
 """Facts about a layer, besides its tree, that later recipes need: JSON values."""
-
-
-@frozen
-class Built:
-    """A layer of an environment: what is reported, recorded and put into digests."""
-
-    name: str
-    key: str
-    digest: str
-    size_bytes: int
-    """Of its files, each path counted."""
-    files: int
-    """Number of paths that are no directories."""
-    reused: bool
-    """It was in the store already."""
 
 
 @frozen

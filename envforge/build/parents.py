@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.site import Site
 from envforge.store import layers, listing
 from envforge.store.listing import Entry

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from envforge.build import layer
-from envforge.build.layer import Built, Made
+from envforge.build.built import Built
+from envforge.build.layer import Made
 from envforge.build.recipe import Recipe
 from envforge.build.site import Site
 from envforge.build.workers import Done, Job

@@ -1,15 +1,13 @@
 """Classes of commands: global options everywhere, examples in the help, groups that suggest names."""
 
-import difflib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from envforge.cli import completions
-from envforge.cli.settings import Settings
+from envforge.cli.settings import PROGRESS_WAYS, Settings
 from envforge.errors import UsageError
-from envforge.progress.views import WAYS
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -59,7 +57,7 @@ def global_options(*, before_command: bool) -> list[click.Parameter]:
         option(
             "--progress",
             "progress_way",
-            type=click.Choice(WAYS),
+            type=click.Choice(PROGRESS_WAYS),
             help="How to tell what is done: auto, plain lines, json (an event a line), none.",
         ),
         option("--version", is_flag=True, is_eager=True, callback=_show_version, help="Print the version."),
@@ -114,6 +112,8 @@ class Group(click.Group):
 
     def suggestion(self, ctx: click.Context, name: str, names: list[str]) -> str:
         """Return the hint for an unknown command."""
+        import difflib  # noqa: PLC0415 (only after a mistake)
+
         close = difflib.get_close_matches(name, names, n=1)
         if close:
             return f"did you mean `{ctx.command_path} {close[0]}`?"

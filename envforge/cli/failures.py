@@ -10,7 +10,6 @@ import click
 from envforge.cli.output import paint, print_json
 from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError, StoreError, StoreFullError, UsageError
-from envforge.progress.events import Failure
 
 OWN_FAILURE: Final = 125
 """What `run`, `shell` and `exec` give for a failure that is not the command's, like Docker's `run`."""
@@ -31,6 +30,8 @@ def report(error: Exception, settings: Settings) -> int:
     code = OWN_FAILURE if settings.command in _PASS_CODES_ON else known.exit_code
     kind = type(known).__name__
     if settings.progress_way == "json":
+        from envforge.progress.events import Failure  # noqa: PLC0415 (only after one)
+
         settings.view()(Failure(kind, known.message, known.hint, code))
     else:
         _tell(kind, known, settings)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -44,6 +43,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """
     lines = [tuple(header), *map(tuple, rows)]
     if sys.stdout.isatty():
+        import shutil  # noqa: PLC0415 (only on a terminal)
+
         lines = fitted(lines, shutil.get_terminal_size().columns)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 from attrs import define
 
-from envforge.progress import Listener
-from envforge.progress.events import End
-from envforge.progress.views import choose
-
 if TYPE_CHECKING:
-    from envforge.api.projects import Location, Project
+    from envforge.api.locating import Location
+    from envforge.api.projects import Project
+    from envforge.progress import Listener
 
 
 _UNWINDING_MAX_S: Final = 5
+PROGRESS_WAYS: Final = ("auto", "plain", "json", "none")
+"""What `--progress` takes. `progress.views.choose` makes them; few commands load that."""
 
 
 @contextmanager
@@ -74,9 +74,9 @@ class Settings:
 
     def location(self) -> "Location":
         """Return where that project is, without reading its spec."""
-        from envforge.api import projects  # noqa: PLC0415 (as above)
+        from envforge.api import locating  # noqa: PLC0415 (as above)
 
-        return projects.locate(self.file, self.store, self.environment)
+        return locating.locate(self.file, self.store, self.environment)
 
     def store_path(self) -> str:
         """Return the store's path."""
@@ -85,11 +85,13 @@ class Settings:
         return stores.path(self.store)
 
     @contextmanager
-    def progress(self, *, live: bool = True) -> Iterator[Listener]:
+    def progress(self, *, live: bool = True) -> "Iterator[Listener]":
         """Yield a listener that shows events; on leaving it is cleared from the screen.
 
         Without `live` it prints plain lines even on a terminal.
         """
+        from envforge.progress.events import End  # noqa: PLC0415 (many commands show none)
+
         view = self.view(live=live)
         with _unwinding():
             try:
@@ -97,8 +99,10 @@ class Settings:
             finally:
                 view(End())
 
-    def view(self, *, live: bool = True) -> Listener:
+    def view(self, *, live: bool = True) -> "Listener":
         """Return a listener that shows events on standard error."""
+        from envforge.progress.views import choose  # noqa: PLC0415 (as above)
+
         way = self.progress_way or ("none" if self.quiet else "auto")
         return choose(sys.stderr, way, every_step=self.verbose, live=live)
 

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
 from envforge import machine
-from envforge.compare import files, model, packages
-from envforge.compare.files import Stack
+from envforge.compare import model, packages
 from envforge.compare.model import Comparison, FileChange, LayerName, Level, PackageChange
 from envforge.compare.targets import Here, Target
 from envforge.errors import NotFoundError
@@ -16,6 +15,9 @@ from envforge.lock.model import part_of
 from envforge.sources.interface import Package
 from envforge.store import layers, records
 from envforge.store.layout import Store
+
+if TYPE_CHECKING:
+    from envforge.compare.files import Stack
 
 _SHALLOW: Final = "`envforge diff --level package` needs no files"
 
@@ -81,8 +83,10 @@ def _size(store: Store, layer: LayerName) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def stack_of(store: Store | None, target: Target) -> Stack:
+def stack_of(store: Store | None, target: Target) -> "Stack":
     """Return a target's layers with their listings. Raises NotFoundError where they have gone."""
+    from envforge.compare.files import Stack  # noqa: PLC0415 - packages alone need no listings
+
     if target.directory:
         from envforge.compare import directories  # noqa: PLC0415 - seldom, and it starts a child
 
@@ -110,6 +114,8 @@ def _with_files(
     times: bool,
     every: bool,
 ) -> Comparison:
+    from envforge.compare import files  # noqa: PLC0415 - as above
+
     a, b = targets
     if (a.layers or a.directory) and (a.layers, a.directory) == (b.layers, b.directory):
         return evolve(found, files=(), contents=() if found.level == "content" else None)
@@ -133,12 +139,12 @@ def _with_files(
 def _owned(
     store: Store | None,
     found: list[FileChange],
-    stacks: tuple[Stack, Stack],
+    stacks: "tuple[Stack, Stack]",
     targets: tuple[Target, Target],
     known: Sequence[tuple[Package, ...] | None],
 ) -> list[FileChange]:
     """Return the changes with who owns each path: on the newer side if that has it and knows."""
-    from envforge.compare import owners  # noqa: PLC0415 - reads files' listings only
+    from envforge.compare import files, owners  # noqa: PLC0415 - as above
 
     if store is None:
         return found
@@ -158,7 +164,7 @@ def _owned(
 def _with_contents(
     here: Here,
     found: Comparison,
-    stacks: tuple[Stack, Stack],
+    stacks: "tuple[Stack, Stack]",
     targets: tuple[Target, Target],
     whole: Collection[str],
 ) -> Comparison:

@@ -17,8 +17,6 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import tomli_w
-
 from envforge import whole_file
 from envforge.build.recipe import is_layer_name
 from envforge.digest import is_sha256
@@ -97,6 +95,8 @@ def dumps(lock: Lock) -> bytes:
         }
         if pins:
             document[source.name] = source.pins_table(pins)
+    import tomli_w  # noqa: PLC0415 - most commands write no lock
+
     return (_HEADER + tomli_w.dumps(document)).encode()
 
 

@@ -1,15 +1,12 @@
 """Chooses the command line's view of the events."""
 
 import os
-from typing import Final, TextIO
+from typing import TextIO
 
 from envforge.progress.channel import Listener, ignore
 from envforge.progress.json_lines import JsonView
 from envforge.progress.live import LiveView
 from envforge.progress.plain import PlainView
-
-WAYS: Final = ("auto", "plain", "json", "none")
-"""What `--progress` takes."""
 
 
 def choose(stream: TextIO, way: str = "auto", *, every_step: bool = False, live: bool = True) -> Listener:

@@ -88,19 +88,6 @@ def read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def find(directory: str) -> str:
-    """Return the path of the nearest spec, in `directory` or above it. Raises SpecError if there is none."""
-    start = os.path.abspath(directory)
-    found = trust.find(start)
-    if found is None:
-        raise SpecError(
-            f"{start}: no {SPEC_NAME} here or in a directory above (the search stops below your home, and at "
-            "the file system's border)",
-            hint="envforge init",
-        )
-    return found
-
-
 def _unreadable(path: str, error: OSError) -> SpecError:
     if error.errno == errno.ENOENT:
         return SpecError(f"{path}: no such file", hint="envforge init")

@@ -11,7 +11,6 @@ has synced.
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -31,7 +30,7 @@ def reaching_disk(store: Store) -> Iterator[None]:
     """
     boot = _boot()
     _distrust(store, boot)
-    mark = f"{_marks(store)}/{boot}-{secrets.token_hex(8)}"
+    mark = f"{_marks(store)}/{boot}-{os.urandom(8).hex()}"
     descriptor = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -10,7 +10,6 @@ sees the name, or the build no longer finds the thing and makes it again.
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -42,7 +41,7 @@ class Hold:
 @contextmanager
 def holding(store: Store, names: Iterable[str] = ()) -> Iterator[Hold]:
     """Yield a hold of these names, to which more can be added; leave it once the environment is recorded."""
-    hold = Hold(_directory(store), f"{_directory(store)}/{secrets.token_hex(8)}")
+    hold = Hold(_directory(store), f"{_directory(store)}/{os.urandom(8).hex()}")
     with _locked(hold.directory, fcntl.LOCK_SH):
         flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(hold.path, flags, 0o600)

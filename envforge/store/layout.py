@@ -32,7 +32,6 @@ mode is part of the path of trees and layers, so modes never mix.
 
 import errno
 import os
-import secrets
 from typing import Final
 
 from attrs import frozen
@@ -106,7 +105,7 @@ class Store:
 
     def new_trash(self) -> str:
         """Return an unused path under trash/, as the target of a rename."""
-        return f"{self.path}/trash/{os.getpid()}-{secrets.token_hex(6)}"
+        return f"{self.path}/trash/{os.getpid()}-{os.urandom(6).hex()}"
 
 
 def _checked(name: str) -> str:

@@ -9,7 +9,6 @@ Resuming hashes the existing bytes first, and the complete blob is checked like 
 import fcntl
 import hashlib
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -106,7 +105,7 @@ def arriving(
 def _claim(store: Store, key: str) -> tuple[str, int]:
     """Return path and locked descriptor of a partial file, of a fresh one if another process writes that."""
     path = f"{store.path}/partial/{key}"
-    own = f"{path}-{secrets.token_hex(4)}"
+    own = f"{path}-{os.urandom(4).hex()}"
     while True:
         try:
             descriptor = os.open(path, _OPEN, 0o600)

@@ -7,7 +7,6 @@ some hours.
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -42,7 +41,7 @@ def staging(store: Store, purpose: str) -> Iterator[str]:
 def reserve(store: Store, purpose: str) -> tuple[str, int]:
     """Return a new directory under staging/ and the descriptor that locks it; `give_up` ends both."""
     while True:
-        path = f"{store.path}/staging/{purpose}-{secrets.token_hex(8)}"
+        path = f"{store.path}/staging/{purpose}-{os.urandom(8).hex()}"
         os.mkdir(path, 0o700)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

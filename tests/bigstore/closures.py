@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.recipe import Recipe, recipe
 from envforge.sources.debian.model import Closure, LockedArchive, LockedPackage
 from envforge.store import records

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import asdict, frozen
 
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.recipe import recipe
 from envforge.environment.made import model, outputs
 from envforge.environment.made.model import Environment, LayerReference

@@ -15,7 +15,7 @@ from stores import hand_made, key
 
 from envforge.api.history import rollback
 from envforge.environment.projects import dropping, generations
-from envforge.environment.projects.project import Location
+from envforge.environment.projects.location import Location
 from envforge.errors import NotFoundError, StoreError, UsageError
 from envforge.store import blobs, holds, locks, records, staging
 from envforge.upkeep import documents, pins, things

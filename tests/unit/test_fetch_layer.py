@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 import zstandard
 
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.site import Site
 from envforge.config import Config
 from envforge.errors import ArchiveError, BuildError, IntegrityError

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from attrs import fields
 
+from envforge.build.built import Built
 from envforge.build.cache.pack import pack
 from envforge.build.cache.unpack import unpack
 from envforge.build.cache_interface import Cache
-from envforge.build.layer import Built
 from envforge.build.recipe import Recipe, is_layer_name
 from envforge.build.site import Site
 from envforge.build.workers import Cell, Done, Workers, ready

@@ -54,7 +54,7 @@ def ls(settings: Settings) -> None:
 
 def _project_of(spec: str) -> str:
     """Return a spec's path shortened for people: `~` for the home, its directory for the usual name."""
-    from envforge.api.projects import SPEC_NAME  # noqa: PLC0415 (help needs none of it)
+    from envforge.api.locating import SPEC_NAME  # noqa: PLC0415 (help needs none of it)
 
     home = os.path.expanduser("~")
     path = spec.removesuffix(f"/{SPEC_NAME}")

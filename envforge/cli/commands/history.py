@@ -1,6 +1,5 @@
 """`history` and `rollback`: the generations of a project's environment."""
 
-import difflib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -158,6 +157,8 @@ def _print_diffs(changes: "Sequence[Change]", *, to_stderr: bool = False) -> Non
 
 def _lines_of(change: "Change") -> "Iterator[str]":
     """Yield a unified diff."""
+    import difflib  # noqa: PLC0415 (`history` shows none)
+
     name = os.path.basename(change.path)
     before, after = (data.decode("utf-8", "replace").splitlines() for data in (change.before, change.after))
     return difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm="")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envforge.compare.model import (
     KINDS,
@@ -14,11 +14,13 @@ from envforge.compare.model import (
     PackageChange,
     Side,
 )
-from envforge.compare.owning import Owned
-from envforge.compare.rebuilt import Rebuilt
-from envforge.compare.why import Why
 from envforge.sources.interface import Package
 from envforge.store import listing
+
+if TYPE_CHECKING:
+    from envforge.compare.owning import Owned
+    from envforge.compare.rebuilt import Rebuilt
+    from envforge.compare.why import Why
 
 
 def comparison(found: Comparison) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _content(content: Content) -> dict[str, Any]:
     }
 
 
-def why(found: Sequence[Why], chains_max: int | None) -> list[dict[str, Any]]:
+def why(found: "Sequence[Why]", chains_max: int | None) -> list[dict[str, Any]]:
     """Return the reasons for packages of one name."""
     return [
         {
@@ -134,7 +136,7 @@ def _chains(chains: Iterable[Sequence[Package]]) -> list[list[dict[str, str]]]:
     return [[{"name": one.name, "version": one.version} for one in chain] for chain in chains]
 
 
-def rebuilt(found: Iterable[Rebuilt]) -> list[dict[str, Any]]:
+def rebuilt(found: "Iterable[Rebuilt]") -> list[dict[str, Any]]:
     """Return what became of layers."""
     return [
         {
@@ -149,7 +151,7 @@ def rebuilt(found: Iterable[Rebuilt]) -> list[dict[str, Any]]:
     ]
 
 
-def owned(found: Owned) -> dict[str, Any]:
+def owned(found: "Owned") -> dict[str, Any]:
     """Return where a path comes from."""
     return {
         "path": os.fsdecode(found.path),

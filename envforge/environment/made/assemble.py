@@ -8,8 +8,8 @@ from typing import Any
 from attrs import asdict, frozen
 
 from envforge import machine
+from envforge.build.built import Built
 from envforge.build.cache_interface import Cache
-from envforge.build.layer import Built
 from envforge.build.site import Site
 from envforge.build.task import Work
 from envforge.environment.made import model, outputs, reasons

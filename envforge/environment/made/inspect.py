@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from attrs import evolve, frozen
 
 from envforge import machine as architecture
-from envforge.build.layer import Built
-from envforge.environment.made import accounts, model, own_files
+from envforge.build.built import Built
+from envforge.environment.made import model
 from envforge.environment.projects import generations
 from envforge.environment.projects.project import Project
 from envforge.errors import StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, part_of
 from envforge.lock.requests import requests_of, stale_parts
-from envforge.sandbox.ids import identity as identities
 from envforge.sources import registry
 from envforge.sources.interface import Package
 from envforge.spec.names import DEFAULT
@@ -97,6 +96,9 @@ def _siblings(project: Project, lock: Lock | None, store: Store | None) -> Itera
 
 def users(project: Project) -> tuple[str, ...]:
     """Return the names of the users in a project's environment; none where it is not built."""
+    from envforge.environment.made import accounts, own_files  # noqa: PLC0415 - they start a child
+    from envforge.sandbox.ids import identity as identities  # noqa: PLC0415 - likewise
+
     identity = identities.detect()
     with locks.reading(project.store_path) as store:
         environment = _current(store, project) if store is not None else None

@@ -9,7 +9,8 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from envforge.build.layer import Built, altered
+from envforge.build.built import Built
+from envforge.build.layer import altered
 from envforge.build.site import Site
 from envforge.environment.made.assemble import clear, held_names, locked_part, works_of
 from envforge.environment.projects.project import Project

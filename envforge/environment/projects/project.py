@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shlex
 import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,14 +10,13 @@ from attrs import evolve, field, frozen
 
 from envforge import config, trust
 from envforge.config import Config
-from envforge.environment.projects import ownership
+from envforge.environment.projects import location, ownership
 from envforge.environment.projects.reach import Reach, reach_of
-from envforge.errors import NotFoundError, SpecError, UsageError
+from envforge.errors import NotFoundError, SpecError
 from envforge.spec import parse as spec_parse
 from envforge.spec.grammar import nearest
 from envforge.spec.model import Spec
 from envforge.spec.names import DEFAULT, label
-from envforge.store.layout import default_path
 
 if TYPE_CHECKING:
     from envforge.build.site import ProjectFiles
@@ -95,7 +93,7 @@ def open_project(
     Raises OwnerError where others can write the spec, SpecError with every mistake in it, NotFoundError where
     it has no such environment, ConfigError.
     """
-    found = _found(file)
+    found = location.named(file)
     owners = ownership.check(found)
     path = os.path.realpath(found)
     data = spec_parse.read(path)
@@ -118,28 +116,8 @@ def open_project(
     }
     reach = Reach(tuple(sorted(wants)))
     owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
-    location = store_location(store, settings)
-    return Project(path, specs, data, location, settings, found, owner, reach, name, places)
-
-
-@frozen
-class Location:
-    """Where a project's files are. Nothing is read, so a broken spec does not stand in the way."""
-
-    spec_path: str
-    """Real path of the spec, which may be gone."""
-    store_path: str
-    environment: str
-
-
-def locate(file: str | None, store: str | None, environment: str | None = None) -> Location:
-    """Return where the project of `file`, or of the nearest spec upward, is.
-
-    Raises OwnerError where others can write the spec, SpecError where there is none, ConfigError.
-    """
-    found = _found(file)
-    ownership.check(found)
-    return Location(os.path.realpath(found), store_location(store, config.load()), environment or DEFAULT)
+    where = location.store_path(store, settings)
+    return Project(path, specs, data, where, settings, found, owner, reach, name, places)
 
 
 def _check_there(name: str, specs: Mapping[str, Spec], path: str) -> None:
@@ -165,29 +143,6 @@ def real_path(path: str) -> str:
     raise SpecError(f"{path} is another thing each time that it is looked at", hint="what changes it?")
 
 
-def _found(file: str | None) -> str:
-    """Return the path of the named or the nearest spec, links not followed."""
-    if file is not None:
-        return os.path.abspath(file)
-    found = spec_parse.find(os.getcwd())
-    check_is_here(found)
-    return found
-
-
-def check_is_here(found: str) -> None:
-    """Raise SpecError if a spec that was searched for is a link into another directory.
-
-    Code in a sandbox may have planted it. Raises OwnerError if another user has.
-    """
-    if trust.leads_away(found):
-        ownership.check(found)  # a link that somebody else planted is the graver error
-        real = os.path.realpath(found)
-        raise SpecError(
-            f"{found} is a link to {real}, the spec of another directory",
-            hint=f"name the one that you mean: envforge --file {shlex.quote(real)}",
-        )
-
-
 def _key_digest(path: str) -> str:
     """Return the SHA-256 of a key file: another key under the same name needs consent anew."""
     try:
@@ -198,10 +153,3 @@ def _key_digest(path: str) -> str:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return "missing"
         return hashlib.sha256(file.read(_KEY_MAX_BYTES)).hexdigest()
-
-
-def store_location(store: str | None, settings: Config) -> str:
-    """Return the real path of the store to use: `store`, else the configuration's, else the default."""
-    if store == "":
-        raise UsageError("--store needs a directory")
-    return os.path.realpath(store or settings.store or default_path())

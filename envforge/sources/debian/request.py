@@ -1,20 +1,21 @@
 """The request: from the spec, to and from its table in the lock, and how two requests differ. Pure."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, fields
 
 from envforge.sources import tables
 from envforge.sources.debian import grammar
 from envforge.sources.debian.model import Request, RequestedArchive
-from envforge.spec.model import Archive, Spec
+
+if TYPE_CHECKING:
+    from envforge.spec.model import Archive, Spec
 
 _SHOWN_MAX: Final = 4
 
 
-def request_of(spec: Spec) -> Request:
+def request_of(spec: "Spec") -> Request:
     """Return the request of a spec, normalised: two specs that ask for the same give equal requests."""
     debian = spec.debian
     return Request(
@@ -38,8 +39,10 @@ def differences(then: Request, now: Request) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _archive(archive: Archive) -> RequestedArchive:
+def _archive(archive: "Archive") -> RequestedArchive:
     uri = archive.uri.rstrip("/")
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only further archives have addresses
+
     parts = urlsplit(uri)
     return RequestedArchive(
         name=f"{parts.netloc.rpartition('@')[2]}{parts.path}/{archive.suite}",

@@ -14,7 +14,8 @@ from typing import Any
 from attrs import define, field
 
 from envforge.build import layer
-from envforge.build.layer import Built, Made
+from envforge.build.built import Built
+from envforge.build.layer import Made
 from envforge.build.site import Site
 from envforge.build.task import Kind, Task, layer_task
 from envforge.build.workers import Done

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.parents import owners_of, shown_of
 from envforge.build.site import Site
 from envforge.build.workers import Report

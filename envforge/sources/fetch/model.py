@@ -1,12 +1,13 @@
 """Data model of `[[fetch]]`: the request and its pins."""
 
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
-from envforge.spec.model import Fetch
+if TYPE_CHECKING:
+    from envforge.spec.model import Fetch
 
-Request = tuple[Fetch, ...]
+Request: TypeAlias = "tuple[Fetch, ...]"
 """In the spec's order: later entries lie over earlier ones."""
 
 
@@ -37,5 +38,7 @@ class Fetched:
 
 def name_of(url: str) -> str:
     """Return the last part of an address, its host where it has no path."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - few environments fetch anything
+
     parts = urlsplit(url)
     return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.netloc or url

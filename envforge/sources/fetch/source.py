@@ -25,7 +25,7 @@ class FetchSource(Source):
 
     name: str = "fetch"
 
-    def request(self, spec: "Spec") -> Request | None:
+    def request(self, spec: "Spec") -> "Request | None":
         """Return the spec's entries, in its order."""
         return spec.fetch or None
 

@@ -12,7 +12,7 @@ If an environment has other bytes of an address than `fetch.files`, its line has
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from envforge.digest import is_sha256
 from envforge.sources import tables
@@ -20,7 +20,9 @@ from envforge.sources.fetch.model import Fetched, Pin, Request
 from envforge.sources.interface import Place, Table
 from envforge.spec.grammar import FETCH_TARGET, FETCHED, MODE
 from envforge.spec.keys import written
-from envforge.spec.model import Fetch
+
+if TYPE_CHECKING:
+    from envforge.spec.model import Fetch
 
 _ARCHITECTURE: Final = re.compile(r"[a-z][a-z0-9-]*")
 _SIZE_DIGITS_MAX: Final = 19
@@ -39,7 +41,9 @@ def request_of(values: Any) -> Request:
     return tuple(map(_fetch, values))
 
 
-def _fetch(table: Any) -> Fetch:
+def _fetch(table: Any) -> "Fetch":
+    from envforge.spec.model import Fetch  # noqa: PLC0415 - few environments fetch anything
+
     tables.only(table, ("url", "target", "unpack", "strip", "mode", "sha256"))
     one = Fetch(**table)
     _check(one.url, one.target, one.strip)

@@ -11,7 +11,8 @@ from typing import Any
 
 from attrs import define, field
 
-from envforge.build.layer import Built, Made, find
+from envforge.build.built import Built
+from envforge.build.layer import Made, find
 from envforge.build.recipe import Recipe, recipe
 from envforge.build.site import Site
 from envforge.build.task import Kind, Task, layer_task

@@ -6,7 +6,8 @@ from typing import Any
 
 from attrs import define, field
 
-from envforge.build.layer import Built, Made, find
+from envforge.build.built import Built
+from envforge.build.layer import Made, find
 from envforge.build.parents import make_parents, owners_of, shown_of
 from envforge.build.recipe import recipe
 from envforge.build.site import Site

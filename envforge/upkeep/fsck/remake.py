@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from attrs import frozen
 
 from envforge import config, machine, trust
-from envforge.build.layer import Built
+from envforge.build.built import Built
 from envforge.build.site import ProjectFiles, Site
 from envforge.environment.made import assemble, model, outputs
 from envforge.environment.made.model import Environment, LayerReference

@@ -5,11 +5,12 @@ import os
 import pytest
 
 from envforge import __version__
+from envforge.environment.projects.location import find
 from envforge.errors import SpecError
 from envforge.spec.keys import written
 from envforge.spec.model import Archive, Debian, LocalFile, Network, Shell, Spec
 from envforge.spec.mount import Mount
-from envforge.spec.parse import find, load, parse
+from envforge.spec.parse import load, parse
 
 WHOLE = """\
 name = "shop"
