@@ -142,7 +142,7 @@ def oom_kills(paths: "Iterable[str]") -> int:
         for name in ("memory.events", "memory.oom_control"):
             try:
                 with open(f"{path}/{name}", "rb", buffering=0) as file:
-                    return _numbers(file.read())[b"oom_kill"]
+                    return numbers(file.read())[b"oom_kill"]
             except (OSError, KeyError):
                 continue
     return 0
@@ -157,7 +157,8 @@ def out_of_memory(limits: "Cgroup", kills: int) -> str:
     )
 
 
-def _numbers(data: bytes) -> "dict[bytes, int]":
+def numbers(data: bytes) -> "dict[bytes, int]":
+    """Return the values of a cgroup's file whose lines have a name and a number."""
     pairs = (line.split() for line in data.splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
 

@@ -7,10 +7,10 @@ import sys
 import time
 
 import pytest
+from cgroups import there_now
 from processes import naming, own_mark, running, sandbox_parent, wait_until
 
 from envforge.sandbox import cgroup
-from envforge.sandbox.limits import bases
 from envforge.sandbox.limits.choose import backend
 
 pytestmark = pytest.mark.userns
@@ -34,15 +34,6 @@ print(len(children))
 FILL = "import sys; kept = [bytearray(1 << 20) for _ in range(int(sys.argv[1]))]; print('held')"
 
 
-def own_cgroups() -> list[str]:
-    """Return the cgroups of sandboxes that there are now."""
-    found = []
-    for base in bases.all_bases():
-        if os.path.isdir(base):
-            found += [f"{base}/{name}" for name in os.listdir(base) if os.path.isdir(f"{base}/{name}")]
-    return found
-
-
 def forked(box, **limits: object) -> int:
     """Return how many children a payload could have at once."""
     return int(
@@ -63,7 +54,7 @@ def test_memory_that_runs_out_ends_the_command_and_is_told(root_box):
     result = root_box.run(sys.executable, "-I", "-c", FILL, "100", python=True, limits=limits)
     assert (result.returncode, result.stdout) == (137, "")
     assert "killed for want of memory: the limit is 64 MiB" in result.stderr
-    assert own_cgroups() == []
+    assert there_now() == []
 
 
 @pytest.mark.root
@@ -143,9 +134,9 @@ def test_reading_from_a_disk_is_limited(root_box):
 
 
 def test_no_cgroup_is_left(box):
-    before = own_cgroups()
+    before = there_now()
     box.shell("sleep 0.1 & true", limits={"required": False, "cpus": 1.0})
-    assert own_cgroups() == before
+    assert there_now() == before
 
 
 @pytest.mark.root
@@ -154,14 +145,14 @@ def test_what_a_crash_left_is_removed_by_the_next_one(root_box):
     mark = own_mark("78")
     process = subprocess.Popen(root_box.command("sleep", mark, limits={"cpus": 1.0, "io_read": MIB}))
     wait_until(lambda: running("sleep", mark))
-    made = own_cgroups()
+    made = there_now()
     os.kill(sandbox_parent(process), signal.SIGKILL)
     process.wait(20)
     wait_until(lambda: not naming(mark))
     assert made
-    assert set(made) & set(own_cgroups())
+    assert set(made) & set(there_now())
     root_box.shell("true")
-    assert not set(made) & set(own_cgroups())
+    assert not set(made) & set(there_now())
 
 
 @pytest.mark.plain_user

@@ -100,7 +100,7 @@ def compile_limits(limits: Limits, *, every: bool = False, is_exempt: bool = Fal
 
     Raises LimitError if one that was asked for cannot be enforced, unless they are not `required`.
     """
-    _check_processors(limits.cpuset)
+    check_processors(limits.cpuset)
     default = limits.pids is None
     whole = evolve(limits, pids=PIDS_DEFAULT if default else limits.pids)
     here = backend()
@@ -127,7 +127,8 @@ def compile_limits(limits: Limits, *, every: bool = False, is_exempt: bool = Fal
     }
 
 
-def _check_processors(cpuset: str) -> None:
+def check_processors(cpuset: str) -> None:
+    """Raise LimitError where a set names processors that this machine does not have."""
     there = online()
     wanted = numbers(cpuset)
     if absent := sorted(wanted - there):

@@ -1,0 +1,122 @@
+"""Freezes, thaws and limits a sandbox that runs, from any process of its user."""
+
+import os
+from collections.abc import Iterable
+from errno import EBUSY, EINVAL
+from typing import Final
+
+from envforge.errors import LimitError
+from envforge.sandbox import cgroup
+from envforge.sandbox.limits import bases, choose, hierarchies, v1, v2
+from envforge.sandbox.limits.model import Enforced, Limits
+from envforge.sandbox.limits.reading import having, places
+
+_ROUNDS: Final = 20
+_NO_CGROUP: Final = "`envforge doctor` says what it takes to have one"
+
+
+def freeze(paths: Iterable[str]) -> None:
+    """Stop all processes of a sandbox where they are. Raises LimitError where it has no cgroup."""
+    _freeze(list(paths), frozen=True)
+
+
+def thaw(paths: Iterable[str]) -> None:
+    """Let them go on."""
+    _freeze(list(paths), frozen=False)
+
+
+def _freeze(paths: list[str], *, frozen: bool) -> None:
+    if not paths:
+        raise LimitError("it has no cgroup, so it cannot be paused", hint=_NO_CGROUP)
+    there = places(paths)
+    if file := having(there, "cgroup.freeze"):
+        cgroup.write(file, "1" if frozen else "0")
+        return
+    state = having(there, "freezer.state")
+    if not state and frozen:
+        base = v1.bases(hierarchies.find()).get("freezer")
+        if base is None:
+            raise LimitError("there is no freezer here, so it cannot be paused", hint=_NO_CGROUP)
+        state = f"{_widen(base, paths)}/freezer.state"
+    if state:
+        cgroup.write(state, "FROZEN" if frozen else "THAWED")
+
+
+def update(paths: Iterable[str], limits: Limits) -> None:
+    """Change those limits of a running sandbox that are named, and no others.
+
+    Raises LimitError for what cannot be enforced, or is already exceeded.
+    """
+    own = list(paths)
+    if not own:
+        raise LimitError("it has no cgroup, so its limits cannot be changed", hint=_NO_CGROUP)
+    choose.check_processors(limits.cpuset)
+    found = hierarchies.find()
+    is_unified = os.path.exists(f"{own[0]}/cgroup.controllers")
+    above = os.path.dirname(own[0])
+    enforced = v2.enforce(limits, above, v2.available(above)) if is_unified else v1.enforce(limits, found)
+    for name, why in enforced.missing.items():
+        raise LimitError(f"the limit {name} cannot be enforced: {why}", hint=choose.backend().mend)
+    try:
+        _write(enforced, own)
+    except OSError as error:
+        file = os.path.basename(error.filename or "")
+        why = "more is in use" if error.errno == EBUSY else str(error.strerror)
+        raise LimitError(
+            f"the kernel refuses the limit: {file}: {why}", hint="allow more, or have it use less first"
+        ) from error
+
+
+def _write(enforced: Enforced, own: list[str]) -> None:
+    name = os.path.basename(own[0])
+    writes = [*enforced.writes]
+    writes += [
+        (number, file, text.replace("*", disk))
+        for number, file, text in enforced.disks
+        for disk in cgroup.disks()
+    ]
+    files = [(enforced.bases[number], file, text) for number, file, text in writes]
+    for base in dict.fromkeys(base for base, _, _ in files):
+        if not os.path.isdir(f"{base}/{name}"):
+            _widen(base, own)
+    again = []
+    for base, file, text in files:
+        try:
+            cgroup.write(f"{base}/{name}/{file}", text)
+        except OSError as error:
+            # Version 1: memory may not exceed memory with swap, so which goes first depends on the direction.
+            if error.errno != EINVAL or not file.startswith("memory."):
+                raise
+            again.append((f"{base}/{name}/{file}", text))
+    for path, text in again:
+        cgroup.write(path, text)
+
+
+def _widen(base: str, own: list[str]) -> str:
+    """Give a sandbox a cgroup in one more hierarchy, and move all its processes there; return it."""
+    path = f"{base}/{os.path.basename(own[0])}"
+    try:
+        bases.prepare([base])
+        os.makedirs(path, exist_ok=True)
+        moved: set[str] = set()
+        for _ in range(_ROUNDS):
+            with open(f"{own[0]}/cgroup.procs", encoding="ascii") as file:
+                there = set(file.read().split()) - moved
+            if not there:
+                break
+            for pid in there:
+                _move(path, pid)
+            moved |= there
+    except OSError as error:
+        raise LimitError(
+            f"{error.filename or path}: {error.strerror}", hint="`envforge doctor` says what can be limited"
+        ) from error
+    return path
+
+
+def _move(path: str, pid: str) -> None:
+    try:
+        cgroup.move([path], int(pid))
+    except OSError:
+        if os.path.exists(f"/proc/{pid}"):  # else it has just ended
+            raise
