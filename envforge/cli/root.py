@@ -26,9 +26,13 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "logs": "containers.logs",
         "start": "containers.life",
         "stop": "containers.life",
+        "restart": "containers.life",
         "kill": "containers.life",
         "rm": "containers.life",
         "wait": "containers.life",
+        "rename": "containers.life",
+        "inspect": "containers.inspecting",
+        "port": "containers.inspecting",
     },
     "Environments": {
         "ls": "environments",
