@@ -187,6 +187,12 @@ class LimitError(EnvforgeError):
     exit_code = 35
 
 
+class UnhealthyError(EnvforgeError):
+    """A service ended or is unhealthy while others wait for it, or it cannot be started."""
+
+    exit_code = 36
+
+
 class DamagedError(IntegrityError):
     """Something in the store is not as it was when it was made; `fsck --repair` makes it again."""
 

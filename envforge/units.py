@@ -5,6 +5,8 @@ from typing import Final
 
 _SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?)(i?)B?")
 _DURATION: Final = re.compile(r"([0-9]+)\s*(s|min|h|d|w)")
+_SHORT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)")
+_SHORT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _POWERS: Final = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -46,6 +48,14 @@ def seconds_of(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no duration: write 12h, 14d or 2w")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def precise_seconds_of(text: str) -> float:
+    """Return the seconds of a short duration: `500ms`, `2s`, `1.5min`, `1h`. Raises ValueError."""
+    found = _SHORT.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no duration: write 500ms, 2s or 1min")
+    return float(found[1]) * _SHORT_SECONDS[found[2]]
 
 
 def printable(text: str) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from envforge.containers import lifecycle, plans, records, truth
+from envforge.containers import lifecycle, records, truth
 from envforge.containers import names as container_names
 from envforge.containers.lifecycle import CommandError
 from envforge.containers.records import LIVE, Container
-from envforge.errors import NotFoundError, StoreError
+from envforge.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,7 @@ __all__ = [
     "find",
     "kill",
     "names",
-    "plan_of",
     "remove",
-    "rename",
     "run",
     "start",
     "stop",
@@ -93,18 +91,6 @@ stop = lifecycle.stop
 kill = lifecycle.kill
 wait = lifecycle.wait
 remove = lifecycle.remove
-rename = container_names.rename
-
-
-def plan_of(container: Container) -> "Compiled":
-    """Return the sandbox plan that each start performs. Raises StoreError where it cannot be believed."""
-    try:
-        return plans.read(container)
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"the plan of the container {container.name} was not written by you: {error}",
-            hint=f"envforge rm -f {container.name}",
-        ) from None
 
 
 @contextmanager

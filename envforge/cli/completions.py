@@ -47,6 +47,26 @@ def environments(context: click.Context, _parameter: click.Parameter, begun: str
     return _beginning(begun, names)
 
 
+def services(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the spec's services."""
+    try:
+        names = list(context.ensure_object(Settings).project().spec.services)
+    except EnvforgeError:
+        return []
+    return _beginning(begun, names)
+
+
+def volumes(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the names of all volumes."""
+    from envforge.api import volumes as api  # noqa: PLC0415 (help needs none of it)
+
+    try:
+        names = [one.name for one in api.all_of(context.ensure_object(Settings).store_path())]
+    except (EnvforgeError, OSError):
+        return []
+    return _beginning(begun, names)
+
+
 def generations(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return the numbers of the environment's generations, the newest first, with their reasons."""
     from envforge.api import history  # noqa: PLC0415 (help needs none of it)

@@ -37,10 +37,9 @@ config_of = making.config_of
 
 _ABOVE = 10
 _CODE = (
-    "import sys; sys.path[:] = sys.argv[1].split('\\n'); "
+    r"import sys; sys.path[:0] = sys.argv[1].split('\n'); "
     "from envforge.containers.supervisor import main; main.main()"
 )
-"""Its own search for packages is left out: that takes 3 ms, and the answer is known here."""
 _SIGKILL = 9
 
 
@@ -102,7 +101,7 @@ def start(container: Container) -> bool:
 def _spawn(container: Container, answer: int) -> int:
     """Start a supervisor that answers on a descriptor; return the pid of the process to wait for."""
     above = os.path.dirname(os.path.dirname(os.path.abspath(envforge.__file__)))
-    places = "\n".join([above, *(path for path in sys.path if path.startswith("/") and "\n" not in path)])
+    places = "\n".join((above, *filter(None, sys.path)))  # a failure may load what is not on the warm path
     words = [sys.executable, "-I", "-S", "-c", _CODE, places, container.store, container.id]
     held = [fcntl(answer, F_DUPFD_CLOEXEC, _ABOVE), os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)]
     try:

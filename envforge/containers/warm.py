@@ -9,7 +9,6 @@ from envforge.sandbox import inherited, perform
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from envforge.containers.network.published import Published
     from envforge.sandbox.compiled import Plan
@@ -19,18 +18,14 @@ _BROKEN_PIPE = 141
 
 
 def run(
-    plan: "Plan",
-    request: "Request",
-    variables: "dict[str, str]",
-    ports: "Iterable[Published]",
-    asked: "dict[str, Any]",
+    plan: "Plan", request: "Request", variables: "dict[str, str]", ports: "Iterable[Published]"
 ) -> "int | None":
     """Start a container of a cached plan and print its id; return the exit code."""
     plan = for_container(plan)
     environment = inherited.payload_environment(plan, os.environ) | variables
     place = request.workdir or inherited.start_directory(plan)
     config = lifecycle.config_of(plan, request.command, environment, place, ports)
-    config.update(asked, user=request.user or "")
+    config.update(user=request.user or "", remove="remove" in request.flags)
     try:
         container = lifecycle.run(plan["store"], plan, config, request.name)
     except lifecycle.CommandError as error:
@@ -65,12 +60,13 @@ def enter(
         plan = plans.read(container)
     except (EnvforgeError, OSError, ValueError):
         return None
-    from envforge.sandbox.life import join  # noqa: PLC0415  # only for `exec`
+    from envforge.containers import joined  # noqa: PLC0415  # only for `exec`
+    from envforge.sandbox.life import join  # noqa: PLC0415  # likewise
 
     environment = environment_of(container) | variables
     payload = join.Payload(command, environment, workdir or container.config["workdir"])
     try:
-        return join.enter(running(container, plan), plan, payload)
+        return join.enter(joined.target_of(container, plan), plan, payload)
     except join.RefusedError:
         return None
 
@@ -81,24 +77,3 @@ def environment_of(container: records.Container) -> "dict[str, str]":
     if "TERM" in os.environ:
         found["TERM"] = os.environ["TERM"]
     return found
-
-
-def running(container: records.Container, plan: "Plan") -> "Any":
-    """Return a container that runs as what `exec` joins."""
-    from envforge.sandbox.life.running import Running  # noqa: PLC0415  # only for `exec`
-
-    config, state = container.config, container.state
-    return Running(
-        container.id,
-        container.name,
-        config["project"],
-        config["environment_name"],
-        config["environment"],
-        container.store,
-        tuple(config["command"]),
-        state["pid"],
-        state["started"] // 1_000_000_000,
-        state["pid_started"],
-        plan,
-        tuple(state["cgroup"]),
-    )

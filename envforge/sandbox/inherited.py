@@ -67,7 +67,12 @@ _ALWAYS_THERE = ("C.@", "POSIX.@", "C.utf8@", ".@")
 
 def is_passed(name: str, patterns: "Iterable[str]") -> bool:
     """Say whether a host variable is let through, always or by one of these patterns."""
-    return any(_matches(name, pattern) for pattern in (*ALWAYS, *patterns))
+    return is_asked_for(name, (*ALWAYS, *patterns))
+
+
+def is_asked_for(name: str, patterns: "Iterable[str]") -> bool:
+    """Say whether a name matches one of these patterns."""
+    return any(_matches(name, pattern) for pattern in patterns)
 
 
 def _matches(name: str, pattern: str) -> bool:

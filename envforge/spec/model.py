@@ -256,7 +256,7 @@ class Spec:
     services: Mapping[str, Service] = field(
         factory=dict, metadata=named("services", names=service_grammar.SERVICE)
     )
-    """Programs that run together, each a `[services.NAME]`."""
+    """Programs that `envforge up` runs, each a `[services.NAME]`."""
 
     limits: Limits = field(factory=Limits, metadata=named("limits"))
     """How much of the machine may be used."""

@@ -20,6 +20,7 @@
       partial/<name>               partly fetched blobs; flocked while one process writes it
       containers/<id>/             what a container is, how it is, its log (`containers/records.py`)
       containers/names/<name>      a symbolic link to the id
+      volumes/<name>/              a named volume (`containers/volumes/named.py`)
       upkeep/sizes.json            the space that layers and trees take; measured again where it is missing
       staging/                     work in progress; never read
       trash/<random>               what is to be deleted; never read
@@ -63,6 +64,7 @@ DIRECTORIES: Final = (
     "unsynced",
     "upkeep",
     "containers",
+    "volumes",
 )
 
 

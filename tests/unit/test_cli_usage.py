@@ -26,7 +26,11 @@ def test_every_command_has_a_help_with_what_it_does(name, capsys):
     assert f"Usage: envforge {name}" in capsys.readouterr().out
 
 
-_GROUPS = {"store": ("store destroy",), "root": ("root add", "root rm", "root ls")}
+_GROUPS = {
+    "store": ("store destroy",),
+    "root": ("root add", "root rm", "root ls"),
+    "volume": tuple(f"volume {name}" for name in ("ls", "rm", "export", "import", "clone")),
+}
 
 
 @pytest.mark.parametrize("name", [one for name in EVERY_COMMAND for one in _GROUPS.get(name, (name,))])

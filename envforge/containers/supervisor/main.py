@@ -27,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import SIG_DFL, SIGCHLD, SIGINT, SIGTERM, signal
     from typing import Any
+
+    from envforge.containers.supervisor.checks import Checks
 else:
     from _signal import SIG_DFL, SIGCHLD, SIGINT, SIGTERM, signal
 
@@ -52,6 +54,7 @@ class Supervisor:
         self.log = LogFile(directory)
         self.questions = Questions(self.loop, self.container, self.stop, self.kill)
         self.life: Life | None = None
+        self.checks: Checks | None = None
         self.is_asked_to_stop = False
         self._restarts = Restarts(self.container.config["restart"])
         self._timer: Timer | None = None
@@ -86,8 +89,21 @@ class Supervisor:
             not_enforced=[list(one) for one in self.plan["limits"]["not_enforced"]],
             ports=[making.port_values(one) for one in life.ports],
         )
-        self._write("running")
+        self._write("running", health=self._begin_checks())
         life.watch(self.loop, self._took, self._ended)
+
+    def _begin_checks(self) -> "dict[str, Any] | None":
+        """Begin to check its health, if it says how; return the health as it is now."""
+        if not self.container.config["health"]:
+            return None
+        from envforge.containers.supervisor.checks import Checks  # noqa: PLC0415  # few have a check
+
+        self.checks = Checks(self.loop, self.container, self.plan, self._took_health)
+        return self.checks.document()
+
+    def _took_health(self, health: "dict[str, Any]") -> None:
+        self.state["health"] = health
+        self.write()
 
     def _took(self, stream: str, data: bytes) -> None:
         self.log.write(stream, data)
@@ -105,6 +121,9 @@ class Supervisor:
         """PID 1 has ended: start again, or say goodbye."""
         assert self.life is not None
         life, self.life = self.life, None
+        if self.checks is not None:
+            self.checks.end()
+            self.checks = None
         self.loop.cancel(self._timer)
         code = life.end(self.loop, self._took)
         self.log.finish()

@@ -117,7 +117,7 @@ required = true                    # else what cannot be enforced is left out
 [secrets]                          # files of services, below /run/secrets
 db-password = "file:secrets/db.txt"
 
-[services.web]                     # a program that runs with others
+[services.web]                     # what `envforge up` runs
 command = ["node", "app.js"]
 environment = "default"
 publish = ["3000:3000"]

@@ -50,10 +50,11 @@ class Health:
 
 @frozen
 class Service:
-    """`[services.NAME]`: one program that runs with others, in a container of its own.
+    """`[services.NAME]`: one program that `envforge up` runs, in a container of its own.
 
     It sees the project directory as a shell does, and the other services of the project by their names. Its
-    container is called `PROJECT-NAME`.
+    container is called `PROJECT-NAME`; `envforge logs`, `exec`, `restart` and the others take that name. Of
+    the host's variables it sees those that `[shell]` lets through by `pass`, and no others.
     """
 
     command: tuple[str, ...] = field(metadata=named("command", rule=grammar.ARGUMENT, filled=True))
@@ -108,7 +109,7 @@ class Service:
 
     volumes: tuple[str, ...] = field(default=(), metadata=named("volumes", rule=service_grammar.VOLUME))
     """Directories that outlive the container, by name: `["data:/var/lib/postgresql"]`; `:ro` at the end for
-    reading only."""
+    reading only. `envforge volume` looks after them."""
 
     secrets: tuple[str, ...] = field(default=(), metadata=named("secrets", rule=grammar.NAME))
     """Names from `[secrets]` that it may read."""

@@ -1,6 +1,6 @@
 """How a container's health follows from its checks."""
 
-from envforge.containers.health import Health
+from envforge.containers.supervisor.health import Health
 
 CONFIG = {"interval": 10.0, "start_interval": 0.2, "start_period": 5.0, "retries": 3}
 

@@ -1,0 +1,207 @@
+"""`up` and `down`: the services of a project, each in a container of its own."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from envforge.api import containers as api_containers
+from envforge.api.building import build
+from envforge.containers import lifecycle, records
+from envforge.containers.lifecycle import CommandError
+from envforge.containers.records import Container
+from envforge.containers.services import plan as planning
+from envforge.containers.services import up as bringing
+from envforge.containers.services import wanted as wanting
+from envforge.containers.services.plan import Existing, Step
+from envforge.containers.services.up import Happened, Ready, What
+from envforge.containers.volumes import named as volumes
+from envforge.environment.entering.service_plan import make_service_plan, of_environment
+from envforge.environment.projects import consent
+from envforge.environment.projects.project import Project
+from envforge.errors import NotFoundError, SpecError, UnhealthyError
+from envforge.progress import Listener, ignore
+from envforge.sandbox import inherited
+from envforge.sandbox.compiled import Plan
+from envforge.sandbox.ids import identity as identities
+from envforge.sandbox.ids.identity import Identity
+from envforge.sandbox.plan.compile import compile_plan
+from envforge.sandbox.plan.downgrade import downgrade
+from envforge.sandbox.plan.model import Mount
+from envforge.spec.grammar import nearest
+from envforge.spec.service_contradictions import is_checked, volume_of
+from envforge.store import locks
+from envforge.store.layout import open_store
+
+__all__ = ["Happened", "Prepared", "Step", "bring_up", "containers", "prepare", "take_down"]
+
+
+@frozen
+class Prepared:
+    """Services with built environments, and what bringing them up would do."""
+
+    project: Project
+    instance: str
+    services: Mapping[str, Ready]
+    steps: tuple[Step, ...]
+
+
+def prepare(
+    project: Project,
+    chosen: Collection[str] = (),
+    *,
+    instance: str = "",
+    anew: bool = False,
+    locked: bool = False,
+    listener: Listener = ignore,
+) -> Prepared:
+    """Build the environments of the project's services, and decide what happens with each.
+
+    `chosen` names some of them; what they wait for comes along. `anew` makes all containers again. Raises
+    SpecError where the spec has no services, NotFoundError for an unknown one, ConsentError, and what
+    building raises.
+    """
+    services = project.spec.services
+    _check(project, chosen)
+    consent.require(project)
+    needed = _needed(project, chosen)
+    identity = identities.detect()
+    ready = {}
+    with locks.in_use(open_store(project.store_path)):
+        built: dict[str, str] = {}
+        for name in needed:
+            own = of_environment(project, name)
+            if own.environment not in built:
+                built[own.environment] = build(own, locked=locked, listener=listener).environment
+            ready[name] = _ready(own, name, built[own.environment], identity, instance)
+    wanted = {name: one.wanted for name, one in ready.items()}
+    there = [
+        Existing(one.id, one.config["service"], one.status, wanting.compared(one.config))
+        for one in containers(project, instance)
+    ]
+    whole = {name: wanted.get(name) or planning.Wanted(name, {}) for name in services}
+    steps = planning.steps(whole, there, chosen, anew=anew)
+    return Prepared(project, instance, ready, steps)
+
+
+def _check(project: Project, chosen: Iterable[str]) -> None:
+    services = project.spec.services
+    if not services:
+        raise SpecError(f"{project.spec_path} has no services", hint="write [services.NAME] with a command")
+    for name in chosen:
+        if name not in services:
+            meant = nearest(name, services)
+            guess = f"did you mean {meant}?" if meant else f"it has {', '.join(services)}"
+            raise NotFoundError(f"{project.spec_path} has no service {name!r}; {guess}", hint="envforge up")
+
+
+def _needed(project: Project, chosen: Collection[str]) -> tuple[str, ...]:
+    services = project.spec.services
+    bare = {name: planning.Wanted(name, {}, wanting.dependencies(services, name)) for name in services}
+    return planning.ordered(bare, chosen)
+
+
+def _ready(project: Project, name: str, environment: str, identity: Identity, instance: str) -> Ready:
+    """Return a service of an environment that is built."""
+    spec = project.spec
+    service = spec.services[name]
+    plan = _plan(project, name, environment, identity, ())
+    mounts, named = [], []
+    for volume, target, read_only in map(volume_of, service.volumes):
+        whole = volumes.volume_name(spec.name, volume, instance)
+        found = volumes.ensure(project.store_path, whole, project.spec_path, plan, identity)
+        mounts.append(Mount(found.path, target, read_only, own=True))
+        named.append({"volume": whole, "target": target, "read_only": read_only})
+    if mounts:
+        plan = _plan(project, name, environment, identity, mounts)
+    passed = {one: value for one, value in os.environ.items() if inherited.is_asked_for(one, plan["passed"])}
+    config = lifecycle.config_of(
+        plan, list(service.command), inherited.payload_environment(plan, passed), plan["cwd"]
+    )
+    config |= wanting.fields(service, spec.secrets)
+    config |= {"service": name, "instance": instance, "volumes": named}
+    called = wanting.container_name(spec.name, name, instance)
+    return Ready(
+        wanting.wanted(spec.services, name, config),
+        called,
+        make=lambda: lifecycle.create(project.store_path, plan, config, called),
+        start=_start,
+        update=lambda container: _update(container, config),
+    )
+
+
+def _plan(project: Project, name: str, environment: str, identity: Identity, mounts: Iterable[Mount]) -> Plan:
+    plan = make_service_plan(project, name, environment, identity, mounts)
+    return compile_plan(downgrade(plan))
+
+
+def _start(container: Container) -> None:
+    """Start a service's container; one whose command is not there is not left behind."""
+    try:
+        api_containers.start(container)
+    except CommandError as error:
+        lifecycle.remove(container, force=True)
+        service = container.config["service"]
+        raise UnhealthyError(
+            f"the service {service} cannot be started: {error.said}",
+            hint=f"correct services.{service}.command, or add the package that has it",
+        ) from error
+
+
+def _update(container: Container, config: Mapping[str, Any]) -> None:
+    """Write the fields that a container takes over without being made anew."""
+    changed = {name: config[name] for name in planning.RESTARTED if name in config}
+    records.write_config(container.directory, {**container.config, **changed})
+
+
+def bring_up(prepared: Prepared, report: Callable[[Happened], None], *, wait: bool = False) -> dict[str, str]:
+    """Do what was prepared; return the ID of each service's container.
+
+    Every service starts as soon as what it waits for is ready. With `wait` it returns once all are healthy,
+    or run where they have no check. Raises UnhealthyError for a service that others wait for in vain.
+    """
+    up = bringing.Up(prepared.project.store_path, prepared.services, report)
+    found = up.run(prepared.steps)
+    if wait:
+        services = prepared.project.spec.services
+        up.await_all(found, [name for name in found if is_checked(services[name])])
+    return found
+
+
+def containers(project: Project, instance: str = "") -> list[Container]:
+    """Return the containers of the project's services, of one of its instances."""
+    return bringing.existing(project.store_path, project.spec_path, instance)
+
+
+def take_down(
+    project: Project,
+    report: Callable[[str, What], None],
+    *,
+    instance: str = "",
+    only: Collection[str] = (),
+    remove: bool = True,
+    with_volumes: bool = False,
+) -> None:
+    """Stop the project's services, dependents first, and remove their containers unless told otherwise.
+
+    `with_volumes` removes their named volumes too.
+    """
+    services = project.spec.services
+    bare = {name: planning.Wanted(name, {}, wanting.dependencies(services, name)) for name in services}
+    there = [Existing(one.id, one.config["service"], one.status, {}) for one in containers(project, instance)]
+    chosen = [one for one in there if not only or one.name in only]
+    bringing.take_down(project.store_path, planning.stopping(bare, chosen), report, remove=remove)
+    if with_volumes:
+        for volume in list(volumes.read_all(project.store_path)):
+            if volume.project == project.spec_path and _is_of(volume.name, project, instance):
+                volumes.remove(project.store_path, volume.name)
+
+
+def _is_of(name: str, project: Project, instance: str) -> bool:
+    declared = {
+        volumes.volume_name(project.spec.name, volume_of(text)[0], instance)
+        for service in project.spec.services.values()
+        for text in service.volumes
+    }
+    return name in declared

@@ -1,0 +1,95 @@
+"""What a service of a spec wants its container to be. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from envforge.containers.network.published import all_of
+from envforge.containers.services.plan import Condition, Dependency, Wanted
+from envforge.containers.signals import number_of
+from envforge.spec.service.model import Health, Service
+from envforge.spec.service_contradictions import dependency_of, is_checked
+from envforge.units import precise_seconds_of
+
+COMPARED: Final = (
+    "command",
+    "environment",
+    "health",
+    "limits",
+    "mounts",
+    "network",
+    "restart",
+    "secrets",
+    "stop",
+    "user",
+    "variables",
+    "volumes",
+    "workdir",
+)
+"""Fields of a container's record that decide whether it is still what the spec wants."""
+
+
+def container_name(project: str, service: str, instance: str = "") -> str:
+    """Return the name of a service's container: `shop-web`, or `shop-test-web` of the instance `test`."""
+    return "-".join(filter(None, (project, instance, service)))
+
+
+def dependencies(services: Mapping[str, Service], name: str) -> tuple[Dependency, ...]:
+    """Return what a service waits for; without a condition that is health, where there is a check."""
+    return tuple(_dependency(services, text) for text in services[name].depends_on)
+
+
+def _dependency(services: Mapping[str, Service], text: str) -> Dependency:
+    name, written = dependency_of(text)
+    usual: Condition = "healthy" if is_checked(services[name]) else "started"
+    return Dependency(name, written or usual)  # type: ignore[arg-type]  # the grammar knows the three
+
+
+def wanted(services: Mapping[str, Service], name: str, config: Mapping[str, Any]) -> Wanted:
+    """Return a service as its new container would be."""
+    return Wanted(name, compared(config), dependencies(services, name))
+
+
+def compared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a container's record that are compared."""
+    return {name: config[name] for name in COMPARED if name in config}
+
+
+def fields(service: Service, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the container's record that follow from the spec alone."""
+    policy, _, retries = service.restart.partition(":")
+    return {
+        "user": service.user,
+        "network": {
+            "mode": service.network,
+            "published": [_published(one) for one in all_of(service.publish)],
+        },
+        "restart": {"policy": policy, "retries": int(retries or 0)},
+        "health": health(service.health) if is_checked(service) else None,
+        "stop": {
+            "signal": number_of(service.stop_signal),
+            "seconds": precise_seconds_of(service.stop_timeout),
+        },
+        "mounts": [
+            {"source": one.source, "target": one.target, "read_only": one.read_only} for one in service.mounts
+        ],
+        "secrets": [{"name": one, "source": secrets[one]} for one in service.secrets],
+    }
+
+
+def _published(one: tuple[str, int, int, str]) -> dict[str, Any]:
+    address, host, container, protocol = one
+    return {"address": address, "host": host, "container": container, "protocol": protocol}
+
+
+def health(checked: Health) -> dict[str, Any]:
+    """Return a health check as a container's record has it; times in seconds."""
+    return {
+        "command": list(checked.command),
+        "http": checked.http,
+        "tcp": checked.tcp,
+        "interval": precise_seconds_of(checked.interval),
+        "start_interval": precise_seconds_of(checked.start_interval),
+        "start_period": precise_seconds_of(checked.start_period),
+        "timeout": precise_seconds_of(checked.timeout),
+        "retries": checked.retries,
+    }

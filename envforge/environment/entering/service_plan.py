@@ -1,0 +1,42 @@
+"""Makes the sandbox plan of a service: its environment's, with what the service wants over it."""
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from envforge.environment.entering.plan import RunOptions, make_plan
+from envforge.environment.projects.project import Project
+from envforge.sandbox.ids.identity import Identity
+from envforge.sandbox.plan.model import Mount, SandboxPlan
+
+
+def of_environment(project: Project, service: str) -> Project:
+    """Return the project with the service's environment chosen."""
+    return evolve(project, environment=project.spec.services[service].environment or project.environment)
+
+
+def make_service_plan(
+    project: Project, service: str, environment: str, identity: Identity, volumes: Iterable[Mount] = ()
+) -> SandboxPlan:
+    """Return the plan of a service in a built environment; `project` is that of the service's environment.
+
+    Raises what `make_plan` raises.
+    """
+    spec = project.spec
+    wanted = spec.services[service]
+    own = evolve(
+        spec,
+        mounts=(*spec.mounts, *wanted.mounts),
+        variables={**spec.variables, **wanted.variables},
+        network=evolve(spec.network, mode=wanted.network),
+        shell=evolve(spec.shell, command=wanted.command, user=wanted.user or spec.shell.user),
+    )
+    specs = {**project.specs, project.environment: own}
+    plan = make_plan(evolve(project, specs=specs), environment, identity, RunOptions())
+    return evolve(
+        plan,
+        hostname=service,
+        cwd=wanted.workdir or project.directory,
+        follow=False,
+        mounts=(*plan.mounts, *volumes),
+    )

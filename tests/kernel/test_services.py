@@ -1,0 +1,206 @@
+"""`envforge up` and `down`: services that wait for one another, keep what they store, and stop in order."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commandline import CommandLine
+
+pytestmark = [pytest.mark.userns, pytest.mark.archive]
+
+HEAD = """\
+name = "shop"
+[debian]
+suite = "bookworm"
+packages = ["busybox"]
+pockets = []
+"""
+SPEC = f"""{HEAD}
+[services.web]
+command = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]
+depends-on = ["db", "migrate:completed"]
+health = {{ http = "http://localhost:8080/", start-interval = "50ms" }}
+mounts = [{{ source = "public", target = "/srv" }}]
+
+[services.db]
+command = ["sh", "-c", "sleep 0.4; echo $SECRET > /tmp/ready; echo up; exec sleep 600"]
+health = {{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }}
+variables = {{ SECRET = "s" }}
+
+[services.migrate]
+command = ["sh", "-c", "date > /tmp/migrated"]
+depends-on = ["db"]
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """Build the environment once."""
+    top = tmp_path_factory.mktemp("shop")
+    line = CommandLine(top / "project", top / "store", top / "home")
+    line.directory.mkdir()
+    line.home.mkdir()
+    (line.directory / "envforge.toml").write_text(HEAD)
+    line.succeed("build")
+    yield line
+    line.succeed("store", "destroy", "--yes")
+
+
+@pytest.fixture
+def line(shop: CommandLine, tmp_path: Path) -> Iterator[CommandLine]:
+    """Lend a project with these services, and take them down."""
+    directory = tmp_path / "project"
+    shutil.copytree(shop.directory, directory)
+    (directory / "public").mkdir()
+    (directory / "public" / "index.html").write_text("the shop\n")
+    found = CommandLine(directory, shop.store, shop.home)
+    write(found, SPEC)
+    yield found
+    for name in containers(found):
+        found.run("rm", "-f", name)
+
+
+def write(line: CommandLine, text: str) -> None:
+    """Write the spec."""
+    (line.directory / "envforge.toml").write_text(text)
+
+
+def containers(line: CommandLine) -> dict[str, dict[str, object]]:
+    """Return all containers of the store by name, as `ps` tells of them."""
+    return {one["name"]: one for one in json.loads(line.succeed("ps", "-a", "--json"))}
+
+
+def planned(line: CommandLine) -> dict[str, tuple[str, list[str]]]:
+    """Return what `up` would do, and why."""
+    steps = json.loads(line.succeed("up", "--plan", "--json"))
+    return {one["service"]: (one["action"], one["changed"]) for one in steps}
+
+
+def test_services_come_up_in_their_order_and_are_kept_until_they_change(line):
+    said = line.run("up", "--wait")
+    assert said.returncode == 0, said.stderr
+    told = [text.split("(")[0].split() for text in said.stderr.splitlines() if "(" in text]
+    happened = [(words[0], words[-1]) for words in told]
+    for earlier, later in (
+        (("db", "healthy"), ("migrate", "started")),
+        (("migrate", "completed"), ("web", "started")),
+        (("web", "started"), ("web", "healthy")),
+    ):
+        assert happened.index(earlier) < happened.index(later), said.stderr
+    there = containers(line)
+    assert {name: one["status"] for name, one in there.items()} == {
+        "shop-web": "running",
+        "shop-db": "running",
+        "shop-migrate": "exited",
+    }
+    assert line.succeed("exec", "shop-web", "--", "busybox", "wget", "-qO-", "localhost:8080") == "the shop\n"
+    assert planned(line) == {"db": ("keep", []), "migrate": ("start", []), "web": ("keep", [])}
+    write(
+        line, SPEC.replace('SECRET = "s"', 'SECRET = "t"').replace('"50ms" }}\nmounts', '"60ms" }}\nmounts')
+    )
+    assert planned(line)["db"] == ("recreate", ["variables"])
+    line.succeed("up", "-d", "--wait")
+    after = containers(line)
+    assert after["shop-db"]["id"] != there["shop-db"]["id"]
+    assert after["shop-web"]["id"] == there["shop-web"]["id"]
+    assert line.succeed("exec", "shop-db", "--", "cat", "/tmp/ready") == "t\n"
+    line.succeed("down")
+    assert containers(line) == {}
+
+
+def test_a_dependency_that_dies_fails_the_start_at_once_with_its_last_lines(line):
+    write(line, SPEC.replace("sleep 0.4", "echo no disk; exit 3"))
+    began = time.monotonic()
+    said = line.fail(36, "up", "-d")
+    assert time.monotonic() - began < 20
+    assert "the service db ended with 3" in said
+    assert "no disk" in said
+    assert "shop-web" not in containers(line)
+
+
+def test_a_health_check_that_never_passes_is_told_with_its_last_output(line):
+    failing = '{ command = ["sh", "-c", "echo still cold; exit 1"], interval = "50ms", start-period = "0s" }'
+    write(line, SPEC.replace('{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }', failing))
+    said = line.fail(36, "up", "-d")
+    assert "the service db is unhealthy, and" in said
+    assert "still cold" in said
+
+
+def test_a_check_that_hangs_is_killed_and_counted(line):
+    hanging = '{ command = ["sleep", "60"], interval = "50ms", start-period = "0s", timeout = "100ms" }'
+    write(line, SPEC.replace('{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }', hanging))
+    assert "it took longer than 0.1 s" in line.fail(36, "up", "-d")
+
+
+def test_ctrl_c_on_a_foreground_up_stops_in_the_reverse_order(line):
+    process = subprocess.Popen(
+        line.words("up"),
+        cwd=line.directory,
+        env=line.variables(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    assert process.stdout.readline() == "db      | up\n"
+    end = time.monotonic() + 30
+    while containers(line).get("shop-web", {}).get("status") != "running":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    stopped = [text.split()[0] for text in said.splitlines() if text.endswith("stops")]
+    assert stopped == ["web", "db"]
+    assert {one["status"] for one in containers(line).values()} == {"exited"}
+
+
+def test_what_a_service_stores_outlives_its_container_until_it_is_asked_for(line):
+    text = f"""{HEAD}
+        [services.db]
+        command = ["sh", "-c", "echo x >> /data/log; cat /data/log; exec sleep 600"]
+        volumes = ["data:/data"]
+    """
+    write(line, text)
+    line.succeed("up", "-d")
+    line.succeed("down")
+    line.succeed("up", "-d")
+    end = time.monotonic() + 20
+    while line.succeed("logs", "shop-db") != "x\nx\n":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert "belongs to the container shop-db" in line.fail(30, "volume", "rm", "shop-data")
+    line.succeed("down", "--volumes")
+    assert json.loads(line.succeed("volume", "ls", "--json")) == []
+
+
+def test_instances_stand_side_by_side(line):
+    line.succeed("up", "-d", "db")
+    line.succeed("up", "-d", "db", "--instance", "test")
+    assert set(containers(line)) == {"shop-db", "shop-test-db"}
+    line.succeed("down", "--instance", "test")
+    assert set(containers(line)) == {"shop-db"}
+
+
+def test_services_that_the_spec_has_no_more_are_removed(line):
+    line.succeed("up", "-d", "db")
+    write(line, f'{HEAD}[services.other]\ncommand = ["sleep", "600"]\n')
+    assert planned(line) == {"db": ("remove", []), "other": ("create", [])}
+    line.succeed("up", "-d")
+    assert set(containers(line)) == {"shop-other"}
+
+
+def test_what_is_wrong_is_told_and_nothing_is_left(line):
+    assert "did you mean web?" in line.fail(26, "up", "-d", "webb")
+    write(line, HEAD)
+    assert "has no services" in line.fail(11, "up")
+    assert "has no services" in line.fail(2, "down")
+    write(line, f'{HEAD}[services.a]\ncommand = ["no-such-program"]\n')
+    assert "no-such-program" in line.fail(36, "up", "-d")
+    assert containers(line) == {}
