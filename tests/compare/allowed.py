@@ -67,6 +67,8 @@ ALLOWED: tuple[Allowed, ...] = (
         ("content", "missing"),
         "nothing of such passwords stays",
     ),
+    Allowed(r"(/root|/var/lib/[^/]*)/\.erlang\.cookie", _GONE, "a secret: Erlang makes one at first start"),
+    Allowed(r"/etc/ejabberd/ejabberd\.pem", _GONE, "a self-made certificate and its key"),
     Allowed(r"/etc/aliases\.db", _GONE, "a database with the time in it; newaliases makes it"),
     Allowed(r"/var/cache/man/.*", _GONE, "the index of all manuals; mandb makes it"),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),

@@ -139,7 +139,9 @@ TABLE: Final = (
         removed=("/etc/xrdp/rsakeys.ini",),
     ),
     Quirk(
-        "rabbitmq-server", "a secret that Erlang makes itself", removed=("/var/lib/rabbitmq/.erlang.cookie",)
+        "erlang-base",
+        "a secret that Erlang makes itself, in the home of whoever runs it first",
+        removed=("/root/.erlang.cookie", "/var/lib/*/.erlang.cookie"),
     ),
     Quirk("munge", "a secret shared by a cluster's machines", removed=("/etc/munge/munge.key",)),
     Quirk("varnish", "a secret for its administration", removed=("/etc/varnish/secret",)),
