@@ -8,7 +8,7 @@ from attrs import frozen
 
 from envforge.api import containers as api_containers
 from envforge.api.building import build
-from envforge.containers import lifecycle, records
+from envforge.containers import lifecycle, plans, records
 from envforge.containers.lifecycle import CommandError
 from envforge.containers.records import Container
 from envforge.containers.services import plan as planning
@@ -30,6 +30,8 @@ from envforge.sandbox.plan.compile import compile_plan
 from envforge.sandbox.plan.downgrade import downgrade
 from envforge.sandbox.plan.model import Mount
 from envforge.spec.grammar import nearest
+from envforge.spec.keys import written
+from envforge.spec.limits import Limits
 from envforge.spec.service_contradictions import is_checked, volume_of
 from envforge.store import locks
 from envforge.store.layout import open_store
@@ -121,13 +123,14 @@ def _ready(project: Project, name: str, environment: str, identity: Identity, in
     )
     config |= wanting.fields(service, spec.secrets)
     config |= {"service": name, "instance": instance, "volumes": named}
+    config["limits"]["written"] = written(spec.limits if service.limits == Limits() else service.limits)
     called = wanting.container_name(spec.name, name, instance)
     return Ready(
         wanting.wanted(spec.services, name, config),
         called,
         make=lambda: lifecycle.create(project.store_path, plan, config, called),
         start=_start,
-        update=lambda container: _update(container, config),
+        update=lambda container: _update(container, plan, config),
     )
 
 
@@ -149,8 +152,9 @@ def _start(container: Container) -> None:
         ) from error
 
 
-def _update(container: Container, config: Mapping[str, Any]) -> None:
-    """Write the fields that a container takes over without being made anew."""
+def _update(container: Container, plan: Plan, config: Mapping[str, Any]) -> None:
+    """Write what a container takes over without being made anew: its layers are the same."""
+    plans.keep(container.directory, container.id, plan)
     changed = {name: config[name] for name in planning.RESTARTED if name in config}
     records.write_config(container.directory, {**container.config, **changed})
 

@@ -80,14 +80,16 @@ def start(container: Container) -> bool:
     """
     if container.is_live:
         return False
+    given = _secrets(container)
     read, write = os.pipe()
     try:
-        spawned = _spawn(container, write)
+        spawned = _spawn(container, given, write)
     except OSError:
         os.close(read)
         raise
     finally:
         os.close(write)
+        os.close(given)
     with open(read, "rb", buffering=0) as file:
         answer = file.read()
     os.waitpid(spawned, 0)
@@ -98,12 +100,22 @@ def start(container: Container) -> bool:
     return True
 
 
-def _spawn(container: Container, answer: int) -> int:
-    """Start a supervisor that answers on a descriptor; return the pid of the process to wait for."""
+def _secrets(container: Container) -> int:
+    """Return a descriptor from which the supervisor reads the container's secrets."""
+    if not container.config.get("secrets"):
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    from envforge.containers import secrets  # noqa: PLC0415  # few containers have some
+
+    return secrets.handed_on(secrets.read(container, os.environ))
+
+
+def _spawn(container: Container, given: int, answer: int) -> int:
+    """Start a supervisor that reads from `given` and writes to `answer`; return the pid to wait for."""
     above = os.path.dirname(os.path.dirname(os.path.abspath(envforge.__file__)))
     places = "\n".join((above, *filter(None, sys.path)))  # a failure may load what is not on the warm path
     words = [sys.executable, "-I", "-S", "-c", _CODE, places, container.store, container.id]
-    held = [fcntl(answer, F_DUPFD_CLOEXEC, _ABOVE), os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)]
+    nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    held = [fcntl(one, F_DUPFD_CLOEXEC, _ABOVE) for one in (answer, given, nothing)]
     try:
         return os.posix_spawn(
             sys.executable,
@@ -111,7 +123,7 @@ def _spawn(container: Container, answer: int) -> int:
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, held[1], 0),
-                (os.POSIX_SPAWN_DUP2, held[1], 1),
+                (os.POSIX_SPAWN_DUP2, held[2], 1),
                 (os.POSIX_SPAWN_DUP2, held[0], 3),
             ],
             setsid=True,
@@ -119,7 +131,7 @@ def _spawn(container: Container, answer: int) -> int:
             setsigdef=(SIGPIPE, SIGXFSZ, SIGCHLD, SIGINT, SIGHUP, SIGTERM),
         )
     finally:
-        for descriptor in held:
+        for descriptor in (*held, nothing):
             os.close(descriptor)
 
 

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 
 def keep(directory: str, identifier: str, plan: "Plan") -> None:
-    """Write the plan of a container that is being made."""
+    """Write a container's plan, whole or not at all; it may take the place of another one."""
     data = cache.sealed(f"containers/{identifier}", {**plan, "relay": None})
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(f"{directory}/plan", flags, 0o600)
+    new = f"{directory}/.plan-{os.urandom(6).hex()}"
+    descriptor = os.open(new, flags, 0o600)
     try:
         while data:
             data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
+    os.rename(new, f"{directory}/plan")
 
 
 def read(container: "Container") -> "Plan":

@@ -204,3 +204,51 @@ def test_what_is_wrong_is_told_and_nothing_is_left(line):
     write(line, f'{HEAD}[services.a]\ncommand = ["no-such-program"]\n')
     assert "no-such-program" in line.fail(36, "up", "-d")
     assert containers(line) == {}
+
+
+def test_secrets_are_files_in_memory_and_nowhere_else(line):
+    (line.directory / "key.txt").write_text("from a file")
+    text = f"""{HEAD}
+        [secrets]
+        key = "file:key.txt"
+        token = "variable:API_TOKEN"
+        [services.web]
+        command = ["sh", "-c", "cat /run/secrets/*; ls -ln /run/secrets; id -u; sleep 0.2; kill $$"]
+        secrets = ["key", "token"]
+        restart = "on-failure:1"
+        [services.other]
+        command = ["ls", "/run/secrets"]
+    """
+    write(line, text)
+    asked = CommandLine(
+        line.directory, line.store, line.home, {"API_TOKEN": "of 5up3r u53r", "ENVFORGE_ALLOW": "1"}
+    )
+    asked.succeed("up", "-d")
+    end = time.monotonic() + 20
+    while (log := line.succeed("logs", "shop-web")).count("from a fileof 5up3r u53r") < 2:  # a restart too
+        assert time.monotonic() < end, log
+        time.sleep(0.05)
+    assert log.count("-rw-------") == 4
+    assert containers(line)["shop-other"]["exit_code"] == 2  # ls has found nothing
+    place = line.store / "containers" / str(containers(line)["shop-web"]["id"])
+    for path in place.iterdir():
+        if path.is_file() and path.name != "log":
+            assert b"5up3r" not in path.read_bytes(), path
+    assert "API_TOKEN is not set" in line.fail(11, "start", "shop-web")
+    (line.directory / "key.txt").unlink()
+    (line.directory / "key.txt").symlink_to("/etc/passwd")
+    assert "key.txt" in asked.fail(11, "start", "shop-web")
+
+
+def test_a_service_has_limits_of_its_own(line):
+    text = f'{HEAD}[services.a]\ncommand = ["sleep", "600"]\nlimits = {{ pids = 77, required = false }}\n'
+    write(line, text)
+    line.succeed("up", "-d")
+    (one,) = json.loads(line.succeed("ps", "--json"))
+    assert one["limits"]["written"] == {"pids": 77, "required": False}
+    write(line, text.replace("77", "78"))
+    assert planned(line) == {"a": ("restart", ["limits"])}
+    line.succeed("up", "-d")
+    assert {one["service"]: one["action"] for one in json.loads(line.succeed("up", "--plan", "--json"))} == {
+        "a": "keep"
+    }

@@ -44,12 +44,13 @@ _GOODBYE_S = 10.0
 class Supervisor:
     """Everything of one container that runs."""
 
-    def __init__(self, store: str, identifier: str) -> None:
+    def __init__(self, store: str, identifier: str, secrets: "dict[str, bytes]") -> None:
         directory = records.directory_of(store, identifier)
         self.lock = _lock(store, identifier)
         self.container = records.read(store, identifier)
         self.state = self.container.state
         self.plan = plans.read(self.container)
+        self._secrets = secrets
         self.loop = Loop()
         self.log = LogFile(directory)
         self.questions = Questions(self.loop, self.container, self.stop, self.kill)
@@ -73,7 +74,7 @@ class Supervisor:
             raise
 
     def _start(self) -> None:
-        life = Life(self.container, self.plan)
+        life = Life(self.container, self.plan, self._secrets)
         life.begin()
         assert life.started is not None
         self.life = life
@@ -210,7 +211,7 @@ def main() -> None:
     os.chdir("/")
     signal(SIGCHLD, SIG_DFL)
     try:
-        supervisor = Supervisor(store, identifier)
+        supervisor = Supervisor(store, identifier, _secrets())
         supervisor.begin()
     except NoCommandError as error:
         _answer("command", error.code, error.said)
@@ -230,6 +231,14 @@ def main() -> None:
     else:
         _answer("started", supervisor.state["pid"])
         _run(supervisor)
+
+
+def _secrets() -> "dict[str, bytes]":
+    """Return the container's secrets, which whoever started this process has put into its stdin."""
+    with open(0, "rb", buffering=0) as file:
+        data = file.read()
+    os.open(os.devnull, os.O_RDONLY)  # becomes descriptor 0
+    return marshal.loads(data) if data else {}  # noqa: S302  # our own parent's
 
 
 def _answer(*values: "Any") -> None:

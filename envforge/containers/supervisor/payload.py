@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envforge.sandbox.compiled import Plan
 
 _SIGKILL = 9
+_SECRETS = "/run/secrets"
 _PAYLOAD = "2"
 """The payload's pid inside."""
 
@@ -36,9 +37,10 @@ class NoCommandError(Exception):
 class Life:
     """A container's payload from its start to its end."""
 
-    def __init__(self, container: "Container", plan: "Plan") -> None:
+    def __init__(self, container: "Container", plan: "Plan", secrets: "dict[str, bytes]") -> None:
         self._container = container
         self._plan = plan
+        self._secrets = secrets
         self._read: list[int] = []
         self.outputs: list[Output] = []
         self.input = -1
@@ -68,6 +70,8 @@ class Life:
         if listening is not None:
             self.ports = listening.ports
             plan = {**plan, "published": listening.ports}
+        if self._secrets:
+            plan = _with_secrets(plan, self._secrets)
         further = dict(plan["variables"][len(self._plan["variables"]) :])
         payload = perform.Payload(config["command"], config["variables"] | further, config["workdir"], ())
         told, payload.told = os.pipe()
@@ -177,6 +181,16 @@ def _listen(published: "list[dict[str, Any]]") -> "Listening | None":
     from envforge.containers.network.listening import listen  # noqa: PLC0415  # only with published ports
 
     return listen((one["address"], one["host"], one["container"], one["protocol"]) for one in published)
+
+
+def _with_secrets(plan: "Plan", secrets: "dict[str, bytes]") -> "Plan":
+    """Return the plan with secrets as files of the payload's user, in memory only."""
+    files = tuple((f"{_SECRETS}/{name}", content) for name, content in secrets.items())
+    return {
+        **plan,
+        "runtime_directories": (*plan["runtime_directories"], _SECRETS),
+        "runtime_files": (*plan["runtime_files"], *files),
+    }
 
 
 def _payload_of(first: int) -> int:

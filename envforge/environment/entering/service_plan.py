@@ -8,6 +8,7 @@ from envforge.environment.entering.plan import RunOptions, make_plan
 from envforge.environment.projects.project import Project
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.plan.model import Mount, SandboxPlan
+from envforge.spec.limits import Limits
 
 
 def of_environment(project: Project, service: str) -> Project:
@@ -29,6 +30,7 @@ def make_service_plan(
         mounts=(*spec.mounts, *wanted.mounts),
         variables={**spec.variables, **wanted.variables},
         network=evolve(spec.network, mode=wanted.network),
+        limits=spec.limits if wanted.limits == Limits() else wanted.limits,
         shell=evolve(spec.shell, command=wanted.command, user=wanted.user or spec.shell.user),
     )
     specs = {**project.specs, project.environment: own}

@@ -39,12 +39,11 @@ def reference() -> str:
 
 
 def _each_once() -> Iterator[tuple[str, type]]:
-    """Yield the tables with their headers; one that stands in two places only at the first."""
-    seen = set()
-    for header, kind in tables():
-        if kind not in seen:
-            seen.add(kind)
-            yield header, kind
+    """Yield the tables with their headers; of one that stands in two places only the outer."""
+    outer: dict[type, str] = {}
+    for header, kind in sorted(tables(), key=lambda one: one[0].count(".")):
+        outer.setdefault(kind, header)
+    yield from ((header, kind) for header, kind in tables() if outer[kind] == header)
 
 
 def schema() -> dict[str, Any]:

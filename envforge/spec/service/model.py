@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from envforge.spec import grammar
 from envforge.spec.keys import named
+from envforge.spec.limits import Limits
 from envforge.spec.mount import Mount
 from envforge.spec.service import grammar as service_grammar
 
@@ -106,6 +107,9 @@ class Service:
 
     mounts: tuple[Mount, ...] = field(default=(), metadata=named("mounts"))
     """Mounts for this service alone, each a `[[services.NAME.mounts]]` with the keys of `[[mounts]]`."""
+
+    limits: Limits = field(factory=Limits, metadata=named("limits", otherwise="those of `[limits]`"))
+    """How much of the machine it may use, a `[services.NAME.limits]` with the keys of `[limits]`."""
 
     volumes: tuple[str, ...] = field(default=(), metadata=named("volumes", rule=service_grammar.VOLUME))
     """Directories that outlive the container, by name: `["data:/var/lib/postgresql"]`; `:ro` at the end for
