@@ -15,21 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envforge.containers.network.published import Published
+    from envforge.containers.resources.running import Target  # noqa: TC004 (a name for others' hints)
     from envforge.sandbox.plan.compile import Compiled
 
 __all__ = [
     "LIVE",
     "CommandError",
     "Container",
+    "Target",
     "all_of",
     "check_free",
     "find",
     "kill",
     "names",
+    "pause",
     "remove",
     "run",
     "start",
     "stop",
+    "targets",
+    "update",
     "wait",
 ]
 
@@ -113,3 +118,27 @@ def _explained() -> "Iterator[None]":
         raise NotFoundError(
             f"what the container runs in is not in the store any more: {error}", hint="envforge fsck"
         ) from error
+
+
+def targets(store: str, names: Sequence[str] = ()) -> "list[Target]":
+    """Return what runs under those names, or all that runs. Raises NotFoundError, ConflictError."""
+    from envforge.containers.resources import running  # noqa: PLC0415 (only for what runs)
+
+    place = os.path.realpath(store)
+    return [running.find(place, name) for name in names] if names else running.targets(place)
+
+
+def pause(target: "Target", *, paused: bool) -> None:
+    """Stop all its processes where they are, or let them go on. Raises LimitError where it has no cgroup."""
+    from envforge.containers.resources import running  # noqa: PLC0415 (only for what runs)
+
+    (running.pause if paused else running.unpause)(target)
+
+
+def update(target: "Target", options: Sequence[tuple[str, str]]) -> None:
+    """Change limits of what runs, by `run`'s options. Raises UsageError for nonsense, LimitError."""
+    from envforge.containers.resources import running  # noqa: PLC0415 (only for what runs)
+    from envforge.environment.entering.limits import with_options  # noqa: PLC0415 (likewise)
+    from envforge.sandbox.limits.model import Limits  # noqa: PLC0415 (likewise)
+
+    running.update(target, with_options(Limits(), options), options)

@@ -29,6 +29,11 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "kill": "containers.life",
         "rm": "containers.life",
         "wait": "containers.life",
+        "stats": "containers.resources",
+        "top": "containers.resources",
+        "pause": "containers.resources",
+        "unpause": "containers.resources",
+        "update": "containers.resources",
     },
     "Environments": {
         "ls": "environments",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from envforge.containers.supervisor.checks import Checks
+    from envforge.containers.supervisor.server import Client
 else:
     from _signal import SIG_DFL, SIGCHLD, SIGINT, SIGTERM, signal
 
@@ -54,6 +55,7 @@ class Supervisor:
         self.loop = Loop()
         self.log = LogFile(directory)
         self.questions = Questions(self.loop, self.container, self.stop, self.kill)
+        self.questions.server.on("paused", self._paused)
         self.life: Life | None = None
         self.checks: Checks | None = None
         self.is_asked_to_stop = False
@@ -161,9 +163,24 @@ class Supervisor:
         self.questions.goodbye(self.loop.stop)
         self.loop.later(_GOODBYE_S, self.loop.stop)
 
+    def note_pause(self, *, paused: bool) -> None:
+        """Write down that a command has paused it, or has let it go on."""
+        if self.state["status"] == ("running" if paused else "paused"):
+            self._write("paused" if paused else "running")
+
+    def _paused(self, client: "Client", asked: "dict[str, Any]") -> None:
+        self.note_pause(paused=asked["paused"])
+        client.answer()
+
+    def _thaw(self) -> None:
+        if self.state["status"] == "paused" and self.life is not None and self.life.started is not None:
+            cgroup.thaw(self.plan["limits"], self.life.started.cgroup)
+            self.note_pause(paused=False)
+
     def stop(self, number: int, grace_s: float) -> None:
         """Send the stop signal; after that time kill it. A negative one is for ever."""
         self.is_asked_to_stop = True
+        self._thaw()
         if self.life is None:  # it waits to be started again
             self.loop.cancel(self._timer)
             self._finish({"exit_code": self.state["exit_code"]})
@@ -186,6 +203,7 @@ class Supervisor:
             )
         if number in (_SIGKILL, self.container.config["stop"]["signal"]):
             self.is_asked_to_stop = True
+            self._thaw()
         self.life.signal(number)
 
 

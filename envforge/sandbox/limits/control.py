@@ -7,6 +7,7 @@ from typing import Final
 
 from envforge.errors import LimitError
 from envforge.sandbox import cgroup
+from envforge.sandbox.compiled import Cgroup
 from envforge.sandbox.limits import bases, choose, hierarchies, v1, v2
 from envforge.sandbox.limits.model import Enforced, Limits
 from envforge.sandbox.limits.reading import having, places
@@ -42,8 +43,8 @@ def _freeze(paths: list[str], *, frozen: bool) -> None:
         cgroup.write(state, "FROZEN" if frozen else "THAWED")
 
 
-def update(paths: Iterable[str], limits: Limits) -> None:
-    """Change those limits of a running sandbox that are named, and no others.
+def update(paths: Iterable[str], limits: Limits) -> Enforced:
+    """Change those limits of a running sandbox that are named, and no others; return how they are enforced.
 
     Raises LimitError for what cannot be enforced, or is already exceeded.
     """
@@ -65,6 +66,33 @@ def update(paths: Iterable[str], limits: Limits) -> None:
         raise LimitError(
             f"the kernel refuses the limit: {file}: {why}", hint="allow more, or have it use less first"
         ) from error
+    return enforced
+
+
+def changed(plan: Cgroup, limits: Limits, enforced: Enforced) -> Cgroup:
+    """Return a compiled plan's limits with those changed that were updated, for the next start."""
+    bases = (*plan["bases"], *(base for base in enforced.bases if base not in plan["bases"]))
+    return {
+        **plan,
+        "bases": bases,
+        "others": tuple(base for base in plan["others"] if base not in bases),
+        "writes": _changed(plan["bases"], plan["writes"], bases, enforced.bases, enforced.writes),
+        "disks": _changed(plan["bases"], plan["disks"], bases, enforced.bases, enforced.disks),
+        "memory": limits.memory or plan["memory"],
+        "asked": tuple(dict.fromkeys((*plan["asked"], *choose.asked_for(limits)))),
+    }
+
+
+Writes = tuple[tuple[int, str, str], ...]
+
+
+def _changed(
+    old_bases: tuple[str, ...], old: Writes, bases: tuple[str, ...], new_bases: tuple[str, ...], new: Writes
+) -> Writes:
+    """Return what is written to `bases`: of a file that old and new ones name, the new."""
+    texts = {(old_bases[number], file): text for number, file, text in old}
+    texts |= {(new_bases[number], file): text for number, file, text in new}
+    return tuple((bases.index(base), file, text) for (base, file), text in texts.items())
 
 
 def _write(enforced: Enforced, own: list[str]) -> None:

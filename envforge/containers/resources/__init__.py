@@ -1,0 +1,1 @@
+"""What containers use, and their limits while they run."""
