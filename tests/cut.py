@@ -24,7 +24,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 from commandline import CommandLine
-from kill import KILLED, VARIANTS, StoreBrokenError, Trial, insist, trial
+from kill import VARIANTS, StoreBrokenError, Trial, insist, trial
 
 _SHUTDOWN = 0x8004587D
 """EXT4_IOC_SHUTDOWN (linux/fs/ext4/ext4.h)."""
@@ -94,10 +94,7 @@ def cut_commands(made: Trial, on: Disk, top: Path, times: int, seed: int) -> lis
     chance = random.Random(seed)
     log = []
     for number in range(times):
-        if chance.random() < 0.3:
-            made.start_over()
-        made.choose(chance.randrange(len(VARIANTS)))
-        words = chance.choice(KILLED)
+        words = made.draw(chance, anew=0.3)
         moment = chance.uniform(0.05, 1.2 * made.seconds.get(words[0], 1))
         said = _cut_one(made.line, on, words, moment)
         made.line = booted(made.line, top)

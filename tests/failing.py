@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from kill import KILLED, VARIANTS, StoreBrokenError, Trial, finish, insist, insist_checked, trial
+from kill import StoreBrokenError, Trial, finish, insist, insist_checked, trial
 
 CHANGES = (
     "write,pwrite64,writev,mkdir,mkdirat,link,linkat,symlink,symlinkat,rename,renameat,renameat2,fsync,syncfs,"
@@ -26,10 +26,7 @@ def fail_writes(made: Trial, times: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     log = []
     for number in range(times):
-        if chance.random() < 0.3:
-            made.start_over()
-        made.choose(chance.randrange(len(VARIANTS)))
-        words, error = chance.choice(KILLED), chance.choice(("ENOSPC", "EIO"))
+        words, error = made.draw(chance, anew=0.3), chance.choice(("ENOSPC", "EIO"))
         at = 3 + int(200 * chance.random() ** 3)
         code, said = _fail_one(made, words, f"error={error}:when={at}")
         log.append(f"{number}: {' '.join(words)} with {error} at {at}: {code} {said[-200:].strip()!r}")

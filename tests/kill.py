@@ -78,6 +78,16 @@ class Trial:
             self.line.succeed("store", "destroy", "--yes")
         self.generations.clear()
 
+    def draw(self, chance: random.Random, *, anew: float) -> list[str]:
+        """Have the spec ask for any variant; return a command to disturb.
+
+        With a probability of `anew` the store is thrown away before.
+        """
+        if chance.random() < anew:
+            self.start_over()
+        self.choose(chance.randrange(len(VARIANTS)))
+        return chance.choice(KILLED)
+
     def build_again(self, variant: int) -> str:
         """Build and return the environment's digest. Raises StoreBrokenError if the store is not whole."""
         self.choose(variant)
@@ -124,10 +134,7 @@ def kill_commands(made: Trial, times: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     log = []
     for number in range(times):
-        if chance.random() < 0.15:
-            made.start_over()
-        made.choose(chance.randrange(len(VARIANTS)))
-        words = chance.choice(KILLED)
+        words = made.draw(chance, anew=0.15)
         moment = chance.uniform(0.02, 1.1 * made.seconds.get(words[0], 1))
         was_killed = _kill_one(made.line, words, moment)
         log.append(f"{number}: {' '.join(words)} {'killed' if was_killed else 'ended'} after {moment:.2f} s")

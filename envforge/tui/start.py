@@ -1,5 +1,6 @@
 """Starts the app in this terminal, or says what to use instead."""
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def run(
     app = app_class(store, commands, kept, here=here, read_only=read_only)
     if no_colour is not None:
         os.environ["NO_COLOR"] = no_colour  # Textual takes it away, and what is entered shall know it
+    gc.freeze()  # what was loaded stays: looking through all of it holds up a key for a tenth of a second
     try:
         code = app.run()
     finally:
