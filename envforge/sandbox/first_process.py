@@ -46,6 +46,23 @@ class RefusedError(Exception):
         return cls(step, OSError(int(number), os.strerror(int(number)), path or None))
 
 
+def lend_terminal(payload: Payload) -> "Callable[[], None]":
+    """Have a shell lead on the terminal that stdin is, if that is ours; return what takes it back."""
+    if not os.isatty(0):
+        return _nothing
+    from envforge.sandbox.relays import foreground  # noqa: PLC0415  # only on a terminal
+
+    if not foreground.is_ours():
+        return _nothing
+    if foreground.is_wanted_by(payload.command):
+        payload.adopt = foreground.lead
+    return foreground.take_back
+
+
+def _nothing() -> None:
+    """Do nothing: there is no terminal to take back."""
+
+
 class Channel:
     """The handshake of P and C: P maps C's ids and lets it go on, C opens what it has to mount."""
 
@@ -222,7 +239,7 @@ def mount_all(
     mounts.enter_root()
     progress[0] = "/dev, /proc and /sys"
     mounts.mount_dev(devices, tty_group=plan["tty_group"])
-    payload.adopt = channel.make_console(plan)
+    payload.adopt = channel.make_console(plan) or payload.adopt
     if not mounts.mount_proc(proc) and os.isatty(2):
         say("/proc is partly covered here, as in a container: the processes outside are shown in its place")
     mounts.mount_system(system, own_network=own_network)

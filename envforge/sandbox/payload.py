@@ -45,7 +45,7 @@ class Payload:
         self.umask = 0o022
         """Set by the process that starts the payload, to the one that it inherited."""
         self.adopt: Callable[[], None] | None = None
-        """Called by the payload to make a terminal inside its controlling one."""
+        """Called by the payload to make a terminal inside its controlling one, or to lead on the caller's."""
         self.ends_with_parent = False
         """For a payload that joins a sandbox; others end with PID 1."""
         self.told = -1

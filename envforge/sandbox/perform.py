@@ -4,8 +4,7 @@ The parent P clones C into all new namespaces at once. C stays as PID 1 and clon
 into a nested user namespace that swaps the user's own uid and 0 (`first_process.py`). `start` returns once D
 runs; `attend` waits and forwards signals, for a foreground command; `wait` waits in any thread. Starting
 changes no state of the process that other threads could notice. The sandbox dies with the thread that started
-it; a monitor process starts one that must not (`life/monitor.py`). Loaded on the warm path: imports next to
-nothing.
+it; a monitor process starts one that must not (`life/monitor.py`). Loaded on the warm path.
 """
 
 import os
@@ -15,7 +14,7 @@ from fcntl import LOCK_SH, flock
 from envforge.kernel import init
 from envforge.kernel.processes import CLONE_NEWCGROUP, clone, is_alone
 from envforge.kernel.removal import is_still_at
-from envforge.sandbox import cgroup, record, uppers
+from envforge.sandbox import cgroup, first_process, record, uppers
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first, open_network, read_report
 from envforge.sandbox.payload import Payload, say
 from envforge.sandbox.streams import STANDARD, Streams
@@ -193,10 +192,13 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
     if get_native_id() != os.getpid():
         return wait(start(plan, Payload(command, environment, cwd)))  # signals are for the main thread
     mask = init.block()
+    payload = Payload(command, environment, cwd, mask)
+    take_back = first_process.lend_terminal(payload)
     try:
-        started = start(plan, Payload(command, environment, cwd, mask))
+        started = start(plan, payload)
         code = attend(started)
     finally:
+        take_back()
         init.unblock(mask)
     if started.oom_kills:
         say(cgroup.out_of_memory(plan["limits"], started.oom_kills))
