@@ -149,8 +149,16 @@ def _detach(
 ) -> "int | None":
     from envforge.containers import warm  # noqa: PLC0415  # only for containers
 
+    asked: dict[str, Any] = {"remove": "remove" in request.flags}
+    if request.asked:
+        from envforge import run_options  # noqa: PLC0415  # few command lines have such options
+
+        try:
+            asked = run_options.container_of(request.asked, **asked)
+        except run_options.OptionError:
+            return None
     plan = {**plan, "links": ()}  # those of the cache are links to check
-    return warm.run(plan, request, variables, ports)
+    return warm.run(plan, request, variables, ports, asked)
 
 
 def _exec(request: "Request", variables: "dict[str, str]") -> "int | None":

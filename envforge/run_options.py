@@ -1,18 +1,22 @@
 """Parses the values of `run`'s options (`-e`, `--env-file`, `-v`, `-w`, `-p`), written as for Docker.
 
-The warm path loads it where a command line has such options, so it imports only `os`.
+The warm path loads it where a command line has such options, so it imports only `os` and `_signal`.
 """
 
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as signals
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from envforge.containers.network.published import Published
 
     Volume = tuple[str, str, bool]
     """Source, target, read-only."""
+else:
+    import _signal as signals  # `signal` imports `enum`
 
 
 class OptionError(ValueError):
@@ -121,3 +125,53 @@ def plan_words(
     for source, target, read_only in volumes:
         words += ["volume", source, os.path.realpath(source), target, "ro" if read_only else "rw"]
     return words
+
+
+def container_of(options: "Iterable[tuple[str, str]]", *, remove: bool) -> "dict[str, Any]":
+    """Return what `--restart`, `--stop-signal`, `--stop-timeout`, `--label` and `--rm` ask of a container.
+
+    As fields of its record. Raises OptionError.
+    """
+    asked: dict[str, Any] = {"remove": remove}
+    stop: dict[str, Any] = {}
+    for name, text in options:
+        if name == "restart":
+            asked["restart"] = _restarts(text)
+        elif name == "stop-signal":
+            stop["signal"] = signal_of(text)
+        elif name == "stop-timeout":
+            stop["seconds"] = _seconds(text)
+        else:
+            key, _, value = text.partition("=")
+            asked.setdefault("labels", {})[key] = value
+    if remove and asked.get("restart", {"policy": "no"})["policy"] != "no":
+        raise OptionError(
+            "--rm and --restart contradict each other: what starts again is not removed", hint="leave one out"
+        )
+    return {**asked, "stop": {"signal": 15, "seconds": 10, **stop}} if stop else asked
+
+
+def _restarts(text: str) -> "dict[str, Any]":
+    policy, colon, retries = text.partition(":")
+    known = policy in {"no", "always", "unless-stopped", "on-failure"}
+    if not known or (colon and (policy != "on-failure" or not retries.isdecimal())):
+        hint = "write no, on-failure, on-failure:5, always or unless-stopped"
+        raise OptionError(f"--restart {text!r} is no policy", hint=hint)
+    return {"policy": policy, "retries": int(retries or 0)}
+
+
+def _seconds(text: str) -> int:
+    if not text.removeprefix("-").isdecimal():
+        raise OptionError(f"--stop-timeout {text!r} is no number of seconds", hint="10, say; -1 for no limit")
+    return int(text)
+
+
+def signal_of(text: str) -> int:
+    """Return the number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`. Raises OptionError."""
+    name, plus, further = text.upper().removeprefix("SIG").partition("+")
+    number = int(text) if text.isdecimal() else getattr(signals, f"SIG{name}", 0)
+    if plus and further.isdecimal():
+        number += int(further)
+    if isinstance(number, int) and 0 < number < signals.NSIG and (not plus or further.isdecimal()):
+        return int(number)
+    raise OptionError(f"{text!r} is no signal", hint="write TERM, SIGTERM or 15: `kill -l` lists them")

@@ -20,6 +20,7 @@ _LIMITS = (
     *("memory", "memory-swap", "cpus", "cpu-weight", "cpu-shares", "cpuset-cpus", "pids-limit"),
     *("device-read-bps", "device-write-bps"),
 )
+_ASKED = ("label", "restart", "stop-signal", "stop-timeout")  # of a container
 _INSIDE = {
     "-e": "variables",
     "--env": "variables",
@@ -49,7 +50,8 @@ _OF = {
         "--rm": "+remove",
         "--locked": "",
         "-m": "memory",
-        **{f"--{name}": name for name in _LIMITS},
+        "-l": "label",
+        **{f"--{name}": name for name in (*_LIMITS, *_ASKED)},
     },
 }
 _ANSWERS = {**_NAMED, "--file": "file", "--store": "store", "--progress": "progress"}
@@ -62,6 +64,7 @@ class Request:
     """A command line that the warm path understands."""
 
     __slots__ = (
+        "asked",
         "command",
         "environment",
         "file",
@@ -89,6 +92,7 @@ class Request:
         self.volumes: list[str] = []
         self.ports: list[str] = []
         self.limits: list[tuple[str, str]] = []
+        self.asked: list[tuple[str, str]] = []
         self.workdir: str | None = None
         self.user: str | None = None
         self.name: str | None = None
@@ -102,6 +106,8 @@ class Request:
             getattr(self, attribute).append(value)
         elif attribute in _LIMITS:
             self.limits.append((attribute, value))
+        elif attribute in _ASKED:
+            self.asked.append((attribute, value))
         else:
             setattr(self, attribute, value)
         return bool(value)
@@ -129,7 +135,7 @@ def parse(arguments: "list[str]") -> "Request | None":
     elif "detach" in request.flags:
         is_whole = bool(rest) and not request.flags & {"interactive", "tty"}
     else:
-        is_whole = (bool(rest) or command == "shell") and request.name is None
+        is_whole = (bool(rest) or command == "shell") and request.name is None and not request.asked
     return request if is_whole and (request.workdir is None or request.workdir.startswith("/")) else None
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from envforge.containers import lifecycle, records, truth
+from envforge.containers import lifecycle, plans, records, truth
 from envforge.containers import names as container_names
 from envforge.containers.lifecycle import CommandError
 from envforge.containers.records import LIVE, Container
-from envforge.errors import NotFoundError
+from envforge.errors import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,9 @@ __all__ = [
     "kill",
     "names",
     "pause",
+    "plan_of",
     "remove",
+    "rename",
     "run",
     "start",
     "stop",
@@ -96,6 +98,18 @@ stop = lifecycle.stop
 kill = lifecycle.kill
 wait = lifecycle.wait
 remove = lifecycle.remove
+rename = container_names.rename
+
+
+def plan_of(container: Container) -> "Compiled":
+    """Return the sandbox plan that each start performs. Raises StoreError where it cannot be believed."""
+    try:
+        return plans.read(container)
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"the plan of the container {container.name} was not written by you: {error}",
+            hint=f"envforge rm -f {container.name}",
+        ) from None
 
 
 @contextmanager

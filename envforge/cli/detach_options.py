@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from envforge.errors import UsageError
+from envforge.run_options import OptionError, container_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -13,12 +14,18 @@ _HINT = "add -d: `envforge run -d --name NAME -- COMMAND…`"
 
 
 def detach_options(function: Function) -> Function:
-    """Add `-d`, `--name`, `--rm`, `--label` and `--stop-timeout`."""
+    """Add `-d`, `--name`, `--rm`, `--restart`, `--label`, `--stop-signal` and `--stop-timeout`."""
     options = (
         click.option("-d", "--detach", is_flag=True, help="Run it in a container in the background."),
         click.option("--name", metavar="NAME", help="The container's name."),
         click.option("--rm", "remove", is_flag=True, help="Remove the container once it ends."),
-        click.option("--stop-timeout", "stop_s", type=int, help="Seconds from `stop` to its being killed."),
+        click.option(
+            "--restart",
+            metavar="POLICY",
+            help="When to start it again: no, on-failure[:TIMES], always, unless-stopped.",
+        ),
+        click.option("--stop-signal", metavar="SIGNAL", help="What `stop` sends. Default: TERM."),
+        click.option("--stop-timeout", "stop_s", metavar="SECONDS", help="Seconds from `stop` to the kill."),
         click.option(
             "-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label the container."
         ),
@@ -33,19 +40,28 @@ def understood(
     detach: bool,
     name: str | None,
     remove: bool,
-    stop_s: int | None,
+    restart: str | None,
+    stop_signal: str | None,
+    stop_s: str | None,
     labels: tuple[str, ...],
     user: str | None,
 ) -> dict[str, Any] | None:
     """Return what is asked of a container, None where none is wanted. Raises UsageError."""
     if not detach:
-        for option, value in (("--name", name), ("--stop-timeout", stop_s), ("--label", labels)):
-            if value:
-                raise UsageError(f"{option} is for containers", hint=_HINT)
+        _refuse(("--name", name), ("--restart", restart), ("--label", labels))
+        _refuse(("--stop-signal", stop_signal), ("--stop-timeout", stop_s))
         return None
-    asked: dict[str, Any] = {"name": name, "remove": remove, "user": user or ""}
-    if stop_s is not None:
-        asked["stop"] = {"signal": 15, "seconds": stop_s}
-    if labels:
-        asked["labels"] = {key: value for key, _, value in (one.partition("=") for one in labels)}
-    return asked
+    given = (("restart", restart), ("stop-signal", stop_signal), ("stop-timeout", stop_s))
+    words = [(option, value) for option, value in given if value is not None]
+    try:
+        asked = container_of([*words, *(("label", label) for label in labels)], remove=remove)
+    except OptionError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    return {**asked, "name": name, "user": user or ""}
+
+
+def _refuse(*options: tuple[str, object]) -> None:
+    """Raise UsageError for an option that only a container can have."""
+    for option, value in options:
+        if value:
+            raise UsageError(f"{option} is for containers", hint=_HINT)

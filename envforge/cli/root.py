@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "logs": "containers.logs",
         "start": "containers.life",
         "stop": "containers.life",
+        "restart": "containers.life",
         "kill": "containers.life",
         "rm": "containers.life",
         "wait": "containers.life",
@@ -34,6 +35,9 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "pause": "containers.resources",
         "unpause": "containers.resources",
         "update": "containers.resources",
+        "rename": "containers.life",
+        "inspect": "containers.inspecting",
+        "port": "containers.inspecting",
     },
     "Environments": {
         "ls": "environments",

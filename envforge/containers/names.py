@@ -12,6 +12,10 @@ from fcntl import LOCK_EX, flock
 from envforge.containers import records
 from envforge.errors import ConflictError, UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from envforge.containers.records import Container
+
 _FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _LETTERS = _FIRST | frozenset("_.-")
 _MAX = 128
@@ -51,8 +55,15 @@ def usual(label: str, identifier: str) -> str:
 
 def take(store: str, name: str, identifier: str) -> None:
     """Give a container a name. Raises ConflictError if another has it."""
-    path = f"{records.top(store)}/{records.NAMES}/{name}"
     alone = _alone(store)
+    try:
+        _link(store, name, identifier)
+    finally:
+        os.close(alone)
+
+
+def _link(store: str, name: str, identifier: str) -> None:
+    path = f"{records.top(store)}/{records.NAMES}/{name}"
     try:
         os.symlink(identifier, path)
     except FileExistsError:
@@ -61,6 +72,22 @@ def take(store: str, name: str, identifier: str) -> None:
             raise _taken(name, owner) from None
         os.unlink(path)
         os.symlink(identifier, path)
+
+
+def rename(container: "Container", name: str) -> None:
+    """Give a container another name. Raises UsageError, ConflictError."""
+    check(name)
+    place = f"{records.top(container.store)}/{records.NAMES}"
+    alone = _alone(container.store)
+    try:
+        before = records.read(container.store, container.id).name
+        if name == before:
+            return
+        _link(container.store, name, container.id)
+        container.config["name"] = name
+        records.write_config(container.directory, container.config)
+        if os.path.lexists(f"{place}/{before}") and os.readlink(f"{place}/{before}") == container.id:
+            os.unlink(f"{place}/{before}")
     finally:
         os.close(alone)
 

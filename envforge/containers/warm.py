@@ -18,14 +18,18 @@ _BROKEN_PIPE = 141
 
 
 def run(
-    plan: "Plan", request: "Request", variables: "dict[str, str]", ports: "Iterable[Published]"
+    plan: "Plan",
+    request: "Request",
+    variables: "dict[str, str]",
+    ports: "Iterable[Published]",
+    asked: "dict[str, Any]",
 ) -> "int | None":
     """Start a container of a cached plan and print its id; return the exit code."""
     plan = for_container(plan)
     environment = inherited.payload_environment(plan, os.environ) | variables
     place = request.workdir or inherited.start_directory(plan)
     config = lifecycle.config_of(plan, request.command, environment, place, ports)
-    config.update(user=request.user or "", remove="remove" in request.flags)
+    config.update(asked, user=request.user or "")
     try:
         container = lifecycle.run(plan["store"], plan, config, request.name)
     except lifecycle.CommandError as error:

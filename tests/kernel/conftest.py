@@ -11,6 +11,7 @@ import pytest
 from box import Box
 from capabilities import PROBES
 from commandline import CommandLine
+from containers import Harbour, build
 from users import SINGLE, lend, stands_in
 
 SMALL_SPEC = """\
@@ -118,3 +119,14 @@ def flat_tree() -> Iterator[flat.Tree]:
         pytest.skip("is for a user with a single id; this run is by another kind of user")
     with lend(SINGLE) as user:
         yield flat.build(user)
+
+
+@pytest.fixture
+def harbour(box: Box) -> Iterator[Harbour]:
+    """Lend a place for containers; all are removed in the end, and nothing may be left."""
+    place = build(box)
+    yield place
+    ids = place.succeed("ps", "-aq").split()
+    if ids:
+        place.succeed("rm", "-f", *ids)
+    assert place.leftovers() == []

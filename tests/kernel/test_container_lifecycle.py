@@ -6,21 +6,10 @@ import signal
 import subprocess
 
 import pytest
-from containers import Harbour, build
+from containers import Harbour
 from processes import wait_until
 
 pytestmark = pytest.mark.userns
-
-
-@pytest.fixture
-def harbour(box) -> Harbour:
-    """Lend a place for containers; all are removed in the end, and nothing may be left."""
-    place = build(box)
-    yield place
-    ids = place.succeed("ps", "-aq").split()
-    if ids:
-        place.succeed("rm", "-f", *ids)
-    assert place.leftovers() == []
 
 
 def test_a_container_lives_on_is_stopped_and_starts_with_its_files(harbour):

@@ -149,7 +149,11 @@ class Life:
                 taken(name, rest)
         self._close()
         _, status = os.waitpid(self.started.pid, 0)
-        code = self.started.ended(init.exit_code(status))
+        code = init.exit_code(status)
+        try:
+            self.started.ended(code)
+        except Exception as error:  # noqa: BLE001  # whatever it is, how the container ended is written down
+            taken("stderr", f"envforge: what it used could not be cleaned up: {error!r}\n".encode())
         self.oom_kills = self.started.oom_kills
         return code
 

@@ -1,6 +1,5 @@
 """`start`, `stop`, `kill`, `rm`, `wait`: what happens to a container, for one or several at once."""
 
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from envforge.cli.command import Command
 from envforge.cli.failures import report
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import EnvforgeError, NotFoundError, UsageError
+from envforge.run_options import OptionError, signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +84,45 @@ def stop(settings: Settings, seconds: int | None, signal_name: str | None, names
     """
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
-    number = None if signal_name is None else signal_number(signal_name)
+    number = None if signal_name is None else _signal_number(signal_name)
     return each(settings, names, lambda one: containers.stop(one, seconds=seconds, number=number))
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge restart web
+        envforge restart -t 2 web
+    """,
+)
+@click.option("-t", "--time", "seconds", type=int, help="Seconds until it is killed. Default: 10; -1: never.")
+@_named
+@pass_settings
+def restart(settings: Settings, seconds: int | None, names: tuple[str, ...]) -> int:
+    """Stop containers and start them again; start those that do not run."""
+    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
+
+    def again(one: "Container") -> None:
+        containers.stop(one, seconds=seconds)
+        containers.start(containers.find(one.store, one.id))
+
+    return each(settings, names, again)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge rename web shop-web
+    """,
+)
+@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@click.argument("new", metavar="NEW")
+@pass_settings
+def rename(settings: Settings, name: str, new: str) -> None:
+    """Give a container another name."""
+    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
+
+    containers.rename(containers.find(settings.store_path(), name), new)
 
 
 @click.command(
@@ -102,7 +139,7 @@ def kill(settings: Settings, signal_name: str, names: tuple[str, ...]) -> int:
     """Send a signal to the command of containers that run."""
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
-    number = signal_number(signal_name)
+    number = _signal_number(signal_name)
     return each(settings, names, lambda one: containers.kill(one, number))
 
 
@@ -162,15 +199,8 @@ def wait(settings: Settings, names: tuple[str, ...]) -> int:
     return first
 
 
-def signal_number(text: str) -> int:
-    """Return the number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`. Raises UsageError."""
-    name, plus, further = text.upper().removeprefix("SIG").partition("+")
-    if text.isdecimal() and 0 < int(text) < signal.NSIG:
-        return int(text)
+def _signal_number(text: str) -> int:
     try:
-        number = signal.Signals[f"SIG{name}"] + (int(further) if plus else 0)
-        if 0 < number < signal.NSIG:
-            return number
-    except (KeyError, ValueError):
-        pass
-    raise UsageError(f"{text!r} is no signal", hint="write TERM, SIGTERM or 15: `kill -l` lists them")
+        return signal_of(text)
+    except OptionError as error:
+        raise UsageError(error.message, hint=error.hint) from error
