@@ -149,12 +149,12 @@ def _detach(
 ) -> "int | None":
     from envforge.containers import warm  # noqa: PLC0415  # only for containers
 
-    asked: dict[str, Any] = {"remove": "remove" in request.flags}
+    asked: dict[str, Any] = {name: name in request.flags for name in ("remove", "tty", "interactive")}
     if request.asked:
         from envforge import run_options  # noqa: PLC0415  # few command lines have such options
 
         try:
-            asked = run_options.container_of(request.asked, **asked)
+            asked |= run_options.container_of(request.asked, remove=asked["remove"])
         except run_options.OptionError:
             return None
     plan = {**plan, "links": ()}  # those of the cache are links to check

@@ -130,10 +130,8 @@ def parse(arguments: "list[str]") -> "Request | None":
     if rest[:1] == ["--"]:
         del rest[0]
     request.command = rest
-    if command == "exec":
+    if command == "exec" or "detach" in request.flags:
         is_whole = bool(rest)
-    elif "detach" in request.flags:
-        is_whole = bool(rest) and not request.flags & {"interactive", "tty"}
     else:
         is_whole = (bool(rest) or command == "shell") and request.name is None and not request.asked
     return request if is_whole and (request.workdir is None or request.workdir.startswith("/")) else None

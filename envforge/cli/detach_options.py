@@ -45,6 +45,8 @@ def understood(
     stop_s: str | None,
     labels: tuple[str, ...],
     user: str | None,
+    interactive: bool,
+    tty: bool,
 ) -> dict[str, Any] | None:
     """Return what is asked of a container, None where none is wanted. Raises UsageError."""
     if not detach:
@@ -57,7 +59,7 @@ def understood(
         asked = container_of([*words, *(("label", label) for label in labels)], remove=remove)
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
-    return {**asked, "name": name, "user": user or ""}
+    return {**asked, "name": name, "user": user or "", "interactive": interactive, "tty": tty}
 
 
 def _refuse(*options: tuple[str, object]) -> None:

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
     "Containers": {
         "ps": "containers.listing",
         "logs": "containers.logs",
+        "attach": "containers.attach",
         "start": "containers.life",
         "stop": "containers.life",
         "restart": "containers.life",

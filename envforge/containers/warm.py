@@ -9,6 +9,7 @@ from envforge.sandbox import inherited, perform
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from envforge.containers.network.published import Published
     from envforge.sandbox.compiled import Plan

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from envforge.containers import logs, making, names, plain_json, records
-from envforge.containers.supervisor import log_file
+from envforge.containers import making, names, plain_json, records
+from envforge.containers.output import attaching, logs
+from envforge.containers.supervisor import frames, log_file
 from envforge.containers.supervisor.log_file import LogFile
 from envforge.containers.supervisor.policy import Restarts
 from envforge.errors import AmbiguousError, ConflictError, InUseError, NotFoundError, StoreError, UsageError
@@ -227,3 +228,29 @@ def test_delays_double_until_it_ran_well():
 def test_policies_are_dockers(policy, retries, code, delays):
     restarts = Restarts({"policy": policy, "retries": retries})
     assert [restarts.delay_s(code, 0) for _ in delays] == delays
+
+
+@pytest.mark.parametrize(
+    ("typed", "going", "is_detached"),
+    [
+        ([b"abc"], b"abc", False),
+        ([b"a\x10\x11b"], b"a", True),
+        ([b"\x10", b"\x11"], b"", True),
+        ([b"\x10", b"x"], b"\x10x", False),
+        ([b"\x10\x10\x11"], b"\x10", True),
+        ([b"\x11\x10"], b"\x11", False),
+    ],
+)
+def test_two_keys_detach_and_nothing_is_lost(typed, going, is_detached):
+    keys = attaching.Keys()
+    assert b"".join(keys.take(one) for one in typed) == going
+    assert keys.is_detached is is_detached
+
+
+def test_frames_come_whole_however_they_are_cut():
+    sent = b"".join(frames.frame(b"o", bytes([number]) * number) for number in range(100))
+    taker = frames.Frames()
+    found = [one for start in range(0, len(sent), 7) for one in taker.take(sent[start : start + 7])]
+    assert found == [(b"o", bytes([number]) * number) for number in range(100)]
+    with pytest.raises(ValueError, match="4294967295"):
+        frames.Frames().take(b"o\xff\xff\xff\xff")

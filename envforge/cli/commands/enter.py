@@ -105,7 +105,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
     options = RunOptions(volumes=mounted, user=user, is_private=bool(published), limits=given_limits(context))
-    asked = understood(**detached, user=user)
+    asked = understood(**detached, user=user, interactive=_interactive, tty=_tty)
     enter = _enter if asked is None else partial(_detach, asked=asked)
     given: Any = {"environment": environment, "workdir": start, "published": published}
     return enter(settings, options, command, locked=locked, **given)

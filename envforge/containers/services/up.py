@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
-from envforge.containers import lifecycle, logs, truth
+from envforge.containers import lifecycle, truth
+from envforge.containers.output import logs
 from envforge.containers.records import Container
 from envforge.containers.services.plan import ENDED, Condition, Dependency, Step, Wanted
 from envforge.containers.supervisor.health import HEALTHY, UNHEALTHY

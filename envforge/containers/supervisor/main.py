@@ -94,6 +94,7 @@ class Supervisor:
         )
         self._write("running", health=self._begin_checks())
         life.watch(self.loop, self._took, self._ended)
+        self.questions.attached.begin(life)
 
     def _begin_checks(self) -> "dict[str, Any] | None":
         """Begin to check its health, if it says how; return the health as it is now."""
@@ -110,7 +111,7 @@ class Supervisor:
 
     def _took(self, stream: str, data: bytes) -> None:
         self.log.write(stream, data)
-        self.questions.show(stream, data)
+        self.questions.attached.show(stream, data)
 
     def write(self) -> None:
         """Write the state as it is now."""

@@ -1,6 +1,8 @@
 """What comes out of a container: read as it comes, handed on to the log and to who is attached."""
 
 import os
+from select import select
+from time import monotonic
 
 from envforge.containers.supervisor.loop import Loop
 
@@ -50,11 +52,17 @@ class Output:
         except OSError:
             return b""  # EIO: all that had the terminal are gone
 
-    def drain(self) -> bytes:
-        """Return all that is there still, and close it: everything that could write is gone."""
+    def drain(self, patience_s: float = 0) -> bytes:
+        """Return all that is there still, and close it: everything that could write is gone.
+
+        Or is about to be, within that time: what relays a terminal.
+        """
         found = b""
-        while self.descriptor >= 0 and (data := self._read()):
-            found += data
+        end = monotonic() + patience_s
+        while self.descriptor >= 0 and (data := self._read()) != b"":
+            if data is None and not select([self.descriptor], [], [], max(0.0, end - monotonic()))[0]:
+                break
+            found += data or b""
         self.close()
         return found
 

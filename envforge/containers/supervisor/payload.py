@@ -1,8 +1,10 @@
 """Starts a container's payload, and holds what belongs to one life of it: pid, streams, upper directory."""
 
 import os
+from fcntl import ioctl
 from time import monotonic
 
+from envforge.containers.supervisor.inputs import Input
 from envforge.containers.supervisor.loop import Loop
 from envforge.containers.supervisor.outputs import Output
 from envforge.kernel import init
@@ -11,6 +13,7 @@ from envforge.sandbox import inherited, perform, uppers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from signal import SIGWINCH
     from typing import Any
 
     from envforge.containers.network.listening import Listening
@@ -18,9 +21,14 @@ if TYPE_CHECKING:
     from envforge.containers.network.published import Published
     from envforge.containers.records import Container
     from envforge.sandbox.compiled import Plan
+else:
+    from _signal import SIGWINCH
 
 _SIGKILL = 9
 _SECRETS = "/run/secrets"
+_PATIENCE_S = 1.0
+_TIOCSCTTY = 0x540E
+_TIOCSWINSZ = 0x5414
 _PAYLOAD = "2"
 """The payload's pid inside."""
 
@@ -43,8 +51,9 @@ class Life:
         self._secrets = secrets
         self._read: list[int] = []
         self.outputs: list[Output] = []
-        self.input = -1
-        """The writing end of the payload's stdin, -1 where it reads from nothing."""
+        self._write = -1
+        self.input: Input | None = None
+        """The payload's stdin; None where it reads from nothing."""
         self.began = 0.0
         self.started: perform.Started | None = None
         self.oom_kills = 0
@@ -74,6 +83,8 @@ class Life:
             plan = _with_secrets(plan, self._secrets)
         further = dict(plan["variables"][len(self._plan["variables"]) :])
         payload = perform.Payload(config["command"], config["variables"] | further, config["workdir"], ())
+        if config["tty"]:
+            payload.adopt = _adopt
         told, payload.told = os.pipe()
         given = self._open_streams()
         try:
@@ -108,12 +119,16 @@ class Life:
 
     def _open_streams(self) -> "tuple[int, int, int]":
         """Return the payload's ends of its standard streams; ours are kept."""
+        if self._container.config["tty"]:
+            master, terminal = os.openpty()
+            self._read, self._write = [master], os.dup(master)
+            return terminal, terminal, terminal
         out, out_inside = os.pipe()
         errors, errors_inside = os.pipe()
         self._read = [out, errors]
         if not self._container.config["interactive"]:
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), out_inside, errors_inside
-        inside, self.input = os.pipe()
+        inside, self._write = os.pipe()
         return inside, out_inside, errors_inside
 
     def _fail(self, code: int) -> None:
@@ -138,6 +153,8 @@ class Life:
         for name, descriptor in zip(("stdout", "stderr"), self._read, strict=False):
             self.outputs.append(Output(loop, descriptor, lambda data, name=name: taken(name, data)))  # type: ignore[misc]
         self._read = []
+        if self._write >= 0:
+            self.input, self._write = Input(loop, self._write), -1
         loop.watch(self.started.pidfd, ended)
 
     def end(self, loop: Loop, taken: "Callable[[str, bytes], None]") -> int:
@@ -145,7 +162,7 @@ class Life:
         assert self.started is not None
         loop.unwatch(self.started.pidfd)
         for name, output in zip(("stdout", "stderr"), self.outputs, strict=False):
-            if rest := output.drain():
+            if rest := output.drain(_PATIENCE_S if self.started.carrier else 0):
                 taken(name, rest)
         self._close()
         _, status = os.waitpid(self.started.pid, 0)
@@ -158,14 +175,24 @@ class Life:
         return code
 
     def _close(self) -> None:
-        for descriptor in (*self._read, self.input):
+        for descriptor in (*self._read, self._write):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._read = []
-        self.input = -1
+        self._read, self._write = [], -1
+        if self.input is not None:
+            self.input.close()
         if self._proxy is not None:
             self._proxy.close()
             self._proxy = None
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the size of the payload's terminal, if it has one."""
+        if self.input is None or self.input.descriptor < 0 or not self._container.config["tty"]:
+            return
+        size = b"".join(number.to_bytes(2, "little") for number in (rows, columns, 0, 0))
+        ioctl(self.input.descriptor, _TIOCSWINSZ, size)
+        if self.started is not None and self.started.carrier:
+            os.kill(self.started.carrier, SIGWINCH)  # it has no terminal that would tell it
 
     def signal(self, number: int) -> None:
         """Send the payload a signal; SIGKILL ends all that is inside."""
@@ -177,6 +204,12 @@ class Life:
                 os.kill(_payload_of(self.started.pid), number)
         except ProcessLookupError:
             return  # it is about to be gone
+
+
+def _adopt() -> None:
+    """In the payload: make the terminal on its streams the controlling one."""
+    os.setsid()
+    ioctl(0, _TIOCSCTTY, 0)
 
 
 def _listen(published: "list[dict[str, Any]]") -> "Listening | None":

@@ -1,5 +1,6 @@
-"""What a supervisor answers: stop, kill, wait. Other parts of a container add their own (`Server.on`)."""
+"""What a supervisor answers: stop, kill, wait, attach. Other parts add their own (`Server.on`)."""
 
+from envforge.containers.supervisor.attached import Attached
 from envforge.containers.supervisor.server import Client, Server
 
 TYPE_CHECKING = False
@@ -26,15 +27,15 @@ class Questions:
         self._do_kill = kill
         self.server = Server(loop, container.directory)
         self._waiting: list[Client] = []
+        self.attached = Attached(tty=container.config["tty"], interactive=container.config["interactive"])
+        self.server.on("attach", self.attached.add)
         self.server.on("stop", self._stop)
         self.server.on("kill", self._kill)
         self.server.on("wait", self._wait)
 
-    def show(self, stream: str, data: bytes) -> None:
-        """Show what came out of the container to everybody who is attached."""
-
     def ended(self, code: int) -> None:
         """Tell everybody who waits for it that the container has ended."""
+        self.attached.end(code)
         waiting, self._waiting = self._waiting, []
         for client in waiting:
             client.answer(exit_code=code)

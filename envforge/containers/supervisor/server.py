@@ -33,6 +33,8 @@ class Client:
         """Who takes what the client sends after its question; None: nobody does."""
         self.closed: Callable[[], None] | None = None
         """Called when the client is gone."""
+        self.drained: Callable[[], None] | None = None
+        """Called when it has read everything."""
         loop.watch(connection.fileno(), self._ready)
 
     @property
@@ -112,6 +114,8 @@ class Client:
             self.close()
         else:
             self._loop.change(self._connection.fileno(), READ)
+            if self.drained is not None:
+                self.drained()
 
     def close(self) -> None:
         """Close the connection."""
