@@ -1,9 +1,12 @@
 """The cgroup of a sandbox: made before its payload runs, removed once it has ended. Loaded on the warm path.
 
-    BASE/<pid>-<name>       one in each hierarchy of cgroups v1, a single one with v2; <pid>, in hex, is the
-                            sandbox's parent: once that is gone, whoever comes next removes what it left
+    BASE/<parent>-<first>   the pids, in hex, of the sandbox's parent and of its PID 1: one in each hierarchy
+                            of version 1, a single one with version 2. Once the parent is gone, whoever comes
+                            next removes it
 
-Which bases there are and what is written below them was decided when the plan was compiled (`limits/`).
+Which bases there are and what is written below them was decided when the plan was compiled (`limits/`). With
+version 1 a sandbox without limits of its own begins without a cgroup: to move a process into one takes an RCU
+grace period, some 10 ms.
 """
 
 import os
@@ -35,7 +38,7 @@ def start(limits: "Cgroup", pid: int, prepare: "Callable[[Iterable[str]], None]"
     """
     if not limits["bases"]:
         return ()
-    name = f"{os.getpid():x}-{os.urandom(6).hex()}"
+    name = name_of(os.getpid(), pid)
     try:
         return make(limits, name, pid)
     except FileNotFoundError:
@@ -43,11 +46,29 @@ def start(limits: "Cgroup", pid: int, prepare: "Callable[[Iterable[str]], None]"
         return make(limits, name, pid)
 
 
-def end(limits: "Cgroup", paths: "tuple[str, ...]", sweep: "Callable[[], None]") -> None:
-    """Remove the cgroup of a sandbox that has ended; `sweep` removes those that crashed ones left."""
-    name = os.path.basename(paths[0])
-    remove((*paths, *(f"{base}/{name}" for base in limits["others"])))
-    if stale(limits["bases"][0]):
+def name_of(parent: int, first: int) -> str:
+    """Return the name of the cgroup of a sandbox with that parent and that PID 1."""
+    return f"{parent:x}-{first:x}"
+
+
+def existing(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
+    """Return the directories of the cgroup of the sandbox with that PID 1, from any process of its user."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            parent = int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return ()
+    name = name_of(parent, pid)
+    paths = (f"{base}/{name}" for base in (*limits["bases"], *limits["others"]))
+    return tuple(path for path in paths if os.path.isdir(path))
+
+
+def end(limits: "Cgroup", pid: int, sweep: "Callable[[], None]") -> None:
+    """Remove the cgroup of a sandbox that has ended, if any; `sweep` removes those that crashed ones left."""
+    bases = (*limits["bases"], *limits["others"])
+    name = name_of(os.getpid(), pid)
+    remove(f"{base}/{name}" for base in bases)
+    if bases and stale(bases[0]):
         sweep()
 
 
@@ -60,7 +81,11 @@ def make(limits: "Cgroup", name: str, pid: int) -> "tuple[str, ...]":
     try:
         for base in limits["bases"]:
             made.append(f"{base}/{name}")
-            os.mkdir(made[-1])
+            try:
+                os.mkdir(made[-1])
+            except FileExistsError:  # of a sandbox long ago, whose pids were the same
+                os.rmdir(made[-1])
+                os.mkdir(made[-1])
         for number, file, text in limits["writes"]:
             write(f"{made[number]}/{file}", text)
         for number, file, text in limits["disks"]:
@@ -73,10 +98,10 @@ def make(limits: "Cgroup", name: str, pid: int) -> "tuple[str, ...]":
     return tuple(made)
 
 
-def thaw(limits: "Cgroup", paths: "tuple[str, ...]") -> None:
+def thaw(limits: "Cgroup", pid: int) -> None:
     """Let the processes of a paused sandbox go on: frozen by version 1, they do not even take SIGKILL."""
-    name = os.path.basename(paths[0]) if paths else ""
-    for path in (*paths, *(f"{base}/{name}" for base in limits["others"] if name)):
+    name = name_of(os.getpid(), pid)
+    for path in (f"{base}/{name}" for base in (*limits["bases"], *limits["others"])):
         for file, text in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
             if os.path.exists(f"{path}/{file}"):
                 write(f"{path}/{file}", text)
@@ -145,9 +170,10 @@ def _owner(name: str) -> int:
         return 0
 
 
-def oom_kills(paths: "Iterable[str]") -> int:
-    """Return how many of its processes the kernel has killed for want of memory."""
-    for path in paths:
+def oom_kills(limits: "Cgroup", pid: int) -> int:
+    """Return how many of a sandbox's processes the kernel has killed for want of memory."""
+    own = name_of(os.getpid(), pid)
+    for path in (f"{base}/{own}" for base in (*limits["bases"], *limits["others"])):
         for name in ("memory.events", "memory.oom_control"):
             try:
                 with open(f"{path}/{name}", "rb", buffering=0) as file:

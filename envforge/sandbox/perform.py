@@ -155,7 +155,7 @@ class Started(Child):
     def ended(self, code: int) -> int:
         """Note the exit code and whether memory ran out, clean up, and return the code."""
         if self._plan["limits"]["memory"] or code == _KILLED:
-            self.oom_kills = cgroup.oom_kills(self.cgroup)
+            self.oom_kills = cgroup.oom_kills(self._plan["limits"], self.pid)
         return super().ended(code)
 
     def close(self) -> None:
@@ -168,9 +168,8 @@ class Started(Child):
         self.network = None
         if self._plan["relay"] is not None:
             self._plan["relay"].end()
-        if self.cgroup:
-            cgroup.end(self._plan["limits"], self.cgroup, _sweep)
-            self.cgroup = ()
+        if self.pid:
+            cgroup.end(self._plan["limits"], self.pid, _sweep)
         super().close()
         if self.upper is not None:
             if self.upper.kept:

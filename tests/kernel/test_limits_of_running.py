@@ -13,7 +13,7 @@ from processes import children, own_mark, running, sandbox_parent, wait_until
 
 from envforge.errors import LimitError
 from envforge.sandbox.limits import control, processes, reading
-from envforge.sandbox.limits.model import Limits
+from envforge.sandbox.limits.model import Limits, Usage
 
 MIB = 1 << 20
 pytestmark = pytest.mark.userns
@@ -50,8 +50,12 @@ class Entered:
         self.process.stdout.close()
 
     @property
-    def cgroup(self) -> tuple[str, ...]:
-        return tuple(there_now(f"{self.parent:x}-"))
+    def cgroup(self) -> list[str]:
+        """Its directories as there are now."""
+        return there_now(f"{self.parent:x}-{self.first:x}")
+
+    def usage(self) -> Usage:
+        return reading.read((), self.first)
 
 
 def _inside(pid: int) -> int:
@@ -62,7 +66,7 @@ def _inside(pid: int) -> int:
 def test_what_is_used_is_read(box):
     with Entered(box, BUSY) as one:
         time.sleep(0.5)
-        usage = reading.read(one.cgroup if box.kind == "root" else (), one.first)
+        usage = one.usage()
         assert 20 * MIB < usage.memory_bytes < 80 * MIB
         assert usage.cpu_ns > 100_000_000
         assert usage.pids in (1, 2)  # PID 1 is counted by cgroups only
@@ -96,22 +100,23 @@ def test_processes_are_listed(box):
 @pytest.mark.cgroup
 def test_paused_it_stands_still_and_goes_on_where_it_was(root_box):
     with Entered(root_box, BUSY) as one:
-        control.freeze(one.cgroup)
-        wait_until(lambda: reading.read(one.cgroup, one.first).frozen)
-        before = reading.read(one.cgroup, one.first).cpu_ns
+        control.freeze((), one.first)
+        wait_until(lambda: one.usage().frozen)
+        before = one.usage().cpu_ns
         time.sleep(0.3)
-        assert reading.read(one.cgroup, one.first).cpu_ns - before < 20_000_000
-        control.thaw(one.cgroup)
-        wait_until(lambda: reading.read(one.cgroup, one.first).cpu_ns - before > 50_000_000)
-        assert not reading.read(one.cgroup, one.first).frozen
+        assert one.usage().cpu_ns - before < 20_000_000
+        control.thaw((), one.first)
+        wait_until(lambda: one.usage().cpu_ns - before > 50_000_000)
+        assert not one.usage().frozen
 
 
 @pytest.mark.root
 @pytest.mark.cgroup
 def test_what_dies_while_it_is_paused_leaves_nothing(root_box):
     with Entered(root_box, BUSY) as one:
-        control.freeze(one.cgroup)
+        control.freeze((), one.first)
         left, first = one.cgroup, one.first
+        assert left
     root_box.shell("true")
     wait_until(lambda: not os.path.exists(f"/proc/{first}"))
     root_box.shell("true")
@@ -122,27 +127,40 @@ def test_what_dies_while_it_is_paused_leaves_nothing(root_box):
 @pytest.mark.cgroup
 def test_limits_are_changed_while_it_runs(root_box):
     with Entered(root_box, BUSY) as one:
-        control.update(one.cgroup, Limits(memory=256 * MIB, cpus=0.2, pids=7))
-        usage = reading.read(one.cgroup, one.first)
+        control.update((), one.first, Limits(memory=256 * MIB, cpus=0.2, pids=7))
+        usage = one.usage()
         assert (usage.memory_limit_bytes, usage.pids_limit) == (256 * MIB, 7)
-        begin = reading.read(one.cgroup, one.first).cpu_ns
+        begin = one.usage().cpu_ns
         time.sleep(2)
-        assert (reading.read(one.cgroup, one.first).cpu_ns - begin) / 2e9 == pytest.approx(0.2, abs=0.06)
-        control.update(one.cgroup, Limits(memory=512 * MIB))  # up, and down again
-        control.update(one.cgroup, Limits(memory=128 * MIB))
-        assert reading.read(one.cgroup, one.first).memory_limit_bytes == 128 * MIB
+        assert (one.usage().cpu_ns - begin) / 2e9 == pytest.approx(0.2, abs=0.06)
+        control.update((), one.first, Limits(memory=512 * MIB))  # up, and down again
+        control.update((), one.first, Limits(memory=128 * MIB))
+        assert one.usage().memory_limit_bytes == 128 * MIB
         with pytest.raises(LimitError):
-            control.update(one.cgroup, Limits(cpuset="4000"))
+            control.update((), one.first, Limits(cpuset="4000"))
         left = one.cgroup
+        assert left
     root_box.shell("true")
     root_box.shell("true")
     assert not [path for path in left if os.path.isdir(path)]
 
 
-def test_without_a_cgroup_nothing_is_changed_or_paused():
-    for refused in (lambda: control.freeze(()), lambda: control.update((), Limits(pids=5))):
-        with pytest.raises(LimitError):
-            refused()
+@pytest.mark.plain_user
+def test_without_a_cgroup_nothing_is_changed_or_paused(single_box):
+    code = """
+from envforge.errors import LimitError
+from envforge.sandbox.limits import choose, control
+from envforge.sandbox.limits.model import Limits
+me = os.getpid()
+for refused in (lambda: control.freeze((), me), lambda: control.update((), me, Limits(pids=5))):
+    try:
+        print("done" if choose.backend().kind == "" and refused() is None else "has one")
+    except LimitError as error:
+        print(error.message)
+"""
+    said = single_box.program(code).splitlines()
+    assert "done" not in said
+    assert said == ["has one"] * 2 or all(line.startswith("it has no cgroup") for line in said)
 
 
 @pytest.mark.root

@@ -38,7 +38,7 @@ class Target:
 
     def processes(self) -> list[Process]:
         """Return its processes, without our PID 1."""
-        return listing.of_cgroup(self.cgroup, self.pid)
+        return listing.below(self.pid)
 
 
 def targets(store: str) -> list[Target]:
@@ -76,13 +76,13 @@ def find(store: str, named: str) -> Target:
 
 def pause(target: Target) -> None:
     """Stop all its processes where they are. Raises LimitError where it has no cgroup."""
-    limiting.freeze(target.cgroup)
+    limiting.freeze(target.cgroup, target.pid)
     _note(target, paused=True)
 
 
 def unpause(target: Target) -> None:
     """Let them go on."""
-    limiting.thaw(target.cgroup)
+    limiting.thaw(target.cgroup, target.pid)
     _note(target, paused=False)
 
 
@@ -97,7 +97,7 @@ def _note(target: Target, *, paused: bool) -> None:
 
 def update(target: Target, limits: "Limits", options: Iterable[tuple[str, str]]) -> None:
     """Change its limits, a container's for its next start too. Raises LimitError."""
-    enforced = limiting.update(target.cgroup, limits)
+    enforced = limiting.update(target.cgroup, target.pid, limits)
     one = target.container
     if one is None:
         return

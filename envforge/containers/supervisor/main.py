@@ -175,7 +175,7 @@ class Supervisor:
 
     def _thaw(self) -> None:
         if self.state["status"] == "paused" and self.life is not None and self.life.started is not None:
-            cgroup.thaw(self.plan["limits"], self.life.started.cgroup)
+            cgroup.thaw(self.plan["limits"], self.life.started.pid)
             self.note_pause(paused=False)
 
     def stop(self, number: int, grace_s: float) -> None:

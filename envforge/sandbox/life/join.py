@@ -61,7 +61,8 @@ def join(one: "Running", plan: "Plan", payload: Payload, streams: "tuple[int, in
     except OSError as error:
         raise RefusedError(_JOINING, error) from None
     try:
-        joined.begin(namespaces, plan, payload, streams, one.cgroup)
+        own = cgroup.existing(one.plan["limits"], one.pid)
+        joined.begin(namespaces, plan, payload, streams, own)
     except BaseException:
         joined.close()
         raise

@@ -98,16 +98,19 @@ def asked_for(limits: Limits) -> tuple[str, ...]:
 def compile_limits(limits: Limits, *, every: bool = False, is_exempt: bool = False) -> Cgroup:
     """Return limits as plain values. `is_exempt`: the kernel does not count this user's processes (root's).
 
+    With version 1 a sandbox without limits of its own gets no cgroup before it needs one (see `cgroup.py`).
     Raises LimitError if one that was asked for cannot be enforced, unless they are not `required`.
     """
     check_processors(limits.cpuset)
     default = limits.pids is None
     whole = evolve(limits, pids=PIDS_DEFAULT if default else limits.pids)
     here = backend()
-    enforced = here.enforce(whole, every=every)
+    by_namespace = not is_exempt and release.version() >= release.COUNTS_BY_NAMESPACE
+    is_later = here.kind == V1 and by_namespace and not limits.asked and not every
+    enforced = Enforced(missing={"pids": ""}) if is_later else here.enforce(whole, every=every)
     missing = dict(enforced.missing)
     processes = 0
-    if "pids" in missing and not is_exempt and release.version() >= release.COUNTS_BY_NAMESPACE:
+    if "pids" in missing and by_namespace:
         processes = (whole.pids or 0) + 1  # with our PID 1
         del missing["pids"]
     asked = asked_for(limits)

@@ -10,47 +10,59 @@ from envforge.sandbox import cgroup
 from envforge.sandbox.compiled import Cgroup
 from envforge.sandbox.limits import bases, choose, hierarchies, v1, v2
 from envforge.sandbox.limits.model import Enforced, Limits
+from envforge.sandbox.limits.processes import below, parent_of
 from envforge.sandbox.limits.reading import having, places
 
 _ROUNDS: Final = 20
 _NO_CGROUP: Final = "`envforge doctor` says what it takes to have one"
 
 
-def freeze(paths: Iterable[str]) -> None:
-    """Stop all processes of a sandbox where they are. Raises LimitError where it has no cgroup."""
-    _freeze(list(paths), frozen=True)
-
-
-def thaw(paths: Iterable[str]) -> None:
-    """Let them go on."""
-    _freeze(list(paths), frozen=False)
-
-
-def _freeze(paths: list[str], *, frozen: bool) -> None:
-    if not paths:
-        raise LimitError("it has no cgroup, so it cannot be paused", hint=_NO_CGROUP)
-    there = places(paths)
+def freeze(paths: Iterable[str], first: int) -> None:
+    """Stop all processes of the sandbox with that PID 1 where they are. Raises LimitError without cgroups."""
+    own = _own(paths, first, "it cannot be paused")
+    there = places(own, first)
     if file := having(there, "cgroup.freeze"):
-        cgroup.write(file, "1" if frozen else "0")
+        cgroup.write(file, "1")
         return
     state = having(there, "freezer.state")
-    if not state and frozen:
+    if not state:
         base = v1.bases(hierarchies.find()).get("freezer")
         if base is None:
             raise LimitError("there is no freezer here, so it cannot be paused", hint=_NO_CGROUP)
-        state = f"{_widen(base, paths)}/freezer.state"
-    if state:
-        cgroup.write(state, "FROZEN" if frozen else "THAWED")
+        state = f"{_widen(base, own, first)}/freezer.state"
+    cgroup.write(state, "FROZEN")
 
 
-def update(paths: Iterable[str], limits: Limits) -> Enforced:
+def thaw(paths: Iterable[str], first: int) -> None:
+    """Let them go on."""
+    there = places(paths, first)
+    for file, text in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
+        if path := having(there, file):
+            cgroup.write(path, text)
+
+
+def _own(paths: Iterable[str], first: int, so: str) -> list[str]:
+    """Return the directories of a sandbox's cgroup; with version 1 one is made where it has none yet."""
+    there = places(paths, first)
+    if there:
+        return there
+    usable = v1.bases(hierarchies.find()) if choose.backend().kind == choose.V1 else {}
+    name = cgroup.name_of(parent_of(first), first)
+    for controller in ("pids", "memory", "cpuacct"):
+        if controller in usable:
+            _widen(usable[controller], [f"{usable[controller]}/{name}"], first)
+    there = places((), first)
+    if not there:
+        raise LimitError(f"it has no cgroup, so {so}", hint=_NO_CGROUP)
+    return there
+
+
+def update(paths: Iterable[str], first: int, limits: Limits) -> Enforced:
     """Change those limits of a running sandbox that are named, and no others; return how they are enforced.
 
     Raises LimitError for what cannot be enforced, or is already exceeded.
     """
-    own = list(paths)
-    if not own:
-        raise LimitError("it has no cgroup, so its limits cannot be changed", hint=_NO_CGROUP)
+    own = _own(paths, first, "its limits cannot be changed")
     choose.check_processors(limits.cpuset)
     found = hierarchies.find()
     is_unified = os.path.exists(f"{own[0]}/cgroup.controllers")
@@ -59,7 +71,7 @@ def update(paths: Iterable[str], limits: Limits) -> Enforced:
     for name, why in enforced.missing.items():
         raise LimitError(f"the limit {name} cannot be enforced: {why}", hint=choose.backend().mend)
     try:
-        _write(enforced, own)
+        _write(enforced, own, first)
     except OSError as error:
         file = os.path.basename(error.filename or "")
         why = "more is in use" if error.errno == EBUSY else str(error.strerror)
@@ -95,7 +107,7 @@ def _changed(
     return tuple((bases.index(base), file, text) for (base, file), text in texts.items())
 
 
-def _write(enforced: Enforced, own: list[str]) -> None:
+def _write(enforced: Enforced, own: list[str], first: int) -> None:
     name = os.path.basename(own[0])
     writes = [*enforced.writes]
     writes += [
@@ -106,7 +118,7 @@ def _write(enforced: Enforced, own: list[str]) -> None:
     files = [(enforced.bases[number], file, text) for number, file, text in writes]
     for base in dict.fromkeys(base for base, _, _ in files):
         if not os.path.isdir(f"{base}/{name}"):
-            _widen(base, own)
+            _widen(base, own, first)
     again = []
     for base, file, text in files:
         try:
@@ -120,16 +132,15 @@ def _write(enforced: Enforced, own: list[str]) -> None:
         cgroup.write(path, text)
 
 
-def _widen(base: str, own: list[str]) -> str:
+def _widen(base: str, own: list[str], first: int) -> str:
     """Give a sandbox a cgroup in one more hierarchy, and move all its processes there; return it."""
     path = f"{base}/{os.path.basename(own[0])}"
     try:
         bases.prepare([base])
         os.makedirs(path, exist_ok=True)
-        moved: set[str] = set()
+        moved: set[int] = set()
         for _ in range(_ROUNDS):
-            with open(f"{own[0]}/cgroup.procs", encoding="ascii") as file:
-                there = set(file.read().split()) - moved
+            there = {first, *(one.pid for one in below(first))} - moved
             if not there:
                 break
             for pid in there:
@@ -142,9 +153,9 @@ def _widen(base: str, own: list[str]) -> str:
     return path
 
 
-def _move(path: str, pid: str) -> None:
+def _move(path: str, pid: int) -> None:
     try:
-        cgroup.move([path], int(pid))
+        cgroup.move([path], pid)
     except OSError:
         if os.path.exists(f"/proc/{pid}"):  # else it has just ended
             raise

@@ -1,7 +1,7 @@
 """The processes of a sandbox, as the host sees them (proc_pid_stat(5), proc_pid_status(5))."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from attrs import frozen
@@ -32,21 +32,29 @@ class Process:
     command: str
 
 
-def of_cgroup(paths: Iterable[str], first: int) -> list[Process]:
-    """Return the processes in a cgroup, or below PID 1 where there is none, without PID 1 itself."""
-    for path in paths:
-        try:
-            with open(f"{path}/cgroup.procs", encoding="ascii") as file:
-                numbers = {int(word) for word in file.read().split()}
-        except OSError:
-            continue
-        return sorted((one for one in map(_process, numbers - {first, 0}) if one), key=lambda one: one.inside)
-    return below(first)
-
-
 def below(first: int) -> list[Process]:
     """Return the processes of the sandbox whose PID 1 has that number on the host, without it."""
     return sorted((one for one in map(_process, _descendants(first)) if one), key=lambda one: one.inside)
+
+
+def parent_of(pid: int) -> int:
+    """Return a process's parent, 0 if it has ended."""
+    fields = _fields(pid)
+    return int(fields[1]) if fields else 0
+
+
+def waited_ns(pid: int) -> int:
+    """Return the processor time of the children that a process has waited for."""
+    fields = _fields(pid)
+    return sum(map(int, fields[13:15])) * _TICK_NS
+
+
+def _fields(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the third on, none if it has ended."""
+    try:
+        return _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _descendants(first: int) -> Iterator[int]:

@@ -7,19 +7,18 @@ from typing import Final
 from envforge.sandbox import cgroup
 from envforge.sandbox.limits import bases
 from envforge.sandbox.limits.model import Usage
-from envforge.sandbox.limits.processes import Process, below
+from envforge.sandbox.limits.processes import below, parent_of, waited_ns
 
 _UNLIMITED_BYTES: Final = 1 << 62
 """Version 1 writes the largest number of pages for no limit."""
 _LOOPBACK: Final = "lo"
 
 
-def places(paths: Iterable[str]) -> list[str]:
-    """Return all directories of a cgroup: an update or a pause may have added some."""
+def places(paths: Iterable[str], first: int) -> list[str]:
+    """Return all directories of the cgroup of a sandbox: an update or a pause may have added some."""
     found = list(paths)
-    if found:
-        name = os.path.basename(found[0])
-        found += [f"{base}/{name}" for base in bases.all_bases() if f"{base}/{name}" not in found]
+    name = cgroup.name_of(parent_of(first), first)
+    found += [f"{base}/{name}" for base in bases.all_bases() if f"{base}/{name}" not in found]
     return [path for path in found if os.path.isdir(path)]
 
 
@@ -30,10 +29,10 @@ def having(paths: Iterable[str], file: str) -> str:
 
 def read(paths: Iterable[str], first: int, *, own_network: bool = False) -> Usage:
     """Return what a sandbox uses; `first` is its PID 1 on the host. Zeros and None once it has ended."""
-    there = places(paths)
+    there = places(paths, first)
     received, sent = _network(first) if own_network else (None, None)
     if not there:
-        return _of_processes(below(first), received, sent)
+        return _of_processes(first, received, sent)
     events = _numbers(having(there, "memory.events") or having(there, "memory.oom_control"))
     read_bytes, written = _disks(there)
     return Usage(
@@ -52,11 +51,11 @@ def read(paths: Iterable[str], first: int, *, own_network: bool = False) -> Usag
     )
 
 
-def _of_processes(found: Iterable[Process], received: int | None, sent: int | None) -> Usage:
-    """Return the sum over what runs now: processor time of ended processes is known to their parents only."""
-    known = list(found)
+def _of_processes(first: int, received: int | None, sent: int | None) -> Usage:
+    """Return the sum over what runs now; processor time of ended processes counts for those that waited."""
+    known = below(first)
     return Usage(
-        cpu_ns=sum(one.cpu_ns for one in known),
+        cpu_ns=sum(one.cpu_ns for one in known) + waited_ns(first),
         memory_bytes=sum(one.memory_bytes for one in known),
         pids=sum(one.threads for one in known),
         received_bytes=received,
