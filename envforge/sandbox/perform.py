@@ -2,9 +2,8 @@
 
 The parent P clones C into all new namespaces at once. C stays as PID 1 and clones the payload D, if need be
 into a nested user namespace that swaps the user's own uid and 0 (`first_process.py`). `start` returns once D
-runs; `attend` waits and forwards signals, for a foreground command; `wait` waits in any thread. Starting
-changes no state of the process that other threads could notice. The sandbox dies with the thread that started
-it; a monitor process starts one that must not (`life/monitor.py`). Loaded on the warm path.
+runs; `attend` waits and forwards signals; `wait` waits in any thread. It is all on the warm path, and changes
+nothing that other threads could notice. The sandbox dies with its starter (else: `life/monitor.py`).
 """
 
 import os
@@ -40,10 +39,8 @@ class Child:
     __slots__ = ("_pidfd", "carrier", "code", "pid", "streams")
 
     def __init__(self) -> None:
-        self.pid = 0
-        """On the host."""
-        self.code: int | None = None
-        """The exit code, once it has ended."""
+        self.pid = 0  # on the host
+        self.code: int | None = None  # the exit code, once it has ended
         self.streams: Streams | None = None
         self.carrier = 0
         """The pid of the relay of its own terminal; 0 if it shares the caller's."""
@@ -123,7 +120,7 @@ class Started(Child):
             mask = init.block()  # of this thread; C never gets one of these signals unprepared
             try:
                 flags = self._plan["flags"] & ~CLONE_NEWCGROUP  # see first_process.mount_all
-                self.pid = clone(flags, None if self._member is None else self._member.move_in)
+                self.pid = clone(flags, self._member.move_in if self._member else None)
                 if self.pid == 0:
                     payload.mask = mask if payload.mask is None else payload.mask
                     os.close(report_read)

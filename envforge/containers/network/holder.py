@@ -8,7 +8,8 @@ the last one, however that ends, and the kernel takes bridge and namespaces apar
 import os
 from fcntl import LOCK_EX, flock
 
-from envforge.kernel import init, processes, rtnetlink, syscalls
+from envforge.containers.network import rtnetlink
+from envforge.kernel import init, processes, syscalls
 from envforge.kernel.removal import remove_tree
 from envforge.sandbox.first_process import map_by_tools
 from envforge.sandbox.payload import map_ids

@@ -16,8 +16,8 @@ from _blake2 import blake2b
 from errno import EADDRNOTAVAIL
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 
-from envforge.containers.network import holder
-from envforge.kernel import init, processes, rtnetlink
+from envforge.containers.network import holder, rtnetlink
+from envforge.kernel import init, processes
 from envforge.kernel.removal import is_still_at
 from envforge.sandbox import record
 from envforge.sandbox.first_process import RefusedError
