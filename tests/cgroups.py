@@ -2,6 +2,7 @@
 
 import os
 
+from envforge.sandbox import cgroup
 from envforge.sandbox.limits import bases
 
 
@@ -12,3 +13,9 @@ def there_now(beginning: str = "") -> list[str]:
         names = os.listdir(base) if os.path.isdir(base) else []
         found += [f"{base}/{name}" for name in names if name.startswith(beginning) and "-" in name]
     return found
+
+
+def left() -> list[str]:
+    """Return the cgroups whose sandbox's parent is gone; those of others that run now are none of ours."""
+    paths = there_now()
+    return [path for path in paths if os.path.basename(path) in cgroup.stale(os.path.dirname(path))]

@@ -18,6 +18,7 @@ from envforge.sandbox.ids import probe
 from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.inherited import PROXIES
+from envforge.sandbox.limits.choose import backend
 from envforge.spec.model import Spec
 from envforge.units import size_text
 
@@ -243,8 +244,12 @@ def _landlock(_machine: Machine) -> Check:
 
 
 def _cgroups(_machine: Machine) -> Check:
-    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
-    return Check("cgroups", WELL, "a sandbox sees its own" if unified else "hidden in sandboxes (v1)")
+    here = backend()
+    if here.kind:
+        found = f"{here.kind}, limits of {', '.join(here.controllers())}"
+        return Check("cgroups", WELL, found)
+    why = "[limits] other than pids cannot be enforced, and nothing can be paused"
+    return Check("cgroups", NOTE, here.why_not, why, here.mend)
 
 
 def _idmapped(machine: Machine) -> Check:

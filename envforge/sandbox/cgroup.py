@@ -4,9 +4,9 @@
                             of version 1, a single one with version 2. Once the parent is gone, whoever comes
                             next removes it
 
-Which bases there are and what is written below them was decided when the plan was compiled (`limits/`). With
-version 1 a sandbox without limits of its own begins without a cgroup: to move a process into one takes an RCU
-grace period, some 10 ms.
+Which bases there are and what is written below them was decided when the plan was compiled (`limits/`). A
+sandbox without limits of its own begins without a cgroup: to move a process into one takes an RCU grace
+period, some 10 ms.
 """
 
 import os

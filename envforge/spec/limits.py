@@ -42,8 +42,9 @@ class Limits:
     """`[limits]`: how much of the machine the environment may use once it is entered.
 
     They hold for each `run` and `shell` by itself, and for all that it starts. The kernel enforces them by
-    cgroups, which take root, a cgroup that is delegated to you, or systemd's user manager: `envforge doctor`
-    says what there is. `envforge run` takes each as an option too.
+    cgroups, which take root or a cgroup that is delegated to you, as in a shell that was started by
+    `systemd-run --user --scope -p Delegate=yes`; `envforge doctor` says what there is. `pids` needs none.
+    `envforge run` takes each as an option too.
     """
 
     memory: str = field(default="", metadata=named("memory", rule=SIZE, otherwise="no limit"))

@@ -15,6 +15,8 @@ from envforge.sandbox.limits.model import NO_LIMIT, PIDS_DEFAULT, Enforced, Limi
 V1: Final = "v1"
 V2: Final = "v2"
 NONE: Final = ""
+_NO_LIMITS: Final = frozenset({"cpuacct", "freezer", "hugetlb"})
+"""Controllers that count or stop only, or that nobody limits here."""
 
 
 @frozen
@@ -37,9 +39,16 @@ class Backend:
             return v2.enforce(limits, self.base, v2.available(self.base))
         return Enforced(missing=dict.fromkeys(asked_for(limits), self.why_not))
 
+    def controllers(self) -> tuple[str, ...]:
+        """Return what can be limited, by the kernel's names."""
+        names = v1.bases(self.found) if self.kind == V1 else v2.available(self.base)
+        return tuple(sorted({"blkio": "io"}.get(name, name) for name in names if name not in _NO_LIMITS))
+
     def others(self, enforced: Enforced) -> tuple[str, ...]:
         """Return the bases in which a cgroup may be made later."""
-        return v1.widened(enforced, self.found) if self.kind == V1 else ()
+        if self.kind == V1:
+            return v1.widened(enforced, self.found)
+        return (self.base,) if self.base and self.base not in enforced.bases else ()
 
 
 def backend() -> Backend:
@@ -74,7 +83,7 @@ def _no_cgroup() -> str:
 
 _MEND_ROOT: Final = "run it as root, or write `required = false` in [limits]"
 _MEND_V2: Final = (
-    "log in through systemd, so that a user manager runs (`loginctl enable-linger`), run it as root, or "
+    "run it in a delegated cgroup: `systemd-run --user --scope -p Delegate=yes -- COMMAND…`, or as root, or "
     "write `required = false` in [limits]"
 )
 
@@ -98,7 +107,7 @@ def asked_for(limits: Limits) -> tuple[str, ...]:
 def compile_limits(limits: Limits, *, every: bool = False, is_exempt: bool = False) -> Cgroup:
     """Return limits as plain values. `is_exempt`: the kernel does not count this user's processes (root's).
 
-    With version 1 a sandbox without limits of its own gets no cgroup before it needs one (see `cgroup.py`).
+    A sandbox without limits of its own gets no cgroup before it needs one (see `cgroup.py`).
     Raises LimitError if one that was asked for cannot be enforced, unless they are not `required`.
     """
     check_processors(limits.cpuset)
@@ -106,7 +115,7 @@ def compile_limits(limits: Limits, *, every: bool = False, is_exempt: bool = Fal
     whole = evolve(limits, pids=PIDS_DEFAULT if default else limits.pids)
     here = backend()
     by_namespace = not is_exempt and release.version() >= release.COUNTS_BY_NAMESPACE
-    is_later = here.kind == V1 and by_namespace and not limits.asked and not every
+    is_later = by_namespace and not limits.asked and not every
     enforced = Enforced(missing={"pids": ""}) if is_later else here.enforce(whole, every=every)
     missing = dict(enforced.missing)
     processes = 0

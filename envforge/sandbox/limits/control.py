@@ -42,15 +42,16 @@ def thaw(paths: Iterable[str], first: int) -> None:
 
 
 def _own(paths: Iterable[str], first: int, so: str) -> list[str]:
-    """Return the directories of a sandbox's cgroup; with version 1 one is made where it has none yet."""
+    """Return the directories of a sandbox's cgroup, made now where it has none yet."""
     there = places(paths, first)
     if there:
         return there
-    usable = v1.bases(hierarchies.find()) if choose.backend().kind == choose.V1 else {}
+    here = choose.backend()
+    usable = v1.bases(here.found) if here.kind == choose.V1 else {"": here.base}
     name = cgroup.name_of(parent_of(first), first)
-    for controller in ("pids", "memory", "cpuacct"):
-        if controller in usable:
-            _widen(usable[controller], [f"{usable[controller]}/{name}"], first)
+    for controller in ("", "pids", "memory", "cpuacct"):
+        if base := usable.get(controller):
+            _widen(base, [f"{base}/{name}"], first)
     there = places((), first)
     if not there:
         raise LimitError(f"it has no cgroup, so {so}", hint=_NO_CGROUP)

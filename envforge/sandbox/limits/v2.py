@@ -3,11 +3,14 @@
 import os
 from typing import Final
 
+from envforge.sandbox import cgroup
 from envforge.sandbox.limits.hierarchies import NAME, Hierarchies, controllers, is_writable
 from envforge.sandbox.limits.model import NO_LIMIT, Enforced, Limits
 
 CONTROLLERS: Final = ("memory", "pids", "cpu", "io", "cpuset")
 _PERIOD_US: Final = 100_000
+_CALLERS: Final = "envforge-callers"
+"""The cgroup in a delegated one that the processes there move to: only one without processes hands on."""
 _DELEGATED: Final = ("user.delegate", "trusted.delegate")
 """Attributes that systemd sets on a cgroup whose inside is somebody else's."""
 
@@ -15,8 +18,8 @@ _DELEGATED: Final = ("user.delegate", "trusted.delegate")
 def base(found: Hierarchies) -> str:
     """Return the directory for the sandboxes' cgroups, empty where this user can make none.
 
-    Root's is at the top. Another user's is in the nearest delegated cgroup above the caller's that holds no
-    process itself: only such a one can hand controllers on.
+    Root's is at the top. Another user's is in the nearest cgroup that is delegated: by systemd's user manager
+    (`systemd-run --user --scope -p Delegate=yes`), or by who runs a machine without systemd.
     """
     top = found.unified
     if not top:
@@ -25,7 +28,7 @@ def base(found: Hierarchies) -> str:
         return f"{top}/{NAME}" if is_writable(f"{top}/{NAME}") or is_writable(top) else ""
     here = f"{top}{found.own.get('', '/')}".rstrip("/")
     while len(here) > len(top):
-        if is_writable(here) and _is_delegated(here) and not _has_processes(here):
+        if os.path.basename(here) != _CALLERS and is_writable(here) and _is_delegated(here):
             return f"{here}/{NAME}"
         here = os.path.dirname(here)
     return ""
@@ -38,11 +41,6 @@ def _is_delegated(directory: str) -> bool:
         except OSError:
             continue
     return os.stat(directory).st_uid == os.geteuid() and not os.path.exists("/run/systemd/system")
-
-
-def _has_processes(directory: str) -> bool:
-    with open(f"{directory}/cgroup.procs", "rb", buffering=0) as file:
-        return bool(file.read(1))
 
 
 def available(base_directory: str) -> frozenset[str]:
@@ -107,9 +105,27 @@ def _listed(names: frozenset[str]) -> str:
 
 def prepare(base_directory: str) -> None:
     """Make a base, and have it hand its controllers on to the cgroups in it."""
+    above = os.path.dirname(base_directory)
     os.makedirs(base_directory, exist_ok=True)
-    for directory in (os.path.dirname(base_directory), base_directory):
+    if os.geteuid() != 0:
+        _make_room(above)
+    for directory in (above, base_directory):
         hand_on(directory)
+
+
+def _make_room(directory: str) -> None:
+    """Move the processes of a delegated cgroup into one below it."""
+    for pid in _processes(directory):
+        os.makedirs(f"{directory}/{_CALLERS}", exist_ok=True)
+        try:
+            cgroup.move([f"{directory}/{_CALLERS}"], pid)
+        except OSError:
+            continue  # it has just ended
+
+
+def _processes(directory: str) -> list[int]:
+    with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
 
 
 def hand_on(directory: str) -> None:
