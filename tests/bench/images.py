@@ -92,7 +92,13 @@ class Docker(Builder):
             Trial(Measure.DISK, self.name, self._disk),
         ]
 
-    def _boot(self, directory: str) -> None:
+    def boot(self, place: Place, *, publishes: bool = False) -> None:
+        """Start the daemon alone, without the bench's trials; `publishes`: ports of containers too."""
+        self._place = place
+        self._bridge_was_there = os.path.exists("/sys/class/net/docker0")
+        self._boot(place.directory("docker"), publishes=publishes)
+
+    def _boot(self, directory: str, *, publishes: bool = False) -> None:
         """Start the daemon and wait until it answers. Raises FailedError with its last words."""
         os.makedirs(f"{directory}/data", exist_ok=True)
         address = f"unix://{directory}/socket"
@@ -100,7 +106,8 @@ class Docker(Builder):
         paths = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         options = [word for option, name in paths.items() for word in (f"--{option}", f"{directory}/{name}")]
         # No firewall rules: they would outlive the bench.
-        options += ["--host", address, "--iptables=false", "--ip-masq=false", "--userland-proxy=false"]
+        options += ["--host", address, "--iptables=false", "--ip-masq=false"]
+        options += [f"--userland-proxy={str(publishes).lower()}"]
         with open(f"{directory}/log", "wb") as log:
             self._daemon = subprocess.Popen(
                 ["dockerd", *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -254,32 +255,49 @@ def test_a_service_has_limits_of_its_own(line):
     }
 
 
-def test_services_reach_each_other_by_name(line):
-    write(
-        line,
-        f"""{HEAD}
-[services.web]
-command = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]
-publish = ["auto:8080"]
-mounts = [{{ source = "public", target = "/srv" }}]
+def answered(port: int) -> bytes:
+    """Return what the server behind a port answers; nothing where there is none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.recv(4096)
+    except OSError:
+        return b""
 
-[services.client]
-command = ["sh", "-c", "until busybox wget -qO- http://web:8080/; do sleep 0.1; done; exec sleep 600"]
-""",
-    )
-    line.succeed("up", "-d")
-    end = time.monotonic() + 30
-    while "the shop" not in line.succeed("logs", "shop-client"):
+
+def await_answer(port: int) -> bytes:
+    """Return the answer once there is one."""
+    end = time.monotonic() + 20
+    while not (said := answered(port)):
         assert time.monotonic() < end
-        time.sleep(0.1)
-    hosts = line.succeed("exec", "shop-client", "--", "cat", "/etc/hosts")
-    assert "\tweb shop-web\n" in hosts
-    assert (
-        line.succeed("exec", "shop-web", "--", "busybox", "wget", "-qO-", "http://localhost:8080/")
-        == "the shop\n"
-    )
-    (port,) = containers(line)["shop-web"]["ports"]
-    fetched = ["busybox", "wget", "-qO-", f"http://127.0.0.1:{port['host']}/"]
-    assert subprocess.run(fetched, capture_output=True, text=True, check=True).stdout == "the shop\n"
-    line.succeed("down")
-    assert not containers(line)
+        time.sleep(0.02)
+    return said
+
+
+def test_a_published_port_is_reached_until_its_container_ends(line):
+    server = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/etc"]
+    # `succeed` reads stdout and stderr to their ends: nothing that stays behind may hold them.
+    line.succeed("run", "-d", "--name", "web", "-p", "auto:8080", "--", *server)
+    for again in (False, True):
+        if again:
+            line.succeed("start", "web")
+        (published,) = containers(line)["web"]["ports"]
+        assert await_answer(published["host"]).startswith(b"HTTP/1")
+        line.succeed("stop", "web")
+        assert answered(published["host"]) == b""
+
+
+def test_a_service_publishes_ports(line):
+    text = SPEC.replace("depends-on", 'publish = ["auto:8080"]\ndepends-on', 1)
+    write(line, text)
+    line.succeed("up", "--wait")
+    (published,) = containers(line)["shop-web"]["ports"]
+    assert await_answer(published["host"]).endswith(b"the shop\n")
+
+
+def test_a_taken_port_is_an_error_and_nothing_is_left(line):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = line.fail(125, "run", "-d", "-p", f"{port}:80", "--", "sleep", "60")
+    assert str(port) in said
+    assert containers(line) == {}

@@ -9,7 +9,6 @@ namespace of the sandbox, and can be neither traced nor read. It dies with its s
 """
 
 import os
-from time import monotonic
 
 from envforge.containers.network import joining
 from envforge.containers.network.datagrams import CLIENTS_MAX, Port
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
 else:
     from _signal import SIG_DFL, SIG_SETMASK, SIGKILL, SIGTERM, pthread_sigmask, signal
 
-SILENT_S = 1.0
-DRAINING_S = 10.0
-"""How long clients have, once the sandbox has ended, to take what it still sent; sooner if none takes any."""
+DRAINING_S = 2.0
+"""How long clients have, once the sandbox has ended, to take what it still sent."""
 _SWEPT_S = 10.0
 _CONNECTIONS_MAX = 8192
 _SPARE = 64
@@ -49,29 +47,21 @@ class Attached:
         """Let it pass on what the sandbox has sent before it ended, and wait for its end."""
         if self._control < 0:
             return
-        # Told by a byte, as other children of the starter's may hold this end of the pipe open.
-        try:  # noqa: SIM105  # contextlib costs a millisecond
-            os.write(self._control, b".")
-        except BrokenPipeError:
-            pass  # it has ended already
         os.close(self._control)
         self._control = -1
         init.wait(self.pid)
 
 
-def attach(
-    listening: Listening, namespaces: "tuple[int, int]", *, as_root: bool, keeps_errors: bool = False
-) -> Attached:
+def attach(listening: Listening, namespaces: "tuple[int, int]", *, as_root: bool) -> Attached:
     """Start the proxy of a sandbox; the namespaces are its user and its network namespace.
 
-    `keeps_errors`: it has its starter's standard error, which then may not be closed before its own end. The
-    caller keeps its sockets and descriptors. Raises OSError.
+    The caller keeps its sockets and descriptors. Raises OSError.
     """
     control, tell = os.pipe()
     try:
         pid = processes.clone(0)
         if pid == 0:
-            _be_proxy(listening, namespaces, control, as_root=as_root, keeps_errors=keeps_errors)
+            _be_proxy(listening, namespaces, control, as_root=as_root)
     except BaseException:
         os.close(tell)
         raise
@@ -81,7 +71,7 @@ def attach(
 
 
 def _be_proxy(
-    listening: Listening, namespaces: "tuple[int, int]", control: int, *, as_root: bool, keeps_errors: bool
+    listening: Listening, namespaces: "tuple[int, int]", control: int, *, as_root: bool
 ) -> "NoReturn":
     code = 1
     try:
@@ -89,8 +79,9 @@ def _be_proxy(
         os.setsid()  # the terminal's signals are for the payload
         pthread_sigmask(SIG_SETMASK, ())
         signal(SIGTERM, SIG_DFL)
-        _close_all_but(listening, namespaces, control, keeps_errors=keeps_errors)
+        _close_all_but(listening, namespaces, control)
         joining.join(*namespaces, as_root=as_root)
+        os.dup2(1, 2)  # who started a container reads its own pipe to the end
         processes.set_name("envforge-proxy")
         processes.set_parent_death_signal(SIGKILL)  # after the changes of ids, which clear it
         _serve(listening, control)
@@ -103,11 +94,9 @@ def _be_proxy(
         os._exit(code)
 
 
-def _close_all_but(
-    listening: Listening, namespaces: "tuple[int, int]", control: int, *, keeps_errors: bool
-) -> None:
+def _close_all_but(listening: Listening, namespaces: "tuple[int, int]", control: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1) if keeps_errors else (0, 1, 2):
+    for number in (0, 1):
         os.dup2(nothing, number)
     os.chdir("/")
     syscalls.close_others([*(one.fileno() for one in listening.sockets), *namespaces, control])
@@ -138,8 +127,7 @@ def _serve(listening: Listening, control: int) -> None:
     for port in ports:
         port.stop()
     streams.stop()
-    end = monotonic() + DRAINING_S
-    while not streams.is_idle and monotonic() < end and loop.turn(SILENT_S):
+    while not streams.is_idle and loop.turn(DRAINING_S):
         pass
 
 
