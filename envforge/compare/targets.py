@@ -77,7 +77,7 @@ def before(here: Here) -> Target:
     return counted_back(here, 1)
 
 
-def of_generation(here: Here, project: generations.Project, generation: Generation) -> Target:
+def of_generation(here: Here, project: generations.History, generation: Generation) -> Target:
     """Return one generation of a project."""
     assert here.store is not None
     store, shown = here.store, label(project.name, project.variant)
@@ -104,7 +104,7 @@ def described(store: Store, digest: str) -> tuple[tuple[LayerName, ...], dict[st
     return layers, dict(known.runtime)
 
 
-def own(here: Here) -> generations.Project | None:
+def own(here: Here) -> generations.History | None:
     """Return the generations of this project's environment, None where it was never built."""
     if here.store is None or not here.spec_path:
         return None
@@ -132,7 +132,7 @@ def counted_back(here: Here, steps: int) -> Target:
     return of_generation(here, project, project.generations[-1 - steps])
 
 
-def numbered(here: Here, project: generations.Project | None, digits: str) -> Target:
+def numbered(here: Here, project: generations.History | None, digits: str) -> Target:
     """Return a project's generation of that number. Raises NotFoundError."""
     for generation in project.generations if project else ():
         if generation.number == int(digits):
@@ -141,7 +141,7 @@ def numbered(here: Here, project: generations.Project | None, digits: str) -> Ta
     raise no_generation(here, project, digits)
 
 
-def no_generation(here: Here, project: generations.Project | None, number: str) -> NotFoundError:
+def no_generation(here: Here, project: generations.History | None, number: str) -> NotFoundError:
     """Return the error for a generation that a project does not have."""
     if project is None:
         return not_built(here)

@@ -119,7 +119,7 @@ def _labelled(here: Here, word: str) -> Target | None:
     return targets.numbered(here, found[0], said[2]) if said[2] else _newest(here, found[0])
 
 
-def _newest(here: Here, project: generations.Project) -> Target:
+def _newest(here: Here, project: generations.History) -> Target:
     return targets.of_generation(here, project, project.current)
 
 

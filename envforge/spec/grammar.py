@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import unquote
 
 from attrs import frozen
 
@@ -280,5 +279,7 @@ def local_path(url: str) -> str:
     """Return the path that a `file:` address names, absolute or relative to the spec; empty for others."""
     if not url.startswith("file:"):
         return ""
+    from urllib.parse import unquote  # noqa: PLC0415 - few specs have such an address
+
     path = url.removeprefix("file:")
     return unquote(path.removeprefix("//") if path.startswith("///") else path)

@@ -265,8 +265,11 @@ def test_a_build_that_meets_a_damaged_listing_names_it_and_offers_to_repair(line
     message = line.fail(DAMAGED, "build")
     assert f"layer {farm.parent.name[:12]}" in message
     assert "envforge fsck --repair" in message
-    code, shown = line.on_terminal("build", typed="n\n")
-    assert code == DAMAGED, shown
+    for words, given in ((["build"], DAMAGED), (["shell", "--", "true"], 125)):
+        code, shown = line.on_terminal(*words, typed="n\n")
+        assert code == given, shown
+        assert f"layer {farm.parent.name[:12]}" in shown
+        assert "Repair the store now" in shown
     code, shown = line.on_terminal("build", typed="y\n")
     assert code == 0, shown
     assert told(line, "--full")[0] == set()

@@ -241,6 +241,20 @@ def test_so_much_is_freed_as_is_asked_for(disk, tmp_path, url):
 
 
 @pytest.mark.root
+def test_it_tells_how_far_deleting_is(root_line):
+    line = root_line
+    build(line, "one", "two")
+    build(line, "three")
+    said = line.run("--progress", "json", "gc", "--keep", "1", "--now")
+    assert said.returncode == 0, said.stderr
+    events = [json.loads(text) for text in said.stderr.splitlines()]
+    at = next(at for at, one in enumerate(events) if one.get("name") == "deleting")
+    assert events[at]["total_items"] > 3
+    done = [one for one in events[at + 1 :] if one["event"] == "item"]
+    assert len(done) == events[at]["total_items"]
+
+
+@pytest.mark.root
 def test_layers_and_packages_are_told_with_who_has_them(root_line):
     line = root_line
     old = json.loads(_built_json(line, "one", "active"))

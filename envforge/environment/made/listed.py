@@ -63,14 +63,14 @@ def _environments(store: Store) -> tuple[EnvironmentInfo, ...]:
     )
 
 
-def _order(project: generations.Project) -> tuple[str, str, bool, str]:
+def _order(project: generations.History) -> tuple[str, str, bool, str]:
     """Return what `ls` sorts by: the environments of a project stand together, its own first."""
     return project.name, project.spec, project.variant != DEFAULT, project.variant
 
 
 def _info(
     store: Store,
-    project: generations.Project,
+    project: generations.History,
     environment: model.Environment,
     sizes: Mapping[str, int],
     users: Mapping[str, int],

@@ -38,8 +38,8 @@ class Generation:
 
 
 @frozen
-class Project:
-    """A project that has been built with this store."""
+class History:
+    """The generations of one of a project's environments, as the store has them."""
 
     spec: str
     """Real path of its spec: what identifies it."""
@@ -153,14 +153,14 @@ def note(
         return generation
 
 
-def find(store: Store, spec_path: str, variant: str = DEFAULT) -> Project | None:
+def find(store: Store, spec_path: str, variant: str = DEFAULT) -> History | None:
     """Return the project of that spec, None where that environment of it was never built here."""
     root = path(store, spec_path, variant)
     document = records.read(root)
     return parse(root, document) if document else None
 
 
-def known(store: Store, spec_path: str, variant: str) -> Project:
+def known(store: Store, spec_path: str, variant: str) -> History:
     """Return the generations of one of a project's environments. Raises NotFoundError."""
     found = find(store, spec_path, variant)
     if found is None:
@@ -169,7 +169,7 @@ def known(store: Store, spec_path: str, variant: str) -> Project:
     return found
 
 
-def choose(project: Project, number: int | None) -> Generation:
+def choose(project: History, number: int | None) -> Generation:
     """Return the generation of a number, by default the one before the current one; below 0 counts back.
 
     Raises NotFoundError.
@@ -187,13 +187,13 @@ def choose(project: Project, number: int | None) -> Generation:
     raise NotFoundError(f"{project.spec} has no generation {number}; it has {span}", hint=_HINT)
 
 
-def projects(store: Store) -> Iterator[Project]:
+def projects(store: Store) -> Iterator[History]:
     """Yield every project that has a root in the store."""
     for name, document in records.read_all(f"{store.path}/roots"):
         yield parse(_path(store, name), document)
 
 
-def naming(store: Store, text: str) -> Iterator[Project]:
+def naming(store: Store, text: str) -> Iterator[History]:
     """Yield the projects in whose record `text` stands as it is: a digest, a name in double quotes.
 
     Parsing all records of a thousand projects takes longer than a command may.
@@ -229,7 +229,7 @@ def _path(store: Store, identifier: str) -> str:
     return f"{store.path}/roots/{identifier}.json"
 
 
-def parse(path: str, document: dict[str, Any]) -> Project:
+def parse(path: str, document: dict[str, Any]) -> History:
     """Return the generations in a document that was read from `path`. Raises StoreError if it is damaged."""
     try:
         generations = tuple(
@@ -243,6 +243,6 @@ def parse(path: str, document: dict[str, Any]) -> Project:
             )
             for one in document["generations"]
         )
-        return Project(document["spec"], document["name"], generations, document.get("variant", DEFAULT))
+        return History(document["spec"], document["name"], generations, document.get("variant", DEFAULT))
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path} is damaged", hint=f"rm {path}, and build again") from error

@@ -9,7 +9,7 @@ import time
 
 from envforge import config, trust, whole_file
 from envforge.environment.projects import generations, spec_file
-from envforge.environment.projects.generations import Change, Generation, Plan, Project
+from envforge.environment.projects.generations import Change, Generation, History, Plan
 from envforge.errors import EnvforgeError, StoreError
 from envforge.lock import file as lock_file
 from envforge.spec import parse as spec_parse
@@ -17,7 +17,7 @@ from envforge.store import blobs, layers, records
 from envforge.store.layout import Store
 
 
-def plan(store: Store, project: Project, target: Generation) -> Plan:
+def plan(store: Store, project: History, target: Generation) -> Plan:
     """Return what going back to `target` would do. Raises StoreError where its spec or lock is gone."""
     changes, edits = [], []
     for path, sums in (
@@ -56,7 +56,7 @@ def restore(changes: tuple[Change, ...]) -> None:
             spec_file.write(change.path, change.after)
 
 
-def note(store: Store, project: Project, target: Generation) -> Generation:
+def note(store: Store, project: History, target: Generation) -> Generation:
     """Record the target's environment as a new generation; return that one."""
     spec = blobs.read(store, target.spec)
     return generations.note(

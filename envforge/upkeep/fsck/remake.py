@@ -14,7 +14,7 @@ from envforge.build.site import ProjectFiles, Site
 from envforge.environment.made import assemble, model, outputs
 from envforge.environment.made.model import Environment, LayerReference
 from envforge.environment.projects import generations
-from envforge.environment.projects.generations import Generation, Project
+from envforge.environment.projects.generations import Generation, History
 from envforge.errors import EnvforgeError, StoreError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, Part, part_of
@@ -31,7 +31,7 @@ from envforge.upkeep.fsck import aside
 class Need:
     """A generation that something is missing for."""
 
-    project: Project
+    project: History
     generation: Generation
 
     @property
@@ -51,7 +51,7 @@ def needs(store: Store, held: str, lost: Collection[str]) -> Iterator[Need]:
                 yield Need(project, generation)
 
 
-def _projects(store: Store) -> Iterator[Project]:
+def _projects(store: Store) -> Iterator[History]:
     for name in sorted(os.listdir(f"{store.path}/roots")):
         if name.endswith(".json"):
             try:
