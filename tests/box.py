@@ -40,7 +40,6 @@ BEGINNING = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 from box import compiled_plan
-from envforge.containers.network.published import all_of
 from envforge.sandbox import perform
 from envforge.sandbox.perform import Payload, start, wait
 home = sys.argv[2]

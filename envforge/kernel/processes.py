@@ -10,7 +10,7 @@ from envforge.kernel.syscalls import address_of, call, check, function, pointer_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
@@ -52,15 +52,15 @@ _memcmp = function("memcmp", 3)
 _memcpy = function("memcpy", 3)
 
 
-def clone(flags: int) -> int:
+def clone(flags: int, before: "Callable[[], None] | None" = None) -> int:
     """Fork into the new namespaces that `flags` name; returns 0 in the child, its pid in the parent.
 
     A lock of the C library (malloc's, say) that another thread holds stays locked in a clone for ever; even a
     thread that was joined may hold one on its way out. Only the library's own fork(3) frees them. So if there
     are other threads, a forked process, which has one only, clones the child as this one's (CLONE_PARENT).
-    Raises OSError.
+    So does one that calls `before` first, to clone from within other namespaces. Raises OSError.
     """
-    if is_alone():
+    if before is None and is_alone():
         return clone_alone(flags)
     told, tell = os.pipe()
     try:
@@ -71,6 +71,8 @@ def clone(flags: int) -> int:
         raise
     if between == 0:
         try:
+            if before is not None:
+                before()
             child = clone_alone(flags | CLONE_PARENT)
         except OSError as error:
             child = -(error.errno or 1)

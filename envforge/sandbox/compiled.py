@@ -4,7 +4,7 @@
 on the warm path.
 """
 
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 
 class Ids(TypedDict):
@@ -85,6 +85,8 @@ class Plan(Ids, Privileges):
     """`host`, `none` or `private`."""
     published: tuple[tuple[str, int, int, str], ...]
     """Address and port of the host, port inside, protocol; set when it is started."""
+    around: tuple[int, int] | None
+    """Device and inode of the user namespace around namespace A: that of its project's network, if any."""
     hostname: str
     project: str
     """The real path of its spec; "" for none."""
@@ -116,3 +118,16 @@ class Plan(Ids, Privileges):
     command: tuple[str, ...]
     cwd: str
     follow: bool
+
+
+class Member(Protocol):
+    """A sandbox's place in a network that it shares with others; see `containers/network/member.py`."""
+
+    def within(self, plan: Plan) -> Plan:
+        """Return the plan with its id maps as they are where the sandbox is cloned."""
+
+    def move_in(self) -> None:
+        """In a process of its own: move to where C is cloned."""
+
+    def connect(self, plan: Plan, pid: int, network: int) -> None:
+        """Connect the network namespace of C, which still waits, and map C's ids where only this can."""

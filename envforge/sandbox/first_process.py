@@ -77,7 +77,7 @@ class Channel:
         os.close(self.go_read)
         self.go_read = -1
         if plan["mapping"] == "tools":
-            _map_by_tools(plan, child)
+            map_by_tools(plan, child)
         elif plan["mapping"] == "parent":
             _map(child, plan)
         try:
@@ -155,7 +155,8 @@ def _map(child: int, plan: "Plan") -> None:
         raise RefusedError("the id map", error) from None
 
 
-def _map_by_tools(plan: "Plan", child: int) -> None:
+def map_by_tools(plan: "Plan", child: int) -> None:
+    """Map the ids of a process's user namespace by newuidmap and newgidmap. Raises RefusedError."""
     running = []
     for tool, lines in zip(plan["tools"], (plan["uid_map"], plan["gid_map"]), strict=True):
         arguments = [tool, str(child), *lines.split()]

@@ -2,9 +2,8 @@
 
 The parent P clones C into all new namespaces at once. C stays as PID 1 and clones the payload D, if need be
 into a nested user namespace that swaps the user's own uid and 0 (`first_process.py`). `start` returns once D
-runs; `attend` waits and forwards signals, for a foreground command; `wait` waits in any thread. Starting
-changes no state of the process that other threads could notice. The sandbox dies with the thread that started
-it; a monitor process starts one that must not (`life/monitor.py`). Loaded on the warm path.
+runs; `attend` waits and forwards signals; `wait` waits in any thread. It is all on the warm path, and changes
+nothing that other threads could notice. The sandbox dies with its starter (else: `life/monitor.py`).
 """
 
 import os
@@ -23,12 +22,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envforge.sandbox.compiled import Plan
+    from envforge.sandbox.compiled import Member, Plan
 
 __all__ = ["FAILED", "Payload", "RefusedError", "StaleError", "Started", "attend", "enter", "start", "wait"]
 
-_SIGKILL = 9
-_KILLED = 137
+_SIGKILL, _KILLED = 9, 137
 
 
 class StaleError(Exception):
@@ -41,10 +39,8 @@ class Child:
     __slots__ = ("_pidfd", "carrier", "code", "pid", "streams")
 
     def __init__(self) -> None:
-        self.pid = 0
-        """On the host."""
-        self.code: int | None = None
-        """The exit code, once it has ended."""
+        self.pid = 0  # on the host
+        self.code: int | None = None  # the exit code, once it has ended
         self.streams: Streams | None = None
         self.carrier = 0
         """The pid of the relay of its own terminal; 0 if it shares the caller's."""
@@ -76,10 +72,12 @@ class Child:
 class Started(Child):
     """A running sandbox by its PID 1: a signal to it reaches the payload, SIGKILL ends all of it."""
 
-    __slots__ = ("_held", "_plan", "_record", "cgroup", "network", "oom_kills", "upper")
+    __slots__ = ("_cloned", "_held", "_member", "_plan", "_record", "cgroup", "network", "oom_kills", "upper")
 
-    def __init__(self, plan: "Plan", upper: "uppers.Upper | None") -> None:
+    def __init__(self, plan: "Plan", upper: "uppers.Upper | None", member: "Member | None" = None) -> None:
         super().__init__()
+        self._member = member
+        self._cloned = plan if member is None else member.within(plan)
         self.upper = upper
         self.network: tuple[int, int] | None = None
         """Its user and its network namespace, where it has a private network."""
@@ -121,11 +119,12 @@ class Started(Child):
         try:
             mask = init.block()  # of this thread; C never gets one of these signals unprepared
             try:
-                self.pid = clone(self._plan["flags"] & ~CLONE_NEWCGROUP)  # see first_process.mount_all
+                flags = self._plan["flags"] & ~CLONE_NEWCGROUP  # see first_process.mount_all
+                self.pid = clone(flags, self._member.move_in if self._member else None)
                 if self.pid == 0:
                     payload.mask = mask if payload.mask is None else payload.mask
                     os.close(report_read)
-                    be_first(self._plan, payload, channel, upper, self._held, report_write)
+                    be_first(self._cloned, payload, channel, upper, self._held, report_write)
             except OSError as error:
                 raise RefusedError("a user namespace", error) from None
             finally:
@@ -139,11 +138,13 @@ class Started(Child):
         try:
             if self._plan["network"] == "private":
                 self.network = open_network(self.pid)
+            if self._member is not None and self.network is not None:
+                self._member.connect(self._cloned, self.pid, self.network[1])
             try:
                 self.cgroup = cgroup.start(self._plan["limits"], self.pid, _prepare)
             except OSError as error:
                 raise RefusedError(cgroup.STEP, error) from None
-            channel.let_in(self._plan, upper, self.pid)
+            channel.let_in(self._cloned, upper, self.pid)
             self._record = record.note(self._plan, self.pid, command, self.cgroup)  # while C mounts
             read_report(report)
         except BaseException:
@@ -209,14 +210,15 @@ def start(
     payload: Payload,
     streams: "tuple[int, int, int]" = STANDARD,
     upper: "uppers.Upper | None" = None,
+    member: "Member | None" = None,
 ) -> Started:
     """Start a sandbox, from any thread; returns once the payload runs.
 
     `streams` are the caller's descriptors for the payload's stdin, stdout and stderr. Without `upper` the
-    sandbox gets a fresh one. It ends with the calling thread. Raises StaleError and RefusedError, and leaves
-    nothing behind then.
+    sandbox gets a fresh one. `member` is its place in a network with others. It ends with the calling thread.
+    Raises StaleError and RefusedError, and leaves nothing behind then.
     """
-    started = Started(plan, upper)
+    started = Started(plan, upper, member)
     try:
         started.begin(payload, streams)
     except BaseException:
@@ -227,14 +229,12 @@ def start(
 
 def wait(started: Child) -> int:
     """Wait until the child has ended; returns its exit code (a sandbox's payload's). In any thread, once."""
-    _, status = os.waitpid(started.pid, 0)
-    return started.ended(init.exit_code(status))
+    return started.ended(init.exit_code(os.waitpid(started.pid, 0)[1]))
 
 
 def attend(started: Child) -> int:
     """Wait likewise, and forward this process's signals, which the caller has blocked by `init.block`."""
-    code = init.attend(started.pid, shares_terminal=not started.carrier, is_alone=is_alone())
-    return started.ended(code)
+    return started.ended(init.attend(started.pid, shares_terminal=not started.carrier, is_alone=is_alone()))
 
 
 def _make_upper(plan: "Plan") -> uppers.Upper:

@@ -301,3 +301,34 @@ def test_a_taken_port_is_an_error_and_nothing_is_left(line):
         said = line.fail(125, "run", "-d", "-p", f"{port}:80", "--", "sleep", "60")
     assert str(port) in said
     assert containers(line) == {}
+
+
+def test_services_reach_each_other_by_name(line):
+    write(
+        line,
+        f"""{HEAD}
+[services.web]
+command = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]
+publish = ["auto:8080"]
+mounts = [{{ source = "public", target = "/srv" }}]
+
+[services.client]
+command = ["sh", "-c", "until busybox wget -qO- http://web:8080/; do sleep 0.1; done; exec sleep 600"]
+""",
+    )
+    line.succeed("up", "-d")
+    end = time.monotonic() + 30
+    while "the shop" not in line.succeed("logs", "shop-client"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    hosts = line.succeed("exec", "shop-client", "--", "cat", "/etc/hosts")
+    assert "\tweb shop-web\n" in hosts
+    assert (
+        line.succeed("exec", "shop-web", "--", "busybox", "wget", "-qO-", "http://localhost:8080/")
+        == "the shop\n"
+    )
+    (port,) = containers(line)["shop-web"]["ports"]
+    fetched = ["busybox", "wget", "-qO-", f"http://127.0.0.1:{port['host']}/"]
+    assert subprocess.run(fetched, capture_output=True, text=True, check=True).stdout == "the shop\n"
+    line.succeed("down")
+    assert not containers(line)

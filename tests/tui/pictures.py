@@ -25,6 +25,7 @@ KEYS = {
     "packages": ["3", "down", "down"],
     "diff": ["4"],
     "store": ["5", "down", "space", "space"],
+    "store-layers": ["5", "v"],
     "spec": ["6"],
     "help": ["question_mark"],
 }

@@ -2,15 +2,21 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from driving import Driver, app_of, drive
 from snapshots import check, picture
 
+from envforge.digest import is_sha256
+from envforge.tui import looking
 from envforge.tui.core.memory import Memory
 from envforge.tui.theme import DARK, LIGHT
+from envforge.upkeep.model import Kind, Size, Thing
+from envforge.upkeep.usage import Usage, by_environment, by_root
 from tests.bigstore.make import make
 from tests.tui.conftest import SIZES
 
@@ -19,6 +25,9 @@ KEYS = {
     "layers": ["2"],
     "packages": ["3", "down"],
     "diff": ["4"],
+    "store": ["5", "down", "space"],
+    "store-layers": ["5", "v"],
+    "store-packages": ["5", "v", "v"],
     "spec": ["6"],
     "help": ["question_mark"],
     "log": ["o"],
@@ -35,10 +44,30 @@ def placed() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+def _space(space: Callable[[str], tuple[Usage, list[int]]], store: str) -> tuple[Usage, list[int]]:
+    """Return what there is, with sizes that are the same on all file systems."""
+    marked = space(store)[0].marked
+    things = tuple(evolve(one, size=_size_of(one)) for one in marked.things)
+    same = evolve(marked, things=things)
+    folders = {str(kind): tally for kind, tally in same.tally(same.everything).items()}
+    found = Usage(folders, same.weigh(same.freed()), by_environment(same), same)
+    return found, [one.exclusive.size_bytes for one in by_root(same)]
+
+
+def _size_of(thing: Thing) -> Size:
+    """Return a size by the thing's kind and name."""
+    number = int(thing.name[:4], 16) if is_sha256(thing.name) else 1
+    return Size(4096 * (1 + number % 50) * (3 if thing.kind is Kind.TREE else 1), 1 + number % 7)
+
+
 @pytest.mark.parametrize("theme", [DARK, LIGHT])
 @pytest.mark.parametrize("size", SCREENS, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", KEYS)
-def test_screens_look_as_they_are_kept(placed: Path, name: str, size: tuple[int, int], theme: str) -> None:
+def test_screens_look_as_they_are_kept(
+    placed: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "space", partial(_space, looking.space))
+
     async def steps(driver: Driver) -> None:
         for key in KEYS[name]:
             await driver.press(key)

@@ -29,7 +29,9 @@ def enter(
     try:
         started = perform.start(plan, perform.Payload(command, environment, cwd, mask))
         try:
-            attached = attach(listening, started.network or (-1, -1), as_root=plan["idmapped"])
+            attached = attach(
+                listening, started.network or (-1, -1), as_root=plan["idmapped"], keeps_errors=True
+            )
         except BaseException:
             os.kill(started.pid, _SIGKILL)
             perform.wait(started)

@@ -9,6 +9,7 @@ namespace of the sandbox, and can be neither traced nor read. It dies with its s
 """
 
 import os
+from time import monotonic
 
 from envforge.containers.network import joining
 from envforge.containers.network.datagrams import CLIENTS_MAX, Port
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 else:
     from _signal import SIG_DFL, SIG_SETMASK, SIGKILL, SIGTERM, pthread_sigmask, signal
 
-DRAINING_S = 2.0
-"""How long clients have, once the sandbox has ended, to take what it still sent."""
+SILENT_S = 1.0
+DRAINING_S = 10.0
+"""How long clients have, once the sandbox has ended, to take what it still sent; sooner if none takes any."""
 _SWEPT_S = 10.0
 _CONNECTIONS_MAX = 8192
 _SPARE = 64
@@ -47,21 +49,29 @@ class Attached:
         """Let it pass on what the sandbox has sent before it ended, and wait for its end."""
         if self._control < 0:
             return
+        # Told by a byte, as other children of the starter's may hold this end of the pipe open.
+        try:  # noqa: SIM105  # contextlib costs a millisecond
+            os.write(self._control, b".")
+        except BrokenPipeError:
+            pass  # it has ended already
         os.close(self._control)
         self._control = -1
         init.wait(self.pid)
 
 
-def attach(listening: Listening, namespaces: "tuple[int, int]", *, as_root: bool) -> Attached:
+def attach(
+    listening: Listening, namespaces: "tuple[int, int]", *, as_root: bool, keeps_errors: bool = False
+) -> Attached:
     """Start the proxy of a sandbox; the namespaces are its user and its network namespace.
 
-    The caller keeps its sockets and descriptors. Raises OSError.
+    `keeps_errors`: it has its starter's standard error, which then may not be closed before its own end. The
+    caller keeps its sockets and descriptors. Raises OSError.
     """
     control, tell = os.pipe()
     try:
         pid = processes.clone(0)
         if pid == 0:
-            _be_proxy(listening, namespaces, control, as_root=as_root)
+            _be_proxy(listening, namespaces, control, as_root=as_root, keeps_errors=keeps_errors)
     except BaseException:
         os.close(tell)
         raise
@@ -71,7 +81,7 @@ def attach(listening: Listening, namespaces: "tuple[int, int]", *, as_root: bool
 
 
 def _be_proxy(
-    listening: Listening, namespaces: "tuple[int, int]", control: int, *, as_root: bool
+    listening: Listening, namespaces: "tuple[int, int]", control: int, *, as_root: bool, keeps_errors: bool
 ) -> "NoReturn":
     code = 1
     try:
@@ -79,7 +89,7 @@ def _be_proxy(
         os.setsid()  # the terminal's signals are for the payload
         pthread_sigmask(SIG_SETMASK, ())
         signal(SIGTERM, SIG_DFL)
-        _close_all_but(listening, namespaces, control)
+        _close_all_but(listening, namespaces, control, keeps_errors=keeps_errors)
         joining.join(*namespaces, as_root=as_root)
         os.dup2(1, 2)  # who started a container reads its own pipe to the end
         processes.set_name("envforge-proxy")
@@ -94,9 +104,11 @@ def _be_proxy(
         os._exit(code)
 
 
-def _close_all_but(listening: Listening, namespaces: "tuple[int, int]", control: int) -> None:
+def _close_all_but(
+    listening: Listening, namespaces: "tuple[int, int]", control: int, *, keeps_errors: bool
+) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):
+    for number in (0, 1) if keeps_errors else (0, 1, 2):
         os.dup2(nothing, number)
     os.chdir("/")
     syscalls.close_others([*(one.fileno() for one in listening.sockets), *namespaces, control])
@@ -127,7 +139,8 @@ def _serve(listening: Listening, control: int) -> None:
     for port in ports:
         port.stop()
     streams.stop()
-    while not streams.is_idle and loop.turn(DRAINING_S):
+    end = monotonic() + DRAINING_S
+    while not streams.is_idle and monotonic() < end and loop.turn(SILENT_S):
         pass
 
 

@@ -91,6 +91,7 @@ class Supervisor:
             cgroup=list(life.started.cgroup),
             not_enforced=[list(one) for one in self.plan["limits"]["not_enforced"]],
             ports=[making.port_values(one) for one in life.ports],
+            addresses=life.addresses,
         )
         self._write("running", health=self._begin_checks())
         life.watch(self.loop, self._took, self._ended)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from envforge.containers.network.listening import Listening
+    from envforge.containers.network.member import Member
     from envforge.containers.network.proxy import Attached
     from envforge.containers.network.published import Published
     from envforge.containers.records import Container
@@ -60,6 +61,12 @@ class Life:
         self.ports: tuple[Published, ...] = ()
         """As they are published, with real numbers."""
         self._proxy: Attached | None = None
+        self._member: Member | None = None
+
+    @property
+    def addresses(self) -> "list[str]":
+        """Its addresses in the project's network."""
+        return [] if self._member is None else [self._member.address]
 
     def begin(self) -> None:
         """Start the payload. Leaves nothing where it raises.
@@ -89,7 +96,8 @@ class Life:
         given = self._open_streams()
         try:
             upper = uppers.keep(plan["uppers"], self._container.id, uppers.over_of(plan), owner=plan["owner"])
-            self.started = perform.start(plan, payload, given, upper)
+            self._member, plan = _join(config, plan)
+            self.started = perform.start(plan, payload, given, upper, self._member)
         except BaseException:
             os.close(told)
             self._close()
@@ -184,6 +192,9 @@ class Life:
         if self._proxy is not None:
             self._proxy.close()
             self._proxy = None
+        if self._member is not None:
+            self._member.close()
+            self._member = None
 
     def resize(self, rows: int, columns: int) -> None:
         """Set the size of the payload's terminal, if it has one."""
@@ -228,6 +239,15 @@ def _with_secrets(plan: "Plan", secrets: "dict[str, bytes]") -> "Plan":
         "runtime_directories": (*plan["runtime_directories"], _SECRETS),
         "runtime_files": (*plan["runtime_files"], *files),
     }
+
+
+def _join(config: "dict[str, Any]", plan: "Plan") -> "tuple[Member | None, Plan]":
+    """Let a service into the network of its project, where the others reach it by its name."""
+    if plan["network"] != "private" or not config["service"]:
+        return None, plan
+    from envforge.containers.network.member import join  # noqa: PLC0415  # only for services
+
+    return join(plan, f"{config['project']}\0{config['instance']}", (config["service"], config["name"]))
 
 
 def _payload_of(first: int) -> int:

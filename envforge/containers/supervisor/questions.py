@@ -6,10 +6,13 @@ from envforge.containers.supervisor.server import Client, Server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from signal import NSIG
     from typing import Any
 
     from envforge.containers.records import Container
     from envforge.containers.supervisor.loop import Loop
+else:
+    from _signal import NSIG
 
 
 class Questions:
@@ -61,9 +64,16 @@ class Questions:
     def _stop(self, client: Client, asked: "dict[str, Any]") -> None:
         self._waiting.append(client)
         seconds = asked.get("seconds")
-        number = asked.get("signal") or self._usual["signal"]
+        number = _checked(asked.get("signal") or self._usual["signal"])
         self._do_stop(number, self._usual["seconds"] if seconds is None else seconds)
 
     def _kill(self, client: Client, asked: "dict[str, Any]") -> None:
-        self._do_kill(asked["signal"])
+        self._do_kill(_checked(asked["signal"]))
         client.answer()
+
+
+def _checked(number: object) -> int:
+    """Return the number of a signal. Raises ValueError for anything else."""
+    if isinstance(number, int) and 0 < number < NSIG:
+        return number
+    raise ValueError(number)

@@ -162,6 +162,8 @@ class Server:
             answerer(client, values)
         except EnvforgeError as error:
             client.refuse(error)
+        except (TypeError, ValueError, KeyError, OSError) as error:  # values that make no sense
+            client.refuse(UsageError(f"a supervisor cannot do that: {error!r}", hint="use one release"))
 
     def _accept(self, _events: int) -> None:
         try:

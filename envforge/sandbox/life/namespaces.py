@@ -113,8 +113,9 @@ def _open_all(found: Namespaces, one: "Running", payload: int) -> None:
     else:
         found.inner = innermost
         found.outer = ioctl(innermost, _NS_GET_PARENT)
-    _check_outer(found.outer)
-    expected = os.fstat(found.outer)
+    _check_outer(found.outer, one.plan["around"])
+    status = os.fstat(found.outer)
+    expected = (status.st_dev, status.st_ino)
     for name, flag in _KINDS.items():
         if not one.plan["flags"] & flag:
             continue
@@ -136,19 +137,23 @@ def _open_patiently(path: str) -> int:
         time.sleep(0.01)
 
 
-def _check_outer(outer: int) -> None:
-    """Raise PermissionError unless the user namespace is this user's, and a child of our own."""
-    with open("/proc/self/ns/user", "rb") as file:
-        here = os.fstat(file.fileno())
+def _check_outer(outer: int, around: "tuple[int, int] | None") -> None:
+    """Raise PermissionError unless the user namespace is this user's, and a child of ours or of `around`."""
     parent = ioctl(outer, _NS_GET_PARENT)
     owner = int.from_bytes(ioctl(outer, _NS_GET_OWNER_UID, bytes(4)), "little")
-    if not _is_same(parent, here) or owner != os.geteuid():
+    if not _is_same(parent, around or _identity("/proc/self/ns/user")) or owner != os.geteuid():
         raise PermissionError(EPERM, "its first process has moved to namespaces of its own", "user")
 
 
-def _is_same(descriptor: int, other: "os.stat_result") -> bool:
-    """Compare a namespace with another one, and close it."""
+def _identity(path: str) -> "tuple[int, int]":
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _is_same(descriptor: int, other: "tuple[int, int]") -> bool:
+    """Compare a namespace with the device and inode of another one, and close it."""
     try:
-        return os.path.samestat(os.fstat(descriptor), other)
+        status = os.fstat(descriptor)
+        return (status.st_dev, status.st_ino) == other
     finally:
         os.close(descriptor)

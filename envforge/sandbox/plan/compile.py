@@ -52,6 +52,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "flags": _NAMESPACES | (0 if plan.network == "host" else processes.CLONE_NEWNET),
         "network": plan.network,
         "published": (),
+        "around": None,
         "hostname": plan.hostname,
         "project": plan.project,
         "environment": plan.environment,

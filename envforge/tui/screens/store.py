@@ -127,7 +127,7 @@ class StoreScreen(Face):
         table = self.query_one("#roots", Table)
         table.fill(shown.root_rows(self._usage.marked.roots, self._own, self._dropped))
         table.border_subtitle = shown.freed_text(self._usage.marked, self._chosen())
-        self.say("space drops a root, p keeps it by a name, c frees what none keeps, u brings it back")
+        self.say("space drops a root, p keeps one by a name, c collects, u brings it back")
 
     def _chosen(self) -> "tuple[Root, ...]":
         return tuple(self._roots[key] for key in self._roots if key in self._dropped)

@@ -1,0 +1,179 @@
+"""A project's network: its sandboxes reach each other by name, and it ends with the last one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from box import BEGINNING
+from processes import command_of, naming, own_mark, wait_until
+
+pytestmark = pytest.mark.userns
+
+START = """
+import json
+from envforge.containers.network import member as members
+identity, names, options, command = sys.argv[3], sys.argv[4].split(), json.loads(sys.argv[5]), sys.argv[6:]
+options.update(network="private", python=True)
+options.setdefault("mounts", []).append([home + "/hosts", "/etc/hosts", True, False, True])
+with open(home + "/hosts", "w") as file:
+    file.write("127.0.0.1 localhost\\n")
+os.chmod(home + "/hosts", 0o644)
+compiled = compiled_plan(home, options)
+member, plan = members.join(compiled, identity, names)
+started = start(plan, Payload(command, {"PATH": "/bin"}, "/"), member=member)
+code = wait(started)
+member.close()
+raise SystemExit(code)
+"""
+
+SERVE = """
+import socket, sys
+listener = socket.create_server(("", 5432))
+print("ready", flush=True)
+while True:
+    one, (address, _) = listener.accept()
+    one.sendall(address.encode())
+    one.close()
+"""
+ASK = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 5432), timeout=10) as one:
+    print(socket.gethostbyname(sys.argv[1]), one.recv(100).decode())
+"""
+
+
+@pytest.fixture
+def member(box):
+    """Start sandboxes in a network; return what does it."""
+    box.shell("true")
+    started = []
+
+    def begin(identity, names, *command, **options):
+        import json
+
+        tests = os.path.dirname(os.path.dirname(__file__))
+        words = [sys.executable, "-c", BEGINNING + START, tests, box.home]
+        process = subprocess.Popen(
+            box.words([*words, identity, names, json.dumps(options), *command]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def python(code, *words):
+    return (sys.executable, "-I", "-c", code, *words)
+
+
+def networks(box):
+    """Return the directories of networks that there are."""
+    found = []
+    for top, directories, _ in os.walk(box.home):
+        if top.endswith("/networks"):
+            found += [f"{top}/{name}" for name in directories]
+    return found
+
+
+def done(process, timeout_s=60):
+    said, _ = process.communicate(timeout=timeout_s)
+    assert process.returncode == 0, said
+    return said
+
+
+def holders(box):
+    """Return the holders of networks that belong to the box's user, or to root's subordinate ids."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/comm", encoding="utf-8") as file:
+                is_holder = file.read() == "envforge-net\n"
+            if name.isdigit() and is_holder and os.stat(f"/proc/{name}").st_uid == box.uid:
+                found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+def test_they_reach_each_other_by_name_and_nothing_is_left(box, member):
+    identity = own_mark("project")
+    before = holders(box)
+    db = member(identity, "db shop-db", *python(SERVE))
+    assert db.stdout.readline() == "ready\n"
+    first = done(member(identity, "web", *python(ASK, "db")))
+    place, seen = first.split()
+    assert place.startswith("10.89.")
+    assert seen.startswith("10.89.")
+    assert seen != place
+    assert done(member(identity, "web", *python(ASK, "shop-db"))).split()[0] == place
+    other = member(own_mark("another"), "web", *python(ASK, "db"))
+    assert other.wait(timeout=60) != 0
+    assert len(holders(box)) >= len(before) + 1
+    db.kill() if box.kind == "root" else os.kill(db.pid, signal.SIGTERM)
+    for pid in naming(SERVE[:40]):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(holders(box)) <= len(before))
+
+
+def test_who_came_first_learns_of_who_comes_later_and_leaves(member):
+    identity = own_mark("later")
+    script = "echo ready; until grep -q late /etc/hosts; do sleep 0.05; done; echo there; "
+    script += "while grep -q late /etc/hosts; do sleep 0.05; done; cat /etc/hosts"
+    early = member(identity, "early", "sh", "-c", script)
+    assert early.stdout.readline() == "ready\n"
+    late = member(identity, "late", "sh", "-c", "read line; grep early /etc/hosts")
+    assert early.stdout.readline() == "there\n"
+    assert "early" in late.communicate("go\n", timeout=30)[0]
+    said = done(early)
+    assert said.startswith("127.0.0.1 localhost\n10.89.")
+    assert "late" not in said
+
+
+def test_a_network_is_as_private_as_a_sandbox_alone(member):
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        code = f"""
+import socket
+reached = []
+for place in ("127.0.0.1", "10.89.0.1", "{socket.gethostbyname(socket.gethostname())}"):
+    try:
+        socket.create_connection((place, {listener.getsockname()[1]}), timeout=1).close()
+        reached.append(place)
+    except OSError:
+        pass
+print(reached)
+"""
+        assert done(member(own_mark("alone"), "a", *python(code))) == "[]\n"
+
+
+def test_ids_are_as_without_a_network(box, member):
+    script = "id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/x && stat -c %u /tmp/x"
+    alone = box.shell(script, network="none")
+    assert done(member(own_mark("ids"), "a", "sh", "-c", script)).split()[:2] == alone.split()[:2]
+
+
+def test_a_place_is_free_again_after_a_kill(box, member):
+    identity = own_mark("killed")
+    stays = member(identity, "stays", "sh", "-c", "echo ready; sleep 30")
+    assert stays.stdout.readline() == "ready\n"
+    dies = member(identity, "dies", "sh", "-c", "echo ready; sleep 30")
+    assert dies.stdout.readline() == "ready\n"
+    for pid in naming(f"{box.home}"):
+        if "dies" in command_of(pid):
+            os.kill(pid, signal.SIGKILL)
+    dies.communicate()
+    time.sleep(0.2)
+    said = done(member(identity, "next", "sh", "-c", "cat /etc/hosts"))
+    assert "dies" not in said
+    assert "stays" in said
