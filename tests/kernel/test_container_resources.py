@@ -136,4 +136,16 @@ def test_memory_that_runs_out_is_told(root_harbour):
     place.succeed("update", "--memory", "16m", "eats")
     state = place.await_status("eats", "exited")
     assert (state["exit_code"], state["oom_killed"]) == (137, True)
-    assert "killed for want of memory" in place.run("logs", "eats").stdout + place.run("logs", "eats").stderr
+    said = place.run("logs", "eats")
+    assert "killed for want of memory: the limit is 16 MiB" in said.stdout + said.stderr
+
+
+@pytest.mark.root
+@pytest.mark.cgroup
+def test_what_starts_again_by_itself_has_the_limits_that_it_was_given_meanwhile(root_harbour):
+    place = root_harbour
+    place.start("--restart", "always", name="again", script="sleep 3")
+    place.succeed("update", "--pids-limit", "9", "again")
+    wait_until(lambda: place.state("again")["restarts"])
+    place.await_status("again", "running")
+    assert stats(place, "again")["pids_limit"] == 9

@@ -35,8 +35,7 @@ else:
 
 _ANSWER = 3
 _SIGKILL = 9
-_PATIENCE_S = 5.0
-_PAUSE_S = 0.005
+_PATIENCE_S, _PAUSE_S = 5.0, 0.005
 """Another command may look after the container just now, or its last supervisor is about to end."""
 _GOODBYE_S = 10.0
 """How long it waits for clients that have not yet read all, once the container has ended."""
@@ -139,7 +138,7 @@ class Supervisor:
             "oom_killed": bool(life.oom_kills),
         }
         if life.oom_kills:
-            self.log.say(cgroup.out_of_memory(self.plan["limits"], life.oom_kills))
+            self.log.say(cgroup.out_of_memory(plans.read(self.container)["limits"], life.oom_kills))
         delay = None if self.is_asked_to_stop else self._restarts.delay_s(code, monotonic() - life.began)
         if delay is None:
             self._finish(values)
@@ -150,8 +149,16 @@ class Supervisor:
 
     def _start_again(self) -> None:
         try:
+            self.plan = plans.read(self.container)  # `update` may have changed it
             self._start()
-        except (NoCommandError, EnvforgeError, perform.StaleError, perform.RefusedError, OSError) as error:
+        except (
+            ValueError,
+            NoCommandError,
+            EnvforgeError,
+            perform.StaleError,
+            perform.RefusedError,
+            OSError,
+        ) as error:
             self.log.say(f"it could not be started again: {error}")
             code = error.code if isinstance(error, NoCommandError) else perform.FAILED
             self._finish({"exit_code": code, "finished": time_ns(), "error": str(error)})
@@ -165,24 +172,20 @@ class Supervisor:
         self.questions.goodbye(self.loop.stop)
         self.loop.later(_GOODBYE_S, self.loop.stop)
 
-    def note_pause(self, *, paused: bool) -> None:
-        """Write down that a command has paused it, or has let it go on."""
-        if self.state["status"] == ("running" if paused else "paused"):
-            self._write("paused" if paused else "running")
-
     def _paused(self, client: "Client", asked: "dict[str, Any]") -> None:
-        self.note_pause(paused=asked["paused"])
+        """Write down that a command has paused it, or has let it go on."""
+        if self.state["status"] in {"running", "paused"}:
+            self._write("paused" if asked["paused"] else "running")
         client.answer()
 
-    def _thaw(self) -> None:
-        if self.state["status"] == "paused" and self.life is not None and self.life.started is not None:
-            cgroup.thaw(self.plan["limits"], self.life.started.pid)
-            self.note_pause(paused=False)
+    def _let_end(self) -> None:
+        self.is_asked_to_stop = True
+        if self.state["status"] == "paused":
+            cgroup.thaw(self.plan["limits"], self.state["pid"])
 
     def stop(self, number: int, grace_s: float) -> None:
         """Send the stop signal; after that time kill it. A negative one is for ever."""
-        self.is_asked_to_stop = True
-        self._thaw()
+        self._let_end()
         if self.life is None:  # it waits to be started again
             self.loop.cancel(self._timer)
             self._finish({"exit_code": self.state["exit_code"]})
@@ -204,8 +207,7 @@ class Supervisor:
                 f"the container {self.container.name} is not running", hint="`envforge ps -a` says how it is"
             )
         if number in (_SIGKILL, self.container.config["stop"]["signal"]):
-            self.is_asked_to_stop = True
-            self._thaw()
+            self._let_end()
         self.life.signal(number)
 
 
