@@ -24,6 +24,7 @@ __all__ = [
     "Container",
     "Target",
     "all_of",
+    "changes",
     "check_free",
     "find",
     "kill",
@@ -99,6 +100,14 @@ kill = lifecycle.kill
 wait = lifecycle.wait
 remove = lifecycle.remove
 rename = container_names.rename
+
+
+def changes(container: Container) -> list[tuple[str, str]]:
+    """Return what it has changed of its environment's files: `A`, `C` or `D`, and a path."""
+    from envforge.containers.files import changes as found  # noqa: PLC0415 (only to look at files)
+    from envforge.sandbox.ids import identity  # noqa: PLC0415 (likewise)
+
+    return found.changes(container, plan_of(container), identity.detect())
 
 
 def plan_of(container: Container) -> "Compiled":

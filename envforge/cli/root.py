@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "rename": "containers.life",
         "inspect": "containers.inspecting",
         "port": "containers.inspecting",
+        "changes": "containers.inspecting",
     },
     "Environments": {
         "ls": "environments",

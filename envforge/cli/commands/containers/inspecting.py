@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command
+from envforge.cli.command import Command, json_option
 from envforge.cli.commands.containers.listing import as_json
 from envforge.cli.failures import report
 from envforge.cli.output import print_json
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import EnvforgeError, NotFoundError
+from envforge.units import printable
 
 if TYPE_CHECKING:
     from envforge.api.containers import Container
@@ -89,3 +90,28 @@ def port(settings: Settings, name: str, port: str | None) -> None:
         raise NotFoundError(
             f"the container {one.name} does not publish its port {wanted}", hint=f"envforge port {one.name}"
         )
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        envforge changes web
+        envforge changes --json web
+    """,
+)
+@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@json_option
+@pass_settings
+def changes(settings: Settings, name: str) -> None:
+    """List what a container has changed of its environment's files.
+
+    A: added, C: changed, D: deleted. Mounts and what lies in memory (/tmp, /run) are no part of it.
+    """
+    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
+
+    found = containers.changes(containers.find(settings.store_path(), name))
+    if settings.json:
+        print_json([{"kind": kind, "path": path} for kind, path in found])
+        return
+    for kind, path in found:
+        click.echo(f"{kind} {printable(path)}")
