@@ -59,9 +59,13 @@ def children(pid: int) -> list[int]:
     """Return the processes below another one."""
     found = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-            for child in file.read().split():
-                found += [int(child), *children(int(child))]
+        try:
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                below = file.read().split()
+        except FileNotFoundError:
+            continue  # a thread that has just ended
+        for child in below:
+            found += [int(child), *children(int(child))]
     return found
 
 

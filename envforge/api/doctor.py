@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from envforge import places
 from envforge.config import load
+from envforge.containers.network import probe as network_probe
 from envforge.environment.projects.project import Project
 from envforge.errors import EnvforgeError
 from envforge.kernel import processes, release, seccomp
@@ -125,6 +126,18 @@ def _overlay(machine: Machine) -> Check:
     if error:
         return _of_error("overlay", error, "an environment is an overlay of its layers")
     return Check("overlay", WELL, f"works in {place}")
+
+
+def _networks(_machine: Machine) -> Check:
+    error = network_probe.network()
+    if error is None:
+        return Check(
+            "networks", WELL, "services of a project can be connected; private networks have no way out"
+        )
+    why = "services of a project do not reach each other; published ports work all the same"
+    return Check(
+        "networks", NOTE, f"no bridge or veth: {error.strerror}", why, "sudo modprobe -a bridge veth"
+    )
 
 
 def _space(machine: Machine) -> Check:
@@ -278,5 +291,6 @@ _CHECKS: Final[tuple[Callable[[Machine], Check], ...]] = (
     _trust,
     _proxies,
     _ping,
+    _networks,
     _mirrors,
 )

@@ -198,6 +198,7 @@ class Network:
     mode: str = field(default="host", metadata=named("mode", choices=("host", "private", "none")))
     """`"host"`: the host's network. `"private"`: a network of its own, in which programs inside have every
     port to themselves, and of which the host sees the ports that are published: `envforge run -p 3000:3000`.
+    Connections come from `127.0.0.1` then. There is no way out of it, but to the project's other services.
     `"none"`: a loopback interface, and nothing else."""
 
     trust: str = field(default="host", metadata=named("trust", choices=("host", "environment")))

@@ -10,23 +10,9 @@ import time
 
 import pytest
 from processes import sandbox_parent, wait_until
-from serving import all_of, exchange, name_of, serving
+from serving import all_of, ask, exchange, name_of, serving
 
 pytestmark = pytest.mark.userns
-
-
-def ask(number: int, data: bytes, address: str = "127.0.0.1") -> bytes:
-    """Send datagrams until one is answered: those before the first answer may get lost."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as one:
-        one.settimeout(0.2)
-        for _ in range(50):
-            one.sendto(data, (address, number))
-            try:
-                return one.recv(1 << 16)
-            except TimeoutError:
-                continue
-    raise AssertionError("no answer")
 
 
 def test_bytes_and_datagrams_go_both_ways(box):
@@ -164,7 +150,7 @@ def test_a_signal_ends_it_in_order(box):
     with serving(box, "echo", check=False) as served:
         proxy = served.proxy
         os.kill(sandbox_parent(served.process), signal.SIGTERM)
-        served.process.communicate(timeout=20)
+        served.process.wait(timeout=20)
         assert served.process.returncode == 128 + signal.SIGTERM
         assert name_of(proxy) != "envforge-proxy"
 

@@ -91,7 +91,6 @@ def _be_proxy(
         signal(SIGTERM, SIG_DFL)
         _close_all_but(listening, namespaces, control, keeps_errors=keeps_errors)
         joining.join(*namespaces, as_root=as_root)
-        os.dup2(1, 2)  # who started a container reads its own pipe to the end
         processes.set_name("envforge-proxy")
         processes.set_parent_death_signal(SIGKILL)  # after the changes of ids, which clear it
         _serve(listening, control)
