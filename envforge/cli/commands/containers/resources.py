@@ -235,7 +235,10 @@ def unpause(settings: Settings, names: tuple[str, ...]) -> int:
 @click.pass_context
 @pass_settings
 def update(settings: Settings, context: click.Context, names: tuple[str, ...]) -> int:
-    """Change the limits of containers that run, for their next starts too."""
+    """Change the limits of containers that run, for their next starts too.
+
+    Of one that had no limits before, only memory that it takes from then on counts.
+    """
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
     options = given_limits(context)
