@@ -11,7 +11,7 @@ from envforge.cli.commands import enter
 from envforge.cli.root import root
 from envforge.cli.settings import Settings
 from envforge.errors import EnvforgeError
-from envforge.run_options import plan_words
+from envforge.run_options import OptionError, container_of, plan_words
 
 PLACE = os.path.dirname(__file__)
 FILE = os.path.join(os.path.dirname(__file__), "test_warm_and_cold.env")
@@ -57,6 +57,13 @@ NAMES = [
         "--publish",
         "-tp",
         "--rm",
+        "-d",
+        "--detach",
+        "-dit",
+        "--name",
+        "--restart",
+        "-l",
+        "--stop-signal",
         "--locked",
         "-f",
         "--file",
@@ -120,20 +127,23 @@ def cold(words):
     """Return what the whole command line makes of it, None where it does not enter."""
     taken = []
 
-    def entered(settings, options, command, *, locked, environment=(), workdir=None, published=()):
+    def entered(
+        settings, options, command, *, locked, environment=(), workdir=None, published=(), asked=None
+    ):
         del locked
         place = (settings.file, settings.store, named(settings.environment))
-        taken.append((*place, list(command), dict(environment), workdir, published, options))
+        taken.append((*place, list(command), dict(environment), workdir, published, asked, options))
         return 0
 
-    before, enter._enter = enter._enter, entered
+    before = enter._enter, enter._detach
+    enter._enter = enter._detach = entered
     try:
         with root.make_context("envforge", list(words), obj=Settings()) as context:
             root.invoke(context)
     except (click.ClickException, click.exceptions.Exit, EnvforgeError):
         return None
     finally:
-        enter._enter = before
+        enter._enter, enter._detach = before
     if not taken:
         return None
     *plain, options = taken[0]
@@ -153,7 +163,15 @@ def warm(words):
         return None
     variables, plan, ports = options
     place = (request.file, request.store, named(request.environment))
-    return (*place, request.command, variables, request.workdir, ports, plan)
+    asked = None
+    if "detach" in request.flags:
+        flags = {name: name in request.flags for name in ("remove", "tty", "interactive")}
+        try:
+            asked = flags | container_of(request.asked, remove=flags["remove"])
+        except OptionError:
+            return None
+        asked |= {"name": request.name, "user": request.user or ""}
+    return (*place, request.command, variables, request.workdir, ports, asked, plan)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -161,6 +179,8 @@ def warm(words):
 @example(["-E", "db", "run", "-u", "root", "-v", ".:/x", "true"])
 @example(["-Edb", "shell", "--environment=default"])
 @example(["run", "-iE", "db", "true"])
+@example(["run", "-dit", "--rm", "--name", "root", "-l", "A=1", "true"])
+@example(["run", "-d", "--restart=always", "--rm", "true"])
 def test_what_the_warm_path_takes_means_the_same_to_the_whole_command_line(words):
     understood = warm(words)
     if understood is not None:

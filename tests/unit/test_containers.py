@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from envforge.containers import making, names, plain_json, records
+from envforge.containers import making, names, plain_json, records, removing
 from envforge.containers.output import attaching, logs
 from envforge.containers.supervisor import frames, log_file
 from envforge.containers.supervisor.log_file import LogFile
 from envforge.containers.supervisor.policy import Restarts
 from envforge.errors import AmbiguousError, ConflictError, InUseError, NotFoundError, StoreError, UsageError
+from envforge.store.layout import open_store
+from envforge.upkeep import roots
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "containers"
 PLAN = {
@@ -254,3 +256,14 @@ def test_frames_come_whole_however_they_are_cut():
     assert found == [(b"o", bytes([number]) * number) for number in range(100)]
     with pytest.raises(ValueError, match="4294967295"):
         frames.Frames().take(b"o\xff\xff\xff\xff")
+
+
+def test_a_container_keeps_its_environment_until_it_is_removed(store):
+    opened = open_store(store)
+    container = made(store, "web")
+    (root,) = roots.recorded(opened)
+    assert (root.cause, root.name, root.keeps) == ("container", "web", ("e" * 64,))
+    assert not root.can_be_dropped
+    removing.remove_locked(container)
+    assert roots.recorded(opened) == ()
+    assert os.listdir(f"{store}/containers/names") == []
