@@ -161,7 +161,7 @@ class Host(App[int]):
             view.look()
         if view is not None and (job.state is State.DONE or then is not None):
             view.dismiss(None)
-        elif job.state is State.FAILED and view is None:
+        elif job.state is State.FAILED and view is None and then is None:  # else a question tells it
             self.tell_failure(job.failure, job.hint)
         if job.state is State.CANCELLED:
             self.notify(f"{job.title}: cancelled", severity="warning")
