@@ -10,6 +10,7 @@ import time
 import pytest
 from box import BEGINNING
 from processes import command_of, naming, own_mark, wait_until
+from test_joining import JOIN
 
 pytestmark = pytest.mark.userns
 
@@ -70,6 +71,8 @@ def member(box):
     yield begin
     for process in started:
         if process.poll() is None:
+            for pid in set(naming(box.home)) - set(holders(box)):
+                os.kill(pid, signal.SIGKILL)  # what runuser has started does not end with it
             process.kill()
         process.communicate()
 
@@ -177,3 +180,16 @@ def test_a_place_is_free_again_after_a_kill(box, member):
     said = done(member(identity, "next", "sh", "-c", "cat /etc/hosts"))
     assert "dies" not in said
     assert "stays" in said
+
+
+def test_a_member_can_be_joined(box, member):
+    mark = own_mark("joined")
+    stays = member(own_mark("join"), "stays", "sh", "-c", "echo ready; sleep 30", mark)
+    assert stays.stdout.readline() == "ready\n"
+    words = [sys.executable, "-c", BEGINNING + JOIN, os.path.dirname(os.path.dirname(__file__)), box.home]
+    command = ["sh", "-c", "grep stays /etc/hosts; ip -o -4 address show eth0"]
+    result = subprocess.run(
+        box.words([*words, mark, "{}", *command]), capture_output=True, text=True, check=False, timeout=30
+    )
+    assert "stays" in result.stdout, result.stderr
+    assert "10.89." in result.stdout.splitlines()[1]
