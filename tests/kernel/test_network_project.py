@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from box import BEGINNING
@@ -72,9 +73,15 @@ def member(box):
     for process in started:
         if process.poll() is None:
             for pid in set(naming(box.home)) - set(holders(box)):
-                os.kill(pid, signal.SIGKILL)  # what runuser has started does not end with it
+                end(pid)  # what runuser has started does not end with it
             process.kill()
         process.communicate()
+
+
+def end(pid):
+    """Kill a process, if it is still there: one may take others with it."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def python(code, *words):
@@ -126,7 +133,7 @@ def test_they_reach_each_other_by_name_and_nothing_is_left(box, member):
     assert len(holders(box)) >= len(before) + 1
     db.kill() if box.kind == "root" else os.kill(db.pid, signal.SIGTERM)
     for pid in naming(SERVE[:40]):
-        os.kill(pid, signal.SIGKILL)
+        end(pid)
     wait_until(lambda: len(holders(box)) <= len(before))
 
 
@@ -174,7 +181,7 @@ def test_a_place_is_free_again_after_a_kill(box, member):
     assert dies.stdout.readline() == "ready\n"
     for pid in naming(f"{box.home}"):
         if "dies" in command_of(pid):
-            os.kill(pid, signal.SIGKILL)
+            end(pid)
     dies.communicate()
     time.sleep(0.2)
     said = done(member(identity, "next", "sh", "-c", "cat /etc/hosts"))
