@@ -104,6 +104,7 @@ def fresh_state() -> "Values":
         "health": None,
         "ports": [],
         "addresses": [],
+        "around": [],
         "cgroup": [],
         "not_enforced": [],
         "error": "",

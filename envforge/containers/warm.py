@@ -62,7 +62,7 @@ def enter(
         container = records.find(store, named)
         if container.status not in {"running", "stopping"} or not truth.is_true(container, records.boot_id()):
             return None
-        plan = plans.read(container)
+        plan: Plan = {**plans.read(container), "around": tuple(container.state["around"]) or None}
     except (EnvforgeError, OSError, ValueError):
         return None
     from envforge.containers import joined  # noqa: PLC0415  # only for `exec`

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine
 
+from envforge.sandbox.ids.identity import detect
+
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -186,6 +188,40 @@ def iter_until(server: subprocess.Popen[str], word: str) -> Iterator[str]:
         yield text
         if word in text:
             return
+
+
+def test_a_page_its_database_and_a_cache_are_services(top):
+    shop = line(top, "services")
+    spec = shop.directory / "envforge.toml"
+    spec.write_text(spec.read_text().replace("8000:8000", "auto:8000"))  # another run may have that one
+    if detect().held == "flat":
+        assert "running as the user postgres needs several ids" in shop.fail(22, "up", "-d")
+        return
+    shop.succeed("up", "-d", "--wait")
+    try:
+        assert "Visit 1" in visited(shop)
+        shop.succeed("down")
+        assert json.loads(shop.succeed("ps", "-a", "--json")) == []
+        shop.succeed("up", "-d", "--wait")
+        assert "Visit 2" in visited(shop)  # the database's volume has stayed
+        assert {
+            one["service"]: one["action"] for one in json.loads(shop.succeed("up", "--plan", "--json"))
+        } == {
+            "db": "keep",
+            "cache": "keep",
+            "web": "keep",
+        }
+    finally:
+        shop.succeed("down", "--volumes")
+    assert json.loads(shop.succeed("volume", "ls", "--json")) == []
+
+
+def visited(shop: CommandLine) -> str:
+    """Return the page, by the port that the service publishes."""
+    listed = {one["name"]: one for one in json.loads(shop.succeed("ps", "--json"))}
+    (published,) = listed["shop-web"]["ports"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{published['host']}/", timeout=20) as answer:
+        return answer.read().decode()
 
 
 @pytest.mark.ranges

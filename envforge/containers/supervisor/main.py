@@ -16,7 +16,7 @@ from time import monotonic, sleep, time_ns
 from envforge.containers import making, plans, records, removing, truth
 from envforge.containers.supervisor.log_file import LogFile
 from envforge.containers.supervisor.loop import Loop, Timer
-from envforge.containers.supervisor.payload import Life, NoCommandError
+from envforge.containers.supervisor.payload import Life, NoCommandError, given_secrets
 from envforge.containers.supervisor.policy import Restarts
 from envforge.containers.supervisor.questions import Questions
 from envforge.errors import ConflictError, EnvforgeError, InUseError
@@ -91,18 +91,19 @@ class Supervisor:
             not_enforced=[list(one) for one in self.plan["limits"]["not_enforced"]],
             ports=[making.port_values(one) for one in life.ports],
             addresses=life.addresses,
+            around=list(life.plan["around"] or ()),
         )
-        self._write("running", health=self._begin_checks())
+        self._write("running", health=self._begin_checks(life))
         life.watch(self.loop, self._took, self._ended)
         self.questions.attached.begin(life)
 
-    def _begin_checks(self) -> "dict[str, Any] | None":
+    def _begin_checks(self, life: Life) -> "dict[str, Any] | None":
         """Begin to check its health, if it says how; return the health as it is now."""
         if not self.container.config["health"]:
             return None
         from envforge.containers.supervisor.checks import Checks  # noqa: PLC0415  # few have a check
 
-        self.checks = Checks(self.loop, self.container, self.plan, self._took_health)
+        self.checks = Checks(self.loop, self.container, life.plan, self._took_health)
         return self.checks.document()
 
     def _took_health(self, health: "dict[str, Any]") -> None:
@@ -233,7 +234,7 @@ def main() -> None:
     os.chdir("/")
     signal(SIGCHLD, SIG_DFL)
     try:
-        supervisor = Supervisor(store, identifier, _secrets())
+        supervisor = Supervisor(store, identifier, given_secrets())
         supervisor.begin()
     except NoCommandError as error:
         _answer("command", error.code, error.said)
@@ -253,14 +254,6 @@ def main() -> None:
     else:
         _answer("started", supervisor.state["pid"])
         _run(supervisor)
-
-
-def _secrets() -> "dict[str, bytes]":
-    """Return the container's secrets, which whoever started this process has put into its stdin."""
-    with open(0, "rb", buffering=0) as file:
-        data = file.read()
-    os.open(os.devnull, os.O_RDONLY)  # becomes descriptor 0
-    return marshal.loads(data) if data else {}  # noqa: S302  # our own parent's
 
 
 def _answer(*values: "Any") -> None:

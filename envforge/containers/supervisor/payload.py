@@ -1,5 +1,6 @@
 """Starts a container's payload, and holds what belongs to one life of it: pid, streams, upper directory."""
 
+import marshal
 import os
 from fcntl import ioctl
 from time import monotonic
@@ -49,6 +50,8 @@ class Life:
     def __init__(self, container: "Container", plan: "Plan", secrets: "dict[str, bytes]") -> None:
         self._container = container
         self._plan = plan
+        self.plan = plan
+        """As it is performed: with its network, secrets and sockets."""
         self._secrets = secrets
         self._read: list[int] = []
         self.outputs: list[Output] = []
@@ -97,6 +100,7 @@ class Life:
         try:
             upper = uppers.keep(plan["uppers"], self._container.id, uppers.over_of(plan), owner=plan["owner"])
             self._member, plan = _join(config, plan)
+            self.plan = plan
             self.started = perform.start(plan, payload, given, upper, self._member)
         except BaseException:
             os.close(told)
@@ -229,6 +233,14 @@ def _listen(published: "list[dict[str, Any]]") -> "Listening | None":
     from envforge.containers.network.listening import listen  # noqa: PLC0415  # only with published ports
 
     return listen((one["address"], one["host"], one["container"], one["protocol"]) for one in published)
+
+
+def given_secrets() -> "dict[str, bytes]":
+    """Return the container's secrets, which whoever started this process has put into its stdin."""
+    with open(0, "rb", buffering=0) as file:
+        data = file.read()
+    os.open(os.devnull, os.O_RDONLY)  # becomes descriptor 0
+    return marshal.loads(data) if data else {}  # noqa: S302  # our own parent's
 
 
 def _with_secrets(plan: "Plan", secrets: "dict[str, bytes]") -> "Plan":
