@@ -69,7 +69,7 @@ def test_exit_codes_are_kept_and_waited_for(harbour):
 
 
 def test_a_container_to_be_removed_is_gone_once_it_ends(harbour):
-    identifier = harbour.start("--rm", name="once", script="sleep 0.2; exit 3")
+    identifier = harbour.start("--rm", name="once", script="sleep 3; exit 3")
     assert harbour.succeed("wait", "once") == "3\n"
     wait_until(lambda: not harbour.leftovers())
     assert harbour.succeed("ps", "-a", "--json") == "[]\n"

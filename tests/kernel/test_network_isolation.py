@@ -54,6 +54,7 @@ def status_of(pid):
         return {name: value.split() for name, value in (line.split(":", 1) for line in file)}
 
 
+@pytest.mark.one_kind  # only root may look at the proxy, which is not dumpable
 def test_the_proxy_holds_nothing_of_the_host(box):
     with serving(box, "echo", "datagrams", account=ROOT) as served, served.connect() as one:
         assert exchange(one, b"x") == b"x"
@@ -108,6 +109,7 @@ def test_a_flood_of_connections_waits(box):
             assert exchange(one, b"again") == b"again"
 
 
+@pytest.mark.one_kind  # likewise
 def test_forged_clients_push_out_the_oldest_only(box):
     with serving(box, "datagrams") as served:
         proxy = served.proxy

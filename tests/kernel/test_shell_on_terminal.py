@@ -98,11 +98,12 @@ def test_a_script_reads_from_the_terminal_after_the_shell_has_ended(
 ) -> None:
     """The script's own group has to be in the foreground again: else the next read would stop it."""
     script = tmp_path / "script"
-    script.write_text(f"{shell(line, 'sh')}\nread answer\necho answer=$answer\n")
+    script.write_text(f"{shell(line, 'sh')}\necho ask${{empty}}ed\nread answer\necho answer=$answer\n")
     terminal.type(f"sh {shlex.quote(str(script))}")
     terminal.type("echo inside=$((20+1))")
     terminal.wait("inside=21", 60)
     terminal.type("exit")
+    terminal.wait("asked", 60)  # what is typed earlier is the shell's
     terminal.type("well")
     terminal.wait("answer=well")
     terminal.is_whole()
