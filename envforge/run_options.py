@@ -1,13 +1,12 @@
 """Parses the values of `run`'s options (`-e`, `--env-file`, `-v`, `-w`, `-p`), written as for Docker.
 
-The warm path loads it where a command line has such options, so it imports only `os` and `_signal`.
+The warm path loads it where a command line has such options, so it imports only `os`.
 """
 
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as signals
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
     Volume = tuple[str, str, bool]
     """Source, target, read-only."""
-else:
-    import _signal as signals  # `signal` imports `enum`
 
 
 class OptionError(ValueError):
@@ -167,11 +164,10 @@ def _seconds(text: str) -> int:
 
 
 def signal_of(text: str) -> int:
-    """Return the number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`. Raises OptionError."""
-    name, plus, further = text.upper().removeprefix("SIG").partition("+")
-    number = int(text) if text.isdecimal() else getattr(signals, f"SIG{name}", 0)
-    if plus and further.isdecimal():
-        number += int(further)
-    if isinstance(number, int) and 0 < number < signals.NSIG and (not plus or further.isdecimal()):
-        return int(number)
-    raise OptionError(f"{text!r} is no signal", hint="write TERM, SIGTERM or 15: `kill -l` lists them")
+    """Return the number of a signal, as `containers/signals.py` reads it. Raises OptionError."""
+    from envforge.containers.signals import number_of  # noqa: PLC0415  # few command lines name one
+
+    try:
+        return number_of(text)
+    except ValueError as error:
+        raise OptionError(str(error), hint="write TERM, SIGTERM or 15: `kill -l` lists them") from None

@@ -1,20 +1,18 @@
-"""Signals by the names and numbers that people write: `TERM`, `SIGTERM`, `15`."""
+"""Signals by the names and numbers that people write. Loaded where a command line or a spec names one."""
 
-import signal
-
-from envforge.errors import UsageError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as signals
+else:
+    import _signal as signals  # `signal` imports `enum`
 
 
 def number_of(text: str) -> int:
-    """Return a signal's number. Raises UsageError for what is no signal."""
-    plain = text.upper().removeprefix("SIG")
-    if plain.isdecimal() and 0 < int(plain) <= signal.SIGRTMAX:
-        return int(plain)
-    base, sign, offset = plain.partition("+") if "+" in plain else plain.partition("-")
-    try:
-        found = int(signal.Signals[f"SIG{base}"])
-    except KeyError:
-        raise UsageError(
-            f"{text!r} is no signal", hint="write TERM, INT, HUP, KILL or another of signal(7)"
-        ) from None
-    return found + (int(offset) if sign == "+" else -int(offset)) if offset.isdecimal() else found
+    """Return the number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`. Raises ValueError."""
+    name, plus, further = text.upper().removeprefix("SIG").partition("+")
+    number = int(text) if text.isdecimal() else getattr(signals, f"SIG{name}", 0)
+    if plus and further.isdecimal():
+        number += int(further)
+    if isinstance(number, int) and 0 < number < signals.NSIG and (not plus or further.isdecimal()):
+        return int(number)
+    raise ValueError(f"{text!r} is no signal")

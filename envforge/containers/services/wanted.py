@@ -6,6 +6,7 @@ from typing import Any, Final
 from envforge.containers.network.published import all_of
 from envforge.containers.services.plan import Condition, Dependency, Wanted
 from envforge.containers.signals import number_of
+from envforge.errors import SpecError
 from envforge.spec.service.model import Health, Service
 from envforge.spec.service_contradictions import dependency_of, is_checked
 from envforge.units import precise_seconds_of
@@ -66,7 +67,7 @@ def fields(service: Service, secrets: Mapping[str, str]) -> dict[str, Any]:
         "restart": {"policy": policy, "retries": int(retries or 0)},
         "health": health(service.health) if is_checked(service) else None,
         "stop": {
-            "signal": number_of(service.stop_signal),
+            "signal": _signal(service.stop_signal),
             "seconds": precise_seconds_of(service.stop_timeout),
         },
         "mounts": [
@@ -74,6 +75,13 @@ def fields(service: Service, secrets: Mapping[str, str]) -> dict[str, Any]:
         ],
         "secrets": [{"name": one, "source": secrets[one]} for one in service.secrets],
     }
+
+
+def _signal(text: str) -> int:
+    try:
+        return number_of(text)
+    except ValueError as error:
+        raise SpecError(f"stop-signal: {error}", hint="write TERM, INT or another of signal(7)") from error
 
 
 def _published(one: tuple[str, int, int, str]) -> dict[str, Any]:
