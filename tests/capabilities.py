@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 
 from envforge.sandbox.limits.choose import backend
+from envforge.sandbox.outbound import pasta, way
 
 _OVERLAY = """
 cd "$1" && mkdir -p lower/d upper work merged &&
@@ -75,6 +76,15 @@ def cgroup() -> str:
 
 
 @cache
+def outbound() -> str:
+    """A way out of private networks, for root and for plain users, and root to make a machine to reach."""
+    found = way.find()
+    if found.kind == way.NONE:
+        return found.why
+    return root() or ("" if pasta.program() else "pasta not found (apt-get install passt)")
+
+
+@cache
 def archive() -> str:
     """A Debian mirror from the host's own apt sources answers."""
     if shutil.which("apt-get") is None:
@@ -116,6 +126,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "root": root,
     "plain_user": plain_user,
     "cgroup": cgroup,
+    "outbound": outbound,
     "archive": archive,
     "vm": vm,
 }

@@ -20,6 +20,7 @@ from envforge.sandbox.ids.identity import Identity, detect
 from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.inherited import PROXIES
 from envforge.sandbox.limits.choose import backend
+from envforge.sandbox.outbound import way as ways
 from envforge.spec.model import Spec
 from envforge.units import size_text
 
@@ -130,14 +131,17 @@ def _overlay(machine: Machine) -> Check:
 
 def _networks(_machine: Machine) -> Check:
     error = network_probe.network()
-    if error is None:
+    if error is not None:
+        why = "services of a project do not reach each other; published ports work all the same"
         return Check(
-            "networks", WELL, "services of a project can be connected; private networks have no way out"
+            "networks", NOTE, f"no bridge or veth: {error.strerror}", why, "sudo modprobe -a bridge veth"
         )
-    why = "services of a project do not reach each other; published ports work all the same"
-    return Check(
-        "networks", NOTE, f"no bridge or veth: {error.strerror}", why, "sudo modprobe -a bridge veth"
-    )
+    out = ways.find()
+    if not out.why:
+        found = f"services of a project can be connected, and private networks have a way out ({out.kind})"
+        return Check("networks", WELL, found)
+    found, _, mend = out.why.partition(": ")
+    return Check("networks", NOTE, found, "services and what publishes ports do not reach the internet", mend)
 
 
 def _space(machine: Machine) -> Check:

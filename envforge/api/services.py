@@ -36,7 +36,7 @@ from envforge.spec.service_contradictions import is_checked, volume_of
 from envforge.store import locks
 from envforge.store.layout import open_store
 
-__all__ = ["Happened", "Prepared", "Step", "bring_up", "containers", "prepare", "take_down"]
+__all__ = ["Happened", "Prepared", "Step", "bring_up", "containers", "missing", "prepare", "take_down"]
 
 
 @frozen
@@ -171,6 +171,12 @@ def bring_up(prepared: Prepared, report: Callable[[Happened], None], *, wait: bo
         services = prepared.project.spec.services
         up.await_all(found, [name for name in found if is_checked(services[name])])
     return found
+
+
+def missing(prepared: Prepared) -> list[str]:
+    """Return what the services that run lack here, each once: a way out of their network."""
+    there = containers(prepared.project, prepared.instance)
+    return sorted({why for one in there if one.is_live for why in one.state["way"][1:] if why})
 
 
 def containers(project: Project, instance: str = "") -> list[Container]:

@@ -104,6 +104,7 @@ def fresh_state() -> "Values":
         "health": None,
         "ports": [],
         "addresses": [],
+        "way": [],
         "around": [],
         "cgroup": [],
         "not_enforced": [],

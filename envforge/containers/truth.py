@@ -60,10 +60,20 @@ def _write(container: Container, boot: str) -> None:
     was_down = container.state["boot"] != boot
     why = "the machine went down while it ran" if was_down else "its supervisor was killed"
     container.state.update(records.GONE, status="exited", exit_code=KILLED, finished=time_ns(), error=why)
+    if container.config["network"]["mode"] == "private":
+        _sweep_networks()
     if container.config["remove"]:
         removing.remove_locked(container)
         raise NotFoundError(f"no such container: {container.name}", hint="it was to be removed once it ended")
     records.write_state(container.directory, container.state)
+
+
+def _sweep_networks() -> None:
+    from envforge.containers.network import keeping  # noqa: PLC0415  # only after a kill
+    from envforge.sandbox.outbound import pasta  # noqa: PLC0415  # likewise
+
+    pasta.sweep()
+    keeping.sweep()
 
 
 def all_checked(store: str) -> "list[Container]":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Watched = tuple[tuple[str, int, int, int], ...]
 
 
-FORMAT = "13"
+FORMAT = "14"
 """Of the compiled plan. Raise it when `perform` reads other values, so that no old plan is used."""
 KEPT_MAX = 256
 """How many plans are kept; the least recently used go first."""

@@ -83,6 +83,8 @@ class Plan(Ids, Privileges):
     """Of clone(2)."""
     network: str
     """`host`, `none` or `private`."""
+    outbound: bool
+    """Whether a private network has a way out."""
     published: tuple[tuple[str, int, int, str], ...]
     """Address and port of the host, port inside, protocol; set when it is started."""
     around: tuple[int, int] | None
@@ -121,7 +123,14 @@ class Plan(Ids, Privileges):
 
 
 class Member(Protocol):
-    """A sandbox's place in a network that it shares with others; see `containers/network/member.py`."""
+    """A sandbox's place in a network.
+
+    One that it shares with others (`containers/network/member.py`), or its own (`outbound/way.py`).
+    """
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """Which way out there is, `nat`, `pasta` or "" for none; and what is missing, if anything is."""
 
     def within(self, plan: Plan) -> Plan:
         """Return the plan with its id maps as they are where the sandbox is cloned."""
@@ -131,3 +140,6 @@ class Member(Protocol):
 
     def connect(self, plan: Plan, pid: int, network: int) -> None:
         """Connect the network namespace of C, which still waits, and map C's ids where only this can."""
+
+    def ended(self) -> None:
+        """Note that the sandbox has ended, or has not started."""

@@ -42,8 +42,7 @@ class Child:
         self.pid = 0  # on the host
         self.code: int | None = None  # the exit code, once it has ended
         self.streams: Streams | None = None
-        self.carrier = 0
-        """The pid of the relay of its own terminal; 0 if it shares the caller's."""
+        self.carrier = 0  # the pid of the relay of its own terminal; 0 if it shares the caller's
         self._pidfd = -1
 
     @property
@@ -72,20 +71,17 @@ class Child:
 class Started(Child):
     """A running sandbox by its PID 1: a signal to it reaches the payload, SIGKILL ends all of it."""
 
-    __slots__ = ("_cloned", "_held", "_member", "_plan", "_record", "cgroup", "network", "oom_kills", "upper")
+    __slots__ = ("_cloned", "_held", "_plan", "_record", "cgroup", "member", "network", "oom_kills", "upper")
 
     def __init__(self, plan: "Plan", upper: "uppers.Upper | None", member: "Member | None" = None) -> None:
         super().__init__()
-        self._member = member
+        self.member = member
         self._cloned = plan if member is None else member.within(plan)
         self.upper = upper
-        self.network: tuple[int, int] | None = None
-        """Its user and its network namespace, where it has a private network."""
+        self.network: tuple[int, int] | None = None  # user and network namespace, if that is private
         self._plan = plan
-        self.cgroup: tuple[str, ...] = ()
-        """Its directories: one in each hierarchy; none where no cgroup can be had."""
-        self.oom_kills = 0
-        """How many of its processes the kernel killed for want of memory; known once it has ended."""
+        self.cgroup: tuple[str, ...] = ()  # its directory in each hierarchy; none where none can be had
+        self.oom_kills = 0  # processes that the kernel killed for want of memory; known once it has ended
         self._held = -1
         self._record: record.Record | None = None
 
@@ -120,7 +116,7 @@ class Started(Child):
             mask = init.block()  # of this thread; C never gets one of these signals unprepared
             try:
                 flags = self._plan["flags"] & ~CLONE_NEWCGROUP  # see first_process.mount_all
-                self.pid = clone(flags, self._member.move_in if self._member else None)
+                self.pid = clone(flags, self.member.move_in if self.member else None)
                 if self.pid == 0:
                     payload.mask = mask if payload.mask is None else payload.mask
                     os.close(report_read)
@@ -138,8 +134,8 @@ class Started(Child):
         try:
             if self._plan["network"] == "private":
                 self.network = open_network(self.pid)
-            if self._member is not None and self.network is not None:
-                self._member.connect(self._cloned, self.pid, self.network[1])
+            if self.member is not None and self.network is not None:
+                self.member.connect(self._cloned, self.pid, self.network[1])
             try:
                 self.cgroup = cgroup.start(self._plan["limits"], self.pid, _prepare)
             except OSError as error:
@@ -167,6 +163,8 @@ class Started(Child):
         for descriptor in self.network or ():
             os.close(descriptor)
         self.network = None
+        if self.member is not None:
+            self.member.ended()
         if self._plan["relay"] is not None:
             self._plan["relay"].end()
         if self.pid:
@@ -214,10 +212,13 @@ def start(
 ) -> Started:
     """Start a sandbox, from any thread; returns once the payload runs.
 
-    `streams` are the caller's descriptors for the payload's stdin, stdout and stderr. Without `upper` the
-    sandbox gets a fresh one. `member` is its place in a network with others. It ends with the calling thread.
-    Raises StaleError and RefusedError, and leaves nothing behind then.
+    `streams` are the payload's stdin, stdout and stderr. Without `upper` it gets a fresh one. `member` is its
+    place in a network with others. It ends with the calling thread. Raises StaleError and RefusedError.
     """
+    if member is None and plan["network"] == "private":
+        from envforge.sandbox.outbound import way  # noqa: PLC0415  # few have a private network
+
+        plan, member = way.alone(plan)
     started = Started(plan, upper, member)
     try:
         started.begin(payload, streams)

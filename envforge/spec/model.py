@@ -198,8 +198,13 @@ class Network:
     mode: str = field(default="host", metadata=named("mode", choices=("host", "private", "none")))
     """`"host"`: the host's network. `"private"`: a network of its own, in which programs inside have every
     port to themselves, and of which the host sees the ports that are published: `envforge run -p 3000:3000`.
-    Connections come from `127.0.0.1` then. There is no way out of it, but to the project's other services.
-    `"none"`: a loopback interface, and nothing else."""
+    Connections come from `127.0.0.1` then. `"none"`: a loopback interface, and nothing else."""
+
+    outbound: bool = field(default=True, metadata=named("outbound"))
+    """Whether programs in a private network reach other machines; this one they do not reach by it, nor its
+    loopback. Run by root it takes a host that forwards (`net.ipv4.ip_forward`), else the program `pasta`
+    (package `passt`); where these are missing, the network is cut off, and `envforge doctor` says why.
+    `false`: it is cut off in any case."""
 
     trust: str = field(default="host", metadata=named("trust", choices=("host", "environment")))
     """`"host"`: what the host trusts besides Debian's certificates, such as a company's own authority, is

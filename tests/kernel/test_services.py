@@ -260,7 +260,7 @@ def answered(port: int) -> bytes:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            return connection.recv(4096)
+            return connection.makefile("rb").read()  # header and body may come one by one
     except OSError:
         return b""
 

@@ -95,6 +95,9 @@ def up(  # noqa: PLR0917 (click passes them by name)
         raise
     if settings.json:
         print_json({"services": found})
+    if not settings.quiet:
+        for missing in api.missing(prepared):
+            click.echo(f"note: {missing}", err=True)
     if detach or wait:
         return 0
     return _attend(settings, prepared, services)

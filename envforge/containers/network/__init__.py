@@ -6,7 +6,8 @@ holders      who holds a port that is taken
 proxy        the process between them and the sandbox
 streams      its TCP; datagrams: its UDP; joining: how it gets into the sandbox's namespaces
 foreground   a command in the foreground with published ports
-member       a sandbox's place in the network of its project; holder: the process that keeps that network
+member       a sandbox's place in the network of its project; holder: the process that keeps that network;
+             keeping: the directory that they share
 
 `listening`, `proxy` and what they load are on the warm path and in every supervisor: they import next to
 nothing.

@@ -1,30 +1,54 @@
 """The process that holds a project's network: a namespace with a bridge, for as long as anybody is in it.
 
+    members ── veth ── BRIDGE ── its namespace forwards ── OUT ── a cable to the host, or pasta
+
 A plain user's network lies in a user namespace, in which the sandboxes of the project are cloned: only so may
 one process connect two of them. The holder waits for the lock that every member has shared, so it ends with
-the last one, however that ends, and the kernel takes bridge and namespaces apart.
+the last one, however that ends, and the kernel takes bridge, cable, rules and namespaces apart.
 """
 
 import os
 from fcntl import LOCK_EX, flock
 
-from envforge.containers.network import rtnetlink
 from envforge.kernel import init, processes, syscalls
 from envforge.kernel.removal import remove_tree
+from envforge.sandbox import record
 from envforge.sandbox.first_process import map_by_tools
+from envforge.sandbox.outbound import addresses, firewall, nat, pasta, rtnetlink, way
 from envforge.sandbox.payload import map_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from signal import SIG_SETMASK, pthread_sigmask
     from typing import NoReturn
 
     from envforge.sandbox.compiled import Plan
+
+    Namespaces = tuple[int, int]
+    """Descriptors of a user and a network namespace; -1 for none."""
 else:
     from _signal import SIG_SETMASK, pthread_sigmask
 
 BRIDGE = "project"
+OUT = "out"
 PREFIX = 22
+NOBODY = (-1, -1)
+_WORDS = 6
+_FORWARDING = "/proc/sys/net/ipv4/ip_forward"
+
+
+class Network:
+    """What a holder is to make."""
+
+    __slots__ = ("directory", "gateway", "plan", "way")
+
+    def __init__(self, plan: "Plan", directory: str, gateway: str, out: way.Way) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.gateway = gateway
+        """The bridge's address."""
+        self.way = out
 
 
 def outer_maps(plan: "Plan") -> "tuple[str, str]":
@@ -34,19 +58,20 @@ def outer_maps(plan: "Plan") -> "tuple[str, str]":
     return f"0 {os.geteuid()} 1\n", f"0 {os.getegid()} 1\n"
 
 
-def start(plan: "Plan", directory: str, gateway: str) -> int:
-    """Start the holder of the network whose files lie in `directory`; return its pid. Raises OSError."""
+def start(network: Network, there: "Namespaces" = NOBODY) -> "tuple[int, int]":
+    """Start the holder of a network; return its pid and that of its pasta, 0 for none. Raises OSError.
+
+    `there`: the namespaces of a network whose holder was killed.
+    """
+    plan = network.plan
     told, tell = os.pipe()
     wait, go = os.pipe()
-    between = processes.clone(0)
-    if between == 0:
-        _be_between(plan, directory, gateway, (tell, wait))
+    _start_apart(lambda: _be_holder(network, there, tell, wait))
     os.close(tell)
     os.close(wait)
-    init.wait(between)
     try:
         pid = int(os.read(told, 16) or b"0")
-        if pid and plan["mapping"] == "tools":
+        if pid and plan["mapping"] == "tools" and there[0] < 0:
             map_by_tools(plan, pid)
         os.write(go, b"go")
         with open(told, "rb", closefd=False) as file:
@@ -57,54 +82,167 @@ def start(plan: "Plan", directory: str, gateway: str) -> int:
     finally:
         os.close(told)
         os.close(go)
-    return pid
+    return pid, _start_pasta(pid, network.way) if network.way.kind == way.PASTA else 0
 
 
-def _be_between(plan: "Plan", directory: str, gateway: str, pipes: "tuple[int, int]") -> "NoReturn":
-    """Fork the holder and end, so that it is nobody's child and nobody has to wait for it."""
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            _be_holder(plan, directory, gateway, *pipes)
-    finally:
-        os._exit(0)
+def _start_pasta(holder: int, out: way.Way) -> int:
+    """Start pasta for the namespaces of the holder, as nobody's child; return its pid, 0 where it fails."""
+    told, tell = os.pipe()
+
+    def run() -> None:
+        try:
+            said = str(pasta.start(holder, OUT, forwards=out.forwards))
+        except OSError as error:
+            said = error.strerror or ""
+        os.write(tell, said.encode(errors="replace"))
+
+    _start_apart(run)
+    os.close(tell)
+    with open(told, "rb") as file:
+        said = file.read().decode()
+    if said.isdecimal():
+        return int(said)
+    out.fail(said)
+    return 0
 
 
-def _be_holder(plan: "Plan", directory: str, gateway: str, tell: int, wait: int) -> "NoReturn":
+def _start_apart(run: "Callable[[], object]") -> None:
+    """Call that in a process that is nobody's child, so that nobody has to wait for it."""
+    between = processes.clone(0)
+    if between == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                run()
+        finally:
+            os._exit(0)
+    init.wait(between)
+
+
+def _be_holder(network: Network, there: "Namespaces", tell: int, wait: int) -> "NoReturn":
     try:
         pthread_sigmask(SIG_SETMASK, ())
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         os.chdir("/")
-        syscalls.close_others((tell, wait))
+        syscalls.close_others((tell, wait, *(one for one in there if one >= 0)))
         processes.set_name("envforge-net")
-        _make_network(plan, gateway, tell, wait)
+        held = _make(network, there, tell, wait)
         os.close(tell)
         os.close(wait)
-        users = os.open(f"{directory}/users", os.O_RDWR | os.O_CLOEXEC)
+        users = os.open(f"{network.directory}/users", os.O_RDWR | os.O_CLOEXEC)
         flock(users, LOCK_EX)  # nobody has it any more
-        remove_tree(directory)
+        for one in held:
+            one.close()
+        end_pasta(network.directory)
+        remove_tree(network.directory)
     finally:
         os._exit(0)
 
 
-def _make_network(plan: "Plan", gateway: str, tell: int, wait: int) -> None:
+def end_pasta(directory: str) -> None:
+    """End the pasta of a network, which does not end with it."""
+    pid, started = Noted.read(directory).pasta
+    pasta.end(pid, started)
+
+
+def _make(network: Network, there: "Namespaces", tell: int, wait: int) -> "list[nat.Cable | firewall.Table]":
+    """Make the network, or go on with the one that there is; return what ends with this process."""
     try:
-        is_plain = plan["mapping"] in ("tools", "self")
-        maps = outer_maps(plan)  # while the own ids still have their numbers
-        processes.unshare(processes.CLONE_NEWNET | (processes.CLONE_NEWUSER if is_plain else 0))
-        os.write(tell, str(os.getpid()).encode())
-        if os.read(wait, 2) != b"go":
-            os._exit(0)  # the starter has died
-        if plan["mapping"] == "self":
-            map_ids("self", *maps, deny_groups=True)
-        syscalls.bring_up_loopback()
+        own = addresses.own() if network.way.kind == way.PASTA else []
+        host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        _move(network.plan, there, tell, wait)
         links = rtnetlink.Links()
-        links.add_bridge(BRIDGE)
-        links.add_address(BRIDGE, gateway, PREFIX)
+        if there[1] < 0:
+            syscalls.bring_up_loopback()
+            links.add_bridge(BRIDGE)
+            links.add_address(BRIDGE, network.gateway, PREFIX)
+        elif network.way.kind == way.NAT:
+            links.remove_if_there(OUT)
+        way.block(links, own)
+        held = _lead_out(network.way.kind, host, links)
         links.close()
+        os.close(host)
         os.write(tell, b"ready")
     except OSError as error:
         os.write(tell, str(error.errno).encode())
         os._exit(0)
+    return held
+
+
+def _move(plan: "Plan", there: "Namespaces", tell: int, wait: int) -> None:
+    """Move into new namespaces, or into those of a network that there is; tell its pid."""
+    is_plain = plan["mapping"] in ("tools", "self")
+    maps = outer_maps(plan)  # while the own ids still have their numbers
+    if there[0] >= 0:
+        processes.setns(there[0], processes.CLONE_NEWUSER)
+    if there[1] >= 0:
+        processes.setns(there[1], processes.CLONE_NEWNET)
+    else:
+        processes.unshare(processes.CLONE_NEWNET | (processes.CLONE_NEWUSER if is_plain else 0))
+    os.write(tell, str(os.getpid()).encode())
+    if os.read(wait, 2) != b"go":
+        os._exit(0)  # the starter has died
+    if plan["mapping"] == "self" and there[0] < 0:
+        map_ids("self", *maps, deny_groups=True)
+
+
+def _lead_out(kind: str, host: int, links: rtnetlink.Links) -> "list[nat.Cable | firewall.Table]":
+    """Lead what members send to others out of the network's namespace, under one address of its own."""
+    if kind == way.NONE:
+        return []
+    with open(_FORWARDING, "w", encoding="ascii") as file:
+        file.write("1")
+    table = firewall.Table("envforge")
+    table.add_chain(firewall.POSTROUTING)
+    table.add_rule(firewall.POSTROUTING, firewall.leaves_by(OUT), firewall.masquerade())
+    table.make()
+    if kind == way.PASTA:
+        return [table]
+    here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    processes.setns(host, processes.CLONE_NEWNET)
+    try:
+        cable = nat.Cable(os.urandom(5).hex(), OUT, here)
+    finally:
+        processes.setns(here, processes.CLONE_NEWNET)
+        os.close(here)
+    links.add_address(OUT, cable.address, nat.PREFIX)
+    links.bring_up(OUT)
+    links.add_default_route(cable.gateway)
+    return [table, cable]
+
+
+class Noted:
+    """What the file `holder` of a network says."""
+
+    __slots__ = ("base", "kind", "pasta", "pid", "started")
+
+    def __init__(self, words: "list[bytes]") -> None:
+        whole = len(words) == _WORDS
+        self.pid, self.started, self.base, *own = map(int, words[:5]) if whole else (0, 0, 0, 0, 0)
+        self.pasta = (own[0], own[1])
+        """Pid and start of its pasta, zeros for none."""
+        self.kind = words[5].decode().strip("'") if whole else way.NONE
+
+    @classmethod
+    def read(cls, directory: str) -> "Noted":
+        """Return what it says; zeros where there is none."""
+        try:
+            with open(f"{directory}/holder", "rb", buffering=0) as file:
+                return cls(file.read().split())
+        except FileNotFoundError:
+            return cls([])
+
+    @staticmethod
+    def write(directory: str, pid: int, base: int, other: int, kind: str) -> None:
+        """Write it down; `other` is the pid of its pasta."""
+        started = record.started_of(other) if other else 0
+        text = f"{pid} {record.started_of(pid)} {base} {other} {started} '{kind}'"
+        with open(f"{directory}/holder", "wb") as file:
+            file.write(text.encode())
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the holder lives."""
+        return pasta.is_there(self.pid, self.started)

@@ -3,24 +3,29 @@
     RUNTIME/networks/<key>/     key: a hash of the project and its instance; gone with the last member
         making                  flocked while a member joins or leaves
         users                   flocked shared by every member; the holder waits for it
-        holder                  its pid, when it started, the third number of its addresses
-        members/<n>             flocked by member n, of that address: its names, a line; then its own hosts
+        holder                  its pid, when it started, the network's address as a number, pid and start of
+                                its pasta or zeros, and its way out, in quotes
+        members/<n>             flocked by member n, of that address: its names, a line; its pid and its
+                                descriptors of both namespaces, a line; then its own hosts
         hosts/<n>               what member n has as /etc/hosts, written in place: it is bound inside
 
 RUNTIME is where the records of running sandboxes lie (`sandbox/record.py`). Locks end with their processes:
-who dies leaves its place, and is out of the others' hosts as soon as the next one joins or leaves.
+who dies leaves its place, and is out of the others' hosts as soon as the next one joins or leaves. Every
+member has the network's namespaces open, so the network outlives its holder: `mend` gives it a new one.
 """
 
 import os
 from _blake2 import blake2b
 from errno import EADDRNOTAVAIL
-from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+from fcntl import LOCK_EX, LOCK_SH, flock
 
-from envforge.containers.network import holder, rtnetlink
+from envforge.containers.network import holder
+from envforge.containers.network.keeping import address_of, hold, opened_at, took, top
 from envforge.kernel import init, processes
 from envforge.kernel.removal import is_still_at
-from envforge.sandbox import record
 from envforge.sandbox.first_process import RefusedError
+from envforge.sandbox.outbound import rtnetlink
+from envforge.sandbox.outbound import way as ways
 from envforge.sandbox.payload import map_ids
 
 TYPE_CHECKING = False
@@ -31,8 +36,6 @@ if TYPE_CHECKING:
     from envforge.sandbox.compiled import Plan
 
 HOSTS = "/etc/hosts"
-_POOL = "10.89"
-"""Its 64 subnets of 1,022 addresses: nothing outside a project's namespace sees them."""
 _FIRST, _LAST = 2, 1022
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _STEP = "the project's network"
@@ -41,15 +44,29 @@ _STEP = "the project's network"
 class Member:
     """One sandbox's place, from before its start until after its end."""
 
-    __slots__ = ("_descriptors", "_directory", "_namespaces", "_own", "_plan", "_third", "address", "number")
+    __slots__ = (
+        "_base",
+        "_descriptors",
+        "_directory",
+        "_namespaces",
+        "_own",
+        "_plan",
+        "address",
+        "holder",
+        "number",
+        "way",
+    )
 
     def __init__(self, directory: str, plan: "Plan") -> None:
         self._directory = directory
         self._plan = plan
+        self.way = ("", "")
+        self.holder = 0
+        """The pid of the process that holds the network."""
         self._descriptors: list[int] = []
         self._namespaces = (-1, -1)
         self._own = -1
-        self._third = 0
+        self._base = 0
         self.number = 0
         self.address = ""
 
@@ -97,6 +114,8 @@ class Member:
             links = rtnetlink.Links()
             links.add_address("eth0", self.address, holder.PREFIX)
             links.bring_up("eth0")
+            if self.way[0]:
+                links.add_default_route(address_of(self._base, 1))
         except OSError as error:
             os.write(tell, str(error.errno).encode())
         finally:
@@ -106,21 +125,33 @@ class Member:
         """Take the first free address under these names; return the plan with its own hosts."""
         for number in range(_FIRST, _LAST + 1):
             own = os.open(f"{self._directory}/members/{number}", _OPEN, 0o600)
-            if _took(own):
+            if took(own):
                 self.number, self._own = number, own
                 break
             os.close(own)
         else:
             raise OSError(EADDRNOTAVAIL, os.strerror(EADDRNOTAVAIL), _STEP)
-        self.address = address_of(self._third, self.number)
+        self.address = address_of(self._base, self.number)
         mounts = list(self._plan["mounts"])
         at = next((place for place, one in enumerate(mounts) if one[1] == HOSTS), -1)
         before = b"" if at < 0 else _read(mounts[at][0])
-        _replace(self._own, " ".join(names).encode() + b"\n" + before)
+        user, network = self._namespaces
+        _replace(self._own, f"{' '.join(names)}\n{os.getpid()} {user} {network}\n".encode() + before)
         self._tell_all()
         if at >= 0:
             mounts[at] = (f"{self._directory}/hosts/{self.number}", *mounts[at][1:])
-        return {**self._plan, "mounts": tuple(mounts), "around": self._around()}
+        plan: Plan = {**self._plan, "mounts": tuple(mounts), "around": self._around()}
+        return self._led_out(plan)
+
+    def _led_out(self, plan: "Plan") -> "Plan":
+        """Return the plan with what it needs to know of the way out, if it may have one."""
+        if not plan["outbound"]:
+            return plan
+        found, kind = ways.find(), holder.Noted.read(self._directory).kind
+        if found.kind and not kind:
+            found.fail("the project's network was made without one; `envforge down` and `up` make it anew")
+        self.way = (found.kind, found.why)
+        return found.fit(plan)
 
     def _around(self) -> "tuple[int, int] | None":
         if self._namespaces[0] < 0:
@@ -132,7 +163,7 @@ class Member:
         """Write every member's hosts anew."""
         members = list(self._members())
         lines = b"".join(
-            f"{address_of(self._third, number)}\t".encode() + names + b"\n" for number, names, _ in members
+            f"{address_of(self._base, number)}\t".encode() + names + b"\n" for number, names, _ in members
         )
         for number, _, before in members:
             descriptor = os.open(f"{self._directory}/hosts/{number}", _OPEN, 0o644)
@@ -144,10 +175,11 @@ class Member:
         for name in sorted(os.listdir(f"{self._directory}/members"), key=int):
             path = f"{self._directory}/members/{name}"
             with open(path, "rb", buffering=0) as file:
-                if int(name) != self.number and _took(file.fileno()):
+                if int(name) != self.number and took(file.fileno()):
                     os.unlink(path)  # it has died
                     continue
-                names, _, before = file.read().partition(b"\n")
+                names, _, rest = file.read().partition(b"\n")
+                before = rest.partition(b"\n")[2]
             yield int(name), names, before
 
     def enter(self) -> None:
@@ -159,21 +191,24 @@ class Member:
             raise FileNotFoundError
         for name in ("members", "hosts"):
             os.makedirs(f"{self._directory}/{name}", 0o700, exist_ok=True)
-        path = f"{self._directory}/holder"
-        pid, started, self._third = _numbers(_read(path))
-        if not _is_there(pid, started):
-            self._third = int(os.path.basename(self._directory)[:4], 16) % 64 * 4
-            pid = holder.start(self._plan, self._directory, address_of(self._third, 1))
-            with open(path, "wb") as file:
-                file.write(f"{pid} {record.started_of(pid)} {self._third}".encode())
-        self._open_namespaces(pid)
+        self.holder, self._base = hold(self._directory, self._plan, self._namespaces)
+        self._open_namespaces()
 
-    def _open_namespaces(self, pid: int) -> None:
-        network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    def mend(self) -> None:
+        """Give the network a new holder, if the last one was killed. Raises OSError."""
+        making = os.open(f"{self._directory}/making", _OPEN, 0o600)
+        try:
+            flock(making, LOCK_EX)
+            self.holder, self._base = hold(self._directory, self._plan, self._namespaces)
+        finally:
+            os.close(making)
+
+    def _open_namespaces(self) -> None:
+        network = opened_at(f"/proc/{self.holder}/ns/net")
         self._descriptors.append(network)
         user = -1
         if self._plan["mapping"] in ("tools", "self"):
-            user = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            user = opened_at(f"/proc/{self.holder}/ns/user")
             self._descriptors.append(user)
         self._namespaces = (user, network)
 
@@ -191,6 +226,9 @@ class Member:
             self._own = -1
         self.drop()
 
+    def ended(self) -> None:
+        """Keep the place: its holder leaves when it has no further use for it."""
+
     def drop(self) -> None:
         """Close all descriptors, without a word to the others."""
         for descriptor in self._descriptors:
@@ -204,7 +242,7 @@ def join(plan: "Plan", identity: str, names: "Iterable[str]") -> "tuple[Member, 
     The identity is the project's, with its instance. Raises OSError and RefusedError, leaving nothing.
     """
     key = blake2b(identity.encode(errors="surrogateescape"), digest_size=8).hexdigest()
-    directory = f"{os.path.dirname(record.directory())}/networks/{key}"
+    directory = f"{top()}/{key}"
     while True:
         os.makedirs(directory, 0o700, exist_ok=True)
         making = os.open(f"{directory}/making", _OPEN, 0o600)
@@ -223,11 +261,6 @@ def join(plan: "Plan", identity: str, names: "Iterable[str]") -> "tuple[Member, 
             os.close(making)
 
 
-def address_of(third: int, number: int) -> str:
-    """Return the address of a network's member; number 1 is the bridge."""
-    return f"{_POOL}.{third + number // 256}.{number % 256}"
-
-
 def translated(inner: str, outer: str) -> str:
     """Return an id map whose outside ids are those inside of another map."""
     lines = []
@@ -240,27 +273,6 @@ def translated(inner: str, outer: str) -> str:
             if length > 0:
                 lines.append(f"{inside + first - outside} {other_inside + first - other_outside} {length}\n")
     return "".join(lines)
-
-
-def _took(descriptor: int) -> bool:
-    """Lock a file; say whether that worked: nobody else has it locked."""
-    try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_there(pid: int, started: int) -> bool:
-    try:
-        return pid > 0 and record.started_of(pid) == started
-    except OSError:
-        return False
-
-
-def _numbers(text: bytes) -> "tuple[int, int, int]":
-    words = text.split()
-    return (int(words[0]), int(words[1]), int(words[2])) if len(words) == 3 else (0, 0, 0)
 
 
 def _read(path: str) -> bytes:

@@ -2,8 +2,9 @@
 
 import os
 
-from envforge.containers.network import holder, rtnetlink
+from envforge.containers.network import holder
 from envforge.kernel import init, processes
+from envforge.sandbox.outbound import rtnetlink
 
 
 def network() -> OSError | None:

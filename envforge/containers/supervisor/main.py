@@ -91,6 +91,7 @@ class Supervisor:
             not_enforced=[list(one) for one in self.plan["limits"]["not_enforced"]],
             ports=[making.port_values(one) for one in life.ports],
             addresses=life.addresses,
+            way=life.way,
             around=list(life.plan["around"] or ()),
         )
         self._write("running", health=self._begin_checks(life))

@@ -7,6 +7,7 @@ from time import monotonic
 
 from envforge.containers.supervisor.inputs import Input
 from envforge.containers.supervisor.loop import Loop
+from envforge.containers.supervisor.networks import Held, join
 from envforge.containers.supervisor.outputs import Output
 from envforge.kernel import init
 from envforge.sandbox import inherited, perform, uppers
@@ -65,11 +66,18 @@ class Life:
         """As they are published, with real numbers."""
         self._proxy: Attached | None = None
         self._member: Member | None = None
+        self._held: Held | None = None
 
     @property
     def addresses(self) -> "list[str]":
         """Its addresses in the project's network."""
         return [] if self._member is None else [self._member.address]
+
+    @property
+    def way(self) -> "list[str]":
+        """Which way out its private network has, and what is missing; empty if it is to have none."""
+        member = None if self.started is None else self.started.member
+        return [] if member is None else list(member.way)
 
     def begin(self) -> None:
         """Start the payload. Leaves nothing where it raises.
@@ -99,7 +107,7 @@ class Life:
         given = self._open_streams()
         try:
             upper = uppers.keep(plan["uppers"], self._container.id, uppers.over_of(plan), owner=plan["owner"])
-            self._member, plan = _join(config, plan)
+            self._member, plan = join(config, plan)
             self.plan = plan
             self.started = perform.start(plan, payload, given, upper, self._member)
         except BaseException:
@@ -168,11 +176,16 @@ class Life:
         if self._write >= 0:
             self.input, self._write = Input(loop, self._write), -1
         loop.watch(self.started.pidfd, ended)
+        if self._member is not None:
+            self._held = Held(loop, self._member)
 
     def end(self, loop: Loop, taken: "Callable[[str, bytes], None]") -> int:
         """Take what it left, clean up after it, and return its exit code."""
         assert self.started is not None
         loop.unwatch(self.started.pidfd)
+        if self._held is not None:
+            self._held.forget()
+            self._held = None
         for name, output in zip(("stdout", "stderr"), self.outputs, strict=False):
             if rest := output.drain(_PATIENCE_S if self.started.carrier else 0):
                 taken(name, rest)
@@ -251,15 +264,6 @@ def _with_secrets(plan: "Plan", secrets: "dict[str, bytes]") -> "Plan":
         "runtime_directories": (*plan["runtime_directories"], _SECRETS),
         "runtime_files": (*plan["runtime_files"], *files),
     }
-
-
-def _join(config: "dict[str, Any]", plan: "Plan") -> "tuple[Member | None, Plan]":
-    """Let a service into the network of its project, where the others reach it by its name."""
-    if plan["network"] != "private" or not config["service"]:
-        return None, plan
-    from envforge.containers.network.member import join  # noqa: PLC0415  # only for services
-
-    return join(plan, f"{config['project']}\0{config['instance']}", (config["service"], config["name"]))
 
 
 def _payload_of(first: int) -> int:

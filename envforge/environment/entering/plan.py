@@ -97,6 +97,7 @@ def make_plan(project: Project, environment: str, identity: Identity, options: R
         locales=own.locales,
         limits=limits_of(spec.limits, options.limits),
         network=_network(project, options),
+        outbound=spec.network.outbound,
         privileges=spec.shell.privileges,
         nested_namespaces=spec.shell.nested,
     )
@@ -271,9 +272,10 @@ def _existing(source: str) -> str:
 
 
 def _proxies(project: Project) -> tuple[str, ...]:
-    """Return the names of the proxy variables to pass; none without the host's network and trust."""
+    """Return the names of the proxy variables to pass; none without a way to other machines and trust."""
     network = project.spec.network
-    return PROXIES if network.mode == "host" and network.trust == "host" else ()
+    leads_out = network.mode == "host" or (network.mode == "private" and network.outbound)
+    return PROXIES if leads_out and network.trust == "host" else ()
 
 
 def _variables(project: Project, inside: Inside, of_files: Mapping[str, str]) -> dict[str, str]:

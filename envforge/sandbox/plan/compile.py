@@ -51,6 +51,7 @@ def compile_plan(plan: SandboxPlan) -> Compiled:
         "trash": f"{plan.store}/trash",
         "flags": _NAMESPACES | (0 if plan.network == "host" else processes.CLONE_NEWNET),
         "network": plan.network,
+        "outbound": plan.outbound,
         "published": (),
         "around": None,
         "hostname": plan.hostname,

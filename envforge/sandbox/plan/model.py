@@ -84,6 +84,8 @@ class SandboxPlan:
     """The environment's locales besides C and C.UTF-8, which replaces missing ones; None: not known."""
     network: Literal["host", "none", "private"] = "host"
     """Both others have a network of their own; only a private one can be reached from outside."""
+    outbound: bool = False
+    """A private network has a way out to other machines, where one can be had."""
     privileges: bool = False
     """Set-id programs and file capabilities work inside."""
     nested_namespaces: bool = False

@@ -101,6 +101,7 @@ optional = true
 
 [network]
 mode = "host"
+outbound = true
 trust = "host"
 
 [limits]

@@ -102,8 +102,8 @@ class Service:
     """The directory that it starts in."""
 
     network: str = field(default="private", metadata=named("network", choices=("private", "host", "none")))
-    """`"private"`: it sees the project's other services, and what it publishes can be reached. `"host"`: the
-    host's network. `"none"`: a loopback interface only."""
+    """`"private"`: it sees the project's other services and, as `network.outbound` says, other machines; what
+    it publishes can be reached. `"host"`: the host's network. `"none"`: a loopback interface only."""
 
     mounts: tuple[Mount, ...] = field(default=(), metadata=named("mounts"))
     """Mounts for this service alone, each a `[[services.NAME.mounts]]` with the keys of `[[mounts]]`."""

@@ -56,7 +56,7 @@ def _described(one: "Container") -> dict[str, Any]:
         "state": one.state,
         "mounts": mounts,
         "layers": [f"sha256:{layer.removesuffix('/root')}" for layer in plan["layers"]],
-        "weaker": [*plan["warnings"], *plan["notes"]],
+        "weaker": [*plan["warnings"], *plan["notes"], *filter(None, one.state["way"][1:])],
         "log": f"{one.directory}/log",
     }
 
