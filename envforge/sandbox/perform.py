@@ -215,7 +215,7 @@ def start(
     `streams` are the payload's stdin, stdout and stderr. Without `upper` it gets a fresh one. `member` is its
     place in a network with others. It ends with the calling thread. Raises StaleError and RefusedError.
     """
-    if member is None and plan["network"] == "private":
+    if member is None and plan["outbound"] and plan["network"] == "private":
         from envforge.sandbox.outbound import way  # noqa: PLC0415  # few have a private network
 
         plan, member = way.alone(plan)

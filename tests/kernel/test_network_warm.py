@@ -24,6 +24,18 @@ FURTHER = {
     "select",
     "time",
 }
+WITH_A_WAY_OUT = {
+    "_struct",
+    "envforge.sandbox.outbound",
+    "envforge.sandbox.outbound.addresses",
+    "envforge.sandbox.outbound.firewall",
+    "envforge.sandbox.outbound.nat",
+    "envforge.sandbox.outbound.pasta",
+    "envforge.sandbox.outbound.resolvers",
+    "envforge.sandbox.outbound.rtnetlink",
+    "envforge.sandbox.outbound.way",
+    "struct",
+}
 SCRIPT = """
 import os, sys
 before = set(sys.modules)
@@ -39,16 +51,19 @@ hot.main()
 """
 
 
-def test_it_loads_next_to_nothing(box, request):
+@pytest.mark.parametrize("outbound", [False, True])
+def test_it_loads_next_to_nothing(box, request, outbound):
     box.shell("true")
     tests = str(request.config.rootpath / "tests")
-    keep = KEEP.replace("plan_of(home, project, {}", "plan_of(home, project, {'network': 'private'}")
+    keep = KEEP.replace("plan_of(home, project, {}", "plan_of(home, project, {WANTED}").replace(
+        "WANTED", f"'network': 'private', 'outbound': {outbound}"
+    )
     keep = keep.replace('envforge.lock", None)', 'envforge.lock", None, ["private"])')
     subprocess.run(box.words([sys.executable, "-c", keep, tests, box.home]), check=True)
     words = box.words([sys.executable, "-c", SCRIPT, "-p", "auto:80", "-p", "[::1]:auto:53/udp"])
     result = subprocess.run(words, cwd=box.project, capture_output=True, text=True, check=True)
-    interface, inside, loaded = result.stdout.splitlines()
-    assert interface.strip().startswith("lo:")
+    *interfaces, inside, loaded = result.stdout.splitlines()
+    assert outbound or [one.split()[0] for one in interfaces] == ["lo:"]
     assert inside == "inside"
-    assert set(loaded.split()) <= ALLOWED | FURTHER
+    assert set(loaded.split()) <= ALLOWED | FURTHER | (WITH_A_WAY_OUT if outbound else set())
     assert result.stderr.startswith("envforge: note: port 80/tcp is published as 127.0.0.1 port ")

@@ -192,7 +192,7 @@ def _lead_out(kind: str, host: int, links: rtnetlink.Links) -> "list[nat.Cable |
     """Lead what members send to others out of the network's namespace, under one address of its own."""
     if kind == way.NONE:
         return []
-    with open(_FORWARDING, "w", encoding="ascii") as file:
+    with open(_FORWARDING, "w", encoding="utf-8") as file:
         file.write("1")
     table = firewall.Table("envforge")
     table.add_chain(firewall.POSTROUTING)

@@ -68,7 +68,7 @@ def _routes() -> "list[tuple[str, int, int]]":
     """Return interface, destination and mask of each route of IPv4 (proc_net_route(5))."""
     found = []
     try:
-        with open("/proc/net/route", encoding="ascii") as file:
+        with open("/proc/net/route", encoding="utf-8") as file:
             lines = file.read().splitlines()[1:]
     except OSError:
         return []

@@ -88,7 +88,7 @@ def note(pid: int) -> None:
     place = _place()
     os.makedirs(place, 0o700, exist_ok=True)
     own = os.getpid()
-    with open(f"{place}/{pid}", "w", encoding="ascii") as file:
+    with open(f"{place}/{pid}", "w", encoding="utf-8") as file:
         file.write(f"{record.started_of(pid)} {own} {record.started_of(own)}")
 
 
@@ -108,7 +108,7 @@ def sweep() -> None:
         return
     for name in names:
         try:
-            with open(f"{_place()}/{name}", encoding="ascii") as file:
+            with open(f"{_place()}/{name}", encoding="utf-8") as file:
                 started, starter, its_start = map(int, file.read().split())
         except (FileNotFoundError, ValueError):
             continue  # it has just ended, or is being written

@@ -54,10 +54,8 @@ class Way:
         return resolvers.laid(plan, self.resolvers) if self.kind else plan
 
 
-def alone(plan: "Plan") -> "tuple[Plan, Alone | None]":
-    """Return the plan of a sandbox with a private network to itself, and its way out, if it may have one."""
-    if not plan["outbound"]:
-        return plan, None
+def alone(plan: "Plan") -> "tuple[Plan, Alone]":
+    """Return the plan of a sandbox that has a private network to itself, and its way out."""
     pasta.sweep()
     found = find()
     return found.fit(plan), Alone(plan, found)
