@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from envforge.containers import lifecycle, plans, records, truth
+from envforge.containers import named as naming
 from envforge.containers import names as container_names
 from envforge.containers.lifecycle import CommandError
 from envforge.containers.records import LIVE, Container
@@ -34,6 +35,7 @@ __all__ = [
     "remove",
     "rename",
     "run",
+    "services",
     "start",
     "stop",
     "targets",
@@ -52,9 +54,20 @@ def names(store: str) -> list[tuple[str, str]]:
     return [(one.name, one.status) for one in records.read_all(os.path.realpath(store))]
 
 
-def find(store: str, named: str) -> Container:
-    """Return the container with that name, id or beginning of an id. Raises NotFoundError, AmbiguousError."""
-    return lifecycle.find(os.path.realpath(store), named)
+def find(store: str, named: str, *, spec: str | None = None, instance: str = "") -> Container:
+    """Return the container of that name, id, service of the project here, or beginning of an id.
+
+    `spec` names another project than the one here, `instance` one of several. Raises NotFoundError,
+    AmbiguousError.
+    """
+    return truth.checked(naming.find(os.path.realpath(store), named, spec, instance))
+
+
+def services(store: str, *, spec: str | None = None) -> list[tuple[str, str]]:
+    """Return service and status of the containers of the project here, as records say: for completion."""
+    place = naming.spec_here(spec)
+    found = naming.of_project(os.path.realpath(store), place) if place else []
+    return [(one.config["service"], one.status) for one in found]
 
 
 def check_free(store: str, name: str) -> None:
@@ -143,12 +156,19 @@ def _explained() -> "Iterator[None]":
         ) from error
 
 
-def targets(store: str, names: Sequence[str] = ()) -> "list[Target]":
-    """Return what runs under those names, or all that runs. Raises NotFoundError, ConflictError."""
+def targets(
+    store: str, names: Sequence[str] = (), *, spec: str | None = None, instance: str = ""
+) -> "list[Target]":
+    """Return what runs under those names, as `find` reads them, or all that runs.
+
+    Raises NotFoundError, AmbiguousError, ConflictError.
+    """
     from envforge.containers.resources import running  # noqa: PLC0415 (only for what runs)
 
     place = os.path.realpath(store)
-    return [running.find(place, name) for name in names] if names else running.targets(place)
+    if not names:
+        return running.targets(place)
+    return [running.find(place, name, spec, instance) for name in names]
 
 
 def pause(target: "Target", *, paused: bool) -> None:

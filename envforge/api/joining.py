@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from envforge import trust
+from envforge.containers import joined, plans, records, truth
+from envforge.containers import named as naming
 from envforge.environment.entering.plan import RunOptions, make_plan
 from envforge.environment.projects.location import check_is_here
 from envforge.environment.projects.project import open_project
-from envforge.errors import CapabilityError, NotFoundError, UsageError
+from envforge.errors import CapabilityError, ConflictError, NotFoundError, UsageError
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.ids import identity as identities
 from envforge.sandbox.inherited import payload_environment, start_directory
@@ -18,11 +20,37 @@ from envforge.sandbox.plan.compile import compile_plan
 from envforge.sandbox.plan.downgrade import downgrade
 from envforge.spec.names import DEFAULT
 
-__all__ = ["Running", "enter", "find", "running"]
+__all__ = ["Running", "container", "enter", "find", "running"]
 
 _OF_USER: Final = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR"})
 """The variables that depend on the user."""
 _LIST: Final = "`envforge exec` lists what runs"
+
+
+def container(store: str, named: str, spec: str | None = None, instance: str = "") -> Running | None:
+    """Return the container of that name, id, or service of the project here, as what is joined; else None.
+
+    A command in it begins with its variables and in its directory. Raises AmbiguousError, NotFoundError for a
+    service that only other instances have, ConflictError for a container that does not run.
+    """
+    place, here = os.path.realpath(store), naming.spec_here(spec)
+    identifier = records.exact(place, named)
+    found = records.read(place, identifier) if identifier else None
+    if found is None and here:
+        found = naming.of_service(place, here, named, instance)
+    if found is None:
+        return None
+    found = truth.checked(found)
+    if not found.state["pid"]:
+        raise ConflictError(f"the container {found.name} is not running", hint=f"envforge start {found.name}")
+    plan: Plan = {
+        **plans.read(found),
+        "around": tuple(found.state["around"]) or None,
+        "variables": tuple(found.config["variables"].items()),
+        "cwd": found.config["workdir"],
+        "follow": False,
+    }
+    return joined.target_of(found, plan)
 
 
 def find(named: str, spec: str | None = None, environment: str | None = None) -> Running:

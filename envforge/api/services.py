@@ -195,23 +195,29 @@ def take_down(
 ) -> None:
     """Stop the project's services, dependents first, and remove their containers unless told otherwise.
 
-    `with_volumes` removes their named volumes too.
+    `only` names some of them; a service that is gone from the spec may be one. `with_volumes` removes their
+    named volumes too, but for those that other services name. Raises NotFoundError for an unknown service.
     """
     services = project.spec.services
     bare = {name: planning.Wanted(name, {}, wanting.dependencies(services, name)) for name in services}
     there = [Existing(one.id, one.config["service"], one.status, {}) for one in containers(project, instance)]
+    if unknown := [name for name in only if name not in {one.name for one in there}]:
+        _check(project, unknown)
     chosen = [one for one in there if not only or one.name in only]
     bringing.take_down(project.store_path, planning.stopping(bare, chosen), report, remove=remove)
     if with_volumes:
         for volume in list(volumes.read_all(project.store_path)):
-            if volume.project == project.spec_path and _is_of(volume.name, project, instance):
+            if volume.project == project.spec_path and volume.name in _volumes(project, instance, only):
                 volumes.remove(project.store_path, volume.name)
 
 
-def _is_of(name: str, project: Project, instance: str) -> bool:
-    declared = {
-        volumes.volume_name(project.spec.name, volume_of(text)[0], instance)
-        for service in project.spec.services.values()
-        for text in service.volumes
-    }
-    return name in declared
+def _volumes(project: Project, instance: str, only: Collection[str]) -> set[str]:
+    """Return the names of the services' volumes: of `only` those that no other service names."""
+    chosen: set[str] = set()
+    kept: set[str] = set()
+    for service, wanted in project.spec.services.items():
+        of_service = {
+            volumes.volume_name(project.spec.name, volume_of(text)[0], instance) for text in wanted.volumes
+        }
+        (chosen if not only or service in only else kept).update(of_service)
+    return chosen - kept

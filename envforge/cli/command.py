@@ -148,3 +148,14 @@ def allow_option(function: _Function) -> _Function:
         callback=_remember,
         help="Allow what the spec wants beyond its directory, and remember it.",
     )(function)
+
+
+def instance_option(function: _Function) -> _Function:
+    """Add `--instance`, which the command finds as `settings.instance`."""
+    return click.option(
+        "--instance",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="Of this instance of the project.",
+    )(function)

@@ -135,26 +135,30 @@ def architectures(_context: click.Context, _parameter: click.Parameter, begun: s
     return _beginning(begun, locking.ARCHITECTURES)
 
 
-def running(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the names and IDs of running sandboxes, containers among them."""
+def running(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the names and IDs of running sandboxes, and the names and services of containers."""
     from envforge.api import joining  # noqa: PLC0415 (as above)
 
     try:
         found = joining.running()
     except (EnvforgeError, OSError):
         return []
-    return _beginning(begun, (name for one in found for name in (one.name, one.id)))
+    others = containers(context, parameter, begun)
+    names = _beginning(begun, (name for one in found for name in (one.name, one.id)))
+    return others + [one for one in names if one.value not in {other.value for other in others}]
 
 
 def containers(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the names of containers, each with how it is."""
+    """Return the names of containers and the project's services that have one, each with how it is."""
     from envforge.api import containers as api  # noqa: PLC0415 (help needs none of it)
 
+    settings = context.ensure_object(Settings)
     try:
-        found = api.names(context.ensure_object(Settings).store_path())
+        store = settings.store_path()
+        found = dict([*api.services(store, spec=settings.file), *api.names(store)])
     except (EnvforgeError, OSError):
         return []
-    return [CompletionItem(name, help=status) for name, status in found if name.startswith(begun)]
+    return [CompletionItem(name, help=status) for name, status in found.items() if name.startswith(begun)]
 
 
 def pins(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -12,6 +12,7 @@ import click
 from attrs import define
 
 if TYPE_CHECKING:
+    from envforge.api.containers import Container
     from envforge.api.locating import Location
     from envforge.api.projects import Project
     from envforge.progress import Listener
@@ -54,6 +55,8 @@ class Settings:
     store: str | None = None
     environment: str | None = None
     """The chosen one of the spec's environments."""
+    instance: str = ""
+    """The value of `--instance`: which of several of the project."""
     quiet: bool = False
     verbose: bool = False
     json: bool = False
@@ -83,6 +86,12 @@ class Settings:
         from envforge.api import stores  # noqa: PLC0415 (as above)
 
         return stores.path(self.store)
+
+    def container(self, named: str) -> "Container":
+        """Return the container of that name, id, service of the project here, or beginning of an id."""
+        from envforge.api import containers  # noqa: PLC0415 (as above)
+
+        return containers.find(self.store_path(), named, spec=self.file, instance=self.instance)
 
     @contextmanager
     def progress(self, *, live: bool = True) -> "Iterator[Listener]":

@@ -164,26 +164,36 @@ def read_all(store: str) -> "list[Container]":
     return sorted(found, key=lambda one: (one.config["created"], one.id), reverse=True)
 
 
-def resolve(store: str, named: str) -> str:
-    """Return the id of the container with that id or name, or whose id begins so, in Docker's order.
-
-    Raises NotFoundError, AmbiguousError.
-    """
+def exact(store: str, named: str) -> str:
+    """Return the id of the container with that whole id or name; empty where there is none."""
     if is_id(named) and os.path.isdir(directory_of(store, named)):
         return named
     if "/" not in named and named not in {"", ".", ".."}:
         try:
             identifier = os.readlink(f"{top(store)}/{NAMES}/{named}")
         except OSError:
-            identifier = ""
+            return ""
         if is_id(identifier) and os.path.isdir(directory_of(store, identifier)):
             return identifier
+    return ""
+
+
+def beginning(store: str, named: str) -> str:
+    """Return the id that begins so. Raises NotFoundError, AmbiguousError."""
     found = [one for one in identifiers(store) if one.startswith(named)] if named else []
     if not found:
         raise NotFoundError(f"no such container: {named}", hint=_LIST)
     if len(found) > 1:
         raise AmbiguousError(f"{named} is the beginning of {', '.join(found)}", hint="write more of the id")
     return found[0]
+
+
+def resolve(store: str, named: str) -> str:
+    """Return the id of the container with that id or name, or whose id begins so, in Docker's order.
+
+    Raises NotFoundError, AmbiguousError.
+    """
+    return exact(store, named) or beginning(store, named)
 
 
 def find(store: str, named: str) -> Container:

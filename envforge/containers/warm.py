@@ -59,7 +59,7 @@ def enter(
 ) -> "int | None":
     """Run a further command in a container that runs; return its exit code."""
     try:
-        container = records.find(store, named)
+        container = _meant(store, named)
         if container.status not in {"running", "stopping"} or not truth.is_true(container, records.boot_id()):
             return None
         plan: Plan = {**plans.read(container), "around": tuple(container.state["around"]) or None}
@@ -74,6 +74,15 @@ def enter(
         return join.enter(joined.target_of(container, plan), plan, payload)
     except join.RefusedError:
         return None
+
+
+def _meant(store: str, called: str) -> records.Container:
+    identifier = records.exact(store, called)
+    if identifier:
+        return records.read(store, identifier)
+    from envforge.containers import named  # noqa: PLC0415  # only for services, and beginnings of ids
+
+    return named.find(store, called)
 
 
 def environment_of(container: records.Container) -> "dict[str, str]":

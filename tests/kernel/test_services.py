@@ -332,3 +332,39 @@ command = ["sh", "-c", "until busybox wget -qO- http://web:8080/; do sleep 0.1; 
     assert subprocess.run(fetched, capture_output=True, text=True, check=True).stdout == "the shop\n"
     line.succeed("down")
     assert not containers(line)
+
+
+def test_services_names_are_taken_where_containers_are(line):
+    write(
+        line,
+        f"""{HEAD}
+[services.web]
+command = ["sleep", "600"]
+variables = {{ COLOUR = "blue" }}
+workdir = "/tmp"
+[services.db]
+command = ["sleep", "600"]
+""",
+    )
+    line.succeed("up", "-d")
+    line.succeed("up", "-d", "--instance", "test", "web")
+    there = containers(line)
+    assert line.succeed("exec", "web", "--", "sh", "-c", "echo $COLOUR; pwd") == "blue\n/tmp\n"
+    assert line.succeed("exec", "-u", "root", "web", "--", "sh", "-c", "echo $COLOUR; id -u") == "blue\n0\n"
+    assert json.loads(line.succeed("inspect", "web"))[0]["id"] == there["shop-web"]["id"]
+    assert json.loads(line.succeed("stats", "--json", "db"))[0]["name"] == "shop-db"
+    line.succeed("restart", "-t", "0", "web")
+    assert containers(line)["shop-web"]["pid"] != there["shop-web"]["pid"]
+    assert line.succeed("stop", "-t", "0", "--instance", "test", "web") == "web\n"
+    after = containers(line)
+    assert (after["shop-test-web"]["status"], after["shop-web"]["status"]) == ("exited", "running")
+    assert "--instance" in line.fail(26, "stop", "--instance", "other", "web")
+    elsewhere = CommandLine(line.home, line.store, line.home)
+    assert "no such container" in elsewhere.fail(26, "stop", "web")
+    line.succeed("down", "web")
+    assert set(containers(line)) == {"shop-db", "shop-test-web"}
+    assert "no service" in line.fail(26, "down", "nonsense")
+    line.succeed("run", "-d", "--name", "db", "--", "sleep", "600")
+    line.succeed("stop", "-t", "0", "db")
+    after = containers(line)
+    assert (after["db"]["status"], after["shop-db"]["status"]) == ("exited", "running"), "a name comes first"

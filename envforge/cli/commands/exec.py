@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command, json_option
+from envforge.cli.command import Command, instance_option, json_option
 from envforge.cli.output import prefixed, print_json, print_table, time_text, timestamp
 from envforge.cli.payload_options import place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
@@ -39,6 +39,7 @@ class _Exec(Command):
         envforge exec -- bash               inside what runs for this project
         envforge exec -E db -- psql         inside what runs for its environment db
         envforge exec shop:db -- ps         inside what has that name or ID
+        envforge exec web -- ps             in a container, or the service of this project
         envforge exec -u root -it -- bash
         envforge exec                       what runs
         envforge exec --json
@@ -47,11 +48,12 @@ class _Exec(Command):
 @variable_options
 @place_options
 @json_option
+@instance_option
 @click.argument(
     "words",
     nargs=-1,
     type=click.UNPROCESSED,
-    metavar="[NAME|ID] [-- COMMAND…]",
+    metavar="[NAME|ID|SERVICE] [-- COMMAND…]",
     shell_complete=completions.running,
 )
 @click.pass_context
@@ -67,9 +69,9 @@ def exec(  # noqa: A001, PLR0917 (it is the command; click passes options by nam
     _tty: bool,  # noqa: FBT001
     words: tuple[str, ...],
 ) -> int:
-    """Run a further command inside what runs in another terminal.
+    """Run a further command inside a container, or inside what runs in another terminal.
 
-    Without NAME or ID that is this project's, of the environment that -E names; without a command it lists
+    Without a name that is what runs for this project's environment that -E names; without a command it lists
     what runs. The command is confined as the first one is, and ends with it. Exits as `run` does.
     """
     from envforge.api import joining  # noqa: PLC0415 (help needs none of it)
@@ -85,7 +87,8 @@ def exec(  # noqa: A001, PLR0917 (it is the command; click passes options by nam
         raise UsageError(error.message, hint=error.hint) from error
     if settings.environment and not named:
         settings.project()  # raises where the spec has no such environment
-    one = joining.find(named, settings.file, settings.environment)
+    one = joining.container(settings.store_path(), named, settings.file, settings.instance) if named else None
+    one = one or joining.find(named, settings.file, settings.environment)
     return joining.enter(one, command, user=user, workdir=start, variables=dict(environment))
 
 

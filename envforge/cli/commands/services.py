@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command, allow_option, cache_option, json_option
+from envforge.cli.command import Command, allow_option, cache_option, instance_option, json_option
 from envforge.cli.output import paint, print_json, print_table
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
@@ -32,13 +32,6 @@ _WORDS: Final = {
     "removed": "removed",
 }
 _QUIET: Final = frozenset({"creating", "starting"})
-
-
-def instance_option(function: "Callable[..., object]") -> "Callable[..., object]":
-    """Add `--instance`."""
-    return click.option(
-        "--instance", default="", metavar="NAME", help="One of several of this project, side by side."
-    )(function)
 
 
 @click.command(
@@ -69,7 +62,6 @@ def up(  # noqa: PLR0917 (click passes them by name)
     only_plan: bool,  # noqa: FBT001
     anew: bool,  # noqa: FBT001
     locked: bool,  # noqa: FBT001
-    instance: str,
     services: tuple[str, ...],
 ) -> int:
     """Start the services of the spec, each once what it depends on is ready.
@@ -82,7 +74,7 @@ def up(  # noqa: PLR0917 (click passes them by name)
     project = settings.project()
     with settings.progress() as listener:
         prepared = api.prepare(
-            project, services, instance=instance, anew=anew, locked=locked, listener=listener
+            project, services, instance=settings.instance, anew=anew, locked=locked, listener=listener
         )
     if only_plan:
         _show_plan(settings, prepared.steps)
@@ -91,7 +83,9 @@ def up(  # noqa: PLR0917 (click passes them by name)
         found = api.bring_up(prepared, _teller(settings, prepared), wait=wait)
     except KeyboardInterrupt:
         if not (detach or wait):
-            api.take_down(project, _stopping(settings), instance=instance, only=services, remove=False)
+            api.take_down(
+                project, _stopping(settings), instance=settings.instance, only=services, remove=False
+            )
         raise
     if settings.json:
         print_json({"services": found})
@@ -189,21 +183,29 @@ def _follow(container: "Container", width: int, colour: str, lock: threading.Loc
     cls=Command,
     examples="""
         envforge down
+        envforge down web               only this one
         envforge down --volumes         with what they have stored
         envforge down --instance test
     """,
 )
 @click.option("--volumes", "with_volumes", is_flag=True, help="Remove their named volumes too.")
 @instance_option
+@click.argument("services", nargs=-1, shell_complete=completions.services, metavar="[SERVICE…]")
 @pass_settings
-def down(settings: Settings, with_volumes: bool, instance: str) -> None:  # noqa: FBT001 (click passes options)
-    """Stop the services of the spec and remove their containers, dependents first.
+def down(settings: Settings, with_volumes: bool, services: tuple[str, ...]) -> None:  # noqa: FBT001 (click passes options)
+    """Stop the services of the spec and remove their containers, dependents first; or only some.
 
     Named volumes stay.
     """
     from envforge.api import services as api  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()
-    if not project.spec.services and not api.containers(project, instance):
+    if not project.spec.services and not api.containers(project, settings.instance):
         raise UsageError(f"{project.spec_path} has no services", hint="write [services.NAME] with a command")
-    api.take_down(project, _stopping(settings), instance=instance, with_volumes=with_volumes)
+    api.take_down(
+        project,
+        _stopping(settings),
+        instance=settings.instance,
+        only=services,
+        with_volumes=with_volumes,
+    )

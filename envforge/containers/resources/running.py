@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from envforge.containers import control, plans, records, truth
+from envforge.containers import named as naming
 from envforge.containers.records import Container
 from envforge.errors import ConflictError, NotFoundError
 from envforge.sandbox.life.running import running
@@ -57,13 +58,13 @@ def _of_container(one: Container) -> Target:
     return Target(one.id, one.name, one.state["pid"], tuple(one.state["cgroup"]), network != "host", one)
 
 
-def find(store: str, named: str) -> Target:
-    """Return what runs under a name, an id, or the beginning of one.
+def find(store: str, named: str, spec: str | None = None, instance: str = "") -> Target:
+    """Return what runs under a name, an id, a service of the project here, or the beginning of an id.
 
     Raises NotFoundError, AmbiguousError; ConflictError for a container that does not run.
     """
     try:
-        container = truth.checked(records.find(store, named))
+        container = truth.checked(naming.find(store, named, spec, instance))
     except NotFoundError:
         for one in targets(store):
             if one.container is None and (one.name == named or one.id.startswith(named)):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command
+from envforge.cli.command import Command, instance_option
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import EnvforgeError, UsageError
 
@@ -42,7 +42,8 @@ _PROXIED: Final = (
     "--detach-keys", "keys_text", default="ctrl-p,ctrl-q", metavar="KEYS", help="Default: ctrl-p,ctrl-q."
 )
 @click.option("--no-stdin", is_flag=True, help="Only look.")
-@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@instance_option
+@click.argument("name", metavar="NAME|ID|SERVICE", shell_complete=completions.containers)
 @pass_settings
 def attach(settings: Settings, keys_text: str, no_stdin: bool, name: str) -> int:  # noqa: FBT001 (click passes options)
     """Show what a container writes, as it comes, and write into one that was started with -i.
@@ -53,7 +54,7 @@ def attach(settings: Settings, keys_text: str, no_stdin: bool, name: str) -> int
     from envforge.api import containers, containers_logs  # noqa: PLC0415 (help needs none of it)
 
     keys = containers_logs.Keys(keys_of(keys_text))
-    container = containers.find(settings.store_path(), name)
+    container = settings.container(name)
     attachment = containers_logs.Attachment(container)
     source = -1 if no_stdin or not attachment.takes_input else 0
     try:

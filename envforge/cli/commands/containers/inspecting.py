@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command, json_option
+from envforge.cli.command import Command, instance_option, json_option
 from envforge.cli.commands.containers.listing import as_json
 from envforge.cli.failures import report
 from envforge.cli.output import print_json
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
         envforge inspect web
     """,
 )
-@click.argument("names", nargs=-1, required=True, metavar="NAME|ID…", shell_complete=completions.containers)
+@instance_option
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME|ID|SERVICE…", shell_complete=completions.containers
+)
 @pass_settings
 def inspect(settings: Settings, names: tuple[str, ...]) -> int:
     """Print all that is known of containers, as a JSON list.
 
     What they were asked to be, how they are, what they see of this machine, and what cannot be enforced here.
     """
-    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
-
     found, first = [], 0
     for name in names:
         try:
-            found.append(_described(containers.find(settings.store_path(), name)))
+            found.append(_described(settings.container(name)))
         except EnvforgeError as error:
             first = first or report(error, settings)
     print_json(found)
@@ -68,14 +69,13 @@ def _described(one: "Container") -> dict[str, Any]:
         envforge port web 3000
     """,
 )
-@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@instance_option
+@click.argument("name", metavar="NAME|ID|SERVICE", shell_complete=completions.containers)
 @click.argument("port", required=False, metavar="[PORT[/udp]]")
 @pass_settings
 def port(settings: Settings, name: str, port: str | None) -> None:
     """Show where a container's ports are published."""
-    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
-
-    one = containers.find(settings.store_path(), name)
+    one = settings.container(name)
     wanted = None if port is None else (port if "/" in port else f"{port}/tcp")
     shown = False
     for published in one.state["ports"]:
@@ -99,7 +99,8 @@ def port(settings: Settings, name: str, port: str | None) -> None:
         envforge changes --json web
     """,
 )
-@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@instance_option
+@click.argument("name", metavar="NAME|ID|SERVICE", shell_complete=completions.containers)
 @json_option
 @pass_settings
 def changes(settings: Settings, name: str) -> None:
@@ -109,7 +110,7 @@ def changes(settings: Settings, name: str) -> None:
     """
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
-    found = containers.changes(containers.find(settings.store_path(), name))
+    found = containers.changes(settings.container(name))
     if settings.json:
         print_json([{"kind": kind, "path": path} for kind, path in found])
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command
+from envforge.cli.command import Command, instance_option
 from envforge.cli.failures import report
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import EnvforgeError, NotFoundError, UsageError
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 
     from envforge.api.containers import Container
 
-_named = click.argument(
-    "names", nargs=-1, required=True, metavar="NAME|ID…", shell_complete=completions.containers
-)
+
+def _named(function: "Callable[..., object]") -> "Callable[..., object]":
+    """Add the containers that are meant."""
+    return instance_option(
+        click.argument(
+            "names",
+            nargs=-1,
+            required=True,
+            metavar="NAME|ID|SERVICE…",
+            shell_complete=completions.containers,
+        )(function)
+    )
 
 
 def each(settings: Settings, names: tuple[str, ...], act: "Callable[[Container], object]") -> int:
@@ -29,11 +38,10 @@ def each(settings: Settings, names: tuple[str, ...], act: "Callable[[Container],
     """
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
-    store = settings.store_path()
     first = 0
     for name in names:
         try:
-            act(containers.find(store, name))
+            act(settings.container(name))
             click.echo(name)
         except EnvforgeError as error:
             first = first or report(error, settings)
@@ -115,14 +123,15 @@ def restart(settings: Settings, seconds: int | None, names: tuple[str, ...]) -> 
         envforge rename web shop-web
     """,
 )
-@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@instance_option
+@click.argument("name", metavar="NAME|ID|SERVICE", shell_complete=completions.containers)
 @click.argument("new", metavar="NEW")
 @pass_settings
 def rename(settings: Settings, name: str, new: str) -> None:
     """Give a container another name."""
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
-    containers.rename(containers.find(settings.store_path(), name), new)
+    containers.rename(settings.container(name), new)
 
 
 @click.command(
@@ -159,16 +168,13 @@ def rm(settings: Settings, force: bool, names: tuple[str, ...]) -> int:  # noqa:
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
     if force:
-        store = settings.store_path()
-        names = tuple(name for name in names if _is_there(store, name))
+        names = tuple(name for name in names if _is_there(settings, name))
     return each(settings, names, lambda one: containers.remove(one, force=force))
 
 
-def _is_there(store: str, name: str) -> bool:
-    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
-
+def _is_there(settings: Settings, name: str) -> bool:
     try:
-        containers.find(store, name)
+        settings.container(name)
     except NotFoundError:
         return False
     except EnvforgeError:
@@ -188,11 +194,10 @@ def wait(settings: Settings, names: tuple[str, ...]) -> int:
     """Wait until containers end, and print their exit codes."""
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
-    store = settings.store_path()
     first = 0
     for name in names:
         try:
-            click.echo(containers.wait(containers.find(store, name)))
+            click.echo(containers.wait(settings.container(name)))
             sys.stdout.flush()
         except EnvforgeError as error:
             first = first or report(error, settings)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command
+from envforge.cli.command import Command, instance_option
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 
@@ -39,7 +39,8 @@ _STEERING: Final = re.compile(
 @click.option("--since", metavar="TIME", help="From a time on: 2026-11-28T12:00:00Z, or 10m, 1h30m ago.")
 @click.option("-n", "--tail", "last", metavar="N", default="all", help="Only the last lines.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show the time of each line.")
-@click.argument("name", metavar="NAME|ID", shell_complete=completions.containers)
+@instance_option
+@click.argument("name", metavar="NAME|ID|SERVICE", shell_complete=completions.containers)
 @pass_settings
 def logs(  # noqa: PLR0917 (click passes them by name)
     settings: Settings,
@@ -53,11 +54,11 @@ def logs(  # noqa: PLR0917 (click passes them by name)
 
     On a terminal, control characters are left out, but for colours. The last 30 MiB are kept.
     """
-    from envforge.api import containers, containers_logs  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import containers_logs  # noqa: PLC0415 (help needs none of it)
 
     number = _count(last)
     begin = "" if since is None else since_text(since, time.time())
-    container = containers.find(settings.store_path(), name)
+    container = settings.container(name)
     if follow:
         show(containers_logs.follow(container, last=number, since=begin), timestamps=timestamps)
     else:

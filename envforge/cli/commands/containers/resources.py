@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envforge.cli import completions
-from envforge.cli.command import Command, json_option
+from envforge.cli.command import Command, instance_option, json_option
 from envforge.cli.failures import report
 from envforge.cli.output import print_json, print_table
 from envforge.cli.payload_options import given_limits, limit_options
@@ -27,10 +27,21 @@ _SHORT_S = 0.25
 _CLEAR = "\x1b[H\x1b[2J"
 _HEADER = ("NAME", "ID", "CPU", "MEMORY", "LIMIT", "PROCESSES", "DISK READ", "WRITTEN", "RECEIVED", "SENT")
 
-_names = click.argument("names", nargs=-1, metavar="[NAME|ID…]", shell_complete=completions.running)
-_required = click.argument(
-    "names", nargs=-1, required=True, metavar="NAME|ID…", shell_complete=completions.running
-)
+
+def _names(function: "Callable[..., object]") -> "Callable[..., object]":
+    return instance_option(
+        click.argument("names", nargs=-1, metavar="[NAME|ID|SERVICE…]", shell_complete=completions.running)(
+            function
+        )
+    )
+
+
+def _required(function: "Callable[..., object]") -> "Callable[..., object]":
+    return instance_option(
+        click.argument(
+            "names", nargs=-1, required=True, metavar="NAME|ID|SERVICE…", shell_complete=completions.running
+        )(function)
+    )
 
 
 @click.command(
@@ -47,15 +58,12 @@ _required = click.argument(
 @pass_settings
 def stats(settings: Settings, once: bool, names: tuple[str, ...]) -> None:  # noqa: FBT001 (click passes options)
     """Show what containers, shells and runs use: processors, memory, processes, disks, network."""
-    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
-
-    store = settings.store_path()
     live = not once and not settings.json and sys.stdout.isatty()
     wait_s = _INTERVAL_S if live else _SHORT_S
     before: dict[str, tuple[float, int]] = {}
     first = True
     while True:
-        found = _looked_at(containers.targets(store, names) if first else _that_runs(store, names), before)
+        found = _looked_at(_meant(settings, names) if first else _that_runs(settings, names), before)
         if first:
             first = False
         elif settings.json:
@@ -72,16 +80,21 @@ def stats(settings: Settings, once: bool, names: tuple[str, ...]) -> None:  # no
             return
 
 
-def _that_runs(store: str, names: "Sequence[str]") -> "list[Target]":
-    """Return those that still run."""
+def _meant(settings: Settings, names: "Sequence[str]") -> "list[Target]":
+    """Return what runs under those names, or all that runs."""
     from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
 
+    return containers.targets(settings.store_path(), names, spec=settings.file, instance=settings.instance)
+
+
+def _that_runs(settings: Settings, names: "Sequence[str]") -> "list[Target]":
+    """Return those that still run."""
     if not names:
-        return containers.targets(store)
+        return _meant(settings, ())
     found = []
     for name in names:
         try:
-            found += containers.targets(store, [name])
+            found += _meant(settings, [name])
         except (NotFoundError, ConflictError):
             continue  # it has ended meanwhile
     return found
@@ -142,16 +155,15 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
     """,
 )
 @json_option
-@click.argument("name", metavar="NAME|ID", shell_complete=completions.running)
+@instance_option
+@click.argument("name", metavar="NAME|ID|SERVICE", shell_complete=completions.running)
 @pass_settings
 def top(settings: Settings, name: str) -> None:
     """List the processes of a container, or of a shell or run in another terminal.
 
     PID is the process's number on the host, INSIDE that inside.
     """
-    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
-
-    [target] = containers.targets(settings.store_path(), [name])
+    [target] = _meant(settings, [name])
     found = target.processes()
     if settings.json:
         print_json(
@@ -249,12 +261,10 @@ def update(settings: Settings, context: click.Context, names: tuple[str, ...]) -
 
 def _each(settings: Settings, names: tuple[str, ...], act: "Callable[[Target], object]") -> int:
     """Do something with each and print its name; go on after a failure, whose exit code is returned."""
-    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
-
     first = 0
     for name in names:
         try:
-            act(*containers.targets(settings.store_path(), [name]))
+            act(*_meant(settings, [name]))
             click.echo(name)
         except EnvforgeError as error:
             first = first or report(error, settings)
