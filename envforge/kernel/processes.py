@@ -6,7 +6,7 @@ The wrappers are as thin as those of `syscalls.py`; only `clone` does more. Load
 import os
 import sys
 
-from envforge.kernel.syscalls import address_of, call, check, function, pointer_in
+from envforge.kernel.syscalls import Long, address_of, call, check, function, pointer_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _prctl = function("prctl", 5)
 _capset = function("capset", 2)
 _prlimit = function("prlimit", 4)
 _memcmp = function("memcmp", 3)
-_memcpy = function("memcpy", 3)
+_memcpy = function("memcpy", 3, Long)
 
 
 def clone(flags: int, before: "Callable[[], None] | None" = None) -> int:

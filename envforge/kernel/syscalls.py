@@ -48,7 +48,15 @@ _USE_ERRNO = 0x8
 _CDECL = 0x1
 
 
-class _Long(_SimpleCData):  # type: ignore[type-arg]  # not subscriptable at run time
+class Int(_SimpleCData):  # type: ignore[type-arg]  # not subscriptable at run time
+    """An int: functions that return one leave anything in the upper half of the register."""
+
+    _type_ = "i"
+
+
+class Long(_SimpleCData):  # type: ignore[type-arg]
+    """What syscall(2) returns."""
+
     _type_ = "l"
 
 
@@ -60,20 +68,20 @@ class _Word(_SimpleCData):  # type: ignore[type-arg]
 
 class _Function(CFuncPtr):
     _flags_ = _CDECL | _USE_ERRNO
-    _restype_ = _Long
 
 
 _libc = dlopen(None, 0)  # type: ignore[arg-type]  # the program itself, dlopen(3)
 
 
-def function(name: str, arguments: int) -> _Function:
+def function(name: str, arguments: int, result: "type[Int | Long]" = Int) -> _Function:
     """Return a function of the C library, declared with that many register-sized arguments."""
     function = _Function(dlsym(_libc, name))
+    function.restype = result
     function.argtypes = (_Word,) * arguments
     return function
 
 
-_syscall = function("syscall", 7)
+_syscall = function("syscall", 7, Long)
 _mount = function("mount", 5)
 _umount2 = function("umount2", 2)
 _pivot_root = function("pivot_root", 2)
