@@ -1,4 +1,4 @@
-"""The cgroup of a sandbox: made before its payload runs, removed once it has ended. Loaded on the warm path.
+"""The cgroup of a sandbox: made before its payload runs, removed once it has ended.
 
     BASE/<parent>-<first>   the pids, in hex, of the sandbox's parent and of its PID 1: one in each hierarchy
                             of version 1, a single one with version 2. Once the parent is gone, whoever comes
@@ -11,6 +11,8 @@ period, some 10 ms.
 
 import os
 from errno import EBUSY, EINVAL, ENOENT
+
+from envforge.sandbox.record import cgroup_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,17 +40,12 @@ def start(limits: "Cgroup", pid: int, prepare: "Callable[[Iterable[str]], None]"
     """
     if not limits["bases"]:
         return ()
-    name = name_of(os.getpid(), pid)
+    name = cgroup_name(os.getpid(), pid)
     try:
         return make(limits, name, pid)
     except FileNotFoundError:
         prepare(limits["bases"])
         return make(limits, name, pid)
-
-
-def name_of(parent: int, first: int) -> str:
-    """Return the name of the cgroup of a sandbox with that parent and that PID 1."""
-    return f"{parent:x}-{first:x}"
 
 
 def existing(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
@@ -58,7 +55,7 @@ def existing(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
             parent = int(file.read().rpartition(b")")[2].split()[1])
     except OSError:
         return ()
-    name = name_of(parent, pid)
+    name = cgroup_name(parent, pid)
     paths = (f"{base}/{name}" for base in (*limits["bases"], *limits["others"]))
     return tuple(path for path in paths if os.path.isdir(path))
 
@@ -66,7 +63,7 @@ def existing(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
 def end(limits: "Cgroup", pid: int, sweep: "Callable[[], None]") -> None:
     """Remove the cgroup of a sandbox that has ended, if any; `sweep` removes those that crashed ones left."""
     bases = (*limits["bases"], *limits["others"])
-    name = name_of(os.getpid(), pid)
+    name = cgroup_name(os.getpid(), pid)
     remove(f"{base}/{name}" for base in bases)
     if bases and stale(bases[0]):
         sweep()
@@ -100,7 +97,7 @@ def make(limits: "Cgroup", name: str, pid: int) -> "tuple[str, ...]":
 
 def thaw(limits: "Cgroup", pid: int) -> None:
     """Let the processes of a paused sandbox go on: frozen by version 1, they do not even take SIGKILL."""
-    name = name_of(os.getpid(), pid)
+    name = cgroup_name(os.getpid(), pid)
     for path in (f"{base}/{name}" for base in (*limits["bases"], *limits["others"])):
         for file, text in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
             if os.path.exists(f"{path}/{file}"):
@@ -172,7 +169,7 @@ def _owner(name: str) -> int:
 
 def oom_kills(limits: "Cgroup", pid: int) -> int:
     """Return how many of a sandbox's processes the kernel has killed for want of memory."""
-    own = name_of(os.getpid(), pid)
+    own = cgroup_name(os.getpid(), pid)
     for path in (f"{base}/{own}" for base in (*limits["bases"], *limits["others"])):
         for name in ("memory.events", "memory.oom_control"):
             try:

@@ -72,7 +72,8 @@ def is_passed(name: str, patterns: "Iterable[str]") -> bool:
 
 def is_asked_for(name: str, patterns: "Iterable[str]") -> bool:
     """Say whether a name matches one of these patterns."""
-    return any(_matches(name, pattern) for pattern in patterns)
+    first = ("*", "?", name[:1])
+    return any(pattern[:1] in first and _matches(name, pattern) for pattern in patterns)
 
 
 def _matches(name: str, pattern: str) -> bool:

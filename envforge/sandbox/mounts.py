@@ -183,7 +183,7 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
     """
     syscalls.mount("dev", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
     for name, tree in devices:
-        os.close(os.open(f"/dev/{name}", os.O_WRONLY | os.O_CREAT, 0o666))
+        os.mknod(f"/dev/{name}", 0o666)
         place(tree, f"/dev/{name}")
     for name in ("pts", "shm", "mqueue"):
         os.mkdir(f"/dev/{name}")

@@ -13,16 +13,16 @@ from fcntl import LOCK_SH, flock
 from envforge.kernel import init
 from envforge.kernel.processes import CLONE_NEWCGROUP, clone, is_alone
 from envforge.kernel.removal import is_still_at
-from envforge.sandbox import cgroup, first_process, record, uppers
+from envforge.sandbox import first_process, record, uppers
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first, open_network, read_report
 from envforge.sandbox.payload import Payload, say
-from envforge.sandbox.streams import STANDARD, Streams
+from envforge.sandbox.streams import STANDARD, Child, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envforge.sandbox.compiled import Member, Plan
+    from envforge.sandbox.compiled import Cgroup, Member, Plan
 
 __all__ = ["FAILED", "Payload", "RefusedError", "StaleError", "Started", "attend", "enter", "start", "wait"]
 
@@ -31,41 +31,6 @@ _SIGKILL, _KILLED = 9, 137
 
 class StaleError(Exception):
     """The plan's environment or a layer of it is gone: the environment must be built again."""
-
-
-class Child:
-    """A process that this one started and has to wait for, once, with `wait` or `attend`."""
-
-    __slots__ = ("_pidfd", "carrier", "code", "pid", "streams")
-
-    def __init__(self) -> None:
-        self.pid = 0  # on the host
-        self.code: int | None = None  # the exit code, once it has ended
-        self.streams: Streams | None = None
-        self.carrier = 0  # the pid of the relay of its own terminal; 0 if it shares the caller's
-        self._pidfd = -1
-
-    @property
-    def pidfd(self) -> int:
-        """Its pidfd, to be polled, and to send signals to."""
-        if self._pidfd < 0:
-            self._pidfd = os.pidfd_open(self.pid)
-        return self._pidfd
-
-    def ended(self, code: int) -> int:
-        """Note the exit code, clean up, and return the code."""
-        self.code = code
-        self.close()
-        return code
-
-    def close(self) -> None:
-        """Clean up after it has ended or failed to start: helper processes and the pidfd."""
-        for helper in (self.carrier, self.streams.pouring if self.streams is not None else 0):
-            if helper:
-                init.wait(helper)  # it ends once nobody can read any more
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
 
 
 class Started(Child):
@@ -136,10 +101,8 @@ class Started(Child):
                 self.network = open_network(self.pid)
             if self.member is not None and self.network is not None:
                 self.member.connect(self._cloned, self.pid, self.network[1])
-            try:
-                self.cgroup = cgroup.start(self._plan["limits"], self.pid, _prepare)
-            except OSError as error:
-                raise RefusedError(cgroup.STEP, error) from None
+            if self._plan["limits"]["bases"]:
+                self.cgroup = _limited(self._plan["limits"], self.pid)
             channel.let_in(self._cloned, upper, self.pid)
             self._record = record.note(self._plan, self.pid, command, self.cgroup)  # while C mounts
             read_report(report)
@@ -152,6 +115,8 @@ class Started(Child):
     def ended(self, code: int) -> int:
         """Note the exit code and whether memory ran out, clean up, and return the code."""
         if self._plan["limits"]["memory"] or code == _KILLED:
+            from envforge.sandbox import cgroup  # noqa: PLC0415  # few sandboxes end in this way
+
             self.oom_kills = cgroup.oom_kills(self._plan["limits"], self.pid)
         return super().ended(code)
 
@@ -168,7 +133,7 @@ class Started(Child):
         if self._plan["relay"] is not None:
             self._plan["relay"].end()
         if self.pid:
-            cgroup.end(self._plan["limits"], self.pid, _sweep)
+            _end_cgroup(self._plan["limits"], self.pid)
         super().close()
         if self.upper is not None:
             if self.upper.kept:
@@ -199,6 +164,8 @@ def enter(plan: "Plan", command: "list[str]", environment: "dict[str, str]", cwd
         take_back()
         init.unblock(mask)
     if started.oom_kills:
+        from envforge.sandbox import cgroup  # noqa: PLC0415  # few sandboxes end in this way
+
         say(cgroup.out_of_memory(plan["limits"], started.oom_kills))
     return code
 
@@ -265,6 +232,25 @@ def hold(plan: "Plan") -> int:
         os.close(held)
         raise StaleError(str(error)) from None
     return held
+
+
+def _limited(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
+    """Put a sandbox into a cgroup of its own; return its directories."""
+    from envforge.sandbox import cgroup  # noqa: PLC0415  # only for sandboxes with limits
+
+    try:
+        return cgroup.start(limits, pid, _prepare)
+    except OSError as error:
+        raise RefusedError(cgroup.STEP, error) from None
+
+
+def _end_cgroup(limits: "Cgroup", pid: int) -> None:
+    """Remove its cgroup: that with which it began, or which another command has given it since."""
+    name = record.cgroup_name(os.getpid(), pid)
+    if limits["bases"] or os.path.exists(f"{(*limits['others'], '')[0]}/{name}"):
+        from envforge.sandbox import cgroup  # noqa: PLC0415  # likewise
+
+        cgroup.end(limits, pid, _sweep)
 
 
 def _prepare(bases: "Iterable[str]") -> None:

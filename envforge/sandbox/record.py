@@ -65,6 +65,11 @@ def started_of(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
+def cgroup_name(parent: int, first: int) -> str:
+    """Return the name of the cgroup of a sandbox with that parent and that PID 1, if it has one."""
+    return f"{parent:x}-{first:x}"
+
+
 def note(plan: "Plan", pid: int, command: "list[str]", cgroup: "tuple[str, ...]" = ()) -> "Record | None":
     """Write the record of a sandbox with that PID 1; None if that fails: it runs on, but unlisted."""
     identifier = os.urandom(6).hex()

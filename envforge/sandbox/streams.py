@@ -1,4 +1,4 @@
-"""Standard streams of a payload: keeps a file on stdin from being reopened for writing.
+"""A process with its standard streams: keeps a file on stdin from being reopened for writing.
 
 Opening /proc/self/fd/0 reopens the file, for writing too if the payload's user owns it. So the payload gets a
 file on stdin through a read-only mount. The caller's own descriptors stay as they are: others may use them
@@ -9,7 +9,7 @@ import os
 from errno import EISDIR, ENOENT
 from fcntl import F_DUPFD_CLOEXEC, F_GETFL, fcntl
 
-from envforge.kernel import processes, syscalls
+from envforge.kernel import init, processes, syscalls
 
 STANDARD = (0, 1, 2)
 _PIECE = 1 << 16
@@ -146,3 +146,39 @@ def _pour(descriptor: int) -> "tuple[int, int]":
             os._exit(0)
     os.close(write)
     return read, child
+
+
+class Child:
+    """A process that this one started and has to wait for, once, with `wait` or `attend`."""
+
+    __slots__ = ("_pidfd", "carrier", "code", "pid", "streams")
+
+    def __init__(self) -> None:
+        self.pid = 0  # on the host
+        self.code: int | None = None  # the exit code, once it has ended
+        self.streams: Streams | None = None
+        self.carrier = 0
+        """The pid of the relay of its own terminal; 0 if it shares the caller's."""
+        self._pidfd = -1
+
+    @property
+    def pidfd(self) -> int:
+        """Its pidfd, to be polled, and to send signals to."""
+        if self._pidfd < 0:
+            self._pidfd = os.pidfd_open(self.pid)
+        return self._pidfd
+
+    def ended(self, code: int) -> int:
+        """Note the exit code, clean up, and return the code."""
+        self.code = code
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Clean up after it has ended or failed to start: helper processes and the pidfd."""
+        for helper in (self.carrier, self.streams.pouring if self.streams is not None else 0):
+            if helper:
+                init.wait(helper)  # it ends once nobody can read any more
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1

@@ -14,7 +14,9 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -273,7 +275,7 @@ def _private_kib(pid: int) -> int:
 
 def _many(own: Engine, count: int) -> Iterator[Row]:
     """Run many at once, and see what is left of them."""
-    before = _left(own)
+    before = _there_is(own)
     for number in range(count):
         own.call("run", "-d", "--name", f"n{number}", "--", "sleep", "1000")
     slowest = 0.0
@@ -295,23 +297,28 @@ def _many(own: Engine, count: int) -> Iterator[Row]:
     )
     seconds = own.call("rm", "-f", *(f"n{number}" for number in range(count) if number != 2))
     time.sleep(1)
-    left = _left(own) - before
-    yield Row(f"left of them after `rm -f` of all ({seconds:.1f} s)", f"{left}", "0", left == 0)
+    left = _there_is(own) - before
+    said = ", ".join(f"{count} {kind}" for kind, count in left.items()) or "0"
+    yield Row(f"left of them after `rm -f` of all ({seconds:.1f} s)", said, "0", not left)
 
 
-def _left(own: Engine) -> int:
-    """Count processes, mounts, cgroups and files that containers make."""
+def _there_is(own: Engine) -> Counter[str]:
+    """Count what containers make, by kind: files, mounts, cgroups, processes and their namespaces."""
     store = own.words[2]
-    places = [Path(store, name) for name in ("containers", "uppers", "trash")]
-    files = sum(len(list(place.rglob("*"))) for place in places if place.exists())
-    processes = sum(1 for one in Path("/proc").iterdir() if one.name.isdigit())
-    mounts = len(Path("/proc/self/mounts").read_text().splitlines())
-    cgroups = sum(1 for _ in Path("/sys/fs/cgroup").rglob("envforge*"))
-    return files + mounts + cgroups + max(0, processes - _PROCESSES_AROUND)
-
-
-_PROCESSES_AROUND = sum(1 for one in Path("/proc").iterdir() if one.name.isdigit()) + 5
-"""Kernel threads come and go."""
+    found = Counter[str]()
+    for place in ("containers", "uppers", "trash"):
+        found["files"] += sum(1 for _ in Path(store, place).rglob("*"))
+    found["mounts"] = len(Path("/proc/self/mounts").read_text().splitlines())
+    found["cgroups"] = sum(1 for _ in Path("/sys/fs/cgroup").rglob("envforge/*"))
+    namespaces = set()
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):  # of processes that end meanwhile
+            command = (process / "cmdline").read_bytes()
+            if command and process.name.isdigit():  # no thread of the kernel
+                found["processes"] += store.encode() in command or command == b"sleep\x001000\0"
+                namespaces.add(os.readlink(process / "ns/mnt"))
+    found["mount namespaces"] = len(namespaces)
+    return found
 
 
 if __name__ == "__main__":

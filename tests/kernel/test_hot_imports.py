@@ -19,7 +19,6 @@ ALLOWED = {
     "envforge.kernel.syscalls",
     "envforge.sandbox",
     "envforge.sandbox.cache",
-    "envforge.sandbox.cgroup",
     "envforge.kernel.processes",
     "envforge.sandbox.first_process",
     "envforge.sandbox.idmapped",
@@ -37,6 +36,7 @@ ALLOWED = {
     "envforge.warm_line",
     "errno",
     "fcntl",
+    "gc",
 }
 
 SCRIPT = """

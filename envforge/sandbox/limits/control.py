@@ -6,7 +6,7 @@ from errno import EBUSY, EINVAL
 from typing import Final
 
 from envforge.errors import LimitError
-from envforge.sandbox import cgroup
+from envforge.sandbox import cgroup, record
 from envforge.sandbox.compiled import Cgroup
 from envforge.sandbox.limits import bases, choose, hierarchies, v1, v2
 from envforge.sandbox.limits.model import Enforced, Limits
@@ -48,7 +48,7 @@ def _own(paths: Iterable[str], first: int, so: str) -> list[str]:
         return there
     here = choose.backend()
     usable = v1.bases(here.found) if here.kind == choose.V1 else {"": here.base}
-    name = cgroup.name_of(parent_of(first), first)
+    name = record.cgroup_name(parent_of(first), first)
     for controller in ("", "pids", "memory", "cpuacct"):
         if base := usable.get(controller):
             _widen(base, [f"{base}/{name}"], first)

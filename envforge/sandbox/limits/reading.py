@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from envforge.sandbox import cgroup
+from envforge.sandbox import cgroup, record
 from envforge.sandbox.limits import bases
 from envforge.sandbox.limits.model import Usage
 from envforge.sandbox.limits.processes import below, parent_of, waited_ns
@@ -17,7 +17,7 @@ _LOOPBACK: Final = "lo"
 def places(paths: Iterable[str], first: int) -> list[str]:
     """Return all directories of the cgroup of a sandbox: an update or a pause may have added some."""
     found = list(paths)
-    name = cgroup.name_of(parent_of(first), first)
+    name = record.cgroup_name(parent_of(first), first)
     found += [f"{base}/{name}" for base in bases.all_bases() if f"{base}/{name}" not in found]
     return [path for path in found if os.path.isdir(path)]
 
