@@ -154,7 +154,7 @@ def make_secret() -> bytes:
 
     path = _secret_path()
     _make_private(os.path.dirname(path))
-    there = os.path.lexists(path)  # a key that others could read, or a truncated one
+    there = os.path.lexists(path) and _secret() is None  # a key that others could read, or a truncated one
     with suppress(FileExistsError):  # another process was quicker
         whole_file.write(path, os.urandom(_SECRET_BYTES), replace=there)
     found = _secret()

@@ -137,6 +137,38 @@ def test_they_reach_each_other_by_name_and_nothing_is_left(box, member):
     wait_until(lambda: len(holders(box)) <= len(before))
 
 
+SERVE_SIX = """
+import socket, sys
+listener = socket.create_server(("::", 5432), family=socket.AF_INET6)
+print("ready", flush=True)
+one, (address, *_) = listener.accept()
+one.sendall(address.encode())
+one.close()
+sys.stdin.readline()
+"""
+
+
+def test_they_reach_each_other_by_ipv6_too(member):
+    identity = own_mark("six")
+    db = member(identity, "db shop-db", *python(SERVE_SIX))
+    assert db.stdout.readline() == "ready\n"
+    code = """
+import socket
+(*_, place), = socket.getaddrinfo("shop-db", 5432, socket.AF_INET6, socket.SOCK_STREAM)
+with socket.create_connection(place[:2], timeout=10) as one:
+    print(place[0], one.recv(100).decode())
+"""
+    place, seen = done(member(identity, "web", *python(code))).split()
+    assert place.startswith("fd")
+    assert place.endswith("::2")
+    assert seen == place[:-1] + "3"
+    db.communicate("end\n")
+    other = member(
+        own_mark("other"), "web", *python(f"import socket; socket.create_connection(('{place}', 5432), 2)")
+    )
+    assert other.wait(timeout=60) != 0
+
+
 def test_who_came_first_learns_of_who_comes_later_and_leaves(member):
     identity = own_mark("later")
     script = "echo ready; until grep -q late /etc/hosts; do sleep 0.05; done; echo there; "
@@ -199,4 +231,4 @@ def test_a_member_can_be_joined(box, member):
         box.words([*words, mark, "{}", *command]), capture_output=True, text=True, check=False, timeout=30
     )
     assert "stays" in result.stdout, result.stderr
-    assert "10.89." in result.stdout.splitlines()[1]
+    assert "10.89." in result.stdout.splitlines()[-1]

@@ -16,7 +16,7 @@ __all__ = ["line", "shop"]
 
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
-HTTPD = '["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]'
+HTTPD = '["busybox", "httpd", "-f", "-p", "0.0.0.0:8080", "-h", "/srv"]'
 PAIR = f"""{HEAD}
 [services.web]
 command = {HTTPD}
@@ -57,7 +57,8 @@ def places(line):
 def test_a_killed_holder_is_replaced_while_services_run(line):
     write(line, PAIR)
     line.succeed("up", "-d")
-    assert line.succeed("exec", "shop-client", "--", *ASK) == "the shop\n"
+    assert line.succeed("exec", "shop-client", "--", *ASK) == "the shop\n"  # its name is of IPv6 too
+    assert line.succeed("exec", "shop-client", "--", "grep", "-c", "\tweb shop-web", "/etc/hosts") == "2\n"
     first = holder_of(line)
     os.kill(first, signal.SIGKILL)
     wait_until(
@@ -67,7 +68,7 @@ def test_a_killed_holder_is_replaced_while_services_run(line):
     write(line, PAIR + '[services.late]\ncommand = ["sleep", "600"]\n')
     line.succeed("up", "-d")
     assert line.succeed("exec", "shop-late", "--", *ASK) == "the shop\n"
-    assert line.succeed("exec", "shop-web", "--", "grep", "-c", "shop-late", "/etc/hosts") == "1\n"
+    assert line.succeed("exec", "shop-web", "--", "grep", "-c", "shop-late", "/etc/hosts") == "2\n"
     line.succeed("down")
     wait_until(lambda: not own_processes(line))
     line.succeed("up", "-d")

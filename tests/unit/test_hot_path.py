@@ -2,6 +2,8 @@
 
 import marshal
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -282,3 +284,16 @@ def test_where_one_starts(tmp_path, monkeypatch):
 
 def test_no_color_is_passed():
     assert inherited.is_passed("NO_COLOR", [])
+
+
+def test_several_threads_make_one_key(tmp_path, monkeypatch):
+    for number in range(400):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / str(number)))
+        barrier = threading.Barrier(4)
+
+        def make(_number, together=barrier):
+            together.wait()
+            return cache.make_secret()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(make, range(4)))) == 1

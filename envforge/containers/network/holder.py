@@ -32,7 +32,7 @@ else:
 
 BRIDGE = "project"
 OUT = "out"
-PREFIX = 22
+PREFIX, PREFIX_6 = 22, 64
 NOBODY = (-1, -1)
 _WORDS = 6
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
@@ -41,13 +41,13 @@ _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 class Network:
     """What a holder is to make."""
 
-    __slots__ = ("directory", "gateway", "plan", "way")
+    __slots__ = ("directory", "gateways", "plan", "way")
 
-    def __init__(self, plan: "Plan", directory: str, gateway: str, out: way.Way) -> None:
+    def __init__(self, plan: "Plan", directory: str, gateways: "list[str]", out: way.Way) -> None:
         self.plan = plan
         self.directory = directory
-        self.gateway = gateway
-        """The bridge's address."""
+        self.gateways = gateways
+        """The bridge's addresses: of IPv4 and, if there is that, of IPv6."""
         self.way = out
 
 
@@ -157,7 +157,7 @@ def _make(network: Network, there: "Namespaces", tell: int, wait: int) -> "list[
         if there[1] < 0:
             syscalls.bring_up_loopback()
             links.add_bridge(BRIDGE)
-            links.add_address(BRIDGE, network.gateway, PREFIX)
+            give(links, BRIDGE, network.gateways)
         elif network.way.kind == way.NAT:
             links.remove_if_there(OUT)
         way.block(links, own)
@@ -169,6 +169,16 @@ def _make(network: Network, there: "Namespaces", tell: int, wait: int) -> "list[
         os.write(tell, str(error.errno).encode())
         os._exit(0)
     return held
+
+
+def give(links: rtnetlink.Links, interface: str, places: "list[str]") -> None:
+    """Give an interface its addresses in the network; that of IPv6 may be refused (disable_ipv6)."""
+    links.add_address(interface, places[0], PREFIX)
+    for place in places[1:]:
+        try:
+            links.add_address(interface, place, PREFIX_6)
+        except OSError:
+            return
 
 
 def _move(plan: "Plan", there: "Namespaces", tell: int, wait: int) -> None:

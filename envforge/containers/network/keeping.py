@@ -45,7 +45,8 @@ def hold(directory: str, plan: "Plan", there: "holder.Namespaces") -> "tuple[int
         seed = int(os.path.basename(directory)[:4], 16)
         base = addresses.free(addresses.PROJECTS, holder.PREFIX, seed, addresses.of_the_host())
     try:
-        pid, other = holder.start(holder.Network(plan, directory, address_of(base, 1), out), there)
+        gateways = [address_of(base, 1), *([address6_of(directory, 1)] if has_ipv6() else [])]
+        pid, other = holder.start(holder.Network(plan, directory, gateways, out), there)
     finally:
         for one in there if borrowed else ():
             if one >= 0:
@@ -109,6 +110,17 @@ def _is_used(directory: str) -> bool:
 def address_of(base: int, number: int) -> str:
     """Return the address of a network's member; number 1 is the bridge."""
     return addresses.text_of(base + number)
+
+
+def address6_of(directory: str, number: int) -> str:
+    """Return its address of IPv6: a local one, of a prefix that is the network's own (RFC 4193)."""
+    key = os.path.basename(directory)
+    return f"fd{key[:2]}:{key[2:6]}:{key[6:10]}::{number:x}"
+
+
+def has_ipv6() -> bool:
+    """Say whether the kernel speaks IPv6."""
+    return os.path.exists("/proc/net/if_inet6")
 
 
 def opened_at(path: str) -> int:

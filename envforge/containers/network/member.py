@@ -20,7 +20,7 @@ from errno import EADDRNOTAVAIL
 from fcntl import LOCK_EX, LOCK_SH, flock
 
 from envforge.containers.network import holder
-from envforge.containers.network.keeping import address_of, hold, opened_at, took, top
+from envforge.containers.network.keeping import address6_of, address_of, has_ipv6, hold, opened_at, took, top
 from envforge.kernel import init, processes
 from envforge.kernel.removal import is_still_at
 from envforge.sandbox.first_process import RefusedError
@@ -51,7 +51,7 @@ class Member:
         "_namespaces",
         "_own",
         "_plan",
-        "address",
+        "addresses",
         "holder",
         "number",
         "way",
@@ -68,7 +68,8 @@ class Member:
         self._own = -1
         self._base = 0
         self.number = 0
-        self.address = ""
+        self.addresses: list[str] = []
+        """Of IPv4 and, if there is that, of IPv6."""
 
     def within(self, plan: "Plan") -> "Plan":
         """Return the plan with its id maps as they are inside the network's user namespace."""
@@ -112,7 +113,7 @@ class Member:
             links.add_veth(f"m{self.number}", holder.BRIDGE, "eth0", network)
             processes.setns(network, processes.CLONE_NEWNET)
             links = rtnetlink.Links()
-            links.add_address("eth0", self.address, holder.PREFIX)
+            holder.give(links, "eth0", self.addresses)
             links.bring_up("eth0")
             if self.way[0]:
                 links.add_default_route(address_of(self._base, 1))
@@ -131,7 +132,7 @@ class Member:
             os.close(own)
         else:
             raise OSError(EADDRNOTAVAIL, os.strerror(EADDRNOTAVAIL), _STEP)
-        self.address = address_of(self._base, self.number)
+        self.addresses = self._addresses_of(self.number)
         mounts = list(self._plan["mounts"])
         at = next((place for place, one in enumerate(mounts) if one[1] == HOSTS), -1)
         before = b"" if at < 0 else _read(mounts[at][0])
@@ -163,12 +164,18 @@ class Member:
         """Write every member's hosts anew."""
         members = list(self._members())
         lines = b"".join(
-            f"{address_of(self._base, number)}\t".encode() + names + b"\n" for number, names, _ in members
+            f"{place}\t".encode() + names + b"\n"
+            for number, names, _ in members
+            for place in self._addresses_of(number)
         )
         for number, _, before in members:
             descriptor = os.open(f"{self._directory}/hosts/{number}", _OPEN, 0o644)
             _replace(descriptor, before + lines)
             os.close(descriptor)
+
+    def _addresses_of(self, number: int) -> "list[str]":
+        own = [address_of(self._base, number)]
+        return [*own, address6_of(self._directory, number)] if has_ipv6() else own
 
     def _members(self) -> "Iterator[tuple[int, bytes, bytes]]":
         """Yield number, names and own hosts of each member that is alive."""

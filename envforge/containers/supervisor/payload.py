@@ -71,7 +71,7 @@ class Life:
     @property
     def addresses(self) -> "list[str]":
         """Its addresses in the project's network."""
-        return [] if self._member is None else [self._member.address]
+        return [] if self._member is None else self._member.addresses
 
     @property
     def way(self) -> "list[str]":

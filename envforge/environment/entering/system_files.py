@@ -25,6 +25,9 @@ from envforge.sandbox.plan.model import Mount
 from envforge.sources import registry
 
 HOSTS: Final = "/etc/hosts"
+_ORDER: Final = "/etc/gai.conf"
+_IPV4_FIRST: Final = b"precedence ::ffff:0:0/96 100\n"
+"""gai.conf(5): a service's name stands for an address of either kind, and most servers listen on IPv4."""
 _OF_THE_HOST: Final = ("/etc/resolv.conf", "/etc/localtime")
 _YOUNG_S: Final = 24 * 3600
 """A younger file may belong to a plan that is just being made."""
@@ -73,6 +76,8 @@ def system_files(
     if not is_given(project, brought, HOSTS):
         text = hosts_text(_host_lines(), project.host_name)
         mounts.append(Mount(_generated(_encoded(text)), HOSTS, read_only=True, own=True))
+    if project.spec.network.mode == "private" and not is_given(project, brought, _ORDER):
+        mounts.append(_laid(_IPV4_FIRST, _ORDER))
     return SystemFiles(tuple(mounts), certificates.variables() if extra else {})
 
 
