@@ -21,6 +21,18 @@ sys.path.append(str(Path(__file__).parents[1]))  # of which tests.sweep and test
 TIME_LIMIT_S = 600
 """For a test with the fixtures that it makes: one that hangs must not keep all others from running."""
 VM_TIME_LIMIT_S = 3600
+ACTING = {
+    "account",
+    "box",
+    "case",
+    "flat_tree",
+    "harbour",
+    "plain_box",
+    "plain_user",
+    "range_user",
+    "several_ids_box",
+}
+"""Fixtures that act as one of the test users: a run by root has them act as each."""
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -36,6 +48,14 @@ def pytest_configure() -> None:
         signal.SIGTTOU,
     ):
         signal.signal(one, signal.SIG_DFL)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what tries each kind of user by itself, where root runs it."""
+    for item in items:
+        if ACTING & set(getattr(item, "fixturenames", ())):
+            item.add_marker("each_kind")
 
 
 def pytest_report_header() -> str:

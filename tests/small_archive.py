@@ -3,6 +3,7 @@
 The same calls give the same bytes, apart from the signatures: golden locks hold.
 """
 
+import functools
 import gzip
 import hashlib
 import lzma
@@ -116,8 +117,7 @@ class Archive:
     def add_tools(self, suite="bookworm") -> None:
         """Add the host's own apt as a package, so that nothing has to come from a mirror."""
         programs = ["/usr/bin/apt-get", "/usr/bin/apt-cache", "/usr/lib/apt/methods/http"]
-        said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
-        libraries = {word for word in said.split() if word.startswith("/") and not word.endswith(":")}
+        libraries = libraries_of(*programs)
         tables = [str(path) for path in Path("/usr/share/dpkg").glob("*table")]
         self.add("apt", suite=suite, architecture="amd64", data=host_files(*programs, *libraries))
         self.add("dpkg", suite=suite, architecture="amd64", data=host_files(*tables))
@@ -137,6 +137,13 @@ def _deb(control, data, members):
         ("control.tar", debs.control_tar(control, mode="w", **encoded)),
         ("data.tar", debs.tar(*data)),
     )
+
+
+@functools.cache
+def libraries_of(*programs: str) -> frozenset[str]:
+    """Return what the host loads with these programs."""
+    said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    return frozenset(word for word in said.split() if word.startswith("/") and not word.endswith(":"))
 
 
 def host_files(*names):

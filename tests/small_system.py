@@ -12,13 +12,12 @@ with web.serving(path) as server:
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import debs
 from commandline import CommandLine
-from small_archive import Archive, host_files, public_key
+from small_archive import Archive, host_files, libraries_of, public_key
 
 from envforge.store import listing
 from envforge.store.listing import Entry
@@ -87,8 +86,7 @@ def add_system(archive: Archive, suite: str = "bookworm") -> None:
     archive.drop("dpkg", suite=suite)
     where = [shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in _PROGRAMS]
     found = [os.path.realpath(path) if path.endswith("/sh") else path for path in where if path]
-    said = subprocess.run(["ldd", *found], capture_output=True, text=True, check=False).stdout
-    libraries = {word for word in said.split() if word.startswith("/") and not word.endswith(":")}
+    libraries = libraries_of(*found)
     tables = [str(path) for path in Path("/usr/share/dpkg").glob("*table")]
     archive.add(
         "dpkg",

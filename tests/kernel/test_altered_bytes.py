@@ -18,6 +18,7 @@ from envforge.errors import DamagedError, LockStaleError, OutputError
 
 pytestmark = [
     pytest.mark.userns,
+    pytest.mark.one_plain_user,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 HELLO = script('[ "$1" = -g ] || set -- -g "Hello, world!"\necho "$2"').encode()

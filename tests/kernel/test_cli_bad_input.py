@@ -10,7 +10,7 @@ import time
 import pytest
 from commandline import CommandLine
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_plain_user]
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from commandline import CommandLine
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_plain_user]
 
 
 def test_a_build_is_told_as_json_and_reused(project):

@@ -17,6 +17,7 @@ from small_system import add_system, new_project, script
 
 pytestmark = [
     pytest.mark.userns,
+    pytest.mark.one_plain_user,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 

@@ -9,7 +9,7 @@ from commandline import COMMAND, CommandLine
 
 from envforge.sandbox.ids.identity import detect
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_plain_user]
 
 
 @pytest.fixture

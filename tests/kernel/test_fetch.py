@@ -19,6 +19,7 @@ from envforge.errors import BuildError, ConsentError, IntegrityError, LockError,
 
 pytestmark = [
     pytest.mark.userns,
+    pytest.mark.one_plain_user,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 

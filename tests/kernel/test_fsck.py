@@ -21,6 +21,7 @@ from envforge.errors import DamagedError, StoreError
 
 pytestmark = [
     pytest.mark.userns,
+    pytest.mark.each_kind,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 

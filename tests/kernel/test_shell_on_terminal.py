@@ -18,6 +18,7 @@ from tests.tui.terminal import Terminal
 
 pytestmark = [
     pytest.mark.userns,
+    pytest.mark.one_plain_user,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
     pytest.mark.skipif(not shutil.which("tmux"), reason="needs tmux"),
 ]

@@ -37,6 +37,24 @@ def test_empty_home_is_empty(empty_home):
     assert os.listdir(empty_home) == []
 
 
+def test_what_acts_as_a_user_is_marked_for_it(tmp_path):
+    path = tmp_path / "test_acting.py"
+    path.write_text("def test_acts(plain_user):\n    pass\ndef test_does_not(tmp_path):\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-qp", "no:cacheprovider", "-p", "conftest", "--collect-only"]
+    tests = os.path.dirname(os.path.dirname(__file__))
+    variables = os.environ | {"PYTHONPATH": tests, "PYTEST_ADDOPTS": ""}
+    for chosen, name in (("each_kind", "test_acts"), ("not each_kind", "test_does_not")):
+        said = subprocess.run(
+            [*command, "-m", chosen, str(path)],
+            env=variables,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert re.findall(r"::(\w+)", said) == [name]
+
+
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
 def test_missing_capability_fails_in_ci_only(tmp_path, ci, code):
     path = tmp_path / "test_missing.py"
