@@ -12,7 +12,7 @@
     browsing     layers, listed, owners, preview
     drafts       read, check, of, save    remembered   load, save
     containers   run, all_of, find, start, stop, kill, wait, remove
-    containers_logs  entries, follow, Attachment, Keys
+    containers_logs  entries, follow, merged, follow_all, Attachment, Keys
 
 Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the
 user is an exception, and a call is the answer: `consent.allow` to a `ConsentError`, `consent.trust` to an

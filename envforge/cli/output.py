@@ -12,7 +12,16 @@ import click
 _FIRST: Final = 16
 _LAST: Final = 8
 """Widths: the first column keeps so much while the last one can shrink; neither gets narrower than that."""
-_CODES: Final = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
+_CODES: Final = {
+    "red": 31,
+    "green": 32,
+    "yellow": 33,
+    "blue": 34,
+    "magenta": 35,
+    "cyan": 36,
+    "bold": 1,
+    "dim": 2,
+}
 
 
 def coloured(stream: TextIO) -> bool:

@@ -1,6 +1,8 @@
 """`envforge up` and `down`: services that wait for one another, keep what they store, and stop in order."""
 
 import json
+import os
+import shlex
 import shutil
 import signal
 import socket
@@ -368,3 +370,103 @@ command = ["sleep", "600"]
     line.succeed("stop", "-t", "0", "db")
     after = containers(line)
     assert (after["db"]["status"], after["shop-db"]["status"]) == ("exited", "running"), "a name comes first"
+
+
+TALKING = f"""{HEAD}
+[services.web]
+command = ["sh", "-c", "echo web 1; sleep 0.3; echo web 2; exec sleep 600"]
+[services.database]
+command = ["sh", "-c", "sleep 0.15; echo database 1 >&2; sleep 0.3; printf 'database\\\\t2'; exec sleep 600"]
+"""
+
+
+def following(line: CommandLine, *words: str) -> subprocess.Popen[str]:
+    """Begin to follow logs."""
+    return subprocess.Popen(
+        line.words("logs", "-f", *words), cwd=line.directory, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Return the lines up to the one with that text."""
+    found = []
+    while not found or text not in found[-1]:
+        found.append(process.stdout.readline())
+        assert found[-1], f"it ended after {found}"
+    return [one.rstrip("\n") for one in found]
+
+
+def test_logs_of_all_services_are_merged_by_time(line):
+    write(line, TALKING)
+    line.succeed("up", "-d")
+    time.sleep(0.8)
+    said = line.run("logs")
+    assert (said.stdout, said.stderr) == (
+        "web      | web 1\nweb      | web 2\n",
+        "database | database 1\n",
+    ), "the last line has not ended"
+    line.succeed("stop", "-t", "0", "database")
+    values = [json.loads(one) for one in line.succeed("logs", "--json").splitlines()]
+    assert [(one["service"], one["stream"], one["text"]) for one in values] == [
+        ("web", "stdout", "web 1"),
+        ("database", "stderr", "database 1"),
+        ("web", "stdout", "web 2"),
+        ("database", "stdout", "database\t2"),
+    ]
+    assert [one["time"] for one in values] == sorted(one["time"] for one in values)
+    assert line.succeed("logs", "-n", "1") == "web      | web 2\ndatabase | database\t2\n"
+    assert line.succeed("logs", "web") == "web 1\nweb 2\n", "one alone is as it wrote it"
+    assert line.succeed("logs", "web", "shop-database").splitlines()[-1] == "shop-database | database\t2"
+    assert line.succeed("logs", "-t", "-n", "1").startswith(f"web      | {values[2]['time']} web 2")
+    assert line.succeed("logs", "--since", values[3]["time"][:26] + "Z") == "database | database\t2\n"
+    assert line.succeed("logs", "--instance", "other") == ""
+    elsewhere = CommandLine(line.home, line.store, line.home)
+    assert "logs NAME" in elsewhere.fail(2, "logs")
+
+
+def test_following_all_sees_restarts_and_newcomers_and_ends_with_the_last(line):
+    write(line, TALKING)
+    line.succeed("up", "-d", "web")
+    process = following(line)
+    assert read_until(process, "web 2") == ["web | web 1", "web | web 2"]
+    line.succeed("restart", "-t", "0", "web")
+    assert read_until(process, "web 2") == ["web | web 1", "web | web 2"]
+    line.succeed("up", "-d", "database")
+    line.succeed("up", "-d", "--force-recreate", "web")
+    assert "web      | web 2" in read_until(process, "web 2")
+    line.succeed("down")
+    rest, _ = process.communicate(timeout=20)
+    assert rest == "database | database\t2\n"
+    assert process.returncode == 0
+
+
+def test_prefixes_have_colours_on_a_terminal_only_and_lines_steer_none(line):
+    write(
+        line,
+        HEAD
+        + "".join(
+            f'[services.s{number}]\ncommand = ["printf", "one\\\\r\\\\033[2J\\\\033[31mtwo\\\\n"]\n'
+            for number in range(6)
+        ),
+    )
+    line.succeed("up", "-d")
+    words = shlex.join(line.words("logs"))
+    screen = {**os.environ, "TERM": "xterm"}
+    screen.pop("NO_COLOR", None)
+    on_terminal = ["script", "-qec", words, "/dev/null"]
+    said = subprocess.run(
+        on_terminal, cwd=line.directory, env=screen, capture_output=True, text=True, check=True
+    ).stdout
+    assert said.count("\x1b[36ms") == 2, "five colours for six services"
+    assert "\x1b[2J" not in said
+    assert said.count("one\x1b[31mtwo") == 6
+    plain = subprocess.run(
+        on_terminal,
+        cwd=line.directory,
+        env={**screen, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "\x1b[36m" not in plain
+    assert "\x1b[3" not in line.succeed("logs").replace("\x1b[31mtwo", "")

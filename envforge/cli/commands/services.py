@@ -1,17 +1,17 @@
 """`up` and `down`: the services of a project."""
 
 import sys
-import threading
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from envforge.cli import completions
 from envforge.cli.command import Command, allow_option, cache_option, instance_option, json_option
+from envforge.cli.commands.containers.log_lines import Prefixes, show_lines
 from envforge.cli.output import paint, print_json, print_table
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
-from envforge.units import duration_text, printable
+from envforge.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from envforge.api.containers import Container
     from envforge.api.services import Happened, Prepared, Step
 
-_COLOURS: Final = ("cyan", "yellow", "green", "magenta", "blue")
 _WORDS: Final = {
     "waiting": "waits for what it depends on",
     "creating": "is being created",
@@ -132,51 +131,26 @@ def _stopping(settings: Settings) -> "Callable[[str, str], None]":
 
 def _attend(settings: Settings, prepared: "Prepared", only: tuple[str, ...]) -> int:
     """Show the output of all until they end or the user ends them; they stop in the reverse order then."""
-    from envforge.api import services as api  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import containers_logs  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import services as api  # noqa: PLC0415 (likewise)
 
-    running = [one for one in api.containers(prepared.project, prepared.instance) if one.config["service"]]
-    shown = [one for one in running if one.config["service"] in prepared.services]
+    project = prepared.project
+
+    def shown() -> "list[Container]":
+        found = api.containers(project, prepared.instance)
+        return [one for one in found if one.config["service"] in prepared.services]
+
     try:
-        follow(shown)
+        show_lines(
+            containers_logs.follow_all(shown, project.store_path),
+            Prefixes(prepared.services),
+            lambda line: str(line.container.config["service"]),
+        )
     except KeyboardInterrupt:
         click.echo("", err=True)
-        api.take_down(
-            prepared.project, _stopping(settings), instance=prepared.instance, only=only, remove=False
-        )
+        api.take_down(project, _stopping(settings), instance=prepared.instance, only=only, remove=False)
         return 130
     return 0
-
-
-def follow(containers: "Iterable[Container]", *, last: int | None = None) -> None:
-    """Print the output of several containers as it comes, each line with the service in front, to its end."""
-    containers = list(containers)
-    width = max((len(_name(one)) for one in containers), default=0)
-    lock = threading.Lock()
-    threads = [
-        threading.Thread(
-            target=_follow, args=(one, width, _COLOURS[number % len(_COLOURS)], lock, last), daemon=True
-        )
-        for number, one in enumerate(containers)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _name(container: "Container") -> str:
-    return str(container.config["service"] or container.name)
-
-
-def _follow(container: "Container", width: int, colour: str, lock: threading.Lock, last: int | None) -> None:
-    from envforge.api import containers_logs as api  # noqa: PLC0415 (help needs none of it)
-
-    prefix = paint(f"{_name(container).ljust(width)} | ", colour, sys.stdout)
-    for entry in api.follow(container, last=last):
-        if entry is not None:
-            text = printable(entry.text.decode(errors="replace"))
-            with lock:
-                click.echo(f"{prefix}{text}")
 
 
 @click.command(
