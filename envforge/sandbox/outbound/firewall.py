@@ -30,7 +30,7 @@ _ICMPX, _PORT = 2, 1
 _EQUAL, _UNEQUAL = 0, 1
 _NEW_STATE = pack("=I", 1 << 3)
 """The bit of IP_CT_NEW (linux/netfilter/nf_conntrack_common.h)."""
-_DROP = 0
+_DROP, _ACCEPT = 0, 1
 _HEADER, _GENERIC = 16, 4
 _LARGEST = 1 << 17
 _PATIENCE = pack("@ll", 5, 0)  # struct timeval
@@ -49,12 +49,16 @@ class Table:
         self._name = _attribute(1, _text(name))
         self._messages = [_message(_NEWTABLE, _CREATE | _ACK, _INET, self._name + _number(2, _OWNER))]
 
-    def add_chain(self, hook: "tuple[str, int]") -> None:
-        """Add a chain at one of the hooks; that of POSTROUTING is for translating addresses."""
+    def add_chain(self, hook: "tuple[str, int]", *, drops: bool = False) -> None:
+        """Add a chain at one of the hooks; that of POSTROUTING is for translating addresses.
+
+        `drops`: what no rule of it accepts.
+        """
         name, number = hook
         kind, priority = ("nat", 100) if hook == POSTROUTING else ("filter", 0)
         place = _nested(4, _number(1, number) + _number(2, priority))
         chain = self._name + _attribute(3, _text(name)) + place + _attribute(7, _text(kind))
+        chain += _number(5, _DROP if drops else _ACCEPT)
         self._messages.append(_message(_NEWCHAIN, _CREATE | _ACK, _INET, chain))
 
     def add_rule(self, hook: "tuple[str, int]", *parts: "Expressions") -> None:
