@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine
 
+from envforge.containers import control
+from envforge.errors import ConflictError
+
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
 HEAD = """\
@@ -470,3 +473,29 @@ def test_prefixes_have_colours_on_a_terminal_only_and_lines_steer_none(line):
     ).stdout
     assert "\x1b[36m" not in plain
     assert "\x1b[3" not in line.succeed("logs").replace("\x1b[31mtwo", "")
+
+
+def test_a_client_that_reads_nothing_keeps_the_supervisor_from_nothing(line):
+    (line.directory / "public" / "big").write_bytes(bytes(32 << 20))
+    server = ["busybox", "httpd", "-f", "-p", "8080", "-h", "public"]
+    line.succeed("run", "-d", "--name", "web", "-p", "auto:8080", "--", *server)
+    (published,) = containers(line)["web"]["ports"]
+    assert await_answer(published["host"])
+    directory = line.store / "containers" / str(containers(line)["web"]["id"])
+    with socket.create_connection(("127.0.0.1", published["host"])) as client:
+        client.sendall(b"GET /big HTTP/1.0\r\n\r\n")
+        assert client.recv(1) == b"H"
+        time.sleep(0.3)  # every buffer on the way is full by then
+        stopping = subprocess.Popen(line.words("stop", "-t", "0", "web"), cwd=line.directory)
+        end = time.monotonic() + 20
+        while (state := json.loads((directory / "state.json").read_text()))["pid"]:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert state["status"] == "stopping"
+        with pytest.raises(ConflictError):  # it answers at once
+            control.ask(str(directory), {"do": "kill", "signal": 15})
+        assert json.loads((directory / "state.json").read_text())["status"] == "stopping"
+        assert stopping.wait(timeout=20) == 0
+    assert containers(line)["web"]["status"] == "exited"
+    line.succeed("start", "web")
+    assert await_answer(containers(line)["web"]["ports"][0]["host"])

@@ -47,8 +47,12 @@ class Attached:
 
     def close(self) -> None:
         """Let it pass on what the sandbox has sent before it ended, and wait for its end."""
-        if self._control < 0:
-            return
+        if self._control >= 0:
+            self.let_go()
+            init.wait(self.pid)
+
+    def let_go(self) -> None:
+        """Let it pass that on and end, which may take DRAINING_S; the caller waits for it."""
         # Told by a byte, as other children of the starter's may hold this end of the pipe open.
         try:  # noqa: SIM105  # contextlib costs a millisecond
             os.write(self._control, b".")
@@ -56,7 +60,6 @@ class Attached:
             pass  # it has ended already
         os.close(self._control)
         self._control = -1
-        init.wait(self.pid)
 
 
 def attach(

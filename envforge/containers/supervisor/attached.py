@@ -67,9 +67,13 @@ class Attached:
             for output in self._life.outputs:
                 output.resume()
 
+    def leave(self) -> None:
+        """Forget the payload, which has ended; the clients are told later."""
+        self._life = None
+
     def end(self, code: int) -> None:
         """Tell everybody that the payload has ended."""
-        self._life = None
+        self.leave()
         for client in list(self._clients):
             client.send(frame(EXIT, str(code).encode()))
             client.end()

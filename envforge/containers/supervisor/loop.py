@@ -1,5 +1,6 @@
 """The supervisor's event loop: descriptors to watch, functions to call later. Knows nothing of containers."""
 
+import os
 import select
 from time import monotonic
 
@@ -43,6 +44,18 @@ class Loop:
         """Watch a descriptor no more; before it is closed."""
         if self._watched.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
+
+    def await_child(self, pid: int, ended: "Callable[[], None]") -> None:
+        """Call `ended` once a child has ended; it is reaped."""
+        pidfd = os.pidfd_open(pid)
+
+        def gone(_events: int) -> None:
+            self.unwatch(pidfd)
+            os.close(pidfd)
+            os.waitpid(pid, 0)
+            ended()
+
+        self.watch(pidfd, gone)
 
     def later(self, seconds: float, call: "Callable[[], None]") -> Timer:
         """Call `call` once, after that time. A clock that is set does not matter."""

@@ -58,6 +58,8 @@ class Supervisor:
         self.life: Life | None = None
         self.checks: Checks | None = None
         self.is_asked_to_stop = False
+        self._is_leaving = False
+        """Its proxy passes on the last of what it has sent."""
         self._restarts = Restarts(self.container.config["restart"])
         self._timer: Timer | None = None
         """The kill after a stop's grace, or the next start."""
@@ -124,21 +126,23 @@ class Supervisor:
         self.write()
 
     def _ended(self, _events: int) -> None:
-        """PID 1 has ended: start again, or say goodbye."""
+        """PID 1 has ended."""
         assert self.life is not None
         life, self.life = self.life, None
         if self.checks is not None:
             self.checks.end()
             self.checks = None
         self.loop.cancel(self._timer)
-        code = life.end(self.loop, self._took)
+        if not life.end(self.loop, self._took, lambda code: self._gone(life, code)):
+            self._is_leaving = True
+            self.questions.attached.leave()
+            self._write("stopping", pid=0, pid_started=0)
+
+    def _gone(self, life: Life, code: int) -> None:
+        """Start again, or say goodbye: nothing is left of the container."""
+        self._is_leaving = False
         self.log.finish()
-        values = {
-            **records.GONE,
-            "exit_code": code,
-            "finished": time_ns(),
-            "oom_killed": bool(life.oom_kills),
-        }
+        values = {**records.GONE, "exit_code": code, "finished": time_ns(), "oom_killed": life.oom_kills > 0}
         if life.oom_kills:
             self.log.say(cgroup.out_of_memory(plans.read(self.container)["limits"], life.oom_kills))
         delay = None if self.is_asked_to_stop else self._restarts.delay_s(code, monotonic() - life.began)
@@ -188,6 +192,8 @@ class Supervisor:
     def stop(self, number: int, grace_s: float) -> None:
         """Send the stop signal; after that time kill it. A negative one is for ever."""
         self._let_end()
+        if self._is_leaving:
+            return
         if self.life is None:  # it waits to be started again
             self.loop.cancel(self._timer)
             self._finish({"exit_code": self.state["exit_code"]})

@@ -179,8 +179,11 @@ class Life:
         if self._member is not None:
             self._held = Held(loop, self._member)
 
-    def end(self, loop: Loop, taken: "Callable[[str, bytes], None]") -> int:
-        """Take what it left, clean up after it, and return its exit code."""
+    def end(self, loop: Loop, taken: "Callable[[str, bytes], None]", gone: "Callable[[int], None]") -> bool:
+        """Take what it left and clean up after it; say its exit code to `gone` once its ports are free.
+
+        Return False where that takes a while: a client may be slow to read what was sent to it.
+        """
         assert self.started is not None
         loop.unwatch(self.started.pidfd)
         if self._held is not None:
@@ -189,6 +192,7 @@ class Life:
         for name, output in zip(("stdout", "stderr"), self.outputs, strict=False):
             if rest := output.drain(_PATIENCE_S if self.started.carrier else 0):
                 taken(name, rest)
+        proxy, self._proxy = self._proxy, None
         self._close()
         _, status = os.waitpid(self.started.pid, 0)
         code = init.exit_code(status)
@@ -197,7 +201,12 @@ class Life:
         except Exception as error:  # noqa: BLE001  # whatever it is, how the container ended is written down
             taken("stderr", f"envforge: what it used could not be cleaned up: {error!r}\n".encode())
         self.oom_kills = self.started.oom_kills
-        return code
+        if proxy is None:
+            gone(code)
+            return True
+        proxy.let_go()
+        loop.await_child(proxy.pid, lambda: gone(code))
+        return False
 
     def _close(self) -> None:
         for descriptor in (*self._read, self._write):
