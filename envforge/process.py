@@ -54,6 +54,18 @@ def run(
     return Finished(code=code, output=done.stdout, errors=done.stderr.decode(errors="replace"))
 
 
+def begin(command: Sequence[str]) -> bool:
+    """Start a program that goes on without us and our terminal; say whether it could be started."""
+    nothing = subprocess.DEVNULL
+    try:
+        subprocess.Popen(  # noqa: S603  # as above
+            list(command), stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+        )
+    except OSError:
+        return False
+    return True
+
+
 def find_program(name: str) -> str | None:
     """Return the path of a program on $PATH or in the usual sbin directories, or None."""
     places = os.environ.get("PATH", os.defpath).split(os.pathsep)

@@ -135,11 +135,12 @@ def main() -> None:
     for name in ("envforge.toml", "envforge.lock"):
         with open(f"{project}/{name}", "w", encoding="utf-8"):
             pass
-    plan = compile_plan(downgrade(plan_of(home, project, {}, identity)))
     cache.make_secret()
     spec, lock = f"{project}/envforge.toml", f"{project}/envforge.lock"
-    values = {**plan, "links": (), "owners": trust.owners(spec)}
-    cache.store_plan(cache.project_key(spec, lock, store), values, ())
+    for options, variant in (({}, ()), ({"network": "private"}, ("private",))):  # the second one for `-p`
+        plan = compile_plan(downgrade(plan_of(home, project, options, identity)))
+        values = {**plan, "links": (), "owners": trust.owners(spec)}
+        cache.store_plan(cache.project_key(spec, lock, store, variant), values, ())
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@
     comparing    compare, why, why_rebuilt, owns, resolve
     browsing     layers, listed, owners, preview
     drafts       read, check, of, save    remembered   load, save
-    containers   run, all_of, find, start, stop, kill, wait, remove
-    containers_logs  entries, follow, merged, follow_all, Attachment, Keys
+    containers   run, all_of, find, start, stop, kill, wait, remove, enter, usage
+    containers_logs  entries, follow, merged, follow_all, Tail, Attachment, Keys
 
 Nothing here prints, prompts, exits or needs the main thread. Failures are `EnvforgeError`s. A question to the
 user is an exception, and a call is the answer: `consent.allow` to a `ConsentError`, `consent.trust` to an

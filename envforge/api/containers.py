@@ -10,13 +10,14 @@ from envforge.containers import named as naming
 from envforge.containers import names as container_names
 from envforge.containers.lifecycle import CommandError
 from envforge.containers.records import LIVE, Container
-from envforge.errors import NotFoundError, StoreError
+from envforge.errors import ConflictError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envforge.containers.network.published import Published
     from envforge.containers.resources.running import Target  # noqa: TC004 (a name for others' hints)
+    from envforge.sandbox.limits.model import Usage  # noqa: TC004 (likewise)
     from envforge.sandbox.plan.compile import Compiled
 
 __all__ = [
@@ -24,12 +25,15 @@ __all__ = [
     "CommandError",
     "Container",
     "Target",
+    "Usage",
     "all_of",
     "changes",
     "check_free",
+    "enter",
     "find",
     "kill",
     "names",
+    "open_address",
     "pause",
     "plan_of",
     "remove",
@@ -40,6 +44,7 @@ __all__ = [
     "stop",
     "targets",
     "update",
+    "usage",
     "wait",
 ]
 
@@ -154,6 +159,38 @@ def _explained() -> "Iterator[None]":
         raise NotFoundError(
             f"what the container runs in is not in the store any more: {error}", hint="envforge fsck"
         ) from error
+
+
+def enter(container: Container, command: Sequence[str]) -> int:
+    """Run a further command in a container that runs, on this terminal; return its exit code.
+
+    Raises ConflictError where it cannot be entered: it has ended, say, or is paused.
+    """
+    from envforge.containers import warm  # noqa: PLC0415 (only to enter one)
+
+    code = warm.enter(container.store, container.id, list(command), {}, None)
+    if code is None:
+        now = find(container.store, container.id).status
+        raise ConflictError(
+            f"the container {container.name} cannot be entered: it is {now}",
+            hint=f"envforge {'unpause' if now == 'paused' else 'start'} {container.name}",
+        )
+    return code
+
+
+def usage(container: Container) -> "Usage":
+    """Return what a container that runs uses."""
+    from envforge.containers.resources import running  # noqa: PLC0415 (only for what runs)
+
+    return running.of_container(container).usage()
+
+
+def open_address(address: str) -> bool:
+    """Show the address of a published port in the desktop's browser; return False where there is none."""
+    from envforge import process  # noqa: PLC0415 (only for a desktop)
+
+    program = process.find_program("xdg-open")
+    return program is not None and process.begin([program, address])
 
 
 def targets(

@@ -6,6 +6,7 @@ from envforge.containers import named, truth
 from envforge.containers.output.attaching import Attachment, Keys
 from envforge.containers.output.following import Line, follow, follow_all, merged
 from envforge.containers.output.logs import Entry, entries
+from envforge.containers.output.tail import Tail
 from envforge.containers.records import Container
 from envforge.errors import NotFoundError, UsageError
 
@@ -14,6 +15,7 @@ __all__ = [
     "Entry",
     "Keys",
     "Line",
+    "Tail",
     "entries",
     "follow",
     "follow_all",

@@ -36,7 +36,17 @@ from envforge.spec.service_contradictions import is_checked, volume_of
 from envforge.store import locks
 from envforge.store.layout import open_store
 
-__all__ = ["Happened", "Prepared", "Step", "bring_up", "containers", "missing", "prepare", "take_down"]
+__all__ = [
+    "Happened",
+    "Prepared",
+    "Step",
+    "bring_up",
+    "containers",
+    "dependencies",
+    "missing",
+    "prepare",
+    "take_down",
+]
 
 
 @frozen
@@ -177,6 +187,15 @@ def missing(prepared: Prepared) -> list[str]:
     """Return what the services that run lack here, each once: a way out of their network."""
     there = containers(prepared.project, prepared.instance)
     return sorted({why for one in there if one.is_live for why in one.state["way"][1:] if why})
+
+
+def dependencies(project: Project) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return what each service of the project waits for: their names, each with the condition."""
+    services = project.spec.services
+    return {
+        name: tuple((one.name, one.condition) for one in wanting.dependencies(services, name))
+        for name in services
+    }
 
 
 def containers(project: Project, instance: str = "") -> list[Container]:

@@ -24,8 +24,15 @@ from envforge.tui.widgets.dialogs import Confirm, Help
 from envforge.tui.widgets.job_view import JobView
 
 
+def _containers() -> Screen[None]:
+    """Make the screen of containers: what it needs is loaded only once it is shown."""
+    from envforge.tui.screens.containers import ContainersScreen  # noqa: PLC0415
+
+    return ContainersScreen()
+
+
 class EnvforgeApp(Host):
-    """Screens for environments, layers, packages, differences, the store, and the spec."""
+    """Screens for environments, layers, packages, differences, the store, the spec, and containers."""
 
     TITLE = "envforge"
     CSS_PATH = "envforge.tcss"
@@ -37,6 +44,7 @@ class EnvforgeApp(Host):
         "diff": DiffScreen,
         "store": StoreScreen,
         "spec": SpecScreen,
+        "containers": _containers,
     }
     DEFAULT_MODE = "environments"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -15,6 +15,7 @@ from envforge.tui.core.commands import Commands, Subject
 from envforge.tui.core.grid import Cell, Column, Grid
 from envforge.tui.core.jobs import CancelledError, Done, Job, State
 from envforge.tui.core.memory import Memory
+from envforge.tui.core.words import printable
 from envforge.tui.widgets.bars import INTERVAL_S, Status
 from envforge.tui.widgets.dialogs import Confirm, Reading
 from envforge.tui.widgets.job_view import JobView
@@ -68,12 +69,12 @@ class Host(App[int]):
         if self._begin in self.MODES and self._begin != self.current_mode and self.subject is not None:
             self.switch_mode(self._begin)
 
-    def grid(self, name: str, columns: tuple[Column, ...]) -> Grid:
+    def grid(self, name: str, columns: tuple[Column, ...], kind: type[Grid] = Grid) -> Grid:
         """Return a table's state, as its user left it the last time."""
         if name not in self.grids:
             kept = self.memory.table(name)
             known = {column.name for column in columns}
-            self.grids[name] = Grid(
+            self.grids[name] = kind(
                 columns,
                 sort=kept.sort if kept.sort in known else "",
                 descending=kept.descending,
@@ -258,11 +259,12 @@ class Host(App[int]):
             self.push_screen(Reading("It failed", [*lines, Cell(""), Cell(f"hint: {hint}" if hint else "")]))
             return
         text = f"{message}\nhint: {hint}" if hint else message
+        text = "\n".join(map(printable, text.splitlines()))
         self.notify(text, title="It failed", severity="error", timeout=12, markup=False)
 
     def say(self, text: str) -> None:
         """Say that something is done."""
-        self.notify(text, timeout=4, markup=False)
+        self.notify(printable(text), timeout=4, markup=False)
 
     def read(self, title: str, lines: Sequence[Cell]) -> None:
         """Show a text over the screen."""

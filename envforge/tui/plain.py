@@ -7,8 +7,11 @@ from envforge.tui import looking
 from envforge.tui.core import environments, layers, packages
 from envforge.tui.core import store as space
 from envforge.tui.core.commands import Subject
+from envforge.tui.core.containers import rows as containers
+from envforge.tui.core.containers.samples import Samples
 from envforge.tui.core.grid import Cell, Column, Row
 from envforge.tui.core.words import count, printable
+from envforge.tui.watching import Watcher
 from envforge.units import size_text
 
 
@@ -27,6 +30,7 @@ def lines(store: str, *, file: str | None = None, environment: str | None = None
         yield from _of_project(known.get(here.key, here), store)
     if rows:
         yield from _of_store(store)
+    yield from _of_containers(store)
 
 
 def _of_project(subject: Subject, store: str) -> Iterator[str]:
@@ -61,6 +65,24 @@ def _of_store(store: str) -> Iterator[str]:
     yield f"Kept by {count(len(usage.marked.roots), 'root')}"
     rows = space.root_rows(usage.marked.roots, own, ())
     yield from sentences(space.ROOT_COLUMNS[1:], [Row(row.key, row.cells[1:]) for row in rows])
+
+
+def _of_containers(store: str) -> Iterator[str]:
+    """Yield the containers, where there are some, each project's after its own line."""
+    seen = Watcher(store).look()
+    if not seen.containers:
+        return
+    known = Samples()
+    known.note(seen.usages)
+    yield ""
+    yield f"Containers: {containers.summary(seen.containers, len(seen.containers))}"
+    yield from sentences(
+        containers.COLUMNS[1:],
+        [
+            Row(row.key, row.cells[1:])
+            for row in containers.rows(containers.grouped(seen.containers, seen.needs), seen.needs, known)
+        ],
+    )
 
 
 def facts(told: Sequence[tuple[str, Cell]]) -> Iterator[str]:

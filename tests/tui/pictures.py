@@ -1,6 +1,6 @@
 """`python -m tests.tui.pictures DIR`: pictures of the screens, from the real program on a generated store.
 
-DIR/environments-dark.svg …     for the README with `--readme`: the four that it shows
+DIR/environments-dark.svg …     for the README with `--readme`: those that it shows
 """
 
 import argparse
@@ -12,6 +12,8 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import pytest
+import sample_containers
 from driving import Driver, app_of
 
 from envforge.tui.core.memory import Memory
@@ -27,9 +29,10 @@ KEYS = {
     "store": ["5", "down", "space", "space"],
     "store-layers": ["5", "v"],
     "spec": ["6"],
+    "containers": ["7", "SHOWN", "down", "down", "down"],
     "help": ["question_mark"],
 }
-README = ("environments", "layers", "diff", "store")
+README = ("environments", "layers", "diff", "store", "containers")
 
 
 _FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
@@ -42,7 +45,11 @@ async def _picture(place: str, name: str, theme: str, size: tuple[int, int]) -> 
         driver = Driver(app, pilot)
         await driver.settle()
         for key in KEYS[name]:
-            await driver.press(key)
+            if key == "SHOWN":
+                sample_containers.show(driver.app.screen)
+                await driver.settle()
+            else:
+                await driver.press(key)
         return _FONTS.sub("", app.export_screenshot(simplify=True))
 
 
@@ -52,6 +59,7 @@ def _main() -> int:
     parser.add_argument("--readme", action="store_true", help="those of the README only: 100x28, dark")
     parser.add_argument("--only", choices=KEYS)
     options = parser.parse_args()
+    sample_containers.instead(pytest.MonkeyPatch())
     os.makedirs(options.directory, exist_ok=True)
     sizes = [(100, 28)] if options.readme else [(80, 24), (120, 40)]
     names = [options.only] if options.only else README if options.readme else KEYS

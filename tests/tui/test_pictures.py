@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import sample_containers
 from attrs import evolve
 from driving import Driver, app_of, drive
 from snapshots import check, picture
@@ -29,6 +30,7 @@ KEYS = {
     "store-layers": ["5", "v"],
     "store-packages": ["5", "v", "v"],
     "spec": ["6"],
+    "containers": ["7", "SHOWN", "down", "down", "down"],
     "help": ["question_mark"],
     "log": ["o"],
 }
@@ -66,11 +68,16 @@ def _size_of(thing: Thing) -> Size:
 def test_screens_look_as_they_are_kept(
     placed: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    sample_containers.instead(monkeypatch)
     monkeypatch.setattr(looking, "space", partial(_space, looking.space))
 
     async def steps(driver: Driver) -> None:
         for key in KEYS[name]:
-            await driver.press(key)
+            if key == "SHOWN":
+                sample_containers.show(driver.app.screen)
+                await driver.settle()
+            else:
+                await driver.press(key)
         found = picture(driver)
         check(f"{name}-{theme.removeprefix('envforge-')}-{size[0]}x{size[1]}", found)
 

@@ -44,7 +44,7 @@ class Target:
 
 def targets(store: str) -> list[Target]:
     """Return all that runs: the store's containers, then this user's other sandboxes."""
-    found = [_of_container(one) for one in truth.all_checked(store) if one.state["pid"]]
+    found = [of_container(one) for one in truth.all_checked(store) if one.state["pid"]]
     of_containers = {one.pid for one in found}
     return found + [
         Target(one.id, one.name, one.pid, one.cgroup, one.plan["network"] != "host")
@@ -53,7 +53,8 @@ def targets(store: str) -> list[Target]:
     ]
 
 
-def _of_container(one: Container) -> Target:
+def of_container(one: Container) -> Target:
+    """Return a container that runs."""
     network = one.config["network"]["mode"]
     return Target(one.id, one.name, one.state["pid"], tuple(one.state["cgroup"]), network != "host", one)
 
@@ -72,7 +73,7 @@ def find(store: str, named: str, spec: str | None = None, instance: str = "") ->
         raise
     if not container.state["pid"]:
         raise ConflictError(f"the container {container.name} is not running", hint=_HINT)
-    return _of_container(container)
+    return of_container(container)
 
 
 def pause(target: Target) -> None:

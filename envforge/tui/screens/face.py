@@ -18,12 +18,13 @@ from envforge.tui.widgets.file_tree import FileTreeView
 from envforge.tui.widgets.filter_bar import FilterBar
 from envforge.tui.widgets.table import Table
 
-NAMES: Final = ("environments", "layers", "packages", "diff", "store", "spec")
+NAMES: Final = ("environments", "layers", "packages", "diff", "store", "spec", "containers")
 WIDTH_MIN: Final = 60
 HEIGHT_MIN: Final = 14
 _NARROW: Final = 100
 CHANGING: Final = frozenset(
     {"enter", "build", "rollback", "save", "lock", "collect", "undo", "repair", "allow", "pin", "html"}
+    | {"exec", "start", "stop", "restart", "remove"}
 )
 """Actions that a read-only session does not have."""
 

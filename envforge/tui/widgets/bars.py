@@ -13,6 +13,11 @@ from envforge.tui.widgets.styles import CELL_CLASSES, Styled
 
 _SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 INTERVAL_S: Final = 0.1
+_BRIEF_MAX: Final = 10
+_SHORT: Final = 6
+_BRIEF: Final = {"environments": "envs"}
+_SHORTER: Final = {"packages": "pkgs", "containers": "conts"}
+"""What long names are called where there is no room for them, and where there is still less."""
 
 
 class Tabs(Styled):
@@ -42,7 +47,7 @@ class Tabs(Styled):
     def render(self) -> RenderableType:
         """Draw as much as fits: without the product's name, then with short names, where it is narrow."""
         width = self.size.width
-        for product, length in ((True, 99), (False, 99), (False, 5), (False, 3)):
+        for product, length in ((True, 99), (False, 99), (False, _BRIEF_MAX), (False, _SHORT), (False, 3)):
             line = self._line(length, product=product)
             if line.cell_len + len(self._about) + 3 <= width:
                 break
@@ -64,7 +69,9 @@ class Tabs(Styled):
             here = name == self._here
             style = self.style_of("tabs--here") if here else ""
             line.append(f" {number}", style if here else self.style_of("tabs--key"))
-            line.append(f" {name.capitalize()[:length]} ", style)
+            shown = _BRIEF.get(name, name) if length <= _BRIEF_MAX else name
+            shown = _SHORTER.get(name, shown) if length <= _SHORT else shown
+            line.append(f" {shown.capitalize()[:length]} ", style)
             self._places.append((start, line.cell_len, name))
         return line
 
