@@ -215,6 +215,30 @@ sys.stdin.read()
     assert firewall.drops_forwarded() != name
 
 
+def test_where_its_way_cannot_be_made_a_sandbox_starts_and_is_cut_off(plain_box, outside, tmp_path):
+    broken = tmp_path / "pasta"
+    broken.write_text("#!/bin/sh\necho 'it is out of order' >&2\nexit 1\n")
+    for path in (broken, *broken.parents):
+        if path.is_relative_to(tmp_path.parent):
+            path.chmod(0o755)
+    place, first = f"{outside} {PORT}", f"{tmp_path}:/usr/bin:/bin"
+    result = plain_box.run(
+        *python(ASK, place), host={"PATH": first}, network="private", outbound=True, python=True
+    )
+    assert (result.returncode, result.stdout) == (0, "asked\n"), result.stderr
+    assert plain_box.program(
+        f"""
+os.environ["PATH"] = {first!r}
+from envforge.containers.network import member as members
+plan = compiled_plan(home, dict(network="private", outbound=True))
+member, plan = members.join(plan, {own_mark("broken")!r}, ["a"])
+started = start(plan, Payload(["true"], dict(PATH="/bin"), "/"), member=member)
+print(wait(started), *member.way)
+member.close()
+"""
+    ).startswith("0  there is no way out of a private network here: ")
+
+
 def test_a_plain_user_without_pasta_is_told(plain_box):
     said = plain_box.program(
         """

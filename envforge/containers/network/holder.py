@@ -35,6 +35,7 @@ OUT = "out"
 PREFIX, PREFIX_6 = 22, 64
 NOBODY = (-1, -1)
 _WORDS = 6
+_CUT_OFF = b"cut off "
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 
 
@@ -76,7 +77,9 @@ def start(network: Network, there: "Namespaces" = NOBODY) -> "tuple[int, int]":
         os.write(go, b"go")
         with open(told, "rb", closefd=False) as file:
             problem = file.read()
-        if problem != b"ready":
+        if problem.startswith(_CUT_OFF):
+            network.way.fail(os.strerror(int(problem.removeprefix(_CUT_OFF))))
+        elif problem != b"ready":
             number = int(problem or b"3")
             raise OSError(number, os.strerror(number), "the project's network")
     finally:
@@ -161,10 +164,14 @@ def _make(network: Network, there: "Namespaces", tell: int, wait: int) -> "list[
         elif network.way.kind == way.NAT:
             links.remove_if_there(OUT)
         way.block(links, own)
-        held = _lead_out(network.way.kind, host, links)
+        said, held = b"ready", []
+        try:
+            held = _lead_out(network.way.kind, host, links)
+        except OSError as error:
+            said = _CUT_OFF + str(error.errno).encode()
         links.close()
         os.close(host)
-        os.write(tell, b"ready")
+        os.write(tell, said)
     except OSError as error:
         os.write(tell, str(error.errno).encode())
         os._exit(0)

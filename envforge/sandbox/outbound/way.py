@@ -8,8 +8,9 @@ import os
 from time import sleep
 
 from envforge.kernel import init, processes
-from envforge.sandbox.first_process import RefusedError, map_by_tools
+from envforge.sandbox.first_process import map_by_tools
 from envforge.sandbox.outbound import addresses, nat, pasta, resolvers, rtnetlink
+from envforge.sandbox.payload import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 NAT, PASTA, NONE = "nat", "pasta", ""
 INSIDE = "eth0"
 _SIGKILL = 9
-_STEP = "the way out of its network"
 _PAUSE_S = 0.0002
 _NO_WAY = "there is no way out of a private network here"
 _TUN = "/dev/net/tun"
@@ -108,7 +108,7 @@ class Alone:
         """Stay: the sandbox is cloned from here."""
 
     def connect(self, plan: "Plan", pid: int, network: int) -> None:  # noqa: ARG002  # those of a project need it
-        """Connect a waiting sandbox. Raises RefusedError."""
+        """Connect a waiting sandbox; one whose way cannot be made is cut off. Raises RefusedError."""
         if self._maps():
             map_by_tools(self._plan, pid)
         try:
@@ -117,7 +117,10 @@ class Alone:
             elif self._way.kind == PASTA:
                 self._start_pasta(pid, network)
         except OSError as error:
-            raise RefusedError(_STEP, error) from None
+            self.ended()
+            self._way.fail(error.strerror or str(error))
+            if os.isatty(2):
+                say(f"note: {self._way.why}")
 
     def _lay(self, network: int) -> None:
         cable = self._cable = nat.Cable(os.urandom(5).hex(), INSIDE, network)
