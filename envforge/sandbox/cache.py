@@ -145,18 +145,22 @@ def _secret() -> "bytes | None":
 
 
 def make_secret() -> bytes:
-    """Return the key of the MACs, made if there is none; the first process to make it wins."""
+    """Return the key of the MACs, made if there is none; the first to make it wins."""
     if found := _secret():
         return found
-    from contextlib import suppress  # noqa: PLC0415  # the warm path writes nothing
+    from fcntl import LOCK_EX, flock  # noqa: PLC0415  # the warm path writes nothing
 
     from envforge import whole_file  # noqa: PLC0415  # likewise
 
     path = _secret_path()
     _make_private(os.path.dirname(path))
-    there = os.path.lexists(path) and _secret() is None  # a key that others could read, or a truncated one
-    with suppress(FileExistsError):  # another process was quicker
-        whole_file.write(path, os.urandom(_SECRET_BYTES), replace=there)
+    lock = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flock(lock, LOCK_EX)
+        if _secret() is None:  # nor is there one that another has made since
+            whole_file.write(path, os.urandom(_SECRET_BYTES))
+    finally:
+        os.close(lock)
     found = _secret()
     if found is None:
         raise OSError(1, "not a file of one's own", path)

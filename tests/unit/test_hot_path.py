@@ -286,14 +286,19 @@ def test_no_color_is_passed():
     assert inherited.is_passed("NO_COLOR", [])
 
 
-def test_several_threads_make_one_key(tmp_path, monkeypatch):
-    for number in range(400):
-        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / str(number)))
-        barrier = threading.Barrier(4)
+@pytest.mark.parametrize("before", [None, b"", b"short"])
+def test_all_who_make_the_key_at_once_have_the_same(tmp_path, monkeypatch, before):
+    for number in range(20):
+        state = tmp_path / f"{number}"
+        (state / "envforge").mkdir(parents=True, mode=0o700)
+        if before is not None:
+            (state / "envforge" / "key").write_bytes(before)
+        monkeypatch.setenv("XDG_STATE_HOME", str(state))
+        with ThreadPoolExecutor(8) as pool:
+            keys = set(pool.map(_make_key, [threading.Barrier(8)] * 8))
+        assert keys == {(state / "envforge" / "key").read_bytes()}
 
-        def make(_number, together=barrier):
-            together.wait()
-            return cache.make_secret()
 
-        with ThreadPoolExecutor(4) as pool:
-            assert len(set(pool.map(make, range(4)))) == 1
+def _make_key(start):
+    start.wait()
+    return cache.make_secret()
