@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--without", action="append", default=[], metavar="ENGINE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="envforge-bench-", dir="/var/tmp") as directory:
-        own = _own(directory)
+        own = made_engine(directory)
         try:
             sys.stdout.write(_report(directory, own, options))
         finally:
@@ -133,7 +133,8 @@ def _report(directory: str, own: Engine, options: argparse.Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _own(directory: str) -> Engine:
+def made_engine(directory: str) -> Engine:
+    """Return envforge with a store and a built environment of its own."""
     project = f"{directory}/project"
     os.makedirs(f"{directory}/home")
     os.makedirs(project)
@@ -240,10 +241,10 @@ def _memory(own: Engine) -> Iterator[Row]:
     """Measure the private memory of what a container has besides its command."""
     own.call("run", "-d", "--name", "m", "-p", "auto:8080", "--", *_SERVER)
     time.sleep(1)
-    container = _state(own, "m")
-    family = _descendants(container["supervisor"])
-    payload = set(_descendants(container["pid"])) - {container["pid"]}
-    private = sum(_private_kib(pid) for pid in family if pid not in payload) / 1024
+    container = state_of(own, "m")
+    family = descendants(container["supervisor"])
+    payload = set(descendants(container["pid"])) - {container["pid"]}
+    private = sum(private_kib(pid) for pid in family if pid not in payload) / 1024
     own.call("rm", "-f", "m")
     yield Row(
         "private memory of an idle container, its command aside",
@@ -253,14 +254,16 @@ def _memory(own: Engine) -> Iterator[Row]:
     )
 
 
-def _state(own: Engine, name: str) -> dict[str, int]:
+def state_of(own: Engine, name: str) -> dict[str, int]:
+    """Return what a container's state says, its pids among it."""
     store = own.words[2]
     identifier = os.readlink(f"{store}/containers/names/{name}")
     values: dict[str, int] = json.loads(Path(store, "containers", identifier, "state.json").read_text())
     return values
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Return a process and all below it."""
     found = [pid]
     for one in found:
         for children in Path(f"/proc/{one}/task").glob("*/children"):
@@ -268,7 +271,8 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _private_kib(pid: int) -> int:
+def private_kib(pid: int) -> int:
+    """Return the memory that no other process shares, in KiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
 

@@ -15,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import mirror
 from attrs import frozen
@@ -24,6 +24,8 @@ FILES = "/files"
 """Where a run finds its files in the guest."""
 KERNEL_SUITE = "bookworm"
 MODULES = ("virtio_pci", "virtio_blk", "ext4", "overlay", "veth", "bridge", "nf_tables", "tun")
+_DISK = "if=none,format=raw,cache=unsafe"
+_DEVICE = "virtio-blk-pci"
 _KERNEL = "linux-image-cloud-amd64"
 _PACKAGES = ("python3", "uidmap", "passwd", "mount", "iproute2", "ca-certificates", "tmux", "acl")
 _EXIT = re.compile(r"^@exit (\d+)@$", re.MULTILINE)
@@ -69,11 +71,13 @@ class Machine:
     """As `uname -r` gives it in the guest."""
 
 
-def make_machine(directory: str) -> Machine:
-    """Return the machine of that directory, made if it is not complete yet."""
+def make_machine(directory: str, root: str = "") -> Machine:
+    """Return the machine of that directory, made if it is not complete yet; `root` is another root disk."""
     os.makedirs(directory, exist_ok=True)
     release = _unpack_kernel(directory)
-    machine = Machine(f"{directory}/vmlinuz", f"{directory}/initrd.img", f"{directory}/root.img", release)
+    machine = Machine(
+        f"{directory}/vmlinuz", f"{directory}/initrd.img", root or f"{directory}/root.img", release
+    )
     if not os.path.exists(machine.initrd):
         _make_initrd(f"{directory}/kernel/lib/modules/{release}", machine.initrd)
     if not os.path.exists(machine.disk):
@@ -97,7 +101,7 @@ def run_in_vm(
             _run("cp", "-a", "--reflink=auto", source, f"{content}/{name}")
         with open(f"{content}/.script", "w", encoding="utf-8") as file:
             file.write(script)
-        _make_disk(content, f"{directory}/files.img", free_mib)
+        make_disk(content, f"{directory}/files.img", free_mib)
         output = _boot(machine, f"{directory}/files.img", directory, timeout_s)
     ending = _EXIT.search(output)
     if ending is None:
@@ -106,25 +110,16 @@ def run_in_vm(
 
 
 def _boot(machine: Machine, files_disk: str, directory: str, timeout_s: float) -> str:
-    disk = "if=none,format=raw,cache=unsafe"
-    command = [
-        "qemu-system-x86_64",
-        *("-accel", "tcg,thread=multi", "-M", "q35", "-cpu", "max", "-smp", "2", "-m", "2G"),
-        *("-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"),
-        *("-kernel", machine.kernel, "-initrd", machine.initrd),
-        *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"),
-        *(
-            "-drive",
-            f"file={machine.disk},id=root,snapshot=on,{disk}",
-            "-device",
-            "virtio-blk-pci,drive=root",
-        ),
-        *("-drive", f"file={files_disk},id=files,{disk}", "-device", "virtio-blk-pci,drive=files"),
-    ]
     environment = os.environ | {"TMPDIR": directory}
     try:
         result = subprocess.run(
-            command,
+            [
+                *command(machine),
+                "-drive",
+                f"file={files_disk},id=files,{_DISK}",
+                "-device",
+                f"{_DEVICE},drive=files",
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -136,6 +131,20 @@ def _boot(machine: Machine, files_disk: str, directory: str, timeout_s: float) -
     except subprocess.TimeoutExpired as error:
         output = (error.stdout or b"") + b"\n(the time was up)\n"
     return output.decode(errors="replace").replace("\r", "")
+
+
+def command(
+    machine: Machine, memory: str = "2G", accelerator: Sequence[str] = ("-accel", "tcg,thread=multi")
+) -> list[str]:
+    """Return qemu's command line for that machine; what is written to its root disk is thrown away."""
+    return [
+        "qemu-system-x86_64",
+        *(*accelerator, "-M", "q35", "-cpu", "max", "-smp", "2", "-m", memory),
+        *("-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"),
+        *("-kernel", machine.kernel, "-initrd", machine.initrd),
+        *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"),
+        *("-drive", f"file={machine.disk},id=root,snapshot=on,{_DISK}", "-device", f"{_DEVICE},drive=root"),
+    ]
 
 
 def _unpack_kernel(directory: str) -> str:
@@ -226,11 +235,12 @@ def _make_root(target: str) -> None:
         )
         os.makedirs(f"{tree}{FILES}")
         _write(f"{tree}/sbin/guest", _GUEST)
-        _make_disk(tree, f"{target}.new", 1024)
+        make_disk(tree, f"{target}.new", 1024)
     os.rename(f"{target}.new", target)
 
 
-def _make_disk(tree: str, target: str, free_mib: int) -> None:
+def make_disk(tree: str, target: str, free_mib: int) -> None:
+    """Write a tree to an ext4 image with that much room left."""
     used_kib = int(_run("du", "-skx", "--apparent-size", tree).split()[0])
     on_disk_kib = int(_run("du", "-skx", tree).split()[0])
     size_mib = max(used_kib, on_disk_kib) * 5 // 4 // 1024 + free_mib
