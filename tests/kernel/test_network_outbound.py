@@ -189,6 +189,14 @@ while sys.stdin.readline():
     assert not [one for one in networks(box) if os.path.exists(f"{one}/users")]
 
 
+def made(name):
+    """Make a table with a chain."""
+    table = firewall.Table(name)
+    table.add_chain(firewall.POSTROUTING)
+    table.make()
+    return table
+
+
 @pytest.mark.root
 def test_the_rules_are_the_ones_that_end_with_their_process():
     code = """
@@ -206,12 +214,10 @@ sys.stdin.read()
     )
     assert process.stdout.readline() == "made\n"
     with pytest.raises(PermissionError):
-        firewall.Table(name).make()
+        made(name)
     process.kill()
     process.communicate()
-    again = firewall.Table(name)
-    again.make()
-    again.close()
+    made(name).close()
     assert firewall.drops_forwarded() != name
 
 

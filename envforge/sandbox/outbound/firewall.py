@@ -21,10 +21,13 @@ _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEWTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE = (_NFTABLES << 8 | number for number in (0, 3, 4, 6))
 _REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 0x1, 0x4, 0x400, 0x800, 0x300
 _ERROR, _DONE = 2, 3
-_UNSPECIFIED, _INET, _IPV4 = 0, 1, 2
+_UNSPECIFIED, _INET, _IPV4, _DEVICE = 0, 1, 2, 5
 _OWNER = 0x2
 _REGISTER = 1
-_IIFNAME, _OIFNAME, _PROTOCOL = 6, 7, 15
+_OIFNAME, _PROTOCOL = 7, 15
+_ADDRESS_TYPE, _DESTINATION = 3, 2
+_UNICAST = pack("=I", 1)
+"""RTN_UNICAST (linux/rtnetlink.h): an address that a route leads to."""
 _NETWORK_HEADER, _SOURCE = 1, 12
 _ICMPX, _PORT = 2, 1
 _EQUAL, _UNEQUAL = 0, 1
@@ -35,37 +38,46 @@ _HEADER, _GENERIC = 16, 4
 _LARGEST = 1 << 17
 _PATIENCE = pack("@ll", 5, 0)  # struct timeval
 
-INPUT, FORWARD, POSTROUTING = ("input", 1), ("forward", 2), ("postrouting", 4)
+FORWARD, POSTROUTING = ("forward", 2), ("postrouting", 4)
 """Hooks: a chain's name here, and the hook's number."""
+INGRESS = ("ingress", 0)
+"""The hook of one interface: what comes by others costs nothing."""
 
 
 class Table:
-    """A table of the family inet, which is there as long as this process does not close it."""
+    """Chains and rules, which are there as long as this process does not close them."""
 
-    __slots__ = ("_messages", "_name", "_socket")
+    __slots__ = ("_families", "_messages", "_name", "_socket")
 
     def __init__(self, name: str) -> None:
         self._socket = _opened()
         self._name = _attribute(1, _text(name))
-        self._messages = [_message(_NEWTABLE, _CREATE | _ACK, _INET, self._name + _number(2, _OWNER))]
+        self._messages: list[bytes] = []
+        self._families: set[int] = set()
 
-    def add_chain(self, hook: "tuple[str, int]", *, drops: bool = False) -> None:
-        """Add a chain at one of the hooks; that of POSTROUTING is for translating addresses.
+    def add_chain(self, hook: "tuple[str, int]", interface: str = "", *, drops: bool = False) -> None:
+        """Add a chain at one of the hooks: POSTROUTING is for translating addresses, INGRESS of an interface.
 
         `drops`: what no rule of it accepts.
         """
         name, number = hook
+        family = _family(hook)
+        if family not in self._families:
+            self._families.add(family)
+            table = _message(_NEWTABLE, _CREATE | _ACK, family, self._name + _number(2, _OWNER))
+            self._messages.append(table)
         kind, priority = ("nat", 100) if hook == POSTROUTING else ("filter", 0)
-        place = _nested(4, _number(1, number) + _number(2, priority))
+        device = _attribute(3, _text(interface)) if interface else b""
+        place = _nested(4, _number(1, number) + _number(2, priority) + device)
         chain = self._name + _attribute(3, _text(name)) + place + _attribute(7, _text(kind))
         chain += _number(5, _DROP if drops else _ACCEPT)
-        self._messages.append(_message(_NEWCHAIN, _CREATE | _ACK, _INET, chain))
+        self._messages.append(_message(_NEWCHAIN, _CREATE | _ACK, family, chain))
 
     def add_rule(self, hook: "tuple[str, int]", *parts: "Expressions") -> None:
         """Add a rule of such parts as the functions below return: all has to match, the last one acts."""
         listed = b"".join(_nested(1, one) for part in parts for one in part)
         rule = self._name + _attribute(2, _text(hook[0])) + _nested(4, listed)
-        self._messages.append(_message(_NEWRULE, _CREATE | _APPEND | _ACK, _INET, rule))
+        self._messages.append(_message(_NEWRULE, _CREATE | _APPEND | _ACK, _family(hook), rule))
 
     def make(self) -> None:
         """Make all of it, or nothing. Raises OSError where the kernel has no such tables."""
@@ -83,9 +95,10 @@ class Table:
         self._socket.close()
 
 
-def came_by(name: str) -> "Expressions":
-    """Match what came in by an interface."""
-    return _meta(_IIFNAME, name.encode() + b"\0")
+def is_for_here() -> "Expressions":
+    """Match what is for this host itself, or for everybody."""
+    look_up = _number(1, _REGISTER) + _number(2, _ADDRESS_TYPE) + _number(3, _DESTINATION)
+    return _expression("fib", look_up), _compare(_UNICAST, _UNEQUAL)
 
 
 def leaves_by(name: str) -> "Expressions":
@@ -146,6 +159,10 @@ def _opened() -> socket:
     opened.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _PATIENCE)
     opened.bind((0, 0))
     return opened
+
+
+def _family(hook: "tuple[str, int]") -> int:
+    return _DEVICE if hook == INGRESS else _INET
 
 
 def _check(body: bytes) -> None:

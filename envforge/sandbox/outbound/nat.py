@@ -55,10 +55,11 @@ class Cable:
 def _table(name: str, address: str) -> firewall.Table:
     """Make the rules of a cable: connections go from it to other machines, and not to it or to the host."""
     table = firewall.Table(f"envforge-{name}")
-    for hook in (firewall.POSTROUTING, firewall.INPUT, firewall.FORWARD):
-        table.add_chain(hook)
+    table.add_chain(firewall.POSTROUTING)
+    table.add_chain(firewall.FORWARD)
+    table.add_chain(firewall.INGRESS, name)
     table.add_rule(firewall.POSTROUTING, firewall.comes_from(address), firewall.masquerade())
-    table.add_rule(firewall.INPUT, firewall.came_by(name), firewall.refuse())
+    table.add_rule(firewall.INGRESS, firewall.is_for_here(), firewall.refuse())
     table.add_rule(firewall.FORWARD, firewall.leaves_by(name), firewall.is_new(), firewall.refuse())
     try:
         table.make()
