@@ -133,12 +133,12 @@ def _report(directory: str, own: Engine, options: argparse.Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def made_engine(directory: str) -> Engine:
+def made_engine(directory: str, spec: str = _SPEC) -> Engine:
     """Return envforge with a store and a built environment of its own."""
     project = f"{directory}/project"
     os.makedirs(f"{directory}/home")
     os.makedirs(project)
-    Path(project, "envforge.toml").write_text(_SPEC)
+    Path(project, "envforge.toml").write_text(spec)
     own = Engine(
         "envforge",
         [_ENVFORGE, "--store", f"{directory}/store"],
