@@ -90,6 +90,33 @@ def test_when_all_is_killed_the_next_command_puts_it_right(line):
     assert line.succeed("exec", "shop-client", "--", *ASK) == "the shop\n"
 
 
+def test_after_a_reboot_services_are_down_and_up_starts_them_in_their_network(line):
+    write(line, PAIR.replace("publish", 'restart = "always"\npublish'))
+    line.succeed("up", "-d")
+    ids = {name: one["id"] for name, one in containers(line).items()}
+    kept = [(path, Path(path).read_bytes()) for path in places(line) if path.endswith(("/holder", "/making"))]
+    for pid in own_processes(line):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for identifier in ids.values():
+        path = line.store / "containers" / str(identifier) / "state.json"
+        state = json.loads(path.read_text())
+        # Their pids are others' by now, and started at whatever time.
+        path.write_text(
+            json.dumps({**state, "boot": "0" * 36, "supervisor": os.getpid(), "pid": os.getpid()})
+        )
+    for path, data in kept:
+        assert Path(path).exists()
+        if path.endswith("/holder"):
+            Path(path).write_bytes(b" ".join([str(os.getpid()).encode(), *data.split()[1:]]))
+    assert {one["status"] for one in containers(line).values()} == {"exited"}
+    (told,) = json.loads(line.succeed("inspect", "shop-web"))
+    assert told["state"]["error"] == "the machine went down while it ran"
+    line.succeed("up", "-d")
+    assert {name: one["id"] for name, one in containers(line).items()} == ids
+    assert line.succeed("exec", "shop-client", "--", *ASK) == "the shop\n"
+
+
 def traces(line, network_names):
     """Return what containers make on this machine, as far as it is this command line's."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
