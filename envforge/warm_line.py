@@ -129,6 +129,8 @@ def parse(arguments: "list[str]") -> "Request | None":
         request.name = rest.pop(0)
     if rest[:1] == ["--"]:
         del rest[0]
+    elif command == "run" and rest[1:2] == ["--"]:
+        return None  # the first word may be a service
     request.command = rest
     if command == "exec" or "detach" in request.flags:
         is_whole = bool(rest)

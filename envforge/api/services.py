@@ -1,8 +1,8 @@
 """`up` and `down`: the services of a project, each in a container of its own."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from attrs import frozen
 
@@ -45,6 +45,7 @@ __all__ = [
     "dependencies",
     "missing",
     "prepare",
+    "run_once",
     "take_down",
 ]
 
@@ -141,6 +142,8 @@ def _ready(project: Project, name: str, environment: str, identity: Identity, in
         make=lambda: lifecycle.create(project.store_path, plan, config, called),
         start=_start,
         update=lambda container: _update(container, plan, config),
+        plan=plan,
+        config=config,
     )
 
 
@@ -240,3 +243,47 @@ def _volumes(project: Project, instance: str, only: Collection[str]) -> set[str]
         }
         (chosen if not only or service in only else kept).update(of_service)
     return chosen - kept
+
+
+def run_once(
+    project: Project,
+    service: str,
+    command: Sequence[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    workdir: str | None = None,
+    user: str | None = None,
+    instance: str = "",
+    name: str | None = None,
+    with_dependencies: bool = True,
+    locked: bool = False,
+    report: Callable[[Happened], None] = lambda _: None,
+    listener: Listener = ignore,
+    **asked: Any,
+) -> Container:
+    """Start a command, by default the service's, in a container of its own; return once it runs.
+
+    It has the service's environment, variables, mounts, volumes, secrets, user and limits, and sees the
+    project's other services; it publishes nothing and has not the service's name. What the service depends on
+    is brought up first. `asked` are fields of its record. Raises what `bring_up` and
+    `containers.run` do.
+    """
+    altered = wanting.with_command(
+        project, service, command, variables=variables or {}, workdir=workdir, user=user
+    )
+    prepared = prepare(altered, [service], instance=instance, locked=locked, listener=listener)
+    ready = prepared.services[service]
+    if with_dependencies:
+        up = bringing.Up(project.store_path, prepared.services, report)
+        up.run(one for one in prepared.steps if one.service != service)
+        up.await_dependencies(ready.wanted)
+    called = name or f"{ready.name}-run-{os.urandom(2).hex()}"
+    plan = cast("Plan", {**ready.plan, "hostname": called})
+    config = {**ready.config, "service": "", "means": service, **asked}
+    container = lifecycle.create(project.store_path, plan, config, called)
+    try:
+        api_containers.start(container)
+    except BaseException:
+        lifecycle.remove(container, force=True)
+        raise
+    return container

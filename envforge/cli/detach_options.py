@@ -1,5 +1,6 @@
 """The options of `run` for a container that lives on: `-d` and what belongs to it, with Docker's names."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -50,9 +51,11 @@ def understood(
 ) -> dict[str, Any] | None:
     """Return what is asked of a container, None where none is wanted. Raises UsageError."""
     if not detach:
-        _refuse(("--name", name), ("--restart", restart), ("--label", labels))
+        _refuse(("--restart", restart), ("--label", labels))
         _refuse(("--stop-signal", stop_signal), ("--stop-timeout", stop_s))
-        return None
+        if name is None:
+            return None
+        return {"name": name, "user": user or "", "remove_after": remove, **in_foreground()}
     given = (("restart", restart), ("stop-signal", stop_signal), ("stop-timeout", stop_s))
     words = [(option, value) for option, value in given if value is not None]
     try:
@@ -60,6 +63,12 @@ def understood(
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
     return {**asked, "name": name, "user": user or "", "interactive": interactive, "tty": tty}
+
+
+def in_foreground() -> dict[str, Any]:
+    """Return what is asked of a container that its starter is attached to; a terminal where that has one."""
+    has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return {"foreground": True, "interactive": True, "tty": has_terminal}
 
 
 def _refuse(*options: tuple[str, object]) -> None:

@@ -499,3 +499,84 @@ def test_a_client_that_reads_nothing_keeps_the_supervisor_from_nothing(line):
     assert containers(line)["web"]["status"] == "exited"
     line.succeed("start", "web")
     assert await_answer(containers(line)["web"]["ports"][0]["host"])
+
+
+def test_a_single_command_has_what_a_service_has(line):
+    write(
+        line,
+        f"""{HEAD}
+[services.web]
+command = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]
+variables = {{ COLOUR = "blue" }}
+mounts = [{{ source = "public", target = "/srv" }}]
+volumes = ["kept:/kept"]
+publish = ["auto:8080"]
+workdir = "/srv"
+depends-on = ["db"]
+[services.db]
+command = ["sh", "-c", "sleep 0.3; touch /tmp/ready; exec sleep 600"]
+health = {{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }}
+""",
+    )
+    script = "echo $COLOUR $ADDED; pwd; cat index.html; touch /kept/me; exit 5"
+    said = line.run("run", "-e", "ADDED=too", "web", "--", "sh", "-c", script)
+    assert (said.returncode, said.stdout) == (5, "blue too\n/srv\nthe shop\n"), said.stderr
+    assert set(containers(line)) == {"shop-db"}, "what it depends on was brought up, and it is gone"
+    assert "is healthy" in said.stderr or "db" in said.stderr
+    line.succeed("up", "-d")
+    before = containers(line)
+    through = line.run(
+        "run", "web", "--", "sh", "-c", "cat; ls /kept; busybox wget -qO- web:8080", stdin="in\n"
+    )
+    assert through.stdout == "in\nme\nthe shop\n", through.stderr
+    assert containers(line).keys() == before.keys()
+    assert line.succeed("exec", "db", "--", "busybox", "wget", "-qO-", "web:8080") == "the shop\n"
+    line.succeed("run", "-d", "--name", "job", "web", "--", "sleep", "600")
+    assert containers(line)["job"]["ports"] == []
+    assert line.succeed("exec", "job", "--", "busybox", "wget", "-qO-", "web:8080") == "the shop\n"
+    assert planned(line) == {"db": ("keep", []), "web": ("keep", [])}
+    line.succeed("rm", "-f", "job")
+
+
+def test_what_is_no_service_before_the_dashes_is_a_command(line):
+    write(line, f'{HEAD}\n[services.echo]\ncommand = ["sleep", "600"]\n')
+    assert line.succeed("run", "printf", "--", "%s", "a") == "a"
+    assert line.succeed("run", "--", "echo", "--", "a") == "-- a\n", "behind dashes no word is a service"
+    assert line.run("run", "echo", "--", "sh", "-c", "exit 7").returncode == 7
+    assert line.run("run", "echo", "--", "nothing-like-it").returncode == 127
+    assert "[services.echo]" in line.fail(125, "run", "-p", "auto:1", "echo", "--", "true")
+    assert containers(line) == {}
+
+
+def test_a_named_container_can_be_in_the_foreground(line):
+    write(line, HEAD)
+    script = "seq 20000; echo no >&2; exit 3"
+    said = line.run("run", "--name", "job", "--", "sh", "-c", script)
+    assert (said.returncode, said.stderr) == (3, "no\n")
+    assert said.stdout.split() == [str(number) for number in range(1, 20001)], (
+        "from the beginning, and all of it"
+    )
+    assert containers(line)["job"]["exit_code"] == 3
+    assert "in use" in line.fail(125, "run", "--name", "job", "--", "true")
+    line.succeed("rm", "job")
+    assert line.run("run", "--rm", "--name", "job", "--", "cat", stdin="x\n").stdout == "x\n"
+    assert containers(line) == {}
+    process = subprocess.Popen(
+        line.words(
+            "run",
+            "--rm",
+            "--name",
+            "job",
+            "--",
+            "sh",
+            "-c",
+            "trap 'exit 9' TERM; echo on; while :; do sleep 0.1; done",
+        ),
+        cwd=line.directory,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "on\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 9
+    assert containers(line) == {}

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from envforge.cli.command import Command, allow_option, cache_option
+from envforge.cli.command import Command, allow_option, cache_option, instance_option
+from envforge.cli.commands.containers.foreground import attend
+from envforge.cli.commands.one_off import Run, run_service, service_of
 from envforge.cli.detach_options import detach_options, understood
 from envforge.cli.payload_options import given_limits, limit_options, place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
@@ -44,7 +46,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 
 
 @click.command(
-    cls=Command,
+    cls=Run,
     context_settings=_PAYLOAD,
     examples="""
         envforge run -- python3 app.py
@@ -55,6 +57,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
         envforge run -m 512m --cpus 1.5 -- make
         envforge run -it -- bash
         envforge run -d --name web -- python3 -m http.server     in the background
+        envforge run web -- python3 manage.py migrate            with the means of the service web
     """,
 )
 @detach_options
@@ -66,7 +69,9 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 @place_options
 @limit_options
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND…")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[SERVICE] [--] COMMAND…")
+@click.option("--no-deps", is_flag=True, help="Bring nothing up that SERVICE depends on.")
+@instance_option
 @cache_option
 @allow_option
 @click.pass_context
@@ -84,6 +89,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     _interactive: bool,  # noqa: FBT001 (click passes options)
     _tty: bool,  # noqa: FBT001
     locked: bool,  # noqa: FBT001
+    no_deps: bool,  # noqa: FBT001
     command: tuple[str, ...],
     **detached: Any,
 ) -> int:
@@ -92,6 +98,9 @@ def run(  # noqa: PLR0917 (click passes them by name)
     Builds first what is missing. Exits with the command's own code; 125 is a failure of envforge, 126 a
     command that cannot be executed, 127 one that is not there, 128+n one that signal n ended. With -d it runs
     on in a container, whose id is printed: `ps`, `logs`, `stop`, `rm` take its name or the id's beginning.
+    With --name alone that container is in the foreground. A service's name right before `--` gives the
+    command all that the service has (environment, variables, mounts, volumes, user, limits, network) but its
+    ports.
     """
     if not command:
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
@@ -102,12 +111,18 @@ def run(  # noqa: PLR0917 (click passes them by name)
         published = ports_of(ports)
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
+    limits = given_limits(context)
+    asked = understood(**detached, user=user, interactive=_interactive, tty=_tty)
+    if service := service_of(settings, context, command):
+        given: Any = {"variables": dict(environment), "workdir": start, "user": user, "locked": locked}
+        given |= {"with_dependencies": not no_deps}
+        refused = {"-v": volumes, "-p": ports, "a limit": limits}
+        return run_service(settings, service, command[2:], asked, detached, refused, **given)
     from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
-    options = RunOptions(volumes=mounted, user=user, is_private=bool(published), limits=given_limits(context))
-    asked = understood(**detached, user=user, interactive=_interactive, tty=_tty)
+    options = RunOptions(volumes=mounted, user=user, is_private=bool(published), limits=limits)
     enter = _enter if asked is None else partial(_detach, asked=asked)
-    given: Any = {"environment": environment, "workdir": start, "published": published}
+    given = {"environment": environment, "workdir": start, "published": published}
     return enter(settings, options, command, locked=locked, **given)
 
 
@@ -122,9 +137,10 @@ def _detach(
     workdir: str | None = None,
     published: "tuple[Published, ...]" = (),
 ) -> int:
-    """Run it in a container, and print the container's id."""
+    """Run it in a container, and print the container's id; or stay with it, if it is in the foreground."""
     from envforge.api import containers, entering  # noqa: PLC0415 (help needs none of it)
 
+    remove = asked.pop("remove_after", False)
     if asked["name"] is not None:
         containers.check_free(settings.store_path(), asked["name"])  # before anything is built
     project = settings.project()
@@ -137,6 +153,8 @@ def _detach(
     except containers.CommandError as error:
         click.echo(f"envforge: {error.said}", err=True)
         return error.code
+    if asked.get("foreground"):
+        return attend(container, remove=remove)
     click.echo(container.id)
     return 0
 

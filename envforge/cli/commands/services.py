@@ -79,7 +79,7 @@ def up(  # noqa: PLR0917 (click passes them by name)
         _show_plan(settings, prepared.steps)
         return 0
     try:
-        found = api.bring_up(prepared, _teller(settings, prepared), wait=wait)
+        found = api.bring_up(prepared, teller(settings, prepared.services), wait=wait)
     except KeyboardInterrupt:
         if not (detach or wait):
             api.take_down(
@@ -108,8 +108,9 @@ def _show_plan(settings: Settings, steps: "Iterable[Step]") -> None:
     )
 
 
-def _teller(settings: Settings, prepared: "Prepared") -> "Callable[[Happened], None]":
-    width = max(map(len, prepared.services), default=0)
+def teller(settings: Settings, services: "Iterable[str]") -> "Callable[[Happened], None]":
+    """Return what tells of services as they come up."""
+    width = max(map(len, services), default=0)
 
     def tell(happened: "Happened") -> None:
         if settings.quiet or (happened.what in _QUIET and not settings.verbose):

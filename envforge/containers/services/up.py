@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event, Lock
 from typing import Any, Final, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from envforge.containers import lifecycle, truth
 from envforge.containers.output import logs
@@ -54,6 +54,9 @@ class Ready:
     start: Callable[[Container], object]
     update: Callable[[Container], None]
     """Writes changed fields into the container's record."""
+    plan: Any = None
+    config: Mapping[str, Any] = field(factory=dict)
+    """What its container would be made of."""
 
 
 class Up:
@@ -102,6 +105,11 @@ class Up:
         except BaseException:
             self._is_over.set()
             raise
+
+    def await_dependencies(self, wanted: Wanted) -> None:
+        """Wait until all that a service depends on is as it must be. Raises UnhealthyError."""
+        for dependency in wanted.depends_on:
+            self._await(wanted.name, dependency)
 
     def _act(self, step: Step, ready: Ready) -> str:
         if step.action == "keep":

@@ -1,11 +1,14 @@
 """What a service of a spec wants its container to be. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from attrs import evolve
 
 from envforge.containers.network.published import all_of
 from envforge.containers.services.plan import Condition, Dependency, Wanted
 from envforge.containers.signals import number_of
+from envforge.environment.projects.project import Project
 from envforge.errors import SpecError
 from envforge.spec.service.model import Health, Service
 from envforge.spec.service_contradictions import dependency_of, is_checked
@@ -32,6 +35,38 @@ COMPARED: Final = (
 def container_name(project: str, service: str, instance: str = "") -> str:
     """Return the name of a service's container: `shop-web`, or `shop-test-web` of the instance `test`."""
     return "-".join(filter(None, (project, instance, service)))
+
+
+def with_command(
+    project: Project,
+    service: str,
+    command: Sequence[str],
+    *,
+    variables: Mapping[str, str],
+    workdir: str | None,
+    user: str | None,
+) -> Project:
+    """Return the project with a service that runs a single command: no ports, no checks, no restarts."""
+
+    def changed(known: Mapping[str, Service]) -> dict[str, Service]:
+        one = known[service]
+        own = evolve(
+            one,
+            command=tuple(command) or one.command,
+            variables={**one.variables, **variables},
+            workdir=workdir or one.workdir,
+            user=user or one.user,
+            publish=(),
+            health=Health(),
+            restart="no",
+        )
+        return {**known, service: own}
+
+    specs = {
+        name: evolve(spec, services=changed(spec.services)) if service in spec.services else spec
+        for name, spec in project.specs.items()
+    }
+    return evolve(project, specs=specs)
 
 
 def dependencies(services: Mapping[str, Service], name: str) -> tuple[Dependency, ...]:

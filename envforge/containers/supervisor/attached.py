@@ -13,15 +13,20 @@ if TYPE_CHECKING:
 class Attached:
     """All clients that are attached, and the payload that runs."""
 
-    def __init__(self, *, tty: bool, interactive: bool) -> None:
+    def __init__(self, *, tty: bool, interactive: bool, is_awaited: bool = False) -> None:
         self._tty = tty
         self._interactive = interactive
         self._clients: set[Client] = set()
         self._life: Life | None = None
+        self._is_awaited = is_awaited
+        """Nothing is read before somebody is attached, who would else miss the beginning."""
 
     def begin(self, life: "Life") -> None:
         """Connect them to a payload that has been started."""
         self._life = life
+        if self._is_awaited:
+            for output in life.outputs:
+                output.pause()
 
     def add(self, client: "Client", _asked: "dict[str, Any]") -> None:
         """Attach a client."""
@@ -41,6 +46,8 @@ class Attached:
         client.taken, client.closed, client.drained = take, gone, self._resume
         self._clients.add(client)
         client.begin(tty=self._tty, interactive=self._interactive)
+        self._is_awaited = False
+        self._resume()
 
     def _do(self, kind: bytes, data: bytes) -> None:
         if self._life is None:

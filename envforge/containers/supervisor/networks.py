@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 
 def join(config: "dict[str, Any]", plan: "Plan") -> "tuple[Member | None, Plan]":
-    """Let a service into the network of its project, where the others reach it by its name."""
-    if plan["network"] != "private" or not config["service"]:
+    """Let a service into the network of its project, where the others reach it by its name.
+
+    A single command with a service's means is there under its own name only: the service keeps its name.
+    """
+    if plan["network"] != "private" or not (config["service"] or config.get("means")):
         return None, plan
     from envforge.containers.network import member  # noqa: PLC0415  # only for services
 
-    return member.join(
-        plan, f"{config['project']}\0{config['instance']}", (config["service"], config["name"])
-    )
+    names = [name for name in (config["service"], config["name"]) if name]
+    return member.join(plan, f"{config['project']}\0{config['instance']}", names)
 
 
 class Held:

@@ -30,7 +30,11 @@ class Questions:
         self._do_kill = kill
         self.server = Server(loop, container.directory)
         self._waiting: list[Client] = []
-        self.attached = Attached(tty=container.config["tty"], interactive=container.config["interactive"])
+        self.attached = Attached(
+            tty=container.config["tty"],
+            interactive=container.config["interactive"],
+            is_awaited=container.config.get("foreground", False) and not container.state["started"],
+        )
         self.server.on("attach", self.attached.add)
         self.server.on("stop", self._stop)
         self.server.on("kill", self._kill)

@@ -18,7 +18,7 @@ from envforge.errors import EnvforgeError, UsageError
 
 if TYPE_CHECKING:
     from envforge.api.containers import Container
-    from envforge.api.containers_logs import Attachment
+    from envforge.api.containers_logs import Attachment, Keys
 
 _PROXIED: Final = (
     signal.SIGINT,
@@ -51,11 +51,17 @@ def attach(settings: Settings, keys_text: str, no_stdin: bool, name: str) -> int
     Ctrl-P Ctrl-Q leaves a container with a terminal (-t) alone; signals go to one without. Exits with the
     container's code once it ends.
     """
-    from envforge.api import containers, containers_logs  # noqa: PLC0415 (help needs none of it)
+    from envforge.api import containers_logs  # noqa: PLC0415 (help needs none of it)
 
     keys = containers_logs.Keys(keys_of(keys_text))
     container = settings.container(name)
-    attachment = containers_logs.Attachment(container)
+    return carry(container, containers_logs.Attachment(container), keys, no_stdin=no_stdin)
+
+
+def carry(container: "Container", attachment: "Attachment", keys: "Keys", *, no_stdin: bool = False) -> int:
+    """Pass bytes and signals on until the container ends or is left alone; return its exit code, or 0."""
+    from envforge.api import containers  # noqa: PLC0415 (help needs none of it)
+
     source = -1 if no_stdin or not attachment.takes_input else 0
     try:
         with _raw(attachment) if attachment.tty else _signals(container):
