@@ -15,7 +15,6 @@
     max-size = "20GB"
 """
 
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -132,6 +131,8 @@ def _written(attribute: str) -> str:
 
 
 def _suggest(key: str, known: Mapping[str, str]) -> str:
+    import difflib  # noqa: PLC0415 - only after a mistake
+
     near = difflib.get_close_matches(key, known, 1)
     return f", do you mean {near[0]}?" if near else ""
 

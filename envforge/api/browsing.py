@@ -71,7 +71,7 @@ def owners(
     `wanted` names the layer of `stack` that shows each path; `packages` are those of the environment.
     """
     from envforge.compare import owners as finding  # noqa: PLC0415 - only where files are looked at
-    from envforge.compare.model import LayerName  # noqa: PLC0415 - as above
+    from envforge.compare.sides import LayerName  # noqa: PLC0415 - as above
 
     names = [LayerName(layer.name, layer.key, layer.digest) for layer in stack]
     raw = {path.encode(errors="surrogateescape"): layer for path, layer in wanted.items()}

@@ -3,22 +3,23 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from envforge.compare import differences, targets
-from envforge.compare import why as whys
-from envforge.compare import words as naming
-from envforge.compare.model import LEVELS, Comparison, Content, FileChange, Level, PackageChange
+from envforge.compare import locks_of, targets
 from envforge.compare.targets import Here, Target
-from envforge.compare.views import plain, text
-from envforge.compare.why import CHAINS_MAX, Why
 from envforge.environment.projects.location import Location
 from envforge.errors import NotFoundError, UsageError
 from envforge.store import locks
 
 if TYPE_CHECKING:
+    from envforge.compare.model import LEVELS, Comparison, Content, FileChange, Level, PackageChange
     from envforge.compare.owning import Owned as Owned  # noqa: PLC0414 - for annotations of callers
     from envforge.compare.rebuilt import Rebuilt
+    from envforge.compare.views import plain
+    from envforge.compare.views.text import lines, stat, summary
+    from envforge.compare.why import CHAINS_MAX, Why, reasons
+    from envforge.sources.interface import Package
 
 __all__ = [
     "CHAINS_MAX",
@@ -47,10 +48,21 @@ __all__ = [
     "words",
 ]
 
-lines = text.lines
-reasons = whys.reasons
-stat = text.stat
-summary = text.summary
+_PLACES: Final = {
+    "envforge.compare.model": ("LEVELS", "Comparison", "Content", "FileChange", "Level", "PackageChange"),
+    "envforge.compare.views.text": ("lines", "stat", "summary"),
+    "envforge.compare.why": ("CHAINS_MAX", "Why", "reasons"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what a caller asks for: `why` needs nothing of `diff`, nor the other way round (PEP 562)."""
+    if name == "plain":
+        return import_module("envforge.compare.views.plain")
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(place), name)
+    raise AttributeError(name)
 
 
 @contextmanager
@@ -65,29 +77,35 @@ def here(location: Location | None, store_path: str) -> Iterator[Here]:
 
 def resolve(place: Here, word: str | None, otherwise: Callable[[Here], Target] = targets.current) -> Target:
     """Return what a word names, for None what `otherwise` gives. Raises NotFoundError, AmbiguousError."""
-    return otherwise(place) if word is None else naming.resolve(place, word)
+    if word is None:
+        return otherwise(place)
+    from envforge.compare import words as naming  # noqa: PLC0415 - only where something is named
+
+    return naming.resolve(place, word)
 
 
 def compare(
     place: Here,
     a: str | None,
     b: str | None,
-    level: Level = "package",
+    level: "Level" = "package",
     *,
     times: bool = False,
     every: bool = False,
-) -> Comparison:
+) -> "Comparison":
     """Compare what two words name: by default the generation before the current one, and the current one.
 
     `times` adds files of which only the time differs, `every` the contents of packages that are new or gone.
 
     Raises NotFoundError, AmbiguousError, LockError, StoreError, SandboxError.
     """
+    from envforge.compare import differences  # noqa: PLC0415 - `why` needs none of it
+
     before, after = resolve(place, a, targets.before), resolve(place, b)
     return differences.compare(place, before, after, level, times=times, every=every)
 
 
-def save_html(found: Comparison, path: str) -> None:
+def save_html(found: "Comparison", path: str) -> None:
     """Write a comparison as one HTML file that loads nothing, in place of one that is there.
 
     Raises UsageError where that cannot be written.
@@ -104,10 +122,12 @@ def save_html(found: Comparison, path: str) -> None:
         ) from error
 
 
-def why(place: Here, name: str, word: str | None = None) -> tuple[Why, ...]:
+def why(place: Here, name: str, word: str | None = None) -> "tuple[Why, ...]":
     """Return why a package is in an environment, by its lock. Raises NotFoundError."""
+    from envforge.compare import why as whys  # noqa: PLC0415 - `diff` needs none of it
+
     target = resolve(place, word)
-    packages = differences.packages_of(target)
+    packages = _packages_of(target)
     if packages is None:
         raise NotFoundError(f"no lock is known of {target.title}", hint="`envforge ls` lists environments")
     return whys.reasons(packages, name)
@@ -132,9 +152,19 @@ def owns(place: Here, path: str, word: str | None = None) -> "Owned":
 
 def words(place: Here) -> Iterator[tuple[str, str]]:
     """Yield what can be named, each with what it is: for completion."""
+    from envforge.compare import words as naming  # noqa: PLC0415 - as above
+
     return naming.words(place)
 
 
 def package_names(place: Here) -> Sequence[str]:
     """Return the names of the current environment's packages: for completion."""
-    return [package.name for package in differences.packages_of(targets.current(place)) or ()]
+    return [package.name for package in _packages_of(targets.current(place)) or ()]
+
+
+def _packages_of(target: Target) -> "tuple[Package, ...] | None":
+    if target.directory:
+        from envforge.compare import differences  # noqa: PLC0415 - seldom, and it loads all of `diff`
+
+        return differences.packages_of(target)
+    return None if target.lock is None else locks_of.packages(target.lock(), target.name)

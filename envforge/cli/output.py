@@ -5,9 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
+
+if TYPE_CHECKING:
+    from envforge.api.building import Built
 
 _FIRST: Final = 16
 _LAST: Final = 8
@@ -96,3 +99,14 @@ def time_text(seconds: int) -> str:
 def timestamp(seconds: int) -> str:
     """Return seconds since 1970 as RFC 3339 in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def layer_as_json(layer: "Built") -> dict[str, Any]:
+    """Return a layer as every command prints it as JSON."""
+    return {
+        "name": layer.name,
+        "key": layer.key,
+        "digest": prefixed(layer.digest),
+        "size_bytes": layer.size_bytes,
+        "files": layer.files,
+    }

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from envforge import machine
-from envforge.compare import model, packages
-from envforge.compare.model import Comparison, FileChange, LayerName, Level, PackageChange
+from envforge.compare import locks_of, model, packages
+from envforge.compare.model import Comparison, FileChange, Level, PackageChange
+from envforge.compare.sides import LayerName
 from envforge.compare.targets import Here, Target
 from envforge.errors import NotFoundError
-from envforge.lock.model import part_of
 from envforge.sources.interface import Package
 from envforge.store import layers, records
 from envforge.store.layout import Store
@@ -54,7 +53,7 @@ def packages_of(target: Target) -> tuple[Package, ...] | None:
         return directories.packages(target.directory)
     if target.lock is None:
         return None
-    return packages.of_part(part_of(target.lock(), target.name, machine.native()))
+    return locks_of.packages(target.lock(), target.name)
 
 
 def _notes(known: Sequence[tuple[Package, ...] | None], a: Target, b: Target) -> Sequence[str]:

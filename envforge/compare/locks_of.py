@@ -12,6 +12,8 @@ from envforge import machine, trust
 from envforge.errors import LockError, NotFoundError
 from envforge.lock import file as lock_file
 from envforge.lock.model import Lock, Outputs, part_of
+from envforge.sources import registry
+from envforge.sources.interface import Package
 from envforge.store import blobs
 from envforge.store.layout import Store
 
@@ -114,3 +116,10 @@ def _git(directory: str, *words: str) -> bytes | None:
         [program, *_GIT, *words], environment={**kept, **_QUIET}, cwd=directory, timeout_s=_GIT_TIMEOUT_S
     )
     return done.output if done.code == 0 else None
+
+
+def packages(lock: Lock, environment: str) -> tuple[Package, ...]:
+    """Return the packages that a lock pins for an environment on this machine."""
+    part = part_of(lock, environment, machine.native())
+    pinned = part.pinned if part else {}
+    return tuple(one for name, pins in pinned.items() for one in registry.source(name).packages(pins))

@@ -5,34 +5,13 @@ from typing import Final, Literal, NamedTuple
 
 from attrs import field, frozen
 
+from envforge.compare.sides import LayerName, Side
 from envforge.sources.interface import Package
 
 Level = Literal["package", "file", "content"]
 LEVELS: Final[tuple[Level, ...]] = ("package", "file", "content")
 Kind = Literal["added", "removed", "changed"]
 KINDS: Final[tuple[Kind, ...]] = ("added", "removed", "changed")
-
-
-@frozen
-class LayerName:
-    """A layer of one side."""
-
-    name: str
-    key: str
-    """Empty where only a lock is known."""
-    digest: str
-
-
-@frozen
-class Side:
-    """One of the two things that are compared, as it is shown."""
-
-    title: str
-    """For people: `generation 3 of shop`."""
-    environment: str = ""
-    """Digest; empty for a directory, and for a lock that was never built."""
-    layers: tuple[LayerName, ...] = ()
-    """Top to bottom."""
 
 
 @frozen

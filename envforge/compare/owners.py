@@ -7,7 +7,7 @@ its layer and source are known.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from envforge.compare.model import LayerName
+from envforge.compare.sides import LayerName
 from envforge.digest import is_sha256
 from envforge.sources import registry
 from envforge.sources.interface import Package

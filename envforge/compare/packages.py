@@ -3,17 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from envforge.compare.model import PackageChange, RuntimeChange
-from envforge.lock.model import Part
-from envforge.sources import registry
 from envforge.sources.interface import Package
 
 _Key = tuple[str, str, str]
-
-
-def of_part(part: Part | None) -> tuple[Package, ...]:
-    """Return the packages that a part of a lock pins."""
-    pinned = part.pinned if part else {}
-    return tuple(one for name, pins in pinned.items() for one in registry.source(name).packages(pins))
 
 
 def changes(old: Iterable[Package], new: Iterable[Package]) -> tuple[PackageChange, ...]:

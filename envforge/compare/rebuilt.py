@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from envforge.compare.model import LayerName
+from envforge.compare.sides import LayerName
 from envforge.sources.interface import Package
 
 _ORDER: Final = ("recipe", "kind", "packages", "configure", "unpack", "triggers", "file", "target", "files",

@@ -11,7 +11,7 @@ from itertools import chain
 from attrs import field, frozen
 
 from envforge.compare import locks_of
-from envforge.compare.model import LayerName, Side
+from envforge.compare.sides import LayerName, Side
 from envforge.environment.made import model
 from envforge.environment.projects import generations
 from envforge.environment.projects.generations import Generation

@@ -154,7 +154,7 @@ def _check_owner(path: str) -> None:
 def _check_format(path: str) -> None:
     name = f"{path}/{HEADER_NAME}"
     try:
-        with open(name, encoding="ascii", errors="replace") as file:
+        with open(name, encoding="utf-8", errors="replace") as file:  # ascii's codec takes a file to load
             header = file.read(100)
     except FileNotFoundError:
         if not all(map(_is_ours, os.listdir(path))):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from envforge.cli.command import Command, allow_option, cache_option, json_option
-from envforge.cli.output import prefixed, print_json, short
+from envforge.cli.output import layer_as_json, prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
 from envforge.progress import terminal
@@ -19,7 +19,7 @@ _TERMINAL: Final = 2
 """Standard error: the stream that workers keep."""
 
 if TYPE_CHECKING:
-    from envforge.api.building import BuildResult, Built
+    from envforge.api.building import BuildResult
 
 
 @click.command(
@@ -94,17 +94,6 @@ def as_json(result: "BuildResult") -> dict[str, Any]:
         "environment": prefixed(result.environment),
         "layers": [{**layer_as_json(layer), "reused": layer.reused} for layer in result.layers],
         "seconds": round(result.seconds, 3),
-    }
-
-
-def layer_as_json(layer: "Built") -> dict[str, Any]:
-    """Return a layer as every command prints it as JSON."""
-    return {
-        "name": layer.name,
-        "key": layer.key,
-        "digest": prefixed(layer.digest),
-        "size_bytes": layer.size_bytes,
-        "files": layer.files,
     }
 
 

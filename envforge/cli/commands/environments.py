@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envforge.cli.command import Command, json_option
-from envforge.cli.commands.build import layer_as_json
-from envforge.cli.output import paint, prefixed, print_json, print_table, short, time_text, timestamp
+from envforge.cli.output import (
+    layer_as_json,
+    paint,
+    prefixed,
+    print_json,
+    print_table,
+    short,
+    time_text,
+    timestamp,
+)
 from envforge.cli.settings import Settings, pass_settings
 from envforge.units import size_text
 

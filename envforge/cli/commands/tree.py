@@ -7,8 +7,7 @@ import click
 from attrs import frozen
 
 from envforge.cli.command import Command, json_option
-from envforge.cli.commands.build import layer_as_json
-from envforge.cli.output import prefixed, print_json, short
+from envforge.cli.output import layer_as_json, prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.units import size_text
 

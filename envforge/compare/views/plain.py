@@ -4,16 +4,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from envforge.compare.model import (
-    KINDS,
-    Comparison,
-    Content,
-    Fields,
-    FileChange,
-    LayerName,
-    PackageChange,
-    Side,
-)
+from envforge.compare.model import KINDS, Comparison, Content, Fields, FileChange, PackageChange
+from envforge.compare.sides import LayerName, Side
 from envforge.sources.interface import Package
 from envforge.store import listing
 

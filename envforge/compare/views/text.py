@@ -15,10 +15,10 @@ from envforge.compare.model import (
     FileChange,
     Kind,
     PackageChange,
-    Side,
     counts,
     whole_packages,
 )
+from envforge.compare.sides import Side
 from envforge.store import listing
 from envforge.units import printable, size_text
 

@@ -12,9 +12,9 @@ from attrs import frozen
 
 from envforge.digest import digest_of
 from envforge.sandbox.masks import is_inside
+from envforge.spec.from_outside import Mount
 from envforge.spec.grammar import local_path
 from envforge.spec.model import Archive, Spec
-from envforge.spec.mount import Mount
 
 LOCKING: Final = frozenset({"archive", "fetch"})
 """Kinds that locking needs consent for."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from envforge.spec.model import Fetch
+    from envforge.spec.from_outside import Fetch
 
 Request: TypeAlias = "tuple[Fetch, ...]"
 """In the spec's order: later entries lie over earlier ones."""

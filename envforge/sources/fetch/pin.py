@@ -6,7 +6,7 @@ from envforge.errors import IntegrityError
 from envforge.sources.fetch.bring import Bringer
 from envforge.sources.fetch.model import Fetched, Pin, Request, name_of
 from envforge.sources.interface import Before, Session
-from envforge.spec.model import Fetch
+from envforge.spec.from_outside import Fetch
 from envforge.transfer.host import open_fetcher
 
 _Wish = tuple[str, str]

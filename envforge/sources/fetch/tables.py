@@ -22,7 +22,7 @@ from envforge.spec.grammar import FETCH_TARGET, FETCHED, MODE
 from envforge.spec.keys import written
 
 if TYPE_CHECKING:
-    from envforge.spec.model import Fetch
+    from envforge.spec.from_outside import Fetch
 
 _ARCHITECTURE: Final = re.compile(r"[a-z][a-z0-9-]*")
 _SIZE_DIGITS_MAX: Final = 19
@@ -42,7 +42,7 @@ def request_of(values: Any) -> Request:
 
 
 def _fetch(table: Any) -> "Fetch":
-    from envforge.spec.model import Fetch  # noqa: PLC0415 - few environments fetch anything
+    from envforge.spec.from_outside import Fetch  # noqa: PLC0415 - few environments fetch anything
 
     tables.only(table, ("url", "target", "unpack", "strip", "mode", "sha256"))
     one = Fetch(**table)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from envforge.spec import grammar
+from envforge.spec.from_outside import Mount
 from envforge.spec.keys import named
 from envforge.spec.limits import Limits
-from envforge.spec.mount import Mount
 from envforge.spec.service import grammar as service_grammar
 
 

@@ -1,14 +1,7 @@
 """Comparisons to be shown: a usual one, and one whose every name and byte comes from somebody hostile."""
 
-from envforge.compare.model import (
-    Comparison,
-    Content,
-    FileChange,
-    LayerName,
-    PackageChange,
-    RuntimeChange,
-    Side,
-)
+from envforge.compare.model import Comparison, Content, FileChange, PackageChange, RuntimeChange
+from envforge.compare.sides import LayerName, Side
 from envforge.sources.interface import Package
 from envforge.store.listing import Entry, format_entry
 

@@ -1,5 +1,5 @@
-from envforge.compare.model import LayerName
 from envforge.compare.rebuilt import Sides, reasons
+from envforge.compare.sides import LayerName
 from envforge.sources.interface import Package
 
 

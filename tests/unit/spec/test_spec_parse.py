@@ -7,9 +7,9 @@ import pytest
 from envforge import __version__
 from envforge.environment.projects.location import find
 from envforge.errors import SpecError
+from envforge.spec.from_outside import Mount
 from envforge.spec.keys import written
 from envforge.spec.model import Archive, Debian, LocalFile, Network, Shell, Spec
-from envforge.spec.mount import Mount
 from envforge.spec.parse import load, parse
 
 WHOLE = """\
