@@ -255,3 +255,50 @@ print(way.find().kind, way.find().why)
     )
     assert "pasta is not installed: sudo apt-get install passt" in said
     assert pasta.program()
+
+
+RAW = """
+import socket, struct, sys
+def total(data):
+    words = sum(struct.unpack(f">{len(data) // 2}H", data))
+    words = (words >> 16) + (words & 0xFFFF)
+    return ~(words + (words >> 16)) & 0xFFFF
+try:
+    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+except PermissionError:
+    print("refused")
+    raise SystemExit
+one.bind(("eth0", 0x0800))
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.connect(("198.18.0.1", 9))
+source = socket.inet_aton(own.getsockname()[0])
+own.send(b"")  # looks for the gateway
+import time
+time.sleep(0.3)
+with open("/proc/net/arp") as file:
+    gateway = bytes.fromhex(file.read().splitlines()[1].split()[3].replace(":", ""))
+for place in sys.argv[1:]:
+    address, port = place.split()
+    target = socket.inet_aton(address)
+    tcp = struct.pack(">HHIIBBHHH", 40000, int(port), 1, 0, 5 << 4, 2, 65000, 0, 0)
+    tcp = tcp[:16] + struct.pack(">H", total(source + target + struct.pack(">HH", 6, 20) + tcp)) + tcp[18:]
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + source + target
+    ip = ip[:10] + struct.pack(">H", total(ip)) + ip[12:]
+    one.send(gateway + one.getsockname()[4] + b"\\x08\\x00" + ip + tcp)
+time.sleep(1)
+print("sent")
+"""
+
+
+def test_frames_of_roots_own_making_do_not_reach_this_machine(box):
+    with socket.create_server(("", 0)) as every, socket.create_server(("127.0.0.1", 0)) as own:
+        places = [f"{one} {every.getsockname()[1]}" for one in addresses.own() if ":" not in one]
+        places.append(f"127.0.0.1 {own.getsockname()[1]}")
+        said = box.python(
+            RAW, *places, network="private", outbound=True, account=["root", 0, 0, []], idmapped=True
+        )
+        for listener in (every, own):
+            listener.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+    assert said == ("sent\n" if box.kind == "root" else "refused\n")

@@ -4,11 +4,11 @@ Everything that can be decided before entering is decided here: id maps, flags, 
 """
 
 import os
-from typing import Final, Literal
+from typing import Final
 
 from envforge.errors import CapabilityError
 from envforge.kernel import processes, seccomp
-from envforge.kernel.capabilities import DEFAULT, SETFCAP
+from envforge.kernel.capabilities import DEFAULT, NET_RAW, SETFCAP
 from envforge.process import find_program
 from envforge.sandbox import mounts
 from envforge.sandbox.binds import with_parents
@@ -114,8 +114,8 @@ def _privileges(plan: SandboxPlan, limits: Cgroup) -> Privileges:
     # capability (verify_root_map in kernel/user_namespace.c).
     own = (SETFCAP,) if namespaces and plan.identity.held == "true" else ()
     return {
-        "bounding": DEFAULT if plan.user != "self" or plan.privileges else own,
-        "capabilities": _capabilities(plan.user, own),
+        "bounding": _default(plan) if plan.user != "self" or plan.privileges else own,
+        "capabilities": _capabilities(plan, own),
         "no_new_privileges": not plan.privileges,
         "seccomp": program,
         "last_filter": b"" if set_id or not program else seccomp.WITHOUT_OPENAT2,
@@ -131,10 +131,19 @@ def _privileges(plan: SandboxPlan, limits: Cgroup) -> Privileges:
     }
 
 
-def _capabilities(user: Literal["self"] | Account, own: tuple[int, ...]) -> tuple[int, ...]:
-    if user == "self":
+def _capabilities(plan: SandboxPlan, own: tuple[int, ...]) -> tuple[int, ...]:
+    if plan.user == "self":
         return own
-    return DEFAULT if user.uid == 0 else ()
+    return _default(plan) if plan.user.uid == 0 else ()
+
+
+def _default(plan: SandboxPlan) -> tuple[int, ...]:
+    """Return the default capabilities, without that for frames of one's own where pasta would believe them.
+
+    It leads each where it says, also to this host: what keeps it from there is the namespace's routes.
+    """
+    by_pasta = plan.network == "private" and plan.outbound and plan.identity.held != "true"
+    return tuple(one for one in DEFAULT if not (by_pasta and one == NET_RAW))
 
 
 # Scopes of Landlock (linux/landlock.h). libxcb tries an X server's abstract socket first, and if that is
