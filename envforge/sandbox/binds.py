@@ -49,9 +49,20 @@ def open_source(path: str, *, read_only: bool = False) -> int:
     return guard(syscalls.open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE), path, read_only=read_only)
 
 
-def guard(tree: int, path: str, *, read_only: bool) -> int:
-    """Make a detached mount nosuid and nodev, and with `read_only` read-only; return it."""
+def guard(tree: int, path: str, *, read_only: bool, ids: int = -1) -> int:
+    """Make a detached mount nosuid and nodev, and with `read_only` read-only; return it.
+
+    It is idmapped to the user namespace `ids`, if that is given and its file system can be.
+    """
     attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
+    if ids >= 0:
+        mapped = attributes | syscalls.MOUNT_ATTR_IDMAP
+        try:
+            syscalls.mount_setattr(tree, mapped, user_namespace=ids, path=path)
+        except OSError:
+            pass  # the payload sees its files as nobody's
+        else:
+            return tree
     syscalls.mount_setattr(tree, attributes, path=path)
     return tree
 
@@ -125,8 +136,8 @@ def make_points(sources: "Iterable[Source]") -> None:
             if source.directory:
                 os.mkdir(path)
             else:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-        except (FileExistsError, IsADirectoryError, FileNotFoundError):
+                os.mknod(path, 0o644)
+        except (FileExistsError, FileNotFoundError):
             continue  # the parent of another source, or below a mount of the sandbox's own
 
 

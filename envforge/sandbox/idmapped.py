@@ -140,7 +140,9 @@ def _open_layers(plan: "Plan", upper: uppers.Upper, namespace: int, opened: "lis
         path = f"{plan['layers_directory']}/{name}"
         trees.append(syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE))
         opened.append(trees[-1])
-        _map(trees[-1], namespace, path, recursive=False)
+        syscalls.mount_setattr(
+            trees[-1], syscalls.MOUNT_ATTR_IDMAP, user_namespace=namespace, recursive=False, path=path
+        )
     trees.append(syscalls.open_tree(f"{plan['uppers']}/{upper.name}", syscalls.OPEN_TREE_CLONE))
     opened.append(trees[-1])
     return trees
@@ -193,12 +195,8 @@ def _open_sources(
             present.append(0)
             continue
         opened.append(tree)
-        binds.guard(tree, source, read_only=read_only)
         ids = theirs if theirs >= 0 and _is_foreign(plan, path) else namespace
-        try:  # noqa: SIM105  # contextlib costs a millisecond
-            _map(tree, ids, source, recursive=True)
-        except OSError:
-            pass  # this file system cannot be idmapped: the payload sees its files as nobody's
+        binds.guard(tree, source, read_only=read_only, ids=ids)
         trees.append(tree)
         paths.append(path)
         present.append(1)
@@ -207,12 +205,6 @@ def _open_sources(
 
 def _is_foreign(plan: "Plan", path: "str | None") -> bool:
     return path is not None and plan["foreign"] is not None and masks.is_inside(path, plan["foreign"][0])
-
-
-def _map(tree: int, namespace: int, path: str, *, recursive: bool) -> None:
-    syscalls.mount_setattr(
-        tree, syscalls.MOUNT_ATTR_IDMAP, user_namespace=namespace, recursive=recursive, path=path
-    )
 
 
 def give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
