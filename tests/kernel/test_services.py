@@ -580,3 +580,25 @@ def test_a_named_container_can_be_in_the_foreground(line):
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 9
     assert containers(line) == {}
+
+
+def test_garbage_is_collected_beside_containers_that_come_and_go(line):
+    write(line, HEAD)
+    line.succeed("run", "-d", "--name", "kept", "--", "sleep", "600")
+    line.succeed("stop", "-t", "0", "kept")
+    again = f"for i in 1 2 3 4 5 6; do {shlex.join(line.words('gc', '--now', '--gone'))} || exit; done"
+    collecting = subprocess.Popen(
+        ["sh", "-c", again],
+        cwd=line.directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(6):
+        line.succeed("start", "kept")
+        line.succeed("run", "-d", "--rm", "--name", "brief", "--", "true")
+        line.succeed("stop", "-t", "0", "kept")
+    _, said = collecting.communicate(timeout=120)
+    assert collecting.returncode == 0, said
+    line.succeed("start", "kept")
+    assert line.succeed("exec", "kept", "--", "echo", "in") == "in\n"

@@ -34,6 +34,8 @@ class Line:
     """RFC 3339 in UTC, with nanoseconds: such times are ordered as texts are."""
     stream: str
     text: bytes
+    place: str
+    """Its time, or a later one of a line before it: a clock that was set back changes no order."""
 
 
 class _Assembled:
@@ -42,6 +44,7 @@ class _Assembled:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._parts: dict[str, list[Entry]] = {}
+        self._latest = ""
 
     def lines(self, found: Iterable[Entry]) -> Iterator[Line]:
         """Yield the lines that end in these entries."""
@@ -58,7 +61,8 @@ class _Assembled:
 
     def _line(self, parts: list[Entry]) -> Line:
         text = b"".join(one.text for one in parts)
-        return Line(self._container, parts[0].time, parts[0].stream, text)
+        self._latest = max(self._latest, parts[0].time)
+        return Line(self._container, parts[0].time, parts[0].stream, text, self._latest)
 
 
 class _Followed:
@@ -132,7 +136,7 @@ def _is_live(container: Container) -> bool:
 
 def merged(containers: Iterable[Container], *, last: int | None = None, since: str = "") -> Iterator[Line]:
     """Yield the lines that several containers have written, by time; `last` counts for each of them."""
-    return heapq.merge(*(_lines(one, last, since) for one in containers), key=lambda line: line.time)
+    return heapq.merge(*(_lines(one, last, since) for one in containers), key=lambda line: line.place)
 
 
 def _lines(container: Container, last: int | None, since: str) -> Iterator[Line]:
@@ -190,7 +194,7 @@ class _Following:
         for one in gone:
             lines += one.assembled.rest()
             one.close()
-        return sorted(lines, key=lambda line: line.time)
+        return sorted(lines, key=lambda line: line.place)
 
     def _look(self, now: float) -> list[_Followed]:
         """Look which containers there are; return those that are gone."""
