@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
+
+from attrs import evolve
 
 from envforge import trust
 from envforge.containers import joined, plans, records, truth
@@ -120,9 +122,9 @@ def enter(
 def _as_user(one: Running, user: str) -> Plan:
     """Return the sandbox's plan with another user of its environment; nothing else is granted."""
     project = open_project(one.project, one.store, environment=one.environment_name)
-    other = compile_plan(
-        downgrade(make_plan(project, one.environment, identities.detect(), RunOptions(user=user)))
-    )
+    plan = make_plan(project, one.environment, identities.detect(), RunOptions(user=user))
+    network: Any = one.plan["network"]  # it decides on some capabilities
+    other = compile_plan(downgrade(evolve(plan, network=network, outbound=one.plan["outbound"])))
     if (other["uid_map"], other["gid_map"]) != (one.plan["uid_map"], one.plan["gid_map"]) or (
         other["nested"] is not None and one.plan["nested"] is None
     ):

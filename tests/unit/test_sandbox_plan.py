@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from envforge.errors import CapabilityError
 from envforge.kernel import processes
-from envforge.kernel.capabilities import DEFAULT
+from envforge.kernel.capabilities import DEFAULT, NET_RAW
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.plan.compile import compile_plan, swapped
 from envforge.sandbox.plan.model import Account, Mount, SandboxPlan
@@ -69,6 +69,21 @@ def test_root_in_a_range_stays_in_the_outer_namespace():
     assert plan["nested"] is None
     assert plan["credentials"] == (0, 0, ())
     assert plan["capabilities"] == plan["bounding"] == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("identity", "network", "outbound", "has_it"),
+    [
+        (RANGE, "private", True, False),
+        (FLAT, "private", True, False),
+        (TRUE, "private", True, True),
+        (RANGE, "private", False, True),
+        (RANGE, "host", True, True),
+    ],
+)
+def test_root_behind_pasta_has_no_raw_sockets(identity, network, outbound, has_it):
+    plan = compiled(identity, user=ROOT, network=network, outbound=outbound)
+    assert [NET_RAW in plan[name] for name in ("capabilities", "bounding")] == [has_it, has_it]
 
 
 def test_a_named_user_has_no_capabilities():
