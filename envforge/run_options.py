@@ -73,16 +73,27 @@ def volume_of(text: str) -> "Volume":
     if len(parts) != 2 or not all(parts):
         raise OptionError(f"-v {text!r} is no volume", hint=hint)
     source, target = parts
-    if "/" not in source and source not in {".", ".."}:
-        raise OptionError(
-            f"-v {text!r}: named volumes are not there yet", hint=f"for a directory: ./{source}:{target}"
-        )
+    if _is_name(source):
+        raise OptionError(f"-v {text!r} is a named volume", hint=f"for a directory: ./{source}:{target}")
     if not target.startswith("/"):
         raise OptionError(f"-v {text!r}: the target must be an absolute path", hint=hint)
     source = os.path.abspath(source)
     if not os.path.exists(source):
         raise OptionError(f"-v {text!r}: {source} does not exist", hint="make it, or name another")
     return source, os.path.normpath(target), access == "ro"
+
+
+def _is_name(source: str) -> bool:
+    return "/" not in source and source not in {".", ".."}
+
+
+def named_volume_of(text: str) -> "Volume | None":
+    """Return name, target and whether it is read-only of `-v NAME:/path`; None for a path."""
+    source, _, rest = text.partition(":")
+    if not rest or not source or not _is_name(source):
+        return None
+    _, target, read_only = volume_of(f"/:{rest}")
+    return source, target, read_only
 
 
 def workdir_of(text: "str | None") -> "str | None":

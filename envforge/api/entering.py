@@ -3,12 +3,15 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from attrs import evolve
+
 from envforge.api import warm
 from envforge.api.building import build
 from envforge.containers.network import conflicts, foreground
 from envforge.containers.network.listening import Listening, RefusedPortError
 from envforge.containers.network.listening import listen as listening_of
 from envforge.containers.network.published import Published
+from envforge.containers.volumes import named as volumes
 from envforge.environment.entering import hints, system_files
 from envforge.environment.entering.plan import RunOptions, make_plan
 from envforge.environment.projects import consent
@@ -20,6 +23,7 @@ from envforge.sandbox.life import launch
 from envforge.sandbox.perform import Started, wait
 from envforge.sandbox.plan.compile import Compiled, compile_plan
 from envforge.sandbox.plan.downgrade import downgrade
+from envforge.sandbox.plan.model import Mount, SandboxPlan
 from envforge.sources import registry
 from envforge.store import locks
 from envforge.store.layout import open_store
@@ -50,10 +54,22 @@ def prepare(
     with locks.in_use(open_store(project.store_path)):
         result = build(project, locked=locked, listener=listener)
         plan = downgrade(make_plan(project, result.environment, identities.detect(), options))
-    compiled = compile_plan(plan)
-    warm.keep_plan(project, options, compiled, result, watched)
+        compiled = compile_plan(plan)
+        if options.named:
+            compiled = compile_plan(_with_named(project, options, plan, compiled))
+    if not options.named:
+        warm.keep_plan(project, options, compiled, result, watched)
     notes = (*compiled["notes"], *hints.once(compiled, project.directory, os.environ))
     return compiled | {"notes": notes, "warnings": (*compiled["warnings"], *hints.warnings())}
+
+
+def _with_named(project: Project, options: RunOptions, plan: SandboxPlan, compiled: Compiled) -> SandboxPlan:
+    """Return the plan with named volumes; one that is not there is made, and belongs to the project then."""
+    mounts = []
+    for name, target, read_only in options.named:
+        found = volumes.ensure(project.store_path, name, project.spec_path, compiled, identities.detect())
+        mounts.append(Mount(found.path, target, read_only, own=True))
+    return evolve(plan, mounts=(*plan.mounts, *mounts))
 
 
 def _local_sources(project: Project) -> tuple[str, ...]:

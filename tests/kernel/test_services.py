@@ -602,3 +602,18 @@ def test_garbage_is_collected_beside_containers_that_come_and_go(line):
     assert collecting.returncode == 0, said
     line.succeed("start", "kept")
     assert line.succeed("exec", "kept", "--", "echo", "in") == "in\n"
+
+
+def test_named_volumes_are_mounted_by_run_too(line):
+    write(line, HEAD)
+    assert line.succeed("run", "-v", "kept:/kept", "--", "sh", "-c", "echo a > /kept/file; id -u")
+    assert "kept" in line.succeed("volume", "ls")
+    line.succeed("run", "-d", "--name", "web", "-v", "kept:/srv:ro", "--", "sleep", "600")
+    assert line.succeed("exec", "web", "--", "cat", "/srv/file") == "a\n"
+    assert line.run("exec", "web", "--", "touch", "/srv/other").returncode == 1
+    assert "web" in line.fail(30, "volume", "rm", "kept")
+    assert line.run("run", "--", "ls", "/kept").returncode == 2, "no plan with it is kept for others"
+    line.succeed("run", "-v", "./public:/kept", "--", "ls", "/kept/index.html")
+    assert "no name" in line.fail(125, "run", "-v", "No Name:/x", "--", "true")
+    line.succeed("rm", "-f", "web")
+    line.succeed("volume", "rm", "kept")

@@ -12,7 +12,7 @@ from envforge.cli.detach_options import detach_options, understood
 from envforge.cli.payload_options import given_limits, limit_options, place_options, variable_options
 from envforge.cli.settings import Settings, pass_settings
 from envforge.errors import UsageError
-from envforge.run_options import OptionError, environment_of, ports_of, volume_of, workdir_of
+from envforge.run_options import OptionError, environment_of, named_volume_of, ports_of, volume_of, workdir_of
 
 if TYPE_CHECKING:
     from envforge.api.entering import Published, RunOptions
@@ -52,7 +52,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
         envforge run -- python3 app.py
         envforge run -E test -- pytest
         envforge run -e DEBUG=1 -w /tmp -- env
-        envforge run -v ./data:/data:ro -- ls /data
+        envforge run -v ./data:/data:ro -v kept:/kept -- ls /data /kept
         envforge run -p 3000:3000 -- node app.js
         envforge run -m 512m --cpus 1.5 -- make
         envforge run -it -- bash
@@ -62,7 +62,14 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 )
 @detach_options
 @variable_options
-@click.option("-v", "--volume", "volumes", multiple=True, metavar="SOURCE:TARGET[:ro]", help="Mount a path.")
+@click.option(
+    "-v",
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="SOURCE:TARGET[:ro]",
+    help="Mount a path, or a named volume.",
+)
 @click.option(
     "-p", "--publish", "ports", multiple=True, metavar="[ADDRESS:]PORT:PORT[/udp]", help="Publish a port."
 )
@@ -106,7 +113,9 @@ def run(  # noqa: PLR0917 (click passes them by name)
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
     try:
         environment = environment_of(files, variables)
-        mounted = tuple(volume_of(text) for text in volumes)
+        by_name = [(text, named_volume_of(text)) for text in volumes]
+        mounted = tuple(volume_of(text) for text, found in by_name if found is None)
+        named = tuple(found for _, found in by_name if found is not None)
         start = workdir_of(workdir)
         published = ports_of(ports)
     except OptionError as error:
@@ -120,7 +129,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
         return run_service(settings, service, command[2:], asked, detached, refused, **given)
     from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
 
-    options = RunOptions(volumes=mounted, user=user, is_private=bool(published), limits=limits)
+    options = RunOptions(volumes=mounted, named=named, user=user, is_private=bool(published), limits=limits)
     enter = _enter if asked is None else partial(_detach, asked=asked)
     given = {"environment": environment, "workdir": start, "published": published}
     return enter(settings, options, command, locked=locked, **given)
@@ -141,6 +150,10 @@ def _detach(
     from envforge.api import containers, entering  # noqa: PLC0415 (help needs none of it)
 
     remove = asked.pop("remove_after", False)
+    asked["volumes"] = [
+        {"volume": name, "target": target, "read_only": read_only}
+        for name, target, read_only in options.named
+    ]
     if asked["name"] is not None:
         containers.check_free(settings.store_path(), asked["name"])  # before anything is built
     project = settings.project()

@@ -41,6 +41,8 @@ class RunOptions:
     """The command-line options that shape a plan; variables and the directory are given on entering."""
 
     volumes: tuple[tuple[str, str, bool], ...] = ()
+    named: tuple[tuple[str, str, bool], ...] = ()
+    """Named volumes, which `api/entering.py` finds or makes; no plan with them is kept for the warm path."""
     """Source, target, read-only."""
     user: str | None = None
     is_private: bool = False
