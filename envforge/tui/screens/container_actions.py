@@ -28,7 +28,7 @@ class ContainerFace(Face):
     """A screen on which containers are chosen, with the actions on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "exec", "Enter", id="containers.exec"),
+        Binding("e", "exec", "Exec", id="containers.exec"),
         Binding("a", "start", "Start", id="containers.start"),
         Binding("t", "stop", "Stop", id="containers.stop"),
         Binding("r", "restart", "Restart", id="containers.restart"),

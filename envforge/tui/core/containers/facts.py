@@ -57,11 +57,10 @@ def of_container(one: "Container", group: Group, needs: Needs, history: "History
 
 def _troubles(one: "Container") -> Facts:
     state, found = one.state, []
-    if (word := health(one)).text:
-        found.append(("health", word))
-        output = str(state["health"].get("output") or "").strip()
-        if output and word.text != "healthy":
-            found.append(("", Cell(output[-_OUTPUT_MAX:], "bad")))
+    word = health(one).text
+    output = str(state["health"].get("output") or "").strip() if word else ""
+    if output and word != "healthy":
+        found.append(("health", Cell(output[-_OUTPUT_MAX:], "bad")))
     if state["oom_killed"]:
         found.append(("memory", Cell("it was killed: it wanted more than its limit", "bad")))
     if state["error"]:
