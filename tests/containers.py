@@ -80,15 +80,15 @@ class Harbour:
                 return one
         raise AssertionError(f"no container {name}")
 
-    def await_status(self, name: str, status: str, timeout_s: float = 20) -> dict[str, object]:
+    def await_status(self, name: str, status: str, timeout_s: float = 60) -> dict[str, object]:
         """Wait until a container is so; return its state."""
         return self.until(lambda: self.state(name), lambda state: state["status"] == status, timeout_s)
 
-    def await_log(self, name: str, text: str, timeout_s: float = 20) -> str:
+    def await_log(self, name: str, text: str, timeout_s: float = 60) -> str:
         """Wait until the log has that text; return the log."""
         return self.until(lambda: self.succeed("logs", name), lambda log: text in log, timeout_s)
 
-    def until(self, look: Callable, holds: Callable, timeout_s: float = 20):
+    def until(self, look: Callable, holds: Callable, timeout_s: float = 60):
         """Look until it holds; return what was seen."""
         end = time.monotonic() + timeout_s
         while True:

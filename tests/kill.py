@@ -204,7 +204,7 @@ def _kill_one(line: CommandLine, words: Sequence[str], after_s: float) -> bool:
 
 def _wait_for_group(group: int) -> None:
     """Wait until the last process of a killed group is gone: what it had open is closed only then."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)

@@ -207,7 +207,7 @@ def test_it_ends_when_it_is_told_to(victim, during):
         time.sleep(2 if during == "fetching" else 6)
         os.kill(pid, signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.kill(pid, signal.SIGKILL)
             process.wait()

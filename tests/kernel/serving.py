@@ -159,7 +159,7 @@ def ask(number: int, data: bytes, address: str = "127.0.0.1") -> bytes:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as one:
         one.settimeout(0.2)
-        for _ in range(50):
+        for _ in range(300):
             one.sendto(data, (address, number))
             try:
                 return one.recv(1 << 16)

@@ -43,7 +43,7 @@ while True:
 """
 ASK = """
 import socket, sys
-with socket.create_connection((sys.argv[1], 5432), timeout=10) as one:
+with socket.create_connection((sys.argv[1], 5432), timeout=30) as one:
     print(socket.gethostbyname(sys.argv[1]), one.recv(100).decode())
 """
 
@@ -155,7 +155,7 @@ def test_they_reach_each_other_by_ipv6_too(member):
     code = """
 import socket
 (*_, place), = socket.getaddrinfo("shop-db", 5432, socket.AF_INET6, socket.SOCK_STREAM)
-with socket.create_connection(place[:2], timeout=10) as one:
+with socket.create_connection(place[:2], timeout=30) as one:
     print(place[0], one.recv(100).decode())
 """
     place, seen = done(member(identity, "web", *python(code))).split()

@@ -173,7 +173,7 @@ def test_the_lock_is_held_while_inside_and_not_by_the_payload(box):
         with pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.kill(sandbox_parent(process), 15)
-        assert process.wait(10) == 128 + 15
+        assert process.wait(60) == 128 + 15
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

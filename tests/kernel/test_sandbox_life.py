@@ -52,7 +52,7 @@ def test_a_signal_that_ends_the_payload_gives_its_code(box):
     process = subprocess.Popen(box.command("sleep", mark))
     wait_until(lambda: running("sleep", mark))
     os.kill(sandbox_parent(process), signal.SIGTERM)
-    assert process.wait(10) == 143
+    assert process.wait(60) == 143
 
 
 def test_a_killed_parent_takes_everything_along_and_the_next_one_cleans_up(box):
@@ -60,7 +60,7 @@ def test_a_killed_parent_takes_everything_along_and_the_next_one_cleans_up(box):
     process = subprocess.Popen(box.command("sh", "-c", f"touch /new; sleep {mark} & sleep {mark}"))
     wait_until(lambda: len(running("sleep", mark)) == 2)
     os.kill(sandbox_parent(process), signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     wait_until(lambda: not naming(mark))
     assert len(box.leftovers()) == 1
     box.shell("true")
@@ -75,7 +75,7 @@ def test_a_killed_init_ends_all(root_box):
     with open(f"/proc/{sleeping[0]}/status", encoding="ascii") as file:
         init = next(int(line.split()[1]) for line in file if line.startswith("PPid"))
     os.kill(init, signal.SIGKILL)
-    assert process.wait(10) == 137
+    assert process.wait(60) == 137
     assert not naming(mark)
     assert root_box.leftovers() == []
 

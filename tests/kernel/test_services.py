@@ -263,7 +263,7 @@ def test_a_service_has_limits_of_its_own(line):
 def answered(port: int) -> bytes:
     """Return what the server behind a port answers; nothing where there is none."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             return connection.makefile("rb").read()  # header and body may come one by one
     except OSError:
@@ -272,7 +272,7 @@ def answered(port: int) -> bytes:
 
 def await_answer(port: int) -> bytes:
     """Return the answer once there is one."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (said := answered(port)):
         assert time.monotonic() < end
         time.sleep(0.02)

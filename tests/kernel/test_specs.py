@@ -155,7 +155,7 @@ def test_database_serves_until_it_is_interrupted(top):
     port, redis = free_port(), free_port()
     with served(database, "-e", f"PGPORT={port}", "-e", f"REDIS_PORT={redis}", "--", "./start.sh") as server:
         assert "postgresql on 127.0.0.1" in "".join(iter_until(server, "Ctrl-C"))
-        with socket.create_connection(("127.0.0.1", int(redis)), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", int(redis)), timeout=30) as client:
             client.sendall(b"PING\r\n")
             assert client.recv(16) == b"+PONG\r\n"
     assert not (database.directory / "data" / "postgres" / "postmaster.pid").exists()

@@ -424,7 +424,7 @@ def test_a_job_is_cancelled_at_its_next_step(small_store: Path) -> None:
     async def steps(driver: Driver) -> None:
         driver.app.start("build shop", "envforge build", work, lambda _result: None)
         await driver.pilot.pause(0.3)
-        assert started.wait(10)
+        assert started.wait(60)
         assert "configuring" in driver.text
         await driver.pilot.press("escape", "3")
         await driver.pilot.pause(0.5)

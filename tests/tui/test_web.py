@@ -49,7 +49,7 @@ def served(small_store: Path) -> Iterator[Served]:
 
 def fetched(address: str) -> tuple[int, str]:
     try:
-        with urlopen(address, timeout=10) as answer:
+        with urlopen(address, timeout=30) as answer:
             return answer.status, answer.read().decode(errors="replace")
     except HTTPError as error:
         return error.code, error.read().decode(errors="replace")
