@@ -245,12 +245,24 @@ def _limited(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
 
 
 def _end_cgroup(limits: "Cgroup", pid: int) -> None:
-    """Remove its cgroup: that with which it began, or which another command has given it since."""
+    """Remove its cgroup, which another command may have given it, and those that crashed sandboxes left."""
     name = record.cgroup_name(os.getpid(), pid)
-    if limits["bases"] or os.path.exists(f"{(*limits['others'], '')[0]}/{name}"):
+    if limits["bases"] or _has_to_be_removed((*limits["others"], "")[0], name):
         from envforge.sandbox import cgroup  # noqa: PLC0415  # likewise
 
         cgroup.end(limits, pid, _sweep)
+
+
+def _has_to_be_removed(base: str, own: str) -> bool:
+    """Say whether there is that cgroup, or one whose sandbox's parent is gone (`cgroup.stale`)."""
+    try:
+        for name in os.listdir(base):
+            parent, dash, _ = name.partition("-")
+            if name == own or (dash and not os.path.exists(f"/proc/{int(parent, 16)}")):
+                return True
+    except (OSError, ValueError):  # no cgroups here; a name of somebody else's
+        pass
+    return False
 
 
 def _prepare(bases: "Iterable[str]") -> None:
