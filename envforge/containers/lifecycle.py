@@ -38,6 +38,7 @@ config_of = making.config_of
 _ABOVE = 10
 _CODE = (
     "import sys; sys.path[:] = sys.argv[1].split('\\n'); "
+    "from envforge import importing; importing.install(); "
     "from envforge.containers.supervisor import main; main.main()"
 )
 """Its own search for packages is left out: that takes 3 ms, and the answer is known here."""

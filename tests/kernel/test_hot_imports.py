@@ -41,6 +41,8 @@ ALLOWED = {
 
 SCRIPT = """
 import os, sys
+from envforge import importing
+importing.install()
 before = set(sys.modules)
 from envforge import hot
 def show(code):

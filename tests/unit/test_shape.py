@@ -11,8 +11,8 @@ import envforge
 TOP = Path(envforge.__file__).parent
 LINES = 300
 MODULES = 15
-LISTS = {"api": 25, "cli/commands": 25}
-"""A module a topic, a module a group of commands: flat lists, whose names say all."""
+LISTS = {"": 16, "api": 25, "cli/commands": 25}
+"""What all stands on, a module a topic, a module a group of commands: flat lists, whose names say all."""
 
 
 def _modules() -> dict[str, int]:
