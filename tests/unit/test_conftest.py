@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,11 @@ def test_the_attacks_on_one_account_and_the_tests_of_a_file_stay_together():
         "tests/kernel/test_sandbox_ids.py",
         "tests/unit/test_web.py",
     ]
+
+
+def test_no_two_test_modules_have_one_name():
+    names = Counter(path.name for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1], "pytest imports one of them only"
 
 
 def test_the_commands_that_ci_types_are_marked_in_the_readme():
