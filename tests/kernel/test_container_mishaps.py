@@ -20,6 +20,7 @@ def root_harbour(root_box: Box) -> Iterator[Harbour]:
         found.run("rm", "-f", identifier)
 
 
+@pytest.mark.root
 def test_a_full_disk_stops_no_container_and_its_end_is_written_down(root_harbour):
     place = f"{root_harbour.box.store}/containers"
     subprocess.run(["mkdir", "-p", place], check=True)

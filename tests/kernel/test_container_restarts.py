@@ -111,5 +111,4 @@ def test_what_makes_no_sense_is_refused(single_box, options):
 
     place = build(single_box)
     assert "hint: " in place.fail(125, "run", "-d", *options, "--", "true")
-    assert "-d" in place.fail(125, "run", "--name", "x", "--", "true")
     assert place.leftovers() == []

@@ -235,13 +235,13 @@ def _lock(store: str, identifier: str) -> int:
 
 def main() -> None:
     """Be the supervisor of the container that the command line names."""
-    store, identifier = sys.argv[2:4]
+    os.set_inheritable(_ANSWER, False)  # who asked waits until nobody has it any more
     if os.fork():
         os._exit(0)  # who asked waits for this one only, and never has a zombie
     os.chdir("/")
     signal(SIGCHLD, SIG_DFL)
     try:
-        supervisor = Supervisor(store, identifier, given_secrets())
+        supervisor = Supervisor(sys.argv[2], sys.argv[3], given_secrets())
         supervisor.begin()
     except NoCommandError as error:
         _answer("command", error.code, error.said)
