@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from box import BEGINNING
@@ -221,13 +222,13 @@ sys.stdin.read()
     assert firewall.drops_forwarded() != name
 
 
-def test_where_its_way_cannot_be_made_a_sandbox_starts_and_is_cut_off(plain_box, outside, tmp_path):
-    broken = tmp_path / "pasta"
+def test_where_its_way_cannot_be_made_a_sandbox_starts_and_is_cut_off(plain_box, outside):
+    broken = Path(plain_box.home, "broken", "pasta")  # where its user can reach it
+    broken.parent.mkdir()
     broken.write_text("#!/bin/sh\necho 'it is out of order' >&2\nexit 1\n")
-    for path in (broken, *broken.parents):
-        if path.is_relative_to(tmp_path.parent):
-            path.chmod(0o755)
-    place, first = f"{outside} {PORT}", f"{tmp_path}:/usr/bin:/bin"
+    for path in (broken, broken.parent):
+        path.chmod(0o755)
+    place, first = f"{outside} {PORT}", f"{broken.parent}:/usr/bin:/bin"
     result = plain_box.run(
         *python(ASK, place), host={"PATH": first}, network="private", outbound=True, python=True
     )
