@@ -66,13 +66,10 @@ def _written(text: str) -> str:
     data = text.encode(errors="surrogateescape")
     path = f"{directory}/{blake2b(data, digest_size=8).hexdigest()}"
     if not os.path.exists(path):
+        from envforge import whole_file  # noqa: PLC0415  # once for each text
+
         os.makedirs(directory, 0o755, exist_ok=True)
-        beside = f"{path}.{os.getpid()}"
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        os.fchmod(descriptor, 0o644)
-        os.write(descriptor, data)
-        os.close(descriptor)
-        os.replace(beside, path)
+        whole_file.write(path, data, mode=0o644, durable=False)
     return path
 
 
