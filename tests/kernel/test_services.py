@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import capabilities
 import pytest
 from commandline import CommandLine
 
@@ -355,7 +356,9 @@ command = ["sleep", "600"]
     line.succeed("up", "-d", "--instance", "test", "web")
     there = containers(line)
     assert line.succeed("exec", "web", "--", "sh", "-c", "echo $COLOUR; pwd") == "blue\n/tmp\n"
-    assert line.succeed("exec", "-u", "root", "web", "--", "sh", "-c", "echo $COLOUR; id -u") == "blue\n0\n"
+    if not capabilities.ranges():  # with a single id nothing runs as another user
+        as_root = ("exec", "-u", "root", "web", "--", "sh", "-c", "echo $COLOUR; id -u")
+        assert line.succeed(*as_root) == "blue\n0\n"
     assert json.loads(line.succeed("inspect", "web"))[0]["id"] == there["shop-web"]["id"]
     assert json.loads(line.succeed("stats", "--json", "db"))[0]["name"] == "shop-db"
     line.succeed("restart", "-t", "0", "web")
