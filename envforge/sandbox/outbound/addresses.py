@@ -17,7 +17,6 @@ PROJECTS = ("10.89.0.0", "172.29.0.0", "192.168.192.0", "100.89.0.0")
 LINKS = ("10.90.0.0", "172.30.0.0", "192.168.128.0", "100.90.0.0")
 """Likewise the cables between private networks and the host."""
 _BITS = 14
-_GATEWAY_FLAG = 0x2
 
 
 def number_of(address: str) -> int:
