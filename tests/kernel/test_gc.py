@@ -16,7 +16,7 @@ import pytest
 import web
 from attrs import evolve
 from commandline import CommandLine
-from processes import wait_until
+from processes import naming, wait_until
 from small_archive import Archive
 from small_system import add_system, built, new_project, script
 
@@ -362,15 +362,10 @@ def test_collections_that_are_killed_lose_nothing(root_line):
         if with_group:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        wait_until(lambda: not _in_use(line))
         name = chance.choice(PACKAGES)
         assert build(line, name) == digests[name]
         assert line.succeed("run", "--", "cat", f"/usr/share/{name}/1").startswith(f"{name} 1")
     line.succeed("verify")
-
-
-def _in_use(line: CommandLine) -> bool:
-    return line.run("gc", "--dry-run").returncode == InUseError.exit_code
 
 
 @pytest.mark.root
@@ -406,12 +401,12 @@ def test_the_store_is_kept_below_a_size_after_builds(root_line):
     before = configuration.read_text()
     configuration.write_text(f'{before}\n[gc]\nmax-size = "{size * 2}"\n')
     digests.append(build(line, "three"))
-    wait_until(lambda: not _in_use(line))
+    wait_until(lambda: not naming(str(line.store)))
     assert environments(line) == set(digests), "there is room enough"
     configuration.write_text(f'{before}\n[gc]\nmax-size = "1kB"\n')
     digests.append(build(line, "four"))
     wait_until(lambda: environments(line) == {digests[-1]})
-    wait_until(lambda: not _in_use(line))
+    wait_until(lambda: not naming(str(line.store)))
     line.fail(NotFoundError.exit_code, "gc", "--undo")
 
 
