@@ -105,6 +105,7 @@ class Started(Child):
                 self.cgroup = _limited(self._plan["limits"], self.pid)
             channel.let_in(self._cloned, upper, self.pid)
             self._record = record.note(self._plan, self.pid, command, self.cgroup)  # while C mounts
+            _sweep_uppers(self._plan)  # likewise
             read_report(report)
         except BaseException:
             os.kill(self.pid, _SIGKILL)
@@ -247,22 +248,10 @@ def _limited(limits: "Cgroup", pid: int) -> "tuple[str, ...]":
 def _end_cgroup(limits: "Cgroup", pid: int) -> None:
     """Remove its cgroup, which another command may have given it, and those that crashed sandboxes left."""
     name = record.cgroup_name(os.getpid(), pid)
-    if limits["bases"] or _has_to_be_removed((*limits["others"], "")[0], name):
+    if limits["bases"] or record.cgroup_remains((*limits["others"], "")[0], name):
         from envforge.sandbox import cgroup  # noqa: PLC0415  # likewise
 
         cgroup.end(limits, pid, _sweep)
-
-
-def _has_to_be_removed(base: str, own: str) -> bool:
-    """Say whether there is that cgroup, or one whose sandbox's parent is gone (`cgroup.stale`)."""
-    try:
-        for name in os.listdir(base):
-            parent, dash, _ = name.partition("-")
-            if name == own or (dash and not os.path.exists(f"/proc/{int(parent, 16)}")):
-                return True
-    except (OSError, ValueError):  # no cgroups here; a name of somebody else's
-        pass
-    return False
 
 
 def _prepare(bases: "Iterable[str]") -> None:
@@ -282,6 +271,14 @@ def _remove(plan: "Plan", upper: uppers.Upper) -> None:
         uppers.remove(upper, plan["uppers"], plan["trash"], _delete)
     except OSError as error:
         say(f"left for a later run to clean: {plan['uppers']}/{upper.name} ({error})")
+
+
+def _sweep_uppers(plan: "Plan") -> None:
+    """Remove the upper directories that dead owners left behind, if that can be."""
+    try:  # noqa: SIM105  # contextlib costs a millisecond
+        uppers.sweep(plan["uppers"], plan["trash"], _delete)
+    except OSError:
+        pass  # this sandbox has its own
 
 
 def _delete(path: str) -> None:

@@ -70,6 +70,18 @@ def cgroup_name(parent: int, first: int) -> str:
     return f"{parent:x}-{first:x}"
 
 
+def cgroup_remains(base: str, own: str) -> bool:
+    """Say whether there is that cgroup, or one whose sandbox's parent is gone (`cgroup.stale`)."""
+    try:
+        for name in os.listdir(base):
+            parent, dash, _ = name.partition("-")
+            if name == own or (dash and not os.path.exists(f"/proc/{int(parent, 16)}")):
+                return True
+    except (OSError, ValueError):  # no cgroups here; a name of somebody else's
+        pass
+    return False
+
+
 def note(plan: "Plan", pid: int, command: "list[str]", cgroup: "tuple[str, ...]" = ()) -> "Record | None":
     """Write the record of a sandbox with that PID 1; None if that fails: it runs on, but unlisted."""
     identifier = os.urandom(6).hex()

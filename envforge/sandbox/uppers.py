@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 KEPT = "kept-"
 """Prefix of the names of kept uppers (`life/kept.py`); all others begin with a pid in hex."""
 
+_OVERLAYS_OWN = ("work/work", "work/work/incompat", "work/work/incompat/volatile")
+_OVERLAYS_MARK = "work/work/incompat/volatile/dirty"
+"""What a volatile overlay leaves in its workdir (Linux, fs/overlayfs/super.c)."""
+
 
 class Upper:
     """One upper directory and the descriptor of its lock, which says that it is in use."""
@@ -122,7 +126,7 @@ def _open_lock(lock: str) -> int:
 
 
 def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
-    """Remove an upper directory whose sandbox has ended, and those that dead owners left behind.
+    """Remove an upper directory whose sandbox has ended.
 
     `delete` gets a directory in the trash that this uid may not remove, as it has files of other ids.
     """
@@ -130,11 +134,10 @@ def remove(upper: Upper, uppers: str, trash: str, delete: "Callable[[str], None]
         throw_away(f"{uppers}/{upper.name}", f"{trash}/upper-{upper.name}", delete)
     finally:
         os.close(upper.descriptor)
-    sweep(uppers, trash, delete)
 
 
 def sweep(uppers: str, trash: str, delete: "Callable[[str], None]") -> None:
-    """Remove every upper directory whose owner is gone, except kept ones."""
+    """Remove every upper directory whose owner is gone, except kept ones; `delete` as for `remove`."""
     for name in os.listdir(uppers):
         if name.startswith(KEPT):
             continue
@@ -160,6 +163,25 @@ def throw_away(path: str, trashed: str, delete: "Callable[[str], None]") -> None
     except FileNotFoundError:
         return  # somebody else swept it
     try:
-        remove_tree(trashed)
+        if not _remove_unused(trashed):
+            remove_tree(trashed)
     except OSError:
         delete(trashed)
+
+
+def _remove_unused(path: str) -> bool:
+    """Remove an upper directory that nothing was written to; say whether it was one.
+
+    A few calls instead of fifty: most commands leave one. What they leave of another is as good as it was.
+    """
+    try:
+        os.rmdir(f"{path}/upper")
+        for name in _OVERLAYS_OWN:
+            os.chmod(f"{path}/{name}", 0o700)
+        os.unlink(f"{path}/{_OVERLAYS_MARK}")
+        os.unlink(f"{path}/lock")
+        for name in (*reversed(_OVERLAYS_OWN), "work", ""):
+            os.rmdir(f"{path}/{name}")
+    except OSError:
+        return False
+    return True

@@ -32,6 +32,19 @@ def test_an_upper_is_locked_while_it_is_used_and_then_removed(places):
     assert os.listdir(places[0]) == os.listdir(places[1]) == []
 
 
+def test_one_that_nothing_was_written_to_is_removed_without_looking_for_more(places, monkeypatch):
+    monkeypatch.setattr(uppers, "remove_tree", never)
+    upper = uppers.make(places[0])
+    overlays = f"{places[0]}/{upper.name}/work/work/incompat/volatile"  # as overlay leaves them
+    os.makedirs(overlays)
+    with open(f"{overlays}/dirty", "w", encoding="ascii"):
+        pass
+    for directory in (overlays, os.path.dirname(overlays), os.path.dirname(os.path.dirname(overlays))):
+        os.chmod(directory, 0)
+    uppers.remove(upper, *places, never)
+    assert os.listdir(places[0]) == os.listdir(places[1]) == []
+
+
 def test_what_a_dead_owner_left_is_swept(places):
     upper = uppers.make(places[0])
     os.close(upper.descriptor)
