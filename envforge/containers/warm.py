@@ -32,7 +32,7 @@ def run(
     config = lifecycle.config_of(plan, request.command, environment, place, ports)
     config.update(asked, user=request.user or "")
     try:
-        container = lifecycle.run(plan["store"], plan, config, request.name)
+        container = lifecycle.run(plan["store"], plan, config, request.name, forks=True)
     except lifecycle.CommandError as error:
         os.write(2, f"envforge: {error.said}\n".encode(errors="surrogateescape"))
         return error.code

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from containers import Harbour
@@ -74,6 +76,37 @@ def test_a_container_to_be_removed_is_gone_once_it_ends(harbour):
     wait_until(lambda: not harbour.leftovers())
     assert harbour.succeed("ps", "-a", "--json") == "[]\n"
     assert "no such container" in harbour.fail(26, "rm", identifier)
+    harbour.succeed("rm", "-f", harbour.start("--rm"))
+
+
+def test_a_supervisor_has_nothing_of_who_started_it(harbour):
+    harbour.succeed("rm", "-f", harbour.start())
+    words = harbour.words(
+        "run", "-d", "--name", "x", "--", "sleep", "600"
+    )  # warm by now: a fork of the command
+    caller = ["sh", "-c", 'trap "" INT HUP PIPE; exec 9<.; exec "$@"', "sh"]
+    subprocess.run([*caller, *words], cwd=harbour.box.project, check=True, stdout=subprocess.DEVNULL)
+    forked = _supervisor(harbour, "x")
+    harbour.succeed("stop", "-t", "0", "x")
+    harbour.succeed("start", "x")
+    assert _supervisor(harbour, "x") == forked
+    assert forked["cwd"] == "/"
+    assert harbour.box.project not in forked["open"]
+
+
+def _supervisor(harbour, name):
+    """Return what a container's supervisor has of its own, without numbers that differ each time."""
+    place = f"/proc/{harbour.record(harbour.state(name)['id'])['supervisor']}"
+    opened = [os.readlink(f"{place}/fd/{number}") for number in os.listdir(f"{place}/fd")]
+    status = Path(f"{place}/status").read_text(encoding="ascii").splitlines()
+    signals = [line.split() for line in status if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:"))]
+    session = Path(f"{place}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[3]
+    return {
+        "cwd": os.readlink(f"{place}/cwd"),
+        "open": sorted(re.sub(r"[0-9a-f]{12}|\d+", "N", one) for one in opened),
+        "signals": {kind: int(mask, 16) & 0x7FFFFFFF for kind, mask in signals},  # 32 and 33 are libc's own
+        "own session": session != str(os.getsid(0)),
+    }
 
 
 @pytest.mark.parametrize(

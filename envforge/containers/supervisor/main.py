@@ -1,7 +1,7 @@
 """A container's supervisor: starts it, writes down how it is, answers questions, ends or restarts it.
 
-    asker ── posix_spawn ── supervisor, a session of its own ── PID 1 of the sandbox ── payload
-             descriptor 3  <─  "started", or why not            dies with the supervisor
+    asker ── spawn or fork ── supervisor, a session of its own ── PID 1 of the sandbox ── payload
+             descriptor 3  <─  "started", or why not              dies with the supervisor
 
 It is started for a container whose records are there (`lifecycle.py`) and ends with it: an idle machine runs
 nothing of ours. Killed in any way it leaves a state that the next reader puts right (`truth.py`).
@@ -10,7 +10,6 @@ It imports next to nothing: it is there as long as the container.
 
 import marshal
 import os
-import sys
 from time import monotonic, sleep, time_ns
 
 from envforge.containers import making, plans, records, removing, truth
@@ -233,15 +232,15 @@ def _lock(store: str, identifier: str) -> int:
         sleep(_PAUSE_S)
 
 
-def main() -> None:
-    """Be the supervisor of the container that the command line names."""
+def supervise(store: str, identifier: str) -> None:
+    """Be the supervisor of a container, in a process of its own that ends soon: a child of it goes on."""
     os.set_inheritable(_ANSWER, False)  # who asked waits until nobody has it any more
     if os.fork():
         os._exit(0)  # who asked waits for this one only, and never has a zombie
     os.chdir("/")
     signal(SIGCHLD, SIG_DFL)
     try:
-        supervisor = Supervisor(sys.argv[2], sys.argv[3], given_secrets())
+        supervisor = Supervisor(store, identifier, given_secrets())
         supervisor.begin()
     except NoCommandError as error:
         _answer("command", error.code, error.said)
