@@ -30,6 +30,7 @@ __all__ = [
     "changes",
     "check_free",
     "enter",
+    "explained",
     "find",
     "kill",
     "names",
@@ -103,13 +104,13 @@ def run(
     place = workdir or inherited.start_directory(plan)
     config = lifecycle.config_of(plan, list(command), environment, place, published)
     config.update(asked)
-    with _explained():
+    with explained():
         return lifecycle.run(plan["store"], plan, config, name)
 
 
 def start(container: Container) -> bool:
     """Start a container that does not run; return False if it runs already. Raises CommandError."""
-    with _explained():
+    with explained():
         return lifecycle.start(container)
 
 
@@ -140,7 +141,7 @@ def plan_of(container: Container) -> "Compiled":
 
 
 @contextmanager
-def _explained() -> "Iterator[None]":
+def explained() -> "Iterator[None]":
     """Turn what entering raises into errors that tell what helps."""
     from envforge.containers.network.listening import RefusedPortError  # noqa: PLC0415 (only to start one)
     from envforge.sandbox import perform  # noqa: PLC0415 (likewise)

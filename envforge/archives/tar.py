@@ -63,8 +63,15 @@ class Member:
 class TarReader:
     """Iterates over the members of a tar; `content` gives the bytes of the one just yielded."""
 
-    def __init__(self, source: Reader, *, limit_bytes: int = ARCHIVE_MAX_BYTES) -> None:
-        """Read from `source`, no more than `limit_bytes` of it."""
+    def __init__(
+        self,
+        source: Reader,
+        *,
+        limit_bytes: int = ARCHIVE_MAX_BYTES,
+        file_max_bytes: int = _FILE_MAX_BYTES,
+    ) -> None:
+        """Read from `source`, no more than `limit_bytes` of it, and no larger file than that."""
+        self._file_max = file_max_bytes
         self._limit = limit_bytes
         self._members = 0
         self.buffer = bytearray(BUFFER_BYTES)
@@ -126,7 +133,7 @@ class TarReader:
         if member.kind == "file":
             if member.name.endswith(b"/"):
                 member.kind = "directory"
-            elif not 0 <= member.size <= _FILE_MAX_BYTES:
+            elif not 0 <= member.size <= self._file_max:
                 raise ArchiveError(f"{member.name!r} claims to be {member.size} bytes large")
         if max(member.uid, member.gid) > _ID_MAX:
             raise ArchiveError(f"{member.name!r} belongs to {member.uid}:{member.gid}, which nobody is")

@@ -161,6 +161,16 @@ def containers(context: click.Context, _parameter: click.Parameter, begun: str) 
     return [CompletionItem(name, help=status) for name, status in found.items() if name.startswith(begun)]
 
 
+def copied(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return what `cp` takes: containers, with a colon behind them, and paths, which are the shell's own."""
+    if begun.startswith((".", "/", "~")) or ":" in begun:
+        return [CompletionItem(begun, type="file")]
+    found = [
+        CompletionItem(f"{item.value}:", help=item.help) for item in containers(context, parameter, begun)
+    ]
+    return found or [CompletionItem(begun, type="file")]
+
+
 def pins(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return the names under which somebody keeps environments."""
     return _beginning(begun, _roots(context, "pin"))

@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "rename": "containers.life",
         "inspect": "containers.inspecting",
         "port": "containers.inspecting",
+        "cp": "containers.copying",
         "changes": "containers.inspecting",
     },
     "Environments": {

@@ -41,6 +41,13 @@ class ReadTree:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         self.descriptor = os.open(path, flags)
 
+    @classmethod
+    def of(cls, descriptor: int, name: str) -> Self:
+        """Return the tree of a directory that is open; leaving it closes the descriptor."""
+        tree = cls.__new__(cls)
+        tree.name, tree.descriptor = name, descriptor
+        return tree
+
     def __enter__(self) -> Self:
         """Return itself; leaving closes it."""
         return self
@@ -90,6 +97,25 @@ class ReadTree:
             return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(descriptor)
+
+    def open_beneath(self, path: Path) -> int:
+        """Return a descriptor to read the regular file at `path`, no link on the way.
+
+        For processes without a /proc of their own. What was put in the file's place meanwhile is opened at
+        worst without waiting for it, and closed at once. Raises NotRegularError, OSError.
+        """
+        looked = self.beneath(path, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            before = os.fstat(looked)
+        finally:
+            os.close(looked)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotRegularError(errno.EINVAL, "not a regular file", self.shown(path))
+        descriptor = self.beneath(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        if not os.path.samestat(before, os.fstat(descriptor)):
+            os.close(descriptor)
+            raise NotRegularError(errno.EINVAL, "was replaced meanwhile", self.shown(path))
+        return descriptor
 
     def read(self, path: Path, *, limit: int = _TEXT_MAX_BYTES, follow: bool = True) -> bytes:
         """Return a regular file's bytes, at most `limit`. Raises NotRegularError, OSError."""

@@ -31,7 +31,7 @@ def complaint(line: str) -> str:
     for word in words:
         if word == "--" or is_inside(command, word):
             break
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":
             takes_value = option(command, word.partition("=")[0])
             if takes_value is None:
                 return f"{command.name} has no option {word}"

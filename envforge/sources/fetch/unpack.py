@@ -13,6 +13,7 @@ from lzma import LZMAError
 from typing import Final
 
 from envforge.archives.bounds import ARCHIVE_MAX_BYTES, unpacked_max
+from envforge.archives.names import parts, shown
 from envforge.archives.streams import open_part
 from envforge.archives.tar import Member, TarReader
 from envforge.errors import ArchiveError
@@ -187,16 +188,7 @@ def _zip_time(member: zipfile.ZipInfo) -> int:
 
 def _stripped(name: bytes, strip: int) -> bytes | None:
     """Return a member's name without its first `strip` components; None if that leaves nothing."""
-    if b"\0" in name:
-        raise ArchiveError(f"it contains the impossible name {shown(name)}")
-    parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
-    if b".." in parts:
-        raise ArchiveError(f"it contains {shown(name)}, which leads upward")
-    if strip and len(parts) <= strip:
+    found = parts(name)
+    if strip and len(found) <= strip:
         return None
-    return b"/".join(parts[strip:])
-
-
-def shown(name: bytes) -> str:
-    """Return a name for messages, shortened and with control characters escaped."""
-    return repr(os.fsdecode(name[:200]))
+    return b"/".join(found[strip:])
