@@ -88,20 +88,27 @@ def compare(
     place: Here,
     a: str | None,
     b: str | None,
-    level: "Level" = "package",
+    level: "Level | None" = "package",
     *,
     times: bool = False,
     every: bool = False,
 ) -> "Comparison":
     """Compare what two words name: by default the generation before the current one, and the current one.
 
-    `times` adds files of which only the time differs, `every` the contents of packages that are new or gone.
+    The name of a container alone compares its environment with it. Without a level that is as deep as
+    contents, else packages only. `times` adds files of which only the time differs, `every` the contents of
+    packages that are new or gone.
 
     Raises NotFoundError, AmbiguousError, LockError, StoreError, SandboxError.
     """
     from envforge.compare import differences  # noqa: PLC0415 - `why` needs none of it
 
-    before, after = resolve(place, a, targets.before), resolve(place, b)
+    before = resolve(place, a, targets.before)
+    alone = b is None and before.inside is not None
+    after = before if alone else resolve(place, b)
+    if alone:
+        before = targets.beneath(place, after)
+    level = level or ("content" if alone else "package")
     return differences.compare(place, before, after, level, times=times, every=every)
 
 

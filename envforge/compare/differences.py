@@ -1,14 +1,14 @@
 """Compares two targets, as deep as the level says: packages, then files, then contents."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
 from envforge.compare import locks_of, model, packages
 from envforge.compare.model import Comparison, FileChange, Level, PackageChange
-from envforge.compare.sides import LayerName
+from envforge.compare.sides import UPPER, LayerName
 from envforge.compare.targets import Here, Target
 from envforge.errors import NotFoundError
 from envforge.sources.interface import Package
@@ -16,6 +16,7 @@ from envforge.store import layers, records
 from envforge.store.layout import Store
 
 if TYPE_CHECKING:
+    from envforge.compare.contents.reading import Roots
     from envforge.compare.files import Stack
 
 _SHALLOW: Final = "`envforge diff --level package` needs no files"
@@ -50,10 +51,15 @@ def packages_of(target: Target) -> tuple[Package, ...] | None:
     if target.directory:
         from envforge.compare import directories  # noqa: PLC0415 - seldom, and it starts a child
 
-        return directories.packages(target.directory)
-    if target.lock is None:
-        return None
-    return locks_of.packages(target.lock(), target.name)
+        return directories.packages([target.directory])
+    locked = None if target.lock is None else locks_of.packages(target.lock(), target.name)
+    if target.inside is None or not os.path.isdir(target.inside.upper):
+        return locked
+    from envforge.compare import directories  # noqa: PLC0415 - as above
+    from envforge.sources import registry  # noqa: PLC0415 - likewise
+
+    found = directories.packages(target.inside.roots(target.layers), every_id=True)
+    return packages.with_locked(found, locked or (), {registry.LOCKED[0].name})
 
 
 def _notes(known: Sequence[tuple[Package, ...] | None], a: Target, b: Target) -> Sequence[str]:
@@ -66,7 +72,8 @@ def _notes(known: Sequence[tuple[Package, ...] | None], a: Target, b: Target) ->
 
 def _size_delta(store: Store | None, a: Target, b: Target) -> int | None:
     """Return by how much the layers have grown; equal ones are not looked at."""
-    if store is None or a.directory or b.directory or not a.layers or not b.layers:
+    changed = a.directory or b.directory or a.inside or b.inside
+    if store is None or changed or not a.layers or not b.layers:
         return None
     common = {layer.digest for layer in a.layers} & {layer.digest for layer in b.layers}
     old, new = (
@@ -83,7 +90,10 @@ def _size(store: Store, layer: LayerName) -> int | None:
 
 
 def stack_of(store: Store | None, target: Target) -> "Stack":
-    """Return a target's layers with their listings. Raises NotFoundError where they have gone."""
+    """Return a target's layers with their listings; on top what a container has changed.
+
+    Raises NotFoundError where layers have gone, SandboxError.
+    """
     from envforge.compare.files import Stack  # noqa: PLC0415 - packages alone need no listings
 
     if target.directory:
@@ -101,7 +111,13 @@ def stack_of(store: Store | None, target: Target) -> "Stack":
                 hint=_SHALLOW,
             )
     texts = [layers.listing_of(store, layer.digest) for layer in target.layers]
-    return Stack([layer.name for layer in target.layers], texts)
+    stack = Stack([layer.name for layer in target.layers], texts)
+    if target.inside is not None:
+        from envforge.compare.inside import listed  # noqa: PLC0415 - seldom, and it starts a child
+
+        text, stack.notes = listed.lay(target.inside, target.layers, stack.indexes)
+        stack.cover(UPPER, text)
+    return stack
 
 
 def _with_files(
@@ -116,7 +132,8 @@ def _with_files(
     from envforge.compare import files  # noqa: PLC0415 - as above
 
     a, b = targets
-    if (a.layers or a.directory) and (a.layers, a.directory) == (b.layers, b.directory):
+    same = all(getattr(a, part) == getattr(b, part) for part in ("layers", "directory", "inside"))
+    if same and (a.layers or a.directory):
         return evolve(found, files=(), contents=() if found.level == "content" else None)
     old, new = stack_of(here.store, a), stack_of(here.store, b)
     differing = list(files.changes(old, new))
@@ -128,6 +145,7 @@ def _with_files(
         files=tuple(shown),
         only_times=len(differing) - len(shown),
         size_bytes_delta=sum(one.size_delta for one in differing) if delta is None else delta,
+        notes=(*found.notes, *old.notes, *new.notes),
     )
     if found.level != "content":
         return found
@@ -171,23 +189,26 @@ def _with_contents(
     from envforge.sandbox.ids import identity as identities  # noqa: PLC0415 - likewise
 
     identity = identities.detect()
-    old, new = (reading.Roots(_roots(here.store, target, identity.held)) for target in targets)
+    old, new = (_roots(here.store, target, identity.held) for target in targets)
     wanted = [one for one in found.files or () if one.kind == "changed" or one.package not in whole]
     layers_of_old = {one.path: stacks[0].layer_of(one.path) for one in wanted if one.kind == "changed"}
     shown, left_out = reading.read(identity, old, new, wanted, layers_of_old)
     return evolve(found, contents=shown, contents_left_out=left_out)
 
 
-def _roots(store: Store | None, target: Target, held: str) -> Mapping[str, str]:
+def _roots(store: Store | None, target: Target, held: str) -> "Roots":
     """Return the root of each layer, in the caller's own ownership mode where the store has it so."""
+    from envforge.compare.contents.reading import Roots  # noqa: PLC0415 - as above
+
     if target.directory:
-        return {"": os.path.realpath(target.directory)}
+        return Roots({"": os.path.realpath(target.directory)})
     assert store is not None
     found = {}
     for layer in target.layers:
         mode = held if layers.exists(store, held, layer.digest) else layers.held_of(store, layer.digest)
         found[layer.name] = f"{store.layer(mode or held, layer.digest)}/root"
-    return found
+    upper = target.inside.upper if target.inside is not None and os.path.isdir(target.inside.upper) else ""
+    return Roots({**found, UPPER: upper} if upper else found, upper)
 
 
 def _package_changes(known: Sequence[tuple[Package, ...] | None]) -> tuple[PackageChange, ...] | None:

@@ -24,6 +24,8 @@ class Stack:
     names: Sequence[str]
     texts: Sequence[bytes] = field(repr=False)
     """Their listings."""
+    notes: Sequence[str] = ()
+    """What of them could not be looked at, in words."""
 
     @cached_property
     def indexes(self) -> list[dict[bytes, bytes]]:
@@ -34,6 +36,11 @@ class Stack:
     def shown(self) -> Shown:
         """Return the merged view."""
         return self.over(Shown(), 0)
+
+    def cover(self, name: str, text: bytes) -> None:
+        """Put a layer on top."""
+        self.names, self.texts = [name, *self.names], [text, *self.texts]
+        self.indexes.insert(0, listing.index(text))
 
     def over(self, below: Shown, bottom: int) -> Shown:
         """Return the view of the layers above the lowest `bottom` ones, which `below` shows."""

@@ -7,7 +7,7 @@ its layer and source are known.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from envforge.compare.sides import LayerName
+from envforge.compare.sides import UPPER, LayerName
 from envforge.digest import is_sha256
 from envforge.sources import registry
 from envforge.sources.interface import Package
@@ -20,7 +20,12 @@ _SHOWN_MAX: Final = 3
 
 
 def source_of(layer: str) -> str:
-    """Return the source that a layer of that name comes from: `fetch` of `fetch-1`, else the lowest one."""
+    """Return the source that a layer of that name comes from: `fetch` of `fetch-1`, else the lowest one.
+
+    Empty for what lies over all layers, in a container.
+    """
+    if layer == UPPER:
+        return ""
     known = {source.name for source in registry.LOCKED[1:]} | {source.name for source in registry.LOCAL}
     name = layer.rpartition("-")[0] if layer.rpartition("-")[2].isdecimal() else layer
     return name if name in known else registry.LOCKED[0].name
@@ -82,7 +87,7 @@ def owners(
     lowest = registry.LOCKED[0].name
     whole = by_recipes(store, names, packages)
     sources = {layer: source_of(layer) for layer in set(wanted.values())}
-    below = {path for path, layer in wanted.items() if sources[layer] == lowest}
+    below = {path for path, layer in wanted.items() if sources[layer] in {lowest, ""}}
     shipped = by_trees(store, packages, below) if below else {}
     found = {}
     for path, layer in wanted.items():
@@ -90,7 +95,7 @@ def owners(
             found[path] = (whole[layer].name, whole[layer].source)
         else:
             owner = _named(shipped.get(path, ())) or _about(path, packages)
-            found[path] = (owner, sources[layer])
+            found[path] = (owner, sources[layer] or (lowest if owner else ""))
     return found
 
 

@@ -50,7 +50,7 @@ def owns(here: Here, target: Target, path: str) -> Owned:
     found: tuple[Package, ...] = ()
     if having[0] in whole:
         found = (whole[having[0]],)
-    elif source == registry.LOCKED[0].name:
+    elif source in {registry.LOCKED[0].name, ""}:
         found = tuple(owners.by_trees(here.store, packages, {real}).get(real, ()))
     return Owned(asked, real, stack.shown.lines[real], having[0], source, found, tuple(having[1:]))
 

@@ -1,6 +1,6 @@
 """Compares the packages of two sides: by source, name and architecture. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from envforge.compare.model import PackageChange, RuntimeChange
 from envforge.sources.interface import Package
@@ -39,6 +39,18 @@ def _differ(old: Package | None, new: Package | None) -> bool:
         return True
     known = bool(old.sha256 and new.sha256)  # of a directory's packages only versions are known
     return old.version != new.version or (known and (old.sha256, old.asked) != (new.sha256, new.asked))
+
+
+def with_locked(
+    found: Iterable[Package], locked: Iterable[Package], told: Container[str]
+) -> tuple[Package, ...]:
+    """Return the packages that a system says to have, with all that a lock knows of those that it pins.
+
+    Those of other sources than are `told` by a system are as they are locked.
+    """
+    known = {(one.source, one.name, one.version): one for one in locked}
+    there = (known.get((one.source, one.name, one.version), one) for one in found)
+    return (*there, *(one for one in known.values() if one.source not in told))
 
 
 def runtime_changes(

@@ -1,4 +1,4 @@
-"""What can be compared: generations of projects, environments, locks, directories.
+"""What can be compared: generations of projects, environments, locks, containers, directories.
 
 `words.py` finds the one that a word names.
 """
@@ -11,7 +11,7 @@ from itertools import chain
 from attrs import field, frozen
 
 from envforge.compare import locks_of
-from envforge.compare.sides import LayerName, Side
+from envforge.compare.sides import Inside, LayerName, Side
 from envforge.environment.made import model
 from envforge.environment.projects import generations
 from envforge.environment.projects.generations import Generation
@@ -57,6 +57,8 @@ class Target:
     """Real path of the project's spec, where it is one of a project."""
     directory: str = ""
     """Real path of a plain directory."""
+    inside: Inside | None = None
+    """What lies over the layers, where it is a container or a sandbox."""
 
     @property
     def side(self) -> Side:
@@ -102,6 +104,11 @@ def described(store: Store, digest: str) -> tuple[tuple[LayerName, ...], dict[st
     known = model.from_document(document)
     layers = tuple(LayerName(layer.name, layer.key, layer.digest) for layer in known.layers)
     return layers, dict(known.runtime)
+
+
+def beneath(here: Here, target: Target) -> Target:
+    """Return the environment that a container runs in."""
+    return of_environment(here, target.environment)
 
 
 def own(here: Here) -> generations.History | None:

@@ -10,7 +10,7 @@ several things is an error which lists them:
     db                another environment of this project, as for -E
     shop  shop:db     the environment of another project, as `ls` names it; shop@3 one of its generations
     b1a2c3            six or more digits of an environment's digest
-    web-1             a sandbox that runs, by its name or ID
+    web-1             a container by its name, its ID or as a service of this project; a sandbox that runs
     HEAD~3            this project's lock at a revision of Git; REVISION:PATH is any lock
     x                 a path again
 """
@@ -44,7 +44,7 @@ def resolve(here: Here, word: str) -> Target:
         _sibling,
         _labelled,
         _prefix,
-        _running,
+        _inside,
         _revision,
         _path,
     ):
@@ -123,14 +123,10 @@ def _newest(here: Here, project: generations.History) -> Target:
     return targets.of_generation(here, project, project.current)
 
 
-def _running(here: Here, word: str) -> Target | None:
-    from envforge.sandbox.life.running import running  # noqa: PLC0415 - seldom meant
+def _inside(here: Here, word: str) -> Target | None:
+    from envforge.compare.inside import named  # noqa: PLC0415 - seldom meant
 
-    found = [one for one in running() if word in {one.id, one.name}] if here.store else []
-    digests = {one.environment for one in found if here.store and one.store == here.store.path}
-    if len(digests) > 1:
-        raise _ambiguous(f"several sandboxes are called {word}", [one.id for one in found])
-    return targets.of_environment(here, digests.pop()) if digests else None
+    return named.find(here, word)
 
 
 def _revision(here: Here, word: str) -> Target | None:
@@ -175,3 +171,6 @@ def words(here: Here) -> Iterator[tuple[str, str]]:
     if here.store is not None:
         for one in generations.projects(here.store):
             yield label(one.name, one.variant), one.spec
+        from envforge.compare.inside import named  # noqa: PLC0415 - only to list them
+
+        yield from named.words(here)

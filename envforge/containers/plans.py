@@ -33,6 +33,19 @@ def read(container: "Container") -> "Plan":
         return cache.unsealed(f"containers/{container.id}", file.read())  # type: ignore[no-any-return]
 
 
+def known(container: "Container") -> "Plan":
+    """Return a container's plan. Raises StoreError where it cannot be believed."""
+    from envforge.errors import StoreError  # noqa: PLC0415  # not where one is started
+
+    try:
+        return read(container)
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"the plan of the container {container.name} was not written by you: {error}",
+            hint=f"envforge rm -f {container.name}",
+        ) from None
+
+
 def change(container: "Container", plan: "Plan") -> None:
     """Write another plan of a container in place of its old one: what its next start performs."""
     from envforge import whole_file  # noqa: PLC0415  # the warm path only makes plans

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from envforge.kernel import syscalls
 
@@ -30,6 +30,16 @@ Path = str | bytes
 
 class NotRegularError(OSError):
     """The path to read is no regular file, or one that is too large."""
+
+
+class Readable(Protocol):
+    """What databases in a tree are read by: a ReadTree, or several that lie over each other."""
+
+    def is_file(self, path: Path) -> bool:
+        """Say whether a regular file is there, links followed."""
+
+    def read_text(self, path: Path) -> str:
+        """Return a file's text, links followed. Raises NotRegularError, OSError."""
 
 
 class ReadTree:
@@ -185,11 +195,12 @@ class ReadTree:
         """Return a descriptor (O_PATH) of the directory at `path`, no link on the way. Raises OSError."""
         return self.beneath(path, os.O_PATH | os.O_DIRECTORY)
 
-    def walk(self) -> Iterator[tuple[bytes, os.stat_result, str]]:
+    def walk(self, too_deep: list[bytes] | None = None) -> Iterator[tuple[bytes, os.stat_result, str]]:
         """Yield path, status and handle of everything in the tree, directories after their entries.
 
         The handle is a path in /proc/self/fd to this very file or link, valid until the next step. Nothing
-        recurses, however deep the tree is. Entries that vanish meanwhile are left out.
+        recurses, however deep the tree is. Entries that vanish meanwhile are left out; paths that are longer
+        than a system call takes are put into `too_deep`, or are an OSError where there is none.
         """
         waiting: list[tuple[bytes, bool]] = [(b"/", False)]
         while waiting:
@@ -197,6 +208,11 @@ class ReadTree:
             try:
                 descriptor = self.look(path, follow=False)
             except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG or too_deep is None:
+                    raise
+                too_deep.append(path)
                 continue
             try:
                 status = os.fstat(descriptor)

@@ -104,7 +104,8 @@ class Started(Child):
             if self._plan["limits"]["bases"]:
                 self.cgroup = _limited(self._plan["limits"], self.pid)
             channel.let_in(self._cloned, upper, self.pid)
-            self._record = record.note(self._plan, self.pid, command, self.cgroup)  # while C mounts
+            noted = record.note(self._plan, self.pid, command, upper.name, self.cgroup)  # while C mounts
+            self._record = noted
             _sweep_uppers(self._plan)  # likewise
             read_report(report)
         except BaseException:

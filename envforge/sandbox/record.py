@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from envforge.sandbox.compiled import Plan
 
-FORMAT = 2
+FORMAT = 3
 BELOW = "running"
 
 
@@ -82,8 +82,13 @@ def cgroup_remains(base: str, own: str) -> bool:
     return False
 
 
-def note(plan: "Plan", pid: int, command: "list[str]", cgroup: "tuple[str, ...]" = ()) -> "Record | None":
-    """Write the record of a sandbox with that PID 1; None if that fails: it runs on, but unlisted."""
+def note(
+    plan: "Plan", pid: int, command: "list[str]", upper: str, cgroup: "tuple[str, ...]" = ()
+) -> "Record | None":
+    """Write the record of a sandbox with that PID 1; None if that fails: it runs on, but unlisted.
+
+    `upper` is the name of its upper directory.
+    """
     identifier = os.urandom(6).hex()
     values = {
         "format": FORMAT,
@@ -92,6 +97,7 @@ def note(plan: "Plan", pid: int, command: "list[str]", cgroup: "tuple[str, ...]"
         "started": started_of(pid),
         "command": tuple(command),
         "cgroup": cgroup,
+        "upper": upper,
         "plan": {**plan, "relay": None},
     }
     try:

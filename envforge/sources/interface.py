@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # commands that only read locks need none of what builds
     from envforge.build.task import Work
     from envforge.config import Config
     from envforge.digest import Canonical
-    from envforge.kernel.reading import ReadTree
+    from envforge.kernel.reading import Readable
     from envforge.progress import Progress
     from envforge.spec.model import Spec
     from envforge.store.layout import Store
@@ -141,7 +141,7 @@ class Source(Protocol):
     def work(self, site: "Site", pinned: Pinned, progress: "Progress") -> "Work":
         """Return the `Work` that plans the tasks of making the layers."""
 
-    def installed(self, tree: "ReadTree") -> Iterable[Package]:  # noqa: ARG002
+    def installed(self, tree: "Readable") -> Iterable[Package]:  # noqa: ARG002
         """Yield the packages that a tree of unknown origin says to have, by the source's own database.
 
         Only source, name, version and architecture are known of them. Runs confined. Raises OSError.

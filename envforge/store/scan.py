@@ -11,7 +11,7 @@ from attrs import evolve
 from envforge.errors import BuildError
 from envforge.store.listing import DIRECTORY_MTIME, Entry
 
-_TYPES: Final = {
+TYPES: Final = {
     stat.S_IFREG: "f",
     stat.S_IFLNK: "l",
     stat.S_IFCHR: "c",
@@ -118,7 +118,7 @@ def _entry(path: bytes, full: bytes, status: os.stat_result) -> Entry:
     device = (
         (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in {stat.S_IFCHR, stat.S_IFBLK} else None
     )
-    return Entry(path, _TYPES[kind], *common, device=device, xattrs=_kept(xattrs))
+    return Entry(path, TYPES[kind], *common, device=device, xattrs=_kept(xattrs))
 
 
 def _with_link(entry: Entry, first: bytes | None) -> Entry:
@@ -143,17 +143,17 @@ def _overridden(entry: Entry, override: Override | None) -> Entry:
     return evolve(entry, **changes)
 
 
-def read_xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return all extended attributes of `path` itself, sorted by name."""
-    names = os.listxattr(path, follow_symlinks=False)
+def read_xattrs(path: bytes | str, *, follow: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """Return all extended attributes of `path` itself, sorted by name; with `follow` of what it leads to."""
+    names = os.listxattr(path, follow_symlinks=follow)
     return tuple(
-        (os.fsencode(name), os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names)
+        (os.fsencode(name), os.getxattr(path, name, follow_symlinks=follow)) for name in sorted(names)
     )
 
 
-def kept_xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the extended attributes of `path` itself that a listing has, sorted by name."""
-    return _kept(read_xattrs(path))
+def kept_xattrs(path: bytes | str, *, follow: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the extended attributes that a listing has, sorted by name; `follow` as for `read_xattrs`."""
+    return _kept(read_xattrs(path, follow=follow))
 
 
 def _kept(xattrs: Collection[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:

@@ -242,7 +242,7 @@ def test_what_has_gone_is_told(archive: tuple[Archive, str], tmp_path: Path) -> 
     other.succeed("diff")
 
 
-def test_a_sandbox_that_runs_names_its_environment(line: CommandLine) -> None:
+def test_a_sandbox_that_runs_is_its_environment_where_nothing_was_changed(line: CommandLine) -> None:
     process = subprocess.Popen(
         line.words("run", "--", "sh", "-c", "echo ready; cat"),
         cwd=line.directory,
@@ -254,7 +254,10 @@ def test_a_sandbox_that_runs_names_its_environment(line: CommandLine) -> None:
     assert process.stdout.readline() == "ready\n"
     try:
         (running,) = json.loads(line.succeed("exec", "--json"))
-        assert diff(line, "1", running["id"])["b"] == diff(line, "1", "@")["b"]
+        found, beside = diff(line, "1", running["id"]), diff(line, "1", "@")
+        assert found["b"]["environment"] == beside["b"]["environment"]
+        assert found["packages"] == beside["packages"]
+        assert not diff(line, running["id"], "@", "--level", "content")["differs"]
     finally:
         process.communicate(timeout=20)
 

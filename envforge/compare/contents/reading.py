@@ -34,6 +34,8 @@ class Roots:
     """Where the files of one side lie: the root of each layer, by its name; `""` is a plain directory."""
 
     by_layer: Mapping[str, str]
+    upper: str = ""
+    """The one that is an upper directory: whoever runs inside may change it while it is read."""
 
 
 def read(
@@ -64,8 +66,10 @@ def read(
     chosen = [job for job in jobs[:FILES_MAX] if job[1:] != (None, None)]
     if not chosen:
         return (), len(jobs)
+    uppers = [one.upper for one in (old, new) if one.upper]
+    view = View.of(readable=roots, every_id=bool(uppers))
     try:
-        found = call_confined(identity, View.of(readable=roots), read_here, roots, chosen)
+        found = call_confined(identity, view, read_here, roots, chosen, [numbers[one] for one in uppers])
     except OSError as error:
         raise SandboxError(
             f"a file cannot be read to compare it: {error.filename}: {error.strerror}",
@@ -93,13 +97,22 @@ def _differs_inside(change: FileChange) -> bool:
     return _is_file(change.old_line) or _is_file(change.new_line)
 
 
-def read_here(roots: Sequence[str], jobs: Sequence[_Job]) -> list[Shown]:
-    """Return form, lines and whether they were cut of each file. Runs in the confined child."""
+def read_here(roots: Sequence[str], jobs: Sequence[_Job], changing: Sequence[int] = ()) -> list[Shown]:
+    """Return form, lines and whether they were cut of each file. Runs in the confined child.
+
+    Files below the `changing` ones of the roots may be gone or other things by now.
+    """
     trees = [Tree(root) for root in roots]
     bytes_left, lines_left = _ALL_MAX_BYTES, _LINES_MAX
     found: list[Shown] = []
     for path, old, new in jobs:
-        before, after = _read(trees, old, path), _read(trees, new, path)
+        try:
+            before, after = _read(trees, old, path), _read(trees, new, path)
+        except OSError:
+            if old not in changing and new not in changing:
+                raise
+            found.append(("changing", ["# it has changed while it was looked at"], True))
+            continue
         sizes = [len(one) for one in (before, after) if isinstance(one, bytes)]
         bytes_left -= sum(sizes)
         if bytes_left < 0 or lines_left < 0:

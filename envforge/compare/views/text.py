@@ -18,7 +18,7 @@ from envforge.compare.model import (
     counts,
     whole_packages,
 )
-from envforge.compare.sides import Side
+from envforge.compare.sides import UPPER, Side
 from envforge.store import listing
 from envforge.units import printable, size_text
 
@@ -143,7 +143,8 @@ def owner_of(change: FileChange) -> str:
     """Return whom a file is shown under: its package, else its layer."""
     if change.package:
         return change.package
-    return f"of no package, in the layer {change.layer}" if change.layer else "of no package"
+    layer = change.layer if change.layer != UPPER else ""
+    return f"of no package, in the layer {layer}" if layer else "of no package"
 
 
 def by_owner(changes: Iterable[FileChange]) -> list[tuple[str, list[FileChange]]]:

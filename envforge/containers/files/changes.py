@@ -2,16 +2,16 @@
 
 import os
 import stat
+from contextlib import ExitStack
 
 from envforge.containers.records import Container
 from envforge.errors import SandboxError
 from envforge.kernel.reading import ReadTree
 from envforge.sandbox.compiled import Plan
 from envforge.sandbox.confined.confine import View, call_confined
+from envforge.sandbox.confined.merged import Merged, is_opaque, is_whiteout
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.uppers import KEPT
-
-_OPAQUE = "user.overlay.opaque"
 
 
 def changes(container: Container, plan: Plan, identity: Identity) -> list[tuple[str, str]]:
@@ -33,40 +33,22 @@ def changes(container: Container, plan: Plan, identity: Identity) -> list[tuple[
 
 def _changes(upper: str, layers: list[str]) -> list[tuple[str, str]]:
     """Compare. Runs in the confined child."""
-    below = [ReadTree(layer) for layer in layers]
     found = []
-    with ReadTree(upper) as tree:
-        for path, status, handle in tree.walk():
+    with ExitStack() as opened:
+        trees = [opened.enter_context(ReadTree(layer)) for layer in layers]
+        tree = opened.enter_context(ReadTree(upper))
+        below = Merged(trees)
+        for path, status, _ in tree.walk([]):
             if path == b"/":
                 continue
-            before = _below(below, path)
-            if _is_whiteout(status):
+            before = below.stat(path)
+            if is_whiteout(status):
                 found += [("D", os.fsdecode(path))] if before is not None else []
-            elif not stat.S_ISDIR(status.st_mode) or before is None or not stat.S_ISDIR(before.st_mode):
+            elif not stat.S_ISDIR(status.st_mode) or before is None or not stat.S_ISDIR(before[1].st_mode):
                 found.append(("A" if before is None else "C", os.fsdecode(path)))
-            elif _is_opaque(handle):
+            elif is_opaque(tree, path):
                 there = set(tree.names(path))
-                names = sorted({name for one in below for name in one.names(path)} - there)
-                gone = (path + b"/" + name for name in names)
-                found += [("D", os.fsdecode(one)) for one in gone if _below(below, one) is not None]
+                names = {name for one in below.having(path) for name in trees[one].names(path)} - there
+                gone = (path + b"/" + name for name in sorted(names))
+                found += [("D", os.fsdecode(one)) for one in gone if below.stat(one) is not None]
     return found
-
-
-def _below(layers: list[ReadTree], path: bytes) -> os.stat_result | None:
-    """Return the status of what a path was before: the topmost layer that has it decides."""
-    for layer in layers:
-        status = layer.stat(path, follow=False)
-        if status is not None:
-            return None if _is_whiteout(status) else status
-    return None
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def _is_opaque(handle: str) -> bool:
-    try:
-        return os.getxattr(handle, _OPAQUE) == b"y"
-    except OSError:
-        return False

@@ -37,6 +37,7 @@ class Running:
         "started",
         "started_ticks",
         "store",
+        "upper",
     )
 
     def __init__(  # noqa: PLR0917  # all that a record says
@@ -53,6 +54,7 @@ class Running:
         started_ticks: int,
         plan: "Plan",
         cgroup: "tuple[str, ...]" = (),
+        upper: str = "",
     ) -> None:
         self.id = id
         self.name = name
@@ -74,6 +76,8 @@ class Running:
         self.plan = plan
         self.cgroup = cgroup
         """The directories of its cgroup."""
+        self.upper = upper
+        """Name of its upper directory; empty where that was not asked for."""
 
 
 def directories() -> "tuple[str, ...]":
@@ -141,6 +145,7 @@ def _running(name: str, started: int, values: "Any") -> "Running | None":
         started_ticks=values["started"],
         plan=plan,
         cgroup=values["cgroup"],
+        upper=values["upper"],
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from envforge.build.task import Work
     from envforge.config import Config
     from envforge.digest import Canonical
-    from envforge.kernel.reading import ReadTree
+    from envforge.kernel.reading import Readable
     from envforge.progress import Progress
     from envforge.spec.model import Spec
 
@@ -100,7 +100,7 @@ class Debian(Source):
             for package in pinned.packages
         )
 
-    def installed(self, tree: "ReadTree") -> Iterator[Package]:
+    def installed(self, tree: "Readable") -> Iterator[Package]:
         """Yield what dpkg's status file says; the native architecture is that of the package dpkg."""
         found = list(installed.read(tree))
         native = next((architecture for name, _, architecture in found if name == "dpkg"), machine.native())

@@ -32,6 +32,7 @@ class ContainersScreen(LogFace):
     AUTO_FOCUS = "#containers"
     NAME: ClassVar[str] = "containers"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "diff", "Diff", id="containers.diff"),
         Binding("v", "details", "Details / log", show=False, id="containers.details"),
         Binding("l", "large", "Large log", show=False, id="containers.large"),
         Binding("y", "copy", "Copy", show=False, id="containers.copy"),
@@ -170,6 +171,15 @@ class ContainersScreen(LogFace):
         self.remove_class("-details")
         is_large = self.toggle_class("-large").has_class("-large")
         (self.query_one(LogView) if is_large else self.query_one("#containers", Table)).focus()
+
+    def action_diff(self) -> None:
+        """Compare the one under the cursor with its environment: what was changed inside."""
+        one = self._container(self.query_one("#containers", Table).grid.cursor)
+        if one is None:
+            self.host.say("put the cursor on a container")
+            return
+        self.host.compared = (f"sha256:{one.config['environment'][:12]}", one.id)
+        self.app.switch_mode("diff")
 
     def action_copy(self) -> None:
         """Copy the log's lines where one is in it, the names of the chosen containers else."""

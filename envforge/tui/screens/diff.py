@@ -46,6 +46,7 @@ class DiffScreen(Face):
         self._found: Comparison | None = None
         self._contents: dict[bytes, Content] | None = None
         self._kinds: dict[str, str] = {}
+        self._begins = False
 
     def body(self) -> ComposeResult:
         """Compose the two tables, of which one is seen, and the text."""
@@ -72,7 +73,7 @@ class DiffScreen(Face):
         wanted = self.host.compared
         if wanted is not None:
             self.host.compared = None
-            self._asked = wanted
+            self._asked, self._begins = wanted, True
             self._subject = self.host.subject
             self.action_reload()
         elif self._subject is None or (self.host.subject != self._subject and self._asked == (None, None)):
@@ -110,7 +111,11 @@ class DiffScreen(Face):
         self.say(f"{found.a.title}  →  {found.b.title}")
         command = self.host.commands.of(self._subject or Subject(""), "diff", *self._words())
         self.host.log_command(command)
-        self._tell(self._table().grid.cursor)
+        begins, self._begins = self._begins, False
+        if begins and files and not packages and self._table().id == "packages":
+            self.action_files()
+        else:
+            self._tell(self._table().grid.cursor)
 
     def _words(self) -> list[str]:
         return [word for word in self._asked if word is not None]

@@ -1,4 +1,4 @@
-"""`diff`: what differs between two environments, locks or directories."""
+"""`diff`: what differs between two environments, containers, locks or directories."""
 
 import gc
 import sys
@@ -46,6 +46,7 @@ def here(settings: Settings) -> "Iterator[Here]":
         envforge diff shop ../other       another project by its name, one by its directory
         envforge diff HEAD~3              the lock of an earlier commit
         envforge diff 5b55bf ./tree       an environment by its digest, any directory
+        envforge diff web-1               what was changed in a container
         envforge diff --html diff.html --level content
     """,
 )
@@ -54,7 +55,7 @@ def here(settings: Settings) -> "Iterator[Here]":
 @click.option(
     "--level",
     type=click.Choice(_LEVELS),
-    help="How deep: packages (default), files too, or contents too.",
+    help="How deep: packages (default), files too, or contents too (default for a container alone).",
 )
 @click.option("--stat", is_flag=True, help="Only count the files that differ, by package.")
 @click.option(
@@ -77,13 +78,15 @@ def diff(
     """Show what differs between two environments, A and B.
 
     Without B it is the current environment, without both the generation before that and it. Each may be a
-    generation (3, @3, @-1, @), an environment by its name or digest, a running sandbox, a project's
-    directory, a lock, a revision of Git, or any directory with a system in it.
+    generation (3, @3, @-1, @), an environment by its name or digest, a container, a sandbox that runs, a
+    project's directory, a lock, a revision of Git, or any directory with a system in it. A container alone is
+    compared with its own environment, down to the contents.
     """
     from envforge.api import comparing  # noqa: PLC0415 (help needs none of it)
 
     gc.disable()  # tens of thousands of small values, in a process that ends soon: a third of its time
-    level = level or ("file" if flags["stat"] else "package")
+    if flags["stat"] and level is None:
+        level = "file"
     if flags["stat"] and level == "package":
         raise UsageError("--stat counts files", hint="envforge diff --stat --level file")
     with here(settings) as place:
@@ -91,7 +94,7 @@ def diff(
     if html is not None:
         comparing.save_html(found, html)
     if settings.json:
-        print_json(comparing.plain.comparison(found), indent=2 if level == "package" else None)
+        print_json(comparing.plain.comparison(found), indent=2 if found.level == "package" else None)
     elif html is None:
         _print(comparing.stat(found) if flags["stat"] else comparing.lines(found, every=flags["every"]))
     elif not settings.quiet:
