@@ -13,8 +13,8 @@ from attrs import frozen
 from envforge.compare.sides import LayerName
 from envforge.sources.interface import Package
 
-_ORDER: Final = ("recipe", "kind", "packages", "configure", "unpack", "triggers", "file", "target", "files",
-                 "mode", "strip", "below", "lower", "epoch")  # fmt: skip
+_ORDER: Final = ("recipe", "kind", "packages", "configure", "awaited", "unpack", "triggers", "file", "target",
+                 "files", "mode", "strip", "below", "lower", "epoch")  # fmt: skip
 _NAMED_MAX: Final = 6
 Recipe = Mapping[str, Any]
 
@@ -135,6 +135,10 @@ def _lists(old: Sequence[Any], new: Sequence[Any]) -> str:
     return _shortened(parts) or "their order"
 
 
+def _pairs(awaited: Mapping[str, Sequence[str]] | None) -> list[str]:
+    return [f"{name} after {other}" for name, others in (awaited or {}).items() for other in others]
+
+
 def _lower(sides: Sides, old: Sequence[Any] | None, new: Sequence[Any] | None) -> str:
     """Say which layers below are others; a key that no layer of the environment has was only built on."""
     old, new = old or (), new or ()
@@ -167,6 +171,9 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "recipe": lambda _sides, old, new: f"this release builds by another recipe format: {old} -> {new}",
     "packages": _packages,
     "configure": _names("configured here"),
+    "awaited": lambda _sides, old, new: (
+        f"the order of configuring differs: {_lists(_pairs(old), _pairs(new))}"
+    ),
     "unpack": _names("unpacked by dpkg itself"),
     "triggers": _names("triggered"),
     "lower": _lower,

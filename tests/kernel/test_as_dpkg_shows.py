@@ -91,6 +91,14 @@ def add_packages(archive: Archive) -> None:
             "postinst": script("echo changed >/etc/secret/changed; rm /etc/secret/removed"),
         },
     )
+    for name in BEHIND:
+        archive.add(f"makes-{name}", members={"postinst": script(f"touch /etc/{name}")})
+        archive.add(f"lib{name}", data=tree(text(f"usr/lib/{name}.so")), depends=f"makes-{name}")
+        archive.add(f"uses-{name}", depends=f"lib{name}", members={"postinst": script(f"cat /etc/{name}")})
+
+
+BEHIND = ("first", "second", "third", "fourth")
+"""Several, so that no order of dpkg's own is right by chance."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +109,7 @@ def project(tmp_path_factory):
     archive.publish()
     directory = tmp_path_factory.mktemp("built")
     with web.serving(archive.path) as server:
-        line = new_project(directory, server.url, ["careful", "late"])
+        line = new_project(directory, server.url, ["careful", "late", *(f"uses-{name}" for name in BEHIND)])
         result = built(line)
         yield line, result
         line.succeed("store", "destroy", "--yes")
@@ -121,6 +129,11 @@ def test_a_preinst_sees_none_of_its_own_files_and_its_pre_dependencies_configure
         "/var/lib/tool/configured is there",
     ]
     assert content(project, "/var/lib/seen/tool") == "/usr/share/tool/tool is not there\n"
+
+
+def test_what_a_library_needs_is_configured_before_what_needs_the_library(project):
+    line, _ = project  # `cat` would have failed its build
+    assert line.succeed("run", "--", "ls", *(f"/etc/{name}" for name in BEHIND)).count("/etc/") == len(BEHIND)
 
 
 def test_what_a_preinst_did_to_the_place_of_its_files_does_not_show(project):

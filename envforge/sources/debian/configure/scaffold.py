@@ -113,6 +113,7 @@ def _installed(site: Site, step: Step, package: Package, waiting: Collection[byt
         "unpacked" if facts.name in step.configure else "installed",
         f"{tree}/control",
         auto=not package.locked.asked,
+        awaited=step.awaited.get(facts.name, ()),
     )
 
 

@@ -45,6 +45,8 @@ class Installed:
     """Directory of its control members, as `unpack` leaves it."""
     auto: bool = False
     """Automatically installed: apt may remove it once nothing depends on it."""
+    awaited: tuple[str, ...] = ()
+    """Packages that it depends on beyond what its archive says, until all are configured."""
 
 
 @frozen
@@ -74,7 +76,7 @@ def write_database(
     for directory in ("info", "triggers", "updates"):
         os.makedirs(f"{base}/{directory}", exist_ok=True)
     native, foreign = _architectures(ordered)
-    paragraphs = (status_paragraph(package.facts, package.status) for package in ordered)
+    paragraphs = (status_paragraph(one.facts, one.status, one.awaited) for one in ordered)
     _write(f"{base}/status", "".join(f"{paragraph}\n" for paragraph in paragraphs))
     _write(f"{base}/arch", "".join(f"{name}\n" for name in (native, *foreign) if name))
     _write(f"{base}/info/format", "1\n")

@@ -1,6 +1,6 @@
 """Formats a paragraph of the status file, byte for byte as dpkg does (its lib/dpkg/dump.c). Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from envforge.sources.debian.dpkg import relations
@@ -24,8 +24,8 @@ _NO_MD5: Final = "newconffile"
 """dpkg's word in place of the MD5 for a conffile that it never placed."""
 
 
-def status_paragraph(facts: Facts, status: Status) -> str:
-    """Return a package's paragraph, ending in a newline."""
+def status_paragraph(facts: Facts, status: Status, awaited: Sequence[str] = ()) -> str:
+    """Return a package's paragraph, ending in a newline; it depends on `awaited` ones, too."""
     known: dict[str, str] = {"Status": f"install ok {status}"}
     others: list[str] = []
     for field, value in parse_paragraph(facts.control).items():
@@ -34,6 +34,8 @@ def status_paragraph(facts: Facts, status: Status) -> str:
             others.append(f"{field}: {value}\n")
         else:
             known[name] = _value(name, value)
+    if awaited:
+        known["Depends"] = ", ".join(filter(None, (known.get("Depends"), *awaited)))
     lines = [*_lines(_BEFORE_CONFFILES, known), _conffiles(facts.conffiles), *_lines(_AFTER_CONFFILES, known)]
     return "".join(lines + others)
 

@@ -14,13 +14,14 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from envforge.build.recipe import Recipe, recipe
 from envforge.sources.debian.dpkg import relations
 from envforge.sources.debian.dpkg.facts import Facts, parse_paragraph
 from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity
+from envforge.sources.debian.recipes.awaited import awaited
 
 _FIRST: Final = "base-files"
 """Laid first: modes and owners of its directories win."""
@@ -65,6 +66,8 @@ class Step:
     """Triggers of present packages that the new files fire."""
     epoch: int
     """Upper bound of mtimes that configuration writes: the newest one in the archives (whole seconds)."""
+    awaited: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """Packages with those that they wait for beyond what their archives say (`awaited.py`)."""
 
     @property
     def packages(self) -> frozenset[str]:
@@ -160,6 +163,7 @@ def _step(
     farm = farm_recipe(packages)
     newest = epoch(packages.values())
     unpack = tuple(name for name in sorted(wanted) if packages[name].facts.diverts)
+    waits = awaited(wanted, {name: package.relations for name, package in packages.items()})
     made = recipe(
         name,
         "configure",
@@ -169,8 +173,8 @@ def _step(
         triggers=list(triggers),
         lower=list(lower),
         epoch=newest,
+        **({"awaited": waits} if waits else {}),
     )
     rest = frozenset(packages) - frozenset(wanted)
-    return Step(
-        made, farm, tuple(sorted(rest | frozenset(present))), tuple(sorted(wanted)), unpack, triggers, newest
-    )
+    present = tuple(sorted(rest | frozenset(present)))
+    return Step(made, farm, present, tuple(sorted(wanted)), unpack, triggers, newest, waits)
