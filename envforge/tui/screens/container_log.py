@@ -23,7 +23,9 @@ T = TypeVar("T")
 class LogFace(ContainerFace):
     """A screen that shows the log of one container."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "follow", "Follow", show=False, id="containers.follow")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "follow", "Follow", show=False, id="containers.follow")
+    ]
 
     def __init__(self) -> None:
         super().__init__()
