@@ -50,6 +50,17 @@ def test_another_mode_owner_or_time_is_no_fault_but_other_bytes_are():
     )
 
 
+def test_a_link_may_become_that_of_an_alternative_a_file_may_not():
+    alternative = Entry(b"/usr/bin/a", "l", 0o777, content=b"/etc/alternatives/a")
+    own = Entry(b"/usr/bin/a", "l", 0o777, content=b"a-1")
+    elsewhere = Entry(b"/usr/bin/a", "l", 0o777, content=b"/etc/other")
+    fault = [Fault("p", b"/usr/bin/a", missing=False)]
+    assert check([shipped("p", own)], shown([alternative], [*TOP, own]), ())[1] == []
+    assert check([shipped("p", own)], shown([elsewhere], [*TOP, own]), ())[1] == fault
+    file_of_it = file("/usr/bin/a")
+    assert check([shipped("p", file_of_it)], shown([alternative], [*TOP, file_of_it]), ())[1] == fault
+
+
 def test_what_a_whiteout_hides_is_missing_a_directory_of_it_too():
     package = shipped("a", file("/usr/bin/a"))
     farm = [*TOP, file("/usr/bin/a")]

@@ -19,6 +19,7 @@ from envforge.store.listing import Entry
 from envforge.store.merge import Shown, resolve
 
 _DIRECTORY: Final = b"d "
+_ALTERNATIVES: Final = b"/etc/alternatives/"
 
 
 @frozen
@@ -125,10 +126,15 @@ def _place_of(package: Shipped, entry: Entry, moved: Mapping[bytes, Diversion]) 
 
 
 def _is_at(shown: Shown, place: bytes, entry: Entry) -> bool:
-    """Return whether a place has an entry's type and content, not its metadata; links above are followed."""
+    """Return whether a place has an entry's type and content, not its metadata; links above are followed.
+
+    A link may have become an alternative's: update-alternatives(1) takes the place of links, of nothing else.
+    """
     above, name = os.path.split(place)
     found = shown.get(place) or shown.get(os.path.join(resolve(shown, above), name))
-    return found is not None and (found.type, found.content) == (entry.type, entry.content)
+    if found is None or found.type != entry.type:
+        return False
+    return found.content == entry.content or (entry.type == "l" and found.content.startswith(_ALTERNATIVES))
 
 
 def _others(packages: Sequence[Shipped], lines: Iterable[bytes]) -> dict[bytes, set[bytes]]:
