@@ -10,7 +10,9 @@ from envforge.environment.projects import spec_file
 from envforge.environment.projects.project import Project
 from envforge.errors import SpecError, UsageError
 from envforge.progress import Listener, ignore
-from envforge.spec import edit, parse
+from envforge.spec import parse
+from envforge.spec.editing import packages as edit
+from envforge.spec.editing import tables as append
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +78,24 @@ def remove(
         lock=lock,
         listener=listener,
     )
+
+
+def capture(
+    project: Project,
+    packages: Sequence[str],
+    files: Sequence[append.NewFile],
+    service: append.NewService | None,
+    *,
+    lock: bool = True,
+    listener: Listener = ignore,
+) -> EditResult:
+    """Add packages, `[[files]]` and a service to the project's chosen environment, and lock, like `add`."""
+
+    def change(text: str) -> str:
+        added = edit.add_packages(text, packages, project.environment)
+        return append.append(added, files, service, project.environment)
+
+    return _edit(project, change, lock=lock, listener=listener)
 
 
 def own_packages(project: Project) -> tuple[str, ...]:

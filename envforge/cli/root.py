@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "port": "containers.inspecting",
         "cp": "containers.copying",
         "changes": "containers.inspecting",
+        "capture": "containers.capturing",
     },
     "Environments": {
         "ls": "environments",

@@ -5,7 +5,7 @@ pins, over the layers of the sources before it. A `Local` source pins nothing: i
 files at each build. Lock, builder, store and environment pass requests and pins on without looking inside.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # commands that only read locks need none of what builds
     from envforge.build.task import Work
     from envforge.config import Config
     from envforge.digest import Canonical
-    from envforge.kernel.reading import Readable
+    from envforge.kernel.reading import Readable, ReadTree
     from envforge.progress import Progress
     from envforge.spec.model import Spec
     from envforge.store.layout import Store
@@ -59,6 +59,19 @@ class Laid:
     path: str
     content: bytes = field(repr=False)
     mode: int = 0o644
+
+
+@frozen
+class Brought:
+    """What a source's own tools have done in a sandbox, as its own database tells."""
+
+    packages: tuple[Package, ...] = ()
+    """New ones; `asked` are those that somebody installed by hand."""
+    changed: tuple[tuple[str, str, str], ...] = ()
+    """Name, version before and after of others."""
+    removed: tuple[str, ...] = ()
+    files: frozenset[bytes] = frozenset()
+    """Paths of all that belongs to new and changed ones."""
 
 
 @frozen
@@ -147,6 +160,17 @@ class Source(Protocol):
         Only source, name, version and architecture are known of them. Runs confined. Raises OSError.
         """
         return ()
+
+    def brought(self, layers: "Sequence[ReadTree]", upper: "ReadTree") -> Brought:  # noqa: ARG002
+        """Return what the source's own tools have done in an upper directory over layers, topmost first.
+
+        None of them is trusted. Runs confined. Raises OSError.
+        """
+        return Brought()
+
+    def is_state(self, path: bytes) -> bool:  # noqa: ARG002
+        """Return whether a path is the source's own tools' record of what is installed."""
+        return False
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -39,15 +39,21 @@ class Rule:
 
 def quoted(value: str) -> str:
     """Return `value` as a TOML string, shortened where it is long, for use in messages."""
-    text = value if len(value) <= 60 else f"{value[:57]}…"
-    escaped = "".join(_escaped(character) for character in text)
+    return string(value if len(value) <= 60 else f"{value[:57]}…")
+
+
+def string(value: str) -> str:
+    """Return `value` as a TOML string, whole."""
+    escaped = "".join(_escaped(character) for character in value)
     return f'"{escaped}"'
 
 
 def _escaped(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
-    return character if character.isprintable() else f"\\u{ord(character):04x}"
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 1 << 16 else f"\\U{ord(character):08x}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,12 +1,14 @@
 """What a container could do to who copies from it or into it, and what an archive could."""
 
 import io
+import json
 import os
 import signal
 import subprocess
 import tarfile
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,28 @@ def test_an_interrupt_leaves_no_half_file(harbour):  # noqa: F811
     left = os.listdir(harbour.box.project)
     inside = harbour.succeed("exec", "web", "--", "ls", "-A", "/srv").split()
     assert (sorted(left), inside) == (["envforge.lock", "envforge.toml"], ["large"])
+
+
+def test_what_is_captured_is_only_the_container_s(harbour, canary):  # noqa: F811
+    script = (
+        f"mkdir -p /var/lib/dpkg/info /var/lib/apt /etc/x; ln -s {canary.secret} /var/lib/dpkg/status; "
+        f"mkfifo /var/lib/apt/extended_states; ln -s {canary.secret} /etc/x/link; mkfifo /etc/x/pipe; "
+        "truncate -s 4000G /etc/x/sparse; printf x >'/etc/x/a\"\n[variables]\nx = \"1'; "
+        "i=0; while [ $i -lt 300 ]; do echo $i >/etc/x/$i; i=$((i+1)); done; touch /ready; "
+        f"while :; do echo mine >/etc/x/swapped; rm /etc/x/swapped; ln -s {canary.secret} /etc/x/swapped; "
+        "rm /etc/x/swapped; mkfifo /etc/x/swapped; rm /etc/x/swapped; done"
+    )
+    harbour.start(name="web", script=script)
+    harbour.until(lambda: harbour.run("exec", "web", "--", "ls", "/ready").returncode, lambda code: code == 0)
+    for number in range(4):
+        said = harbour.succeed("capture", "--json", "web")
+        found = json.loads(said)
+        assert (len(found["files"]), found["packages"]) == (200, [])
+        assert "variables" not in tomllib.loads(found["text"])
+        canary.check(told=said)
+        if number == 2:
+            script = "rm /var/lib/dpkg/status; truncate -s 4000G /var/lib/dpkg/status"
+            harbour.succeed("exec", "web", "--", "sh", "-c", script)
 
 
 def archive(*members: tuple) -> bytes:

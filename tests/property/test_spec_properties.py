@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from envforge.errors import SpecError
 from envforge.spec.detect import propose
-from envforge.spec.edit import add_packages, remove_packages
+from envforge.spec.editing.packages import add_packages, remove_packages
 from envforge.spec.grammar import NAME, slug
 from envforge.spec.keys import key_of, written
 from envforge.spec.model import Spec, tables

@@ -1,6 +1,6 @@
 """Debian as a source: packages of its archives, chosen by apt, configured by dpkg."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -8,16 +8,16 @@ from attrs import frozen
 from envforge import machine
 from envforge.errors import StoreError
 from envforge.sources.debian import pins, request
-from envforge.sources.debian.dpkg import installed
+from envforge.sources.debian.dpkg import brought, installed
 from envforge.sources.debian.model import Closure, Request, package_id
-from envforge.sources.interface import Before, Laid, Package, Place, Session, Source, Table
+from envforge.sources.interface import Before, Brought, Laid, Package, Place, Session, Source, Table
 
 if TYPE_CHECKING:
     from envforge.build.site import Site
     from envforge.build.task import Work
     from envforge.config import Config
     from envforge.digest import Canonical
-    from envforge.kernel.reading import Readable
+    from envforge.kernel.reading import Readable, ReadTree
     from envforge.progress import Progress
     from envforge.spec.model import Spec
 
@@ -107,6 +107,14 @@ class Debian(Source):
         for name, version, architecture in found:
             shown = name if architecture in {native, "all"} else f"{name}:{architecture}"
             yield Package(self.name, shown, version, architecture, sha256="", size=0, asked=False)
+
+    def brought(self, layers: "Sequence[ReadTree]", upper: "ReadTree") -> Brought:
+        """Return what apt and dpkg have done, by the database that they left in the upper directory."""
+        return brought.read(layers, upper)
+
+    def is_state(self, path: bytes) -> bool:
+        """Return whether a path is in the directories of apt and dpkg."""
+        return brought.is_state(path)
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 from envforge.errors import SpecError
 from envforge.spec.detect import builds, languages
 from envforge.spec.detect.directory import Directory, Finding
-from envforge.spec.edit import DEFAULT_SUITE
+from envforge.spec.editing.packages import DEFAULT_SUITE
 from envforge.spec.grammar import slug
 
 _ENTRIES_MAX: Final = 5000

@@ -3,7 +3,7 @@
 import pytest
 
 from envforge.errors import NotFoundError, SpecError
-from envforge.spec.edit import add_packages, own_packages, remove_packages
+from envforge.spec.editing.packages import add_packages, own_packages, remove_packages
 from envforge.spec.parse import parse
 
 HEAD = 'name = "x"  # mine\n\n[debian]\n  suite   = "bookworm"\n'
