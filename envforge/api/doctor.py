@@ -262,11 +262,8 @@ def _landlock(_machine: Machine) -> Check:
 
 def _cgroups(_machine: Machine) -> Check:
     here = backend()
-    if here.kind:
-        found = f"{here.kind}, limits of {', '.join(here.controllers())}"
-        return Check("cgroups", WELL, found)
-    why = "[limits] other than pids cannot be enforced, and nothing can be paused"
-    return Check("cgroups", NOTE, here.why_not, why, here.mend)
+    why, mend = here.falls_short()
+    return Check("cgroups", NOTE if why else WELL, here.told(), why, mend)
 
 
 def _idmapped(machine: Machine) -> Check:

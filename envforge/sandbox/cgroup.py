@@ -10,7 +10,7 @@ period, some 10 ms.
 """
 
 import os
-from errno import EBUSY, EINVAL, ENOENT
+from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EPERM
 
 from envforge.sandbox.record import cgroup_name
 
@@ -25,6 +25,8 @@ STEP = "the sandbox's cgroup"
 
 _BLOCK_DEVICES = "/sys/block"
 _NOT_DISKS = ("ram", "zram", "sr", "fd")
+_UNPREPARED = (ENOENT, ENODEV, EACCES, EPERM)
+"""No base; one that is just being removed; processes that only systemd can move."""
 _TRIES = 50
 _PAUSE_S = 0.002
 
@@ -33,18 +35,23 @@ class LimitRefusedError(OSError):
     """The kernel refuses a limit; `filename` is the file of the cgroup."""
 
 
-def start(limits: "Cgroup", pid: int, prepare: "Callable[[Iterable[str]], None]") -> "tuple[str, ...]":
+def start(
+    limits: "Cgroup", pid: int, prepare: "Callable[[Iterable[str], Iterable[int]], None]"
+) -> "tuple[str, ...]":
     """Make the cgroup of a sandbox whose PID 1 is `pid`; return its directories, none where none can be had.
 
-    `prepare` makes missing bases. Raises OSError, and leaves nothing behind then.
+    `prepare` makes missing bases, and brings processes to where they can be moved from. Raises OSError, and
+    leaves nothing behind then.
     """
     if not limits["bases"]:
         return ()
     name = cgroup_name(os.getpid(), pid)
     try:
         return make(limits, name, pid)
-    except FileNotFoundError:
-        prepare(limits["bases"])
+    except OSError as error:
+        if error.errno not in _UNPREPARED:
+            raise
+        prepare(limits["bases"], (os.getpid(), pid))
         return make(limits, name, pid)
 
 
@@ -72,7 +79,7 @@ def end(limits: "Cgroup", pid: int, sweep: "Callable[[], None]") -> None:
 def make(limits: "Cgroup", name: str, pid: int) -> "tuple[str, ...]":
     """Make the cgroup with its limits and move a process into it; return its directories.
 
-    Raises LimitRefusedError, FileNotFoundError if the bases are yet to be made; nothing is left then.
+    Raises OSError; nothing is left then.
     """
     made: list[str] = []
     try:

@@ -255,10 +255,10 @@ def _end_cgroup(limits: "Cgroup", pid: int) -> None:
         cgroup.end(limits, pid, _sweep)
 
 
-def _prepare(bases: "Iterable[str]") -> None:
-    from envforge.sandbox.limits.bases import prepare  # noqa: PLC0415  # once after each boot
+def _prepare(bases: "Iterable[str]", pids: "Iterable[int]") -> None:
+    from envforge.sandbox.limits.bases import prepare  # noqa: PLC0415  # once after each boot, or by systemd
 
-    prepare(bases)
+    prepare(bases, pids)
 
 
 def _sweep() -> None:

@@ -42,8 +42,8 @@ class Limits:
     """`[limits]`: how much of the machine the environment may use once it is entered.
 
     They hold for each `run` and `shell` by itself, and for all that it starts. The kernel enforces them by
-    cgroups, which take root or a cgroup that is delegated to you, as in a shell that was started by
-    `systemd-run --user --scope -p Delegate=yes`; `envforge doctor` says what there is. `pids` needs none.
+    cgroups, which take root, or with version 2 the user manager of systemd that a login starts (without a
+    login `loginctl enable-linger` does); `envforge doctor` says what there is. `pids` needs none.
     `envforge run` takes each as an option too.
     """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import flat_tree as flat
 import pytest
+import users
 from box import Box
 from capabilities import PROBES
 from commandline import CommandLine
@@ -67,6 +68,13 @@ def box(request: pytest.FixtureRequest) -> Box:
 def several_ids_box(request: pytest.FixtureRequest) -> Box:
     """A box of each kind of user that has several ids."""
     return request.getfixturevalue(f"{request.param}_box")
+
+
+@pytest.fixture
+def own_box(request: pytest.FixtureRequest) -> Box:
+    """A box of the user who runs the tests: one whose cgroups can be looked at from here."""
+    kind = "root" if os.geteuid() == 0 else "ranges" if stands_in(users.RANGES) else "single"
+    return request.getfixturevalue(f"{kind}_box")
 
 
 @pytest.fixture(params=[RANGES, SINGLE_ID])

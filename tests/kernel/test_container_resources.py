@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from cgroups import there_now
 from containers import Harbour, build
 from processes import own_mark, wait_until
 
@@ -23,9 +24,9 @@ def harbour(box) -> Iterator[Harbour]:
 
 
 @pytest.fixture
-def root_harbour(root_box) -> Iterator[Harbour]:
-    """The same, of root's."""
-    place = build(root_box)
+def own_harbour(own_box) -> Iterator[Harbour]:
+    """The same, of the user who runs the tests: whose cgroups are looked at from here."""
+    place = build(own_box)
     yield place
     if ids := place.succeed("ps", "-aq").split():
         place.succeed("rm", "-f", *ids)
@@ -78,10 +79,10 @@ def test_without_a_cgroup_pausing_is_refused(single_box):
         place.succeed("rm", "-f", "one")
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_pause_and_unpause(root_harbour):
-    place = root_harbour
+def test_pause_and_unpause(own_harbour):
+    place = own_harbour
     place.start(name="busy", script=BUSY)
     place.await_log("busy", "up")
     assert place.succeed("pause", "busy") == "busy\n"
@@ -95,22 +96,36 @@ def test_pause_and_unpause(root_harbour):
     wait_until(lambda: stats(place, "busy")["cpu_seconds"] - before > 0.05)
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
+@pytest.mark.cgroup
+def test_limits_hold_for_what_is_started_and_joins_and_no_cgroup_is_left(own_harbour):
+    place = own_harbour
+    before = set(there_now())
+    place.start(name="one")
+    place.succeed("update", "--memory", "64m", "--cpus", "0.5", "--pids-limit", "20", "one")
+    assert set(there_now()) - before
+    assert stats(place, "one")["memory_limit_bytes"] == 64 << 20
+    assert place.run("exec", "one", "--", "sh", "-c", "x=x; while :; do x=$x$x; done").returncode == 137
+    place.succeed("rm", "-f", "one")
+    assert set(there_now()) <= before
+
+
+@pytest.mark.one_kind
 @pytest.mark.cgroup
 @pytest.mark.parametrize("command", [("stop", "-t", "0"), ("stop",), ("kill",), ("rm", "-f")])
-def test_what_is_paused_can_be_ended(root_harbour, command):
-    root_harbour.start(name="busy", script="trap 'exit 3' TERM; " + BUSY)
-    root_harbour.await_log("busy", "up")
-    root_harbour.succeed("pause", "busy")
-    root_harbour.succeed(*command, "busy")
+def test_what_is_paused_can_be_ended(own_harbour, command):
+    own_harbour.start(name="busy", script="trap 'exit 3' TERM; " + BUSY)
+    own_harbour.await_log("busy", "up")
+    own_harbour.succeed("pause", "busy")
+    own_harbour.succeed(*command, "busy")
     if command[0] != "rm":
-        root_harbour.await_status("busy", "exited")
+        own_harbour.await_status("busy", "exited")
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_update_holds_at_once_and_after_the_next_start(root_harbour):
-    place = root_harbour
+def test_update_holds_at_once_and_after_the_next_start(own_harbour):
+    place = own_harbour
     place.start(name="busy", script=BUSY)
     assert place.succeed("update", "--memory", "64m", "--pids-limit", "9", "busy") == "busy\n"
 
@@ -128,10 +143,10 @@ def test_update_holds_at_once_and_after_the_next_start(root_harbour):
     assert "needs a limit" in place.fail(2, "update", "busy")
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_memory_that_runs_out_is_told(root_harbour):
-    place = root_harbour
+def test_memory_that_runs_out_is_told(own_harbour):
+    place = own_harbour
     place.start(name="eats", script="read line </dev/null; sleep 2; x=x; while :; do x=$x$x; done")
     place.succeed("update", "--memory", "16m", "eats")
     state = place.await_status("eats", "exited")
@@ -140,10 +155,10 @@ def test_memory_that_runs_out_is_told(root_harbour):
     assert "killed for want of memory: the limit is 16 MiB" in said.stdout + said.stderr
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_what_starts_again_by_itself_has_the_limits_that_it_was_given_meanwhile(root_harbour):
-    place = root_harbour
+def test_what_starts_again_by_itself_has_the_limits_that_it_was_given_meanwhile(own_harbour):
+    place = own_harbour
     place.start("--restart", "always", name="again", script="sleep 3")
     place.succeed("update", "--pids-limit", "9", "again")
     wait_until(lambda: place.state("again")["restarts"])

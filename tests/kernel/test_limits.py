@@ -46,21 +46,21 @@ def forked(box, **limits: object) -> int:
     )
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_memory_that_runs_out_ends_the_command_and_is_told(root_box):
+def test_memory_that_runs_out_ends_the_command_and_is_told(own_box):
     limits = {"memory": 64 * MIB}
-    assert root_box.python(FILL, "20", limits=limits) == "held\n"
-    result = root_box.run(sys.executable, "-I", "-c", FILL, "100", python=True, limits=limits)
+    assert own_box.python(FILL, "20", limits=limits) == "held\n"
+    result = own_box.run(sys.executable, "-I", "-c", FILL, "100", python=True, limits=limits)
     assert (result.returncode, result.stdout) == (137, "")
     assert "killed for want of memory: the limit is 64 MiB" in result.stderr
     assert left() == []
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_files_in_tmp_count_as_memory(root_box):
-    result = root_box.run("dd", "if=/dev/zero", "of=/tmp/x", "bs=1M", "count=60", limits={"memory": 32 * MIB})
+def test_files_in_tmp_count_as_memory(own_box):
+    result = own_box.run("dd", "if=/dev/zero", "of=/tmp/x", "bs=1M", "count=60", limits={"memory": 32 * MIB})
     assert result.returncode == 137
 
 
@@ -95,9 +95,9 @@ def test_a_fork_bomb_stays_small_and_ends_with_its_sandbox(box):
     wait_until(lambda: not naming(mark))
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_processors_time_is_limited(root_box):
+def test_processors_time_is_limited(own_box):
     code = """
 import os, time
 end = time.monotonic() + 2
@@ -105,22 +105,64 @@ while time.monotonic() < end: pass
 used = os.times()
 print((used.user + used.system) / 2)
 """
-    share = float(root_box.python(code, limits={"cpus": 0.25}))
+    share = float(own_box.python(code, limits={"cpus": 0.25}))
     assert share == pytest.approx(0.25, abs=0.05)
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_only_named_processors_are_used(root_box):
+def test_memory_goes_to_swap_as_far_as_that_is_allowed(own_box):
+    """The pages are written to, all of them, so they are somewhere."""
+    with open("/proc/swaps", encoding="ascii") as file:
+        if len(file.readlines()) < 2:
+            pytest.skip("there is no swap on this machine")
+    limits = {"memory": 32 * MIB, "swap": 64 * MIB}
+    assert own_box.python(FILL, "60", limits=limits) == "held\n"
+    result = own_box.run(sys.executable, "-I", "-c", FILL, "120", python=True, limits=limits)
+    assert result.returncode == 137
+
+
+@pytest.mark.one_kind
+@pytest.mark.cgroup
+def test_weights_share_a_processor(own_box):
+    """Two that want all of it get what they weigh, over the same two seconds."""
+    code = """
+import os, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+begin = float(sys.argv[1])
+while time.time() < begin: pass
+before = time.process_time()
+while time.time() < begin + 2: pass
+print(time.process_time() - before)
+"""
+    own_box.shell("true")  # there is a store then
+    begin = str(time.time() + 4)
+    entered = [
+        subprocess.Popen(
+            own_box.command(
+                sys.executable, "-I", "-c", code, begin, python=True, limits={"cpu_weight": weight}
+            ),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for weight in (300, 100)
+    ]
+    more, less = (float(one.communicate(timeout=60)[0]) for one in entered)
+    assert more / less == pytest.approx(3, rel=0.25)
+
+
+@pytest.mark.one_kind
+@pytest.mark.cgroup
+def test_only_named_processors_are_used(own_box):
     last = max(os.sched_getaffinity(0))
     code = "import os; print(sorted(os.sched_getaffinity(0)))"
-    assert root_box.python(code, limits={"cpuset": str(last)}) == f"[{last}]\n"
+    assert own_box.python(code, limits={"cpuset": str(last)}) == f"[{last}]\n"
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_reading_from_a_disk_is_limited(root_box):
-    path = f"{root_box.home}/data"
+def test_reading_from_a_disk_is_limited(own_box):
+    path = f"{own_box.home}/data"
     with open(path, "wb") as file:
         file.write(os.urandom(16 * MIB))
         os.fsync(file.fileno())
@@ -128,9 +170,15 @@ def test_reading_from_a_disk_is_limited(root_box):
     device = os.stat(path).st_dev
     if not os.path.exists(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"):
         pytest.skip(f"{path} is on no disk")
-    begin = time.monotonic()
-    root_box.run("cat", "/data", mounts=[[path, "/data", True]], limits={"io_read": 8 * MIB}, stdin=None)
-    assert 1.6 < time.monotonic() - begin < 4
+    code = """
+import time
+begin = time.monotonic()
+print(len(open("/data", "rb").read()), time.monotonic() - begin)
+"""
+    read = own_box.python(code, mounts=[[path, "/data", True]], limits={"io_read": 8 * MIB})
+    size, seconds = read.split()
+    assert int(size) == 16 * MIB
+    assert 1.6 < float(seconds) < 4
 
 
 def test_no_cgroup_is_left(box):
@@ -138,11 +186,11 @@ def test_no_cgroup_is_left(box):
     assert left() == []
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_what_a_crash_left_is_removed_by_the_next_one(root_box):
+def test_what_a_crash_left_is_removed_by_the_next_one(own_box):
     mark = own_mark("78")
-    process = subprocess.Popen(root_box.command("sleep", mark, limits={"cpus": 1.0, "io_read": MIB}))
+    process = subprocess.Popen(own_box.command("sleep", mark, limits={"cpus": 1.0, "io_read": MIB}))
     wait_until(lambda: running("sleep", mark))
     parent = sandbox_parent(process)
     made = there_now(f"{parent:x}-")
@@ -150,7 +198,7 @@ def test_what_a_crash_left_is_removed_by_the_next_one(root_box):
     process.wait(20)
     wait_until(lambda: not naming(mark))
     assert made
-    root_box.shell("true")
+    own_box.shell("true")
     assert not set(made) & set(there_now())
 
 
@@ -182,21 +230,21 @@ def test_processors_that_are_not_there(box):
     assert "LimitError: cpuset '4000' names processors that are not there: 4000" in result.stderr
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_the_inside_sees_its_cgroup_as_the_root(root_box):
+def test_the_inside_sees_its_cgroup_as_the_root(own_box):
     """The cgroup namespace begins at its own: nothing of the host's cgroups is told inside."""
-    lines = root_box.shell("cat /proc/self/cgroup", limits={"memory": 64 * MIB}).splitlines()
+    lines = own_box.shell("cat /proc/self/cgroup", limits={"memory": 64 * MIB}).splitlines()
     used = {"pids", "memory"} if backend().kind == "v1" else {""}
     assert {line.split(":")[2] for line in lines if line.split(":")[1] in used} == {"/"}
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_the_inside_cannot_change_its_limits(root_box):
+def test_the_inside_cannot_change_its_limits(own_box):
     script = "find / -name pids.max -o -name memory.max -o -name memory.limit_in_bytes 2>/dev/null; true"
-    for path in root_box.shell(script, limits={"pids": 50}, account=["root", 0, 0, []]).split():
-        result = root_box.run("sh", "-c", f"echo max > {path}", account=["root", 0, 0, []])
+    for path in own_box.shell(script, limits={"pids": 50}, account=["root", 0, 0, []]).split():
+        result = own_box.run("sh", "-c", f"echo max > {path}", account=["root", 0, 0, []])
         assert result.returncode != 0
 
 

@@ -96,10 +96,10 @@ def test_processes_are_listed(box):
     wait_until(lambda: not processes.below(first))
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_paused_it_stands_still_and_goes_on_where_it_was(root_box):
-    with Entered(root_box, BUSY) as one:
+def test_paused_it_stands_still_and_goes_on_where_it_was(own_box):
+    with Entered(own_box, BUSY) as one:
         control.freeze((), one.first)
         wait_until(lambda: one.usage().frozen)
         before = one.usage().cpu_ns
@@ -110,23 +110,23 @@ def test_paused_it_stands_still_and_goes_on_where_it_was(root_box):
         assert not one.usage().frozen
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_what_dies_while_it_is_paused_leaves_nothing(root_box):
-    with Entered(root_box, BUSY) as one:
+def test_what_dies_while_it_is_paused_leaves_nothing(own_box):
+    with Entered(own_box, BUSY) as one:
         control.freeze((), one.first)
         left, first = one.cgroup, one.first
         assert left
-    root_box.shell("true")
+    own_box.shell("true")
     wait_until(lambda: not os.path.exists(f"/proc/{first}"))
-    root_box.shell("true")
+    own_box.shell("true")
     assert not [path for path in left if os.path.isdir(path)]
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_limits_are_changed_while_it_runs(root_box):
-    with Entered(root_box, BUSY) as one:
+def test_limits_are_changed_while_it_runs(own_box):
+    with Entered(own_box, BUSY) as one:
         control.update((), one.first, Limits(memory=256 * MIB, cpus=0.2, pids=7))
         usage = one.usage()
         assert (usage.memory_limit_bytes, usage.pids_limit) == (256 * MIB, 7)
@@ -140,8 +140,8 @@ def test_limits_are_changed_while_it_runs(root_box):
             control.update((), one.first, Limits(cpuset="4000"))
         left = one.cgroup
         assert left
-    root_box.shell("true")
-    root_box.shell("true")
+    own_box.shell("true")
+    own_box.shell("true")
     assert not [path for path in left if os.path.isdir(path)]
 
 
@@ -163,15 +163,15 @@ for refused in (lambda: control.freeze((), me), lambda: control.update((), me, L
     assert said == ["has one"] * 2 or all(line.startswith("it has no cgroup") for line in said)
 
 
-@pytest.mark.root
+@pytest.mark.one_kind
 @pytest.mark.cgroup
-def test_memory_is_exact_in_the_kernels_counter(root_box):
+def test_memory_is_exact_in_the_kernels_counter(own_box):
     code = """
 print("ready", flush=True)
 kept = []
 while True: kept.append(bytearray(1 << 20))
 """
-    words = root_box.command(sys.executable, "-I", "-c", code, python=True, limits={"memory": 64 * MIB})
+    words = own_box.command(sys.executable, "-I", "-c", code, python=True, limits={"memory": 64 * MIB})
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak = 0
     while process.poll() is None:

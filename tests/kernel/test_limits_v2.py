@@ -33,7 +33,7 @@ child = os.fork()
 if child == 0:
     while True: os.times()
 limits = {"bases": (base,), "writes": (), "disks": (), "others": ()}
-[path] = cgroup.start(limits, child, lambda bases: None)
+[path] = cgroup.start(limits, child, lambda bases, pids: None)
 print(open(f"/proc/{child}/cgroup").read().split("0::")[1].split()[0] == path.removeprefix(sys.argv[2]))
 print(open("/proc/self/cgroup").read().split("0::")[1].split()[0])
 cgroup.write(f"{path}/cgroup.freeze", "1")

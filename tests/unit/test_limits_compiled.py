@@ -18,9 +18,8 @@ ALL = Limits(
 
 
 def test_version_2(tmp_path):
-    (tmp_path / "memory.swap.max").touch()
     there = frozenset({"memory", "pids", "cpu", "io", "cpuset"})
-    enforced = v2.enforce(ALL, str(tmp_path), there)
+    enforced = v2.enforce(ALL, str(tmp_path), there, swap=True)
     assert enforced.bases == (str(tmp_path),)
     assert [(file, text) for _, file, text in enforced.writes] == [
         ("pids.max", "11"),
@@ -36,7 +35,7 @@ def test_version_2(tmp_path):
 
 
 def test_version_2_without_a_controller(tmp_path):
-    enforced = v2.enforce(ALL, str(tmp_path), frozenset({"pids", "memory"}))
+    enforced = v2.enforce(ALL, str(tmp_path), frozenset({"pids", "memory"}), swap=False)
     assert set(enforced.missing) == {"swap", "cpus", "cpu-weight", "cpuset", "io-read", "io-write"}
     assert [file for _, file, _ in enforced.writes] == ["pids.max", "memory.max"]
 

@@ -6,9 +6,11 @@
       root.img            ext4; runs write to a throw-away copy
 
 A run gets a second disk with its files, mounted at FILES. Both disks are plain ext4 made by `mke2fs -d`, so
-that nothing is mounted on the host. The guest has no network but its own `lo`.
+that nothing is mounted on the host. The guest has no network but its own `lo`. A machine for `systemd` starts
+it, with D-Bus and logind, and the run is one of its units.
 """
 
+import hashlib
 import os
 import re
 import shlex
@@ -18,6 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 import mirror
+import pytest
 from attrs import frozen
 
 FILES = "/files"
@@ -28,6 +31,7 @@ _DISK = "if=none,format=raw,cache=unsafe"
 _DEVICE = "virtio-blk-pci"
 _KERNEL = "linux-image-cloud-amd64"
 _PACKAGES = ("python3", "uidmap", "passwd", "mount", "iproute2", "ca-certificates", "tmux", "acl")
+_SYSTEMD = ("systemd-sysv", "dbus-user-session", "libpam-systemd")
 _EXIT = re.compile(r"^@exit (\d+)@$", re.MULTILINE)
 
 _INITRD = """#!/bin/sh
@@ -40,7 +44,7 @@ busybox umount /proc
 exec busybox switch_root /root /sbin/guest
 """
 
-_GUEST = f"""#!/bin/sh
+_GUEST = """#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -50,6 +54,10 @@ mkdir -p /dev/pts /dev/shm /run/lock
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
 ip link set lo up
+exec /sbin/guest-run
+"""
+
+_RUN = f"""#!/bin/sh
 mount /dev/vdb {FILES}
 cd {FILES}
 sh {FILES}/.script </dev/null
@@ -58,6 +66,22 @@ sync
 echo o >/proc/sysrq-trigger
 sleep 60
 """
+
+_UNIT = """[Unit]
+After=systemd-user-sessions.service systemd-logind.service dbus.service
+
+[Service]
+Type=oneshot
+Environment=HOME=/root LANG=C.UTF-8
+ExecStart=/sbin/guest-run
+TTYPath=/dev/ttyS0
+StandardOutput=tty
+StandardError=tty
+"""
+_NOT_STARTED = (
+    *("getty.target", "timers.target", "serial-getty@ttyS0.service", "systemd-networkd.service"),
+    *("systemd-networkd-wait-online.service", "systemd-udev-settle.service", "e2scrub_reap.service"),
+)
 
 
 @frozen
@@ -71,18 +95,24 @@ class Machine:
     """As `uname -r` gives it in the guest."""
 
 
-def make_machine(directory: str, root: str = "") -> Machine:
+def make_machine(directory: str, root: str = "", *, systemd: bool = False) -> Machine:
     """Return the machine of that directory, made if it is not complete yet; `root` is another root disk."""
     os.makedirs(directory, exist_ok=True)
     release = _unpack_kernel(directory)
-    machine = Machine(
-        f"{directory}/vmlinuz", f"{directory}/initrd.img", root or f"{directory}/root.img", release
-    )
+    disk = root or f"{directory}/{'systemd' if systemd else 'root'}.img"
+    machine = Machine(f"{directory}/vmlinuz", f"{directory}/initrd.img", disk, release)
     if not os.path.exists(machine.initrd):
         _make_initrd(f"{directory}/kernel/lib/modules/{release}", machine.initrd)
     if not os.path.exists(machine.disk):
-        _make_root(machine.disk)
+        _make_root(machine.disk, systemd=systemd)
     return machine
+
+
+def kept_machine(cache: pytest.Cache, *, systemd: bool = False) -> Machine:
+    """Return the machine that this harness makes, kept for later runs."""
+    with open(__file__, "rb") as file:
+        version = hashlib.sha256(file.read()).hexdigest()[:12]
+    return make_machine(str(cache.mkdir(f"envforge-vm-{version}")), systemd=systemd)
 
 
 def run_in_vm(
@@ -216,7 +246,7 @@ def _module_order(modules: str) -> list[str]:
     return list(dict.fromkeys(order))
 
 
-def _make_root(target: str) -> None:
+def _make_root(target: str, *, systemd: bool) -> None:
     """Make the root disk: the host's own release of Debian, so that its python3 is the tests' one."""
     suite = mirror.host_suite()
     options = [f"--aptopt={option}" for option in mirror.apt_options()]
@@ -227,16 +257,29 @@ def _make_root(target: str) -> None:
                 "mmdebstrap",
                 "--mode=root",
                 "--variant=essential",
-                f"--include={','.join(_PACKAGES)}",
+                f"--include={','.join((*_PACKAGES, *(_SYSTEMD if systemd else ())))}",
                 *options,
             ),
             *(suite, tree, "-"),
             stdin=mirror.sources(suite),
         )
         os.makedirs(f"{tree}{FILES}")
-        _write(f"{tree}/sbin/guest", _GUEST)
+        _write(f"{tree}/sbin/guest-run", _RUN)
+        _write(f"{tree}/sbin/guest", "#!/bin/sh\nexec /sbin/init\n" if systemd else _GUEST)
+        if systemd:
+            _have_started(tree)
         make_disk(tree, f"{target}.new", 1024)
     os.rename(f"{target}.new", target)
+
+
+def _have_started(tree: str) -> None:
+    """Have systemd start the run, and nothing that waits for what a guest has not."""
+    units = f"{tree}/etc/systemd/system"
+    _write(f"{units}/guest.service", _UNIT)
+    os.makedirs(f"{units}/multi-user.target.wants", exist_ok=True)
+    os.symlink("/etc/systemd/system/guest.service", f"{units}/multi-user.target.wants/guest.service")
+    for name in _NOT_STARTED:
+        os.symlink("/dev/null", f"{units}/{name}")
 
 
 def make_disk(tree: str, target: str, free_mib: int) -> None:

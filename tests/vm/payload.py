@@ -12,6 +12,16 @@ DIST_PACKAGES = f"/usr/local/lib/python{sys.version_info[0]}.{sys.version_info[1
 """Where Debian's python3 looks by itself."""
 INSTALL = f"mkdir -p {DIST_PACKAGES} && cp -a site/. {DIST_PACKAGES}/ && cp -a bin/. /usr/local/bin/ && "
 """The first words of a script in a guest that was given `site` and `bin`."""
+_PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TESTS = {"tests": f"{_PROJECT}/tests", "pyproject.toml": f"{_PROJECT}/pyproject.toml"}
+"""Files of a guest that runs tests."""
+USERS = """
+useradd --create-home -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 single
+touch /etc/subuid /etc/subgid
+useradd --create-home -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 ranges
+usermod --add-subuids 200000-265535 --add-subgids 200000-265535 ranges
+"""
+"""Makes two plain users: with a single id, and with subordinate ones."""
 _ROOTS = ("envforge", "pytest", "hypothesis")
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*([^;]*)(?:;\s*(.*))?$")
 

@@ -1,21 +1,16 @@
 """Debian 12's own kernel, older than that of most test machines: what breaks there breaks for users."""
 
-import hashlib
 import json
-import os
 import re
 import shlex
 
-import harness
 import pytest
 from commandline import CommandLine
-from harness import Machine, make_machine, run_in_vm
-from payload import INSTALL, make_payload
+from harness import Machine, kept_machine, run_in_vm
+from payload import INSTALL, TESTS, USERS, make_payload
 
 pytestmark = pytest.mark.vm
 
-_PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_TESTS = {"tests": f"{_PROJECT}/tests", "pyproject.toml": f"{_PROJECT}/pyproject.toml"}
 # Long loops, which show what they show on any kernel, and what needs an apt, which the guest has not.
 _DESELECTED = (
     "-k 'not many_at_once and not many_owned_files and not signals_never_make'"
@@ -29,19 +24,11 @@ suite = "bookworm"
 packages = ["hello"]
 pockets = []
 """
-_USERS = """
-useradd --create-home -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 single
-touch /etc/subuid /etc/subgid
-useradd --create-home -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 ranges
-usermod --add-subuids 200000-265535 --add-subgids 200000-265535 ranges
-"""
 
 
 @pytest.fixture(scope="module")
 def machine(pytestconfig) -> Machine:
-    with open(harness.__file__, "rb") as file:
-        version = hashlib.sha256(file.read()).hexdigest()[:12]
-    return make_machine(str(pytestconfig.cache.mkdir(f"envforge-vm-{version}")))
+    return kept_machine(pytestconfig.cache)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +49,7 @@ def run_tests(machine: Machine, files: dict[str, str], runs: dict[str, tuple[str
     )
     script = f"""
 {INSTALL} true || exit 3
-{_USERS}
+{USERS}
 export NO_COLOR=1
 check() {{  # check USER MARKERS TESTS...
   user=$1 markers=$2; shift 2
@@ -88,7 +75,7 @@ def test_sandbox_tests_pass_as_plain_users(machine, payload):
         "single": ("not root and not ranges", f"{sandbox}_*.py"),
         "ranges": ("ranges and not root", f"{sandbox}_ids.py {sandbox}_files.py"),
     }
-    run_tests(machine, payload | _TESTS, runs)
+    run_tests(machine, payload | TESTS, runs)
 
 
 def test_other_kernel_tests_pass(machine, payload):
@@ -97,7 +84,7 @@ def test_other_kernel_tests_pass(machine, payload):
         "single": ("not root and not ranges", "tests/kernel --ignore-glob='*/test_sandbox_*'"),
         "root": ("root", "tests/kernel/test_sandbox_ids.py"),
     }
-    run_tests(machine, payload | _TESTS, runs)
+    run_tests(machine, payload | TESTS, runs)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +121,7 @@ test "$(stat -c %U mine)" = "$(id -un)" || exit 7
 """
     script = f"""
 {INSTALL} true || exit 3
-{_USERS}
+{USERS}
 export USER={user} HOME=/home/{user} XDG_DATA_HOME=/home/{user}/data
 mkdir -p $XDG_DATA_HOME
 cp -a store $XDG_DATA_HOME/envforge && cp -a project $HOME/project

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Payload", "RefusedError", "attend", "enter", "join", "wait"]
 
 _SIGKILL = 9
+_BY_SYSTEMD = "manager"
+"""The kind of limits whose cgroups only systemd can bring a process to."""
 _JOINING = "joining the sandbox"
 _NUMBER = "P"
 _PROBLEM = "E"
@@ -61,7 +63,7 @@ def join(one: "Running", plan: "Plan", payload: Payload, streams: "tuple[int, in
     except OSError as error:
         raise RefusedError(_JOINING, error) from None
     try:
-        own = cgroup.existing(one.plan["limits"], one.pid)
+        own = _its_cgroup(one)
         joined.begin(namespaces, plan, payload, streams, own)
     except BaseException:
         joined.close()
@@ -69,6 +71,19 @@ def join(one: "Running", plan: "Plan", payload: Payload, streams: "tuple[int, in
     finally:
         namespaces.close()
     return joined
+
+
+def _its_cgroup(one: "Running") -> "tuple[str, ...]":
+    """Return the directories of a sandbox's cgroup; this process's children can move there."""
+    own = cgroup.existing(one.plan["limits"], one.pid)
+    if own and one.plan["limits"]["kind"] == _BY_SYSTEMD:
+        from envforge.sandbox.limits.bases import prepare  # noqa: PLC0415  # few have one of systemd's
+
+        try:
+            prepare([os.path.dirname(own[0])], (os.getpid(),))
+        except OSError as error:
+            raise RefusedError(cgroup.STEP, error) from None
+    return own
 
 
 class _Joined(Child):

@@ -10,6 +10,7 @@ from envforge.errors import EnvforgeError, LimitError
 from envforge.kernel import advice
 from envforge.sandbox import cgroup, perform
 from envforge.sandbox.inherited import payload_environment, start_directory, with_sockets
+from envforge.sandbox.limits.manager import ManagerError
 from envforge.sandbox.plan.compile import Compiled, compile_plan
 from envforge.sandbox.plan.model import SandboxPlan
 
@@ -81,6 +82,11 @@ def explain(refusal: perform.RefusedError) -> EnvforgeError:
 
 
 def _no_limit(error: OSError) -> LimitError:
+    if isinstance(error, ManagerError):
+        return LimitError(
+            f"systemd's user manager gives no cgroup: {error.strerror}",
+            hint="`systemctl --user status` says how it is; or write `required = false` in [limits]",
+        )
     what = os.path.basename(error.filename or "")
     return LimitError(
         f"the kernel refuses a limit: {what}: {error.strerror}",

@@ -4,12 +4,18 @@ import os
 from collections.abc import Iterable
 
 from envforge.sandbox import cgroup
-from envforge.sandbox.limits import hierarchies, v1, v2
+from envforge.sandbox.limits import hierarchies, manager, v1, v2
 
 
-def prepare(bases: Iterable[str]) -> None:
-    """Make the bases of a plan, as far as they are missing. Raises OSError."""
+def prepare(bases: Iterable[str], pids: Iterable[int]) -> None:
+    """Make the bases of a plan, as far as they are missing, so that these processes can be moved below them.
+
+    Raises OSError.
+    """
     for base in bases:
+        if manager.is_managed(base):
+            manager.prepare(base, pids)
+            continue
         if os.path.exists(f"{os.path.dirname(base)}/cgroup.controllers"):
             v2.prepare(base)
             continue
@@ -32,8 +38,8 @@ def _inherit_set(base: str) -> None:
 def all_bases() -> list[str]:
     """Return all bases that this user's sandboxes may have cgroups in."""
     found = hierarchies.find()
-    unified = v2.base(found)
-    return list(dict.fromkeys([*v1.bases(found).values(), *([unified] if unified else [])]))
+    unified = (v2.base(found), manager.base(found))
+    return list(dict.fromkeys([*v1.bases(found).values(), *filter(None, unified)]))
 
 
 def sweep() -> None:

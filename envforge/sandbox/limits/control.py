@@ -68,7 +68,10 @@ def update(paths: Iterable[str], first: int, limits: Limits) -> Enforced:
     found = hierarchies.find()
     is_unified = os.path.exists(f"{own[0]}/cgroup.controllers")
     above = os.path.dirname(own[0])
-    enforced = v2.enforce(limits, above, v2.available(above)) if is_unified else v1.enforce(limits, found)
+    if is_unified:
+        enforced = v2.enforce(limits, above, v2.available(above), swap=v2.counts_swap(above))
+    else:
+        enforced = v1.enforce(limits, found)
     for name, why in enforced.missing.items():
         raise LimitError(f"the limit {name} cannot be enforced: {why}", hint=choose.backend().mend)
     try:
@@ -137,13 +140,13 @@ def _widen(base: str, own: list[str], first: int) -> str:
     """Give a sandbox a cgroup in one more hierarchy, and move all its processes there; return it."""
     path = f"{base}/{os.path.basename(own[0])}"
     try:
-        bases.prepare([base])
-        os.makedirs(path, exist_ok=True)
         moved: set[int] = set()
         for _ in range(_ROUNDS):
             there = {first, *(one.pid for one in below(first))} - moved
             if not there:
                 break
+            bases.prepare([base], (parent_of(first), *there))
+            os.makedirs(path, exist_ok=True)
             for pid in there:
                 _move(path, pid)
             moved |= there

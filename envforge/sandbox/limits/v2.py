@@ -9,8 +9,10 @@ from envforge.sandbox.limits.model import NO_LIMIT, Enforced, Limits
 
 CONTROLLERS: Final = ("memory", "pids", "cpu", "io", "cpuset")
 _PERIOD_US: Final = 100_000
-_CALLERS: Final = "envforge-callers"
+CALLERS: Final = "envforge-callers"
 """The cgroup in a delegated one that the processes there move to: only one without processes hands on."""
+SCOPE: Final = f"{NAME}.scope"
+"""The unit in which systemd's user manager delegates cgroups to us (`manager.py`)."""
 _DELEGATED: Final = ("user.delegate", "trusted.delegate")
 """Attributes that systemd sets on a cgroup whose inside is somebody else's."""
 
@@ -18,8 +20,8 @@ _DELEGATED: Final = ("user.delegate", "trusted.delegate")
 def base(found: Hierarchies) -> str:
     """Return the directory for the sandboxes' cgroups, empty where this user can make none.
 
-    Root's is at the top. Another user's is in the nearest cgroup that is delegated: by systemd's user manager
-    (`systemd-run --user --scope -p Delegate=yes`), or by who runs a machine without systemd.
+    Root's is at the top. Another user's is in the nearest cgroup that is delegated: a unit of systemd with
+    `Delegate=yes`, or by who runs a machine without systemd. What systemd's user manager has is its own.
     """
     top = found.unified
     if not top:
@@ -27,8 +29,8 @@ def base(found: Hierarchies) -> str:
     if os.geteuid() == 0:
         return f"{top}/{NAME}" if is_writable(f"{top}/{NAME}") or is_writable(top) else ""
     here = f"{top}{found.own.get('', '/')}".rstrip("/")
-    while len(here) > len(top):
-        if os.path.basename(here) != _CALLERS and is_writable(here) and _is_delegated(here):
+    while len(here) > len(top) and os.path.basename(here) != f"user@{os.geteuid()}.service":
+        if os.path.basename(here) not in (CALLERS, SCOPE) and is_writable(here) and _is_delegated(here):
             return f"{here}/{NAME}"
         here = os.path.dirname(here)
     return ""
@@ -52,8 +54,16 @@ def available(base_directory: str) -> frozenset[str]:
         return frozenset()
 
 
-def enforce(limits: Limits, base_directory: str, there: frozenset[str]) -> Enforced:
-    """Return how limits are enforced in a base whose cgroups have the controllers that are `there`."""
+def counts_swap(directory: str) -> bool:
+    """Say whether the kernel counts swap; `directory` is a cgroup that has the controller of memory."""
+    return os.path.exists(f"{directory}/memory.swap.max")
+
+
+def enforce(limits: Limits, base_directory: str, there: frozenset[str], *, swap: bool) -> Enforced:
+    """Return how limits are enforced in a base whose cgroups have the controllers that are `there`.
+
+    `swap`: the kernel counts it.
+    """
     writes: list[tuple[int, str, str]] = []
     disks: list[tuple[int, str, str]] = []
     missing = {}
@@ -64,7 +74,7 @@ def enforce(limits: Limits, base_directory: str, there: frozenset[str]) -> Enfor
             disks.append((0, file, text))
         else:
             writes.append((0, file, text))
-    if not os.path.exists(f"{base_directory}/memory.swap.max"):
+    if not swap:
         writes = [one for one in writes if one[1] != "memory.swap.max"]
         if limits.swap is not None:
             missing.setdefault("swap", "the kernel does not count swap: boot it with swapaccount=1")
@@ -116,9 +126,9 @@ def prepare(base_directory: str) -> None:
 def _make_room(directory: str) -> None:
     """Move the processes of a delegated cgroup into one below it."""
     for pid in _processes(directory):
-        os.makedirs(f"{directory}/{_CALLERS}", exist_ok=True)
+        os.makedirs(f"{directory}/{CALLERS}", exist_ok=True)
         try:
-            cgroup.move([f"{directory}/{_CALLERS}"], pid)
+            cgroup.move([f"{directory}/{CALLERS}"], pid)
         except OSError:
             continue  # it has just ended
 
