@@ -2,39 +2,37 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import frozen
 
 from envforge.api import containers as api_containers
 from envforge.api.building import build
-from envforge.containers import lifecycle, plans, records
+from envforge.containers import lifecycle
 from envforge.containers.lifecycle import CommandError
 from envforge.containers.records import Container
 from envforge.containers.services import plan as planning
 from envforge.containers.services import up as bringing
 from envforge.containers.services import wanted as wanting
+from envforge.containers.services.making import Given
+from envforge.containers.services.making import ready as make_ready
 from envforge.containers.services.plan import Existing, Step
 from envforge.containers.services.up import Happened, Ready, What
 from envforge.containers.volumes import named as volumes
-from envforge.environment.entering.service_plan import make_service_plan, of_environment
+from envforge.environment.entering.plan import RunOptions
+from envforge.environment.entering.service_plan import of_environment
 from envforge.environment.projects import consent
 from envforge.environment.projects.project import Project
-from envforge.errors import NotFoundError, SpecError, UnhealthyError
+from envforge.errors import NotFoundError, SpecError, UnhealthyError, UsageError
 from envforge.progress import Listener, ignore
-from envforge.sandbox import inherited
-from envforge.sandbox.compiled import Plan
 from envforge.sandbox.ids import identity as identities
-from envforge.sandbox.ids.identity import Identity
-from envforge.sandbox.plan.compile import compile_plan
-from envforge.sandbox.plan.downgrade import downgrade
-from envforge.sandbox.plan.model import Mount
 from envforge.spec.grammar import nearest
-from envforge.spec.keys import written
-from envforge.spec.limits import Limits
 from envforge.spec.service_contradictions import is_checked, volume_of
 from envforge.store import locks
 from envforge.store.layout import open_store
+
+if TYPE_CHECKING:
+    from envforge.sandbox.compiled import Plan
 
 __all__ = [
     "Happened",
@@ -48,6 +46,10 @@ __all__ = [
     "run_once",
     "take_down",
 ]
+
+
+_NO_OPTIONS: Final = RunOptions()
+_NONE: Final[Mapping[str, RunOptions]] = {}
 
 
 @frozen
@@ -67,13 +69,14 @@ def prepare(
     instance: str = "",
     anew: bool = False,
     locked: bool = False,
+    options: Mapping[str, RunOptions] = _NONE,
     listener: Listener = ignore,
 ) -> Prepared:
     """Build the environments of the project's services, and decide what happens with each.
 
-    `chosen` names some of them; what they wait for comes along. `anew` makes all containers again. Raises
-    SpecError where the spec has no services, NotFoundError for an unknown one, ConsentError, and what
-    building raises.
+    `chosen` names some of them; what they wait for comes along. `anew` makes all containers again. `options`
+    are volumes and limits that a command line adds to some. Raises SpecError where the spec has no services,
+    NotFoundError for an unknown one, ConsentError, and what building raises.
     """
     services = project.spec.services
     _check(project, chosen)
@@ -87,7 +90,8 @@ def prepare(
             own = of_environment(project, name)
             if own.environment not in built:
                 built[own.environment] = build(own, locked=locked, listener=listener).environment
-            ready[name] = _ready(own, name, built[own.environment], identity, instance)
+            given = Given(built[own.environment], identity, instance, options.get(name, _NO_OPTIONS), _start)
+            ready[name] = make_ready(own, name, given)
     wanted = {name: one.wanted for name, one in ready.items()}
     there = [
         Existing(one.id, one.config["service"], one.status, wanting.compared(one.config))
@@ -115,43 +119,6 @@ def _needed(project: Project, chosen: Collection[str]) -> tuple[str, ...]:
     return planning.ordered(bare, chosen)
 
 
-def _ready(project: Project, name: str, environment: str, identity: Identity, instance: str) -> Ready:
-    """Return a service of an environment that is built."""
-    spec = project.spec
-    service = spec.services[name]
-    plan = _plan(project, name, environment, identity, ())
-    mounts, named = [], []
-    for volume, target, read_only in map(volume_of, service.volumes):
-        whole = volumes.volume_name(spec.name, volume, instance)
-        found = volumes.ensure(project.store_path, whole, project.spec_path, plan, identity)
-        mounts.append(Mount(found.path, target, read_only, own=True))
-        named.append({"volume": whole, "target": target, "read_only": read_only})
-    if mounts:
-        plan = _plan(project, name, environment, identity, mounts)
-    passed = {one: value for one, value in os.environ.items() if inherited.is_asked_for(one, plan["passed"])}
-    config = lifecycle.config_of(
-        plan, list(service.command), inherited.payload_environment(plan, passed), plan["cwd"]
-    )
-    config |= wanting.fields(service, spec.secrets)
-    config |= {"service": name, "instance": instance, "volumes": named}
-    config["limits"]["written"] = written(spec.limits if service.limits == Limits() else service.limits)
-    called = wanting.container_name(spec.name, name, instance)
-    return Ready(
-        wanting.wanted(spec.services, name, config),
-        called,
-        make=lambda: lifecycle.create(project.store_path, plan, config, called),
-        start=_start,
-        update=lambda container: _update(container, plan, config),
-        plan=plan,
-        config=config,
-    )
-
-
-def _plan(project: Project, name: str, environment: str, identity: Identity, mounts: Iterable[Mount]) -> Plan:
-    plan = make_service_plan(project, name, environment, identity, mounts)
-    return compile_plan(downgrade(plan))
-
-
 def _start(container: Container) -> None:
     """Start a service's container; one whose command is not there is not left behind."""
     try:
@@ -163,13 +130,6 @@ def _start(container: Container) -> None:
             f"the service {service} cannot be started: {error.said}",
             hint=f"correct services.{service}.command, or add the package that has it",
         ) from error
-
-
-def _update(container: Container, plan: Plan, config: Mapping[str, Any]) -> None:
-    """Write what a container takes over without being made anew: its layers are the same."""
-    plans.keep(container.directory, container.id, plan)
-    changed = {name: config[name] for name in planning.RESTARTED if name in config}
-    records.write_config(container.directory, {**container.config, **changed})
 
 
 def bring_up(prepared: Prepared, report: Callable[[Happened], None], *, wait: bool = False) -> dict[str, str]:
@@ -257,6 +217,9 @@ def run_once(
     name: str | None = None,
     with_dependencies: bool = True,
     locked: bool = False,
+    ports: Sequence[str] = (),
+    with_ports: bool = False,
+    options: RunOptions = _NO_OPTIONS,
     report: Callable[[Happened], None] = lambda _: None,
     listener: Listener = ignore,
     **asked: Any,
@@ -264,14 +227,29 @@ def run_once(
     """Start a command, by default the service's, in a container of its own; return once it runs.
 
     It has the service's environment, variables, mounts, volumes, secrets, user and limits, and sees the
-    project's other services; it publishes nothing and has not the service's name. What the service depends on
-    is brought up first. `asked` are fields of its record. Raises what `bring_up` and
-    `containers.run` do.
+    project's other services; it has not the service's name, and of ports it publishes `ports`, and the
+    service's with `with_ports`. `options` add volumes and limits. What the service depends on is brought up
+    first. `asked` are fields of its record. Raises what `bring_up` and `containers.run` do, UsageError for
+    ports of a network that has none.
     """
     altered = wanting.with_command(
-        project, service, command, variables=variables or {}, workdir=workdir, user=user
+        project,
+        service,
+        command,
+        variables=variables or {},
+        workdir=workdir,
+        user=user,
+        ports=ports,
+        with_ports=with_ports,
     )
-    prepared = prepare(altered, [service], instance=instance, locked=locked, listener=listener)
+    if ports and (mode := project.spec.services[service].network) != "private":
+        raise UsageError(
+            f'the service {service} has network = "{mode}": no port of it can be published',
+            hint=f'write network = "private" in [services.{service}], or leave -p away',
+        )
+    prepared = prepare(
+        altered, [service], instance=instance, locked=locked, options={service: options}, listener=listener
+    )
     ready = prepared.services[service]
     if with_dependencies:
         up = bringing.Up(project.store_path, prepared.services, report)

@@ -18,12 +18,13 @@ def all_of(store: str) -> list[Volume]:
 
 
 def users(store: str, name: str) -> list[str]:
-    """Return the names of the containers that have a volume."""
-    return volumes.users(os.path.realpath(store), name)
+    """Return the names of the containers that have a volume, and the ids of what else runs with it."""
+    store = os.path.realpath(store)
+    return [*volumes.users(store, name), *volumes.runs(store, name)]
 
 
 def remove(store: str, name: str) -> None:
-    """Remove a volume. Raises NotFoundError, InUseError where a container has it."""
+    """Remove a volume. Raises NotFoundError, InUseError where something has it."""
     volumes.remove(os.path.realpath(store), name)
 
 

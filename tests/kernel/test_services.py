@@ -261,6 +261,30 @@ def test_a_service_has_limits_of_its_own(line):
     }
 
 
+@pytest.mark.one_kind
+@pytest.mark.cgroup
+def test_limits_that_were_updated_stay_until_those_of_the_spec_change(line):
+    text = f'{HEAD}[services.a]\ncommand = ["sleep", "600"]\nlimits = {{ pids = 77 }}\n'
+    write(line, text)
+    line.succeed("up", "-d")
+    line.succeed("update", "--pids-limit", "33", "a")
+
+    def limit() -> int:
+        return json.loads(line.succeed("stats", "--json", "a"))[0]["pids_limit"]
+
+    assert planned(line) == {"a": ("keep", [])}
+    line.succeed("up", "-d")
+    assert limit() == 33
+    line.succeed("stop", "a")
+    line.succeed("up", "-d")
+    assert limit() == 33, "after a new start too"
+    write(line, text.replace("77", "78"))
+    assert planned(line) == {"a": ("restart", ["limits"])}
+    line.succeed("up", "-d")
+    assert limit() == 78
+    assert planned(line) == {"a": ("keep", [])}
+
+
 def answered(port: int) -> bytes:
     """Return what the server behind a port answers; nothing where there is none."""
     try:
@@ -541,13 +565,45 @@ health = {{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }}
     line.succeed("rm", "-f", "job")
 
 
+def test_a_single_command_takes_volumes_ports_and_limits_of_its_own(line):
+    write(
+        line,
+        f"""{HEAD}
+[services.web]
+command = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/kept"]
+volumes = ["mine:/kept"]
+publish = ["auto:8080"]
+limits = {{ pids = 300, required = false }}
+[services.lone]
+command = ["true"]
+network = "none"
+""",
+    )
+    (line.directory / "other").mkdir()
+    (line.directory / "other" / "index.html").write_text("the other\n")
+    server = ("web", "--", "busybox", "httpd", "-f", "-p", "8080", "-h", "/kept")
+    for name, options, ports in (
+        ("none", (), 0),
+        ("more", ("-p", "auto:9000", "--service-ports"), 2),
+        ("other", ("-p", "auto:8080", "-v", "./other:/kept", "-v", "more:/more:ro"), 1),
+    ):
+        line.succeed("run", "-d", "--name", name, "--pids-limit", "77", *options, *server)
+        assert len(containers(line)[name]["ports"]) == ports
+        assert containers(line)[name]["limits"]["asked"] == ["pids"]
+    assert await_answer(containers(line)["other"]["ports"][0]["host"]).endswith(b"the other\n"), "instead"
+    assert line.run("exec", "other", "--", "touch", "/more/file").returncode == 1
+    assert "other" in line.fail(30, "volume", "rm", "more")
+    assert "more, none" in line.fail(30, "volume", "rm", "shop-mine")
+    assert 'network = "none"' in line.fail(125, "run", "-p", "auto:1", "lone", "--", "true")
+
+
 def test_what_is_no_service_before_the_dashes_is_a_command(line):
     write(line, f'{HEAD}\n[services.echo]\ncommand = ["sleep", "600"]\n')
     assert line.succeed("run", "printf", "--", "%s", "a") == "a"
     assert line.succeed("run", "--", "echo", "--", "a") == "-- a\n", "behind dashes no word is a service"
     assert line.run("run", "echo", "--", "sh", "-c", "exit 7").returncode == 7
     assert line.run("run", "echo", "--", "nothing-like-it").returncode == 127
-    assert "[services.echo]" in line.fail(125, "run", "-p", "auto:1", "echo", "--", "true")
+    assert "for a service" in line.fail(125, "run", "--service-ports", "--", "true")
     assert containers(line) == {}
 
 
@@ -619,4 +675,16 @@ def test_named_volumes_are_mounted_by_run_too(line):
     line.succeed("run", "-v", "./public:/kept", "--", "ls", "/kept/index.html")
     assert "no name" in line.fail(125, "run", "-v", "No Name:/x", "--", "true")
     line.succeed("rm", "-f", "web")
+    with subprocess.Popen(
+        line.words("run", "-v", "kept:/kept", "--", "sh", "-c", "echo on; read line"),
+        cwd=line.directory,
+        env=line.variables(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout.readline() == "on\n"
+        there = {one["name"]: one["containers"] for one in json.loads(line.succeed("volume", "ls", "--json"))}
+        assert there["kept"][0] in line.fail(30, "volume", "rm", "kept"), "what uses it is named"
+        run.communicate("\n")
     line.succeed("volume", "rm", "kept")

@@ -78,6 +78,7 @@ def shell(settings: Settings, locked: bool, command: tuple[str, ...]) -> int:  #
 @click.option("--locked", is_flag=True, help="Fail where the lock is missing or stale.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[SERVICE] [--] COMMAND…")
 @click.option("--no-deps", is_flag=True, help="Bring nothing up that SERVICE depends on.")
+@click.option("--service-ports", is_flag=True, help="Publish the ports of SERVICE.")
 @instance_option
 @cache_option
 @allow_option
@@ -97,6 +98,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     _tty: bool,  # noqa: FBT001
     locked: bool,  # noqa: FBT001
     no_deps: bool,  # noqa: FBT001
+    service_ports: bool,  # noqa: FBT001
     command: tuple[str, ...],
     **detached: Any,
 ) -> int:
@@ -107,7 +109,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     on in a container, whose id is printed: `ps`, `logs`, `stop`, `rm` take its name or the id's beginning.
     With --name alone that container is in the foreground. A service's name right before `--` gives the
     command all that the service has (environment, variables, mounts, volumes, user, limits, network) but its
-    ports.
+    ports; -e, -v, -p and limits come on top, before the service's own.
     """
     if not command:
         raise UsageError("run needs a command", hint="`envforge run -- COMMAND…`, or `envforge shell`")
@@ -120,15 +122,17 @@ def run(  # noqa: PLR0917 (click passes them by name)
         published = ports_of(ports)
     except OptionError as error:
         raise UsageError(error.message, hint=error.hint) from error
+    from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
+
     limits = given_limits(context)
     asked = understood(**detached, user=user, interactive=_interactive, tty=_tty)
     if service := service_of(settings, context, command):
         given: Any = {"variables": dict(environment), "workdir": start, "user": user, "locked": locked}
-        given |= {"with_dependencies": not no_deps}
-        refused = {"-v": volumes, "-p": ports, "a limit": limits}
-        return run_service(settings, service, command[2:], asked, detached, refused, **given)
-    from envforge.api.entering import RunOptions  # noqa: PLC0415 (help needs none of it)
-
+        given |= {"with_dependencies": not no_deps, "ports": ports, "with_ports": service_ports}
+        given |= {"options": RunOptions(volumes=mounted, named=named, limits=limits)}
+        return run_service(settings, service, command[2:], asked, detached, **given)
+    if service_ports:
+        raise UsageError("--service-ports is for a service's name before `--`", hint="-p PORT:PORT")
     options = RunOptions(volumes=mounted, named=named, user=user, is_private=bool(published), limits=limits)
     enter = _enter if asked is None else partial(_detach, asked=asked)
     given = {"environment": environment, "workdir": start, "published": published}

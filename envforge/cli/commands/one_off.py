@@ -10,7 +10,7 @@ from envforge.cli.commands.containers.foreground import attend
 from envforge.cli.commands.services import teller
 from envforge.cli.detach_options import in_foreground
 from envforge.cli.settings import Settings
-from envforge.errors import EnvforgeError, UsageError
+from envforge.errors import EnvforgeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,22 +42,15 @@ def service_of(settings: Settings, context: click.Context, words: Sequence[str])
         return None  # told where it is opened again
 
 
-def run_service(  # noqa: PLR0917 (all that a command line says)
+def run_service(
     settings: Settings,
     service: str,
     command: Sequence[str],
     asked: "dict[str, Any] | None",
     detached: "Mapping[str, Any]",
-    refused: "Mapping[str, object]",
     **given: Any,
 ) -> int:
     """Run it, in the foreground unless `-d` says otherwise; a container in the foreground leaves nothing."""
-    for option, value in refused.items():
-        if value:
-            raise UsageError(
-                f"{option} does not go with a service",
-                hint=f"write it below [services.{service}] in the spec",
-            )
     from envforge.api import containers, services  # noqa: PLC0415 (help needs none of it)
 
     project = settings.project()

@@ -107,6 +107,7 @@ def update(target: Target, limits: "Limits", options: Iterable[tuple[str, str]])
     plan["limits"] = limiting.changed(plan["limits"], limits, enforced)
     plans.change(one, plan)
     said = {
+        **one.config["limits"],
         "asked": list(plan["limits"]["asked"]),
         "memory": plan["limits"]["memory"],
         "changed": {**one.config["limits"].get("changed", {}), **dict(options)},

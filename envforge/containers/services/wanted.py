@@ -45,8 +45,13 @@ def with_command(
     variables: Mapping[str, str],
     workdir: str | None,
     user: str | None,
+    ports: Sequence[str] = (),
+    with_ports: bool = False,
 ) -> Project:
-    """Return the project with a service that runs a single command: no ports, no checks, no restarts."""
+    """Return the project with a service that runs a single command: no checks, no restarts.
+
+    Of ports it publishes `ports`, and the service's with `with_ports`.
+    """
 
     def changed(known: Mapping[str, Service]) -> dict[str, Service]:
         one = known[service]
@@ -56,7 +61,7 @@ def with_command(
             variables={**one.variables, **variables},
             workdir=workdir or one.workdir,
             user=user or one.user,
-            publish=(),
+            publish=(*(one.publish if with_ports else ()), *ports),
             health=Health(),
             restart="no",
         )
@@ -86,8 +91,13 @@ def wanted(services: Mapping[str, Service], name: str, config: Mapping[str, Any]
 
 
 def compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a container's record that are compared."""
-    return {name: config[name] for name in COMPARED if name in config}
+    """Return the fields of a container's record that are compared.
+
+    Of limits those that the spec has: `update` may have given the container others since, which stay until
+    the spec's change.
+    """
+    found = {name: config[name] for name in COMPARED if name in config}
+    return {**found, "limits": config["limits"].get("written", {})}
 
 
 def fields(service: Service, secrets: Mapping[str, str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from envforge.sandbox.compiled import Plan
 from envforge.sandbox.confined.deleting import delete
 from envforge.sandbox.ids.identity import Identity
 from envforge.sandbox.ids.worker import call_in_namespace
+from envforge.sandbox.life.running import running
 
 FORMAT: Final = 1
 _TOP: Final = "volumes"
@@ -134,13 +135,29 @@ def users(store: str, name: str) -> list[str]:
     ]
 
 
+def runs(store: str, name: str) -> list[str]:
+    """Return the ids of what runs with a volume and is no container: of a `run -v NAME:/path`, say."""
+    place = os.path.realpath(f"{store}/{_TOP}/{name}/data")
+    containers = {one.state["pid"] for one in records.read_all(store)}
+    return [
+        one.id
+        for one in running()
+        if one.pid not in containers and place in {source for source, *_ in one.plan["mounts"]}
+    ]
+
+
 def remove(store: str, name: str) -> None:
-    """Remove a volume with all that is in it. Raises InUseError where a container has it, NotFoundError."""
+    """Remove a volume with all that is in it. Raises InUseError where something has it, NotFoundError."""
     volume = read(store, name)
     if names := users(store, name):
         raise InUseError(
             f"the volume {name} belongs to the container {', '.join(names)}",
             hint=f"`envforge rm {names[0]}` first",
+        )
+    if ids := runs(store, name):
+        raise InUseError(
+            f"the volume {name} is in use by the container {', '.join(ids)}, which runs in a terminal",
+            hint="end it first; `envforge exec` lists what runs",
         )
     trashed = f"{store}/trash/volume-{os.urandom(6).hex()}"
     os.rename(os.path.dirname(volume.path), trashed)
