@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import system
 import web
+from box import Box
 from canary import Canary, GaveWayError
 from capabilities import PROBES
+from containers import Harbour, build
 from small_archive import Archive
 from still_open import reason_of
 from users import RANGES, SINGLE, TestUser, lend, stands_in
@@ -127,3 +129,28 @@ def _copy(base: Archive, directory: Path) -> Archive:
     own.stanzas = {suite: list(stanzas) for suite, stanzas in base.stanzas.items()}
     own.publish()
     return own
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=mark) for kind, mark in _MARKS.items()])
+def harbour(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harbour]:
+    """Lend a place for containers of each kind of user."""
+    for name in ("userns", "busybox"):
+        if missing := PROBES[name]():
+            pytest.skip(f"needs {name}: {missing}")
+    if request.param == "root":
+        home = tempfile.mkdtemp(prefix="envforge-test-box-", dir="/var/tmp")
+        words = ["env", "-i", f"HOME={tmp_path}", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        yield from _emptied(build(Box(home, 0, "root", lambda command: [*words, *command])))
+        shutil.rmtree(home, ignore_errors=True)
+        return
+    if not stands_in(_ACCOUNTS[request.param]):
+        pytest.skip("is for another kind of user")
+    with lend(_ACCOUNTS[request.param]) as user:
+        yield from _emptied(build(Box(user.home, user.uid, request.param, user.command)))
+
+
+def _emptied(place: Harbour) -> Iterator[Harbour]:
+    yield place
+    if ids := place.succeed("ps", "-aq").split():
+        place.succeed("rm", "-f", *ids)
+    assert place.leftovers() == []

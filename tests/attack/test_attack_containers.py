@@ -4,50 +4,12 @@ import json
 import os
 import pty
 import re
-import shutil
 import subprocess
-import tempfile
 
 import pytest
-from box import Box
 from canary import GaveWayError
-from capabilities import PROBES
-from containers import Harbour, build
-from users import RANGES, SINGLE, lend, stands_in
 
 pytestmark = pytest.mark.userns
-
-_KINDS = {"ranges": RANGES, "single": SINGLE}
-
-
-@pytest.fixture(
-    params=[
-        pytest.param("root", marks=pytest.mark.root),
-        pytest.param("ranges", marks=pytest.mark.ranges),
-        pytest.param("single", marks=pytest.mark.plain_user),
-    ]
-)
-def harbour(request, tmp_path):
-    """Lend a place for containers of each kind of user."""
-    if missing := PROBES["busybox"]():
-        pytest.skip(f"needs busybox: {missing}")
-    if request.param == "root":
-        home = tempfile.mkdtemp(prefix="envforge-test-box-", dir="/var/tmp")
-        words = ["env", "-i", f"HOME={tmp_path}", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-        yield from _emptied(build(Box(home, 0, "root", lambda command: [*words, *command])))
-        shutil.rmtree(home, ignore_errors=True)
-        return
-    if not stands_in(_KINDS[request.param]):
-        pytest.skip("is for another kind of user")
-    with lend(_KINDS[request.param]) as user:
-        yield from _emptied(build(Box(user.home, user.uid, request.param, user.command)))
-
-
-def _emptied(place: Harbour):
-    yield place
-    if ids := place.succeed("ps", "-aq").split():
-        place.succeed("rm", "-f", *ids)
-    assert place.leftovers() == []
 
 
 def test_nothing_of_the_supervisor_is_open_inside(harbour):
