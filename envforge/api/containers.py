@@ -147,9 +147,9 @@ def explained() -> "Iterator[None]":
 
         raise launch.explain(error) from error
     except RefusedPortError as error:
-        from envforge.containers.network import conflicts  # noqa: PLC0415 (likewise)
+        from envforge.containers.network import holders  # noqa: PLC0415 (likewise)
 
-        raise conflicts.explained(error) from error
+        raise holders.explained(error) from error
     except perform.StaleError as error:
         raise NotFoundError(
             f"what the container runs in is not in the store any more: {error}", hint="envforge fsck"

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from envforge.api import warm
 from envforge.api.building import build
-from envforge.containers.network import conflicts, foreground
+from envforge.containers.network import foreground, holders
 from envforge.containers.network.listening import Listening, RefusedPortError
 from envforge.containers.network.listening import listen as listening_of
 from envforge.containers.network.published import Published
@@ -108,7 +108,7 @@ def listen(published: Sequence[Published]) -> Listening:
     try:
         return listening_of(published)
     except RefusedPortError as error:
-        raise conflicts.explained(error) from error
+        raise holders.explained(error) from error
 
 
 def start(

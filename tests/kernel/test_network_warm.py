@@ -17,6 +17,7 @@ FURTHER = {
     "envforge.containers.network.joining",
     "envforge.containers.network.listening",
     "envforge.containers.network.loop",
+    "envforge.containers.network.pipes",
     "envforge.containers.network.proxy",
     "envforge.containers.network.streams",
     "envforge.containers.network.published",

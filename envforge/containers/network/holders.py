@@ -1,19 +1,46 @@
-"""Who holds a port of this machine: one of our own sandboxes, by its record, or a process, by /proc."""
+"""Why a port cannot be published, and who holds it: a sandbox, by its record, or a process, by /proc."""
 
 import os
 import pwd
 import sys
 from collections.abc import Iterator
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
+from envforge.containers.network.listening import RefusedPortError
 from envforge.containers.network.published import Published
+from envforge.errors import ConflictError, EnvforgeError, PortError
+from envforge.kernel.advice import read_sysctl
 from envforge.sandbox.life import running
 from envforge.units import printable
 
 _LISTENS: Final = {"tcp": "0A", "udp": "07"}
 """State in /proc/net/tcp and /proc/net/udp of a socket that takes callers (tcp_states.h)."""
 _ANYWHERE: Final = frozenset({"0" * 8, "0" * 32})
+_FIRST: Final = "net.ipv4.ip_unprivileged_port_start"
+
+
+def explained(refused: RefusedPortError) -> EnvforgeError:
+    """Return the error that tells a user why, and what helps."""
+    address, port, container, protocol = refused.published
+    what = f"port {port}/{protocol} of {address}"
+    if refused.errno == EADDRINUSE:
+        return ConflictError(
+            f"{what} is taken by {holder_of(refused.published)}",
+            hint=f"end that, or take another port: -p auto:{container} finds a free one",
+        )
+    if refused.errno == EACCES:
+        first = read_sysctl(_FIRST) or "1024"
+        return PortError(
+            f"{what} is for root: a user's ports begin with {first}",
+            hint=f"-p {8000 + port % 1000}:{container}, or as root sysctl {_FIRST}={port}",
+        )
+    if refused.errno in (EADDRNOTAVAIL, EAFNOSUPPORT):
+        return PortError(
+            f"this machine has no address {address}", hint="`ip address` lists those that it has"
+        )
+    return PortError(f"{what}: {refused.strerror}", hint="`ulimit -n` says how many sockets may be open")
 
 
 def holder_of(published: Published) -> str:

@@ -1,8 +1,9 @@
 """Published TCP ports: accepts on the host, connects inside, and carries bytes both ways.
 
-Nothing is stored between the two kernels' buffers: bytes are looked at (MSG_PEEK), sent as far as the other
-side takes them, and only those taken out. So memory does not grow with the number of slow readers, and a slow
-reader slows down the writer. What one side tells of its end, the other is told: half-closes and resets.
+Bytes are spliced through one of a few pipes. Where none is free nothing is stored between the two sockets'
+buffers: bytes are looked at (MSG_PEEK), sent as far as the other side takes them, and only those taken out.
+So memory does not grow with the number of slow readers, and a slow reader slows down the writer. What one
+side tells of its end, the other is told: half-closes and resets.
 """
 
 from _socket import (
@@ -24,6 +25,7 @@ from _socket import (
 from errno import EINPROGRESS, EMFILE, ENFILE
 
 from envforge.containers.network.loop import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
+from envforge.containers.network.pipes import Pipe, Pipes
 
 INSIDE = ((AF_INET, "127.0.0.1"), (AF_INET6, "::1"))
 """Where a port is looked for inside, in this order: some programs listen on one of the two only."""
@@ -38,7 +40,7 @@ _RESET = (1).to_bytes(4, "little") + bytes(4)
 class Streams:
     """The listening sockets of the host, and the connections that came of them."""
 
-    __slots__ = ("_connections", "_is_paused", "_limit", "_listeners", "_loop", "window")
+    __slots__ = ("_connections", "_is_paused", "_limit", "_listeners", "_loop", "pipes", "window")
 
     def __init__(self, loop: Loop, limit: int) -> None:
         self._loop = loop
@@ -47,7 +49,8 @@ class Streams:
         self._connections: set[Connection] = set()
         self._is_paused = False
         self.window = memoryview(bytearray(CHUNK_BYTES))
-        """Through which all bytes go, of one connection at a time."""
+        """Through which bytes go that find no pipe, of one connection at a time."""
+        self.pipes = Pipes()
 
     def add(self, listener: socket, port: int) -> None:
         """Lead the connections to a listening socket to that port inside."""
@@ -109,7 +112,7 @@ class Streams:
 class Side:
     """One socket of a connection, and the direction that is read from it."""
 
-    __slots__ = ("has_ended", "has_hung_up", "is_blocked", "number", "socket")
+    __slots__ = ("has_ended", "has_hung_up", "is_blocked", "number", "pipe", "socket")
 
     def __init__(self, one: socket) -> None:
         self.socket = one
@@ -120,6 +123,8 @@ class Side:
         """The other side does not take its data at the moment."""
         self.has_hung_up = False
         """It ended while it was blocked: what it has sent still waits."""
+        self.pipe: Pipe | None = None
+        """Its data that the other side has not taken yet."""
 
 
 class Connection:
@@ -196,6 +201,38 @@ class Connection:
 
     def _carry(self, side: Side, other: Side) -> None:
         """Carry what one side has sent, as far as the other takes it."""
+        pipes = self._streams.pipes
+        pipe = side.pipe or pipes.take()
+        if pipe is None:
+            self._copy(side, other)
+            return
+        side.pipe = pipe
+        self._splice(pipe, side, other)
+        if not side.is_blocked:
+            side.pipe = None
+            pipes.give_back(pipe)
+
+    def _splice(self, pipe: Pipe, side: Side, other: Side) -> None:
+        try:
+            pipe.drain(other.number)
+        except BlockingIOError:
+            side.is_blocked = True
+            return
+        for _ in range(_ROUNDS):
+            try:
+                if not pipe.fill(side.number):
+                    side.has_ended = True
+                    other.socket.shutdown(SHUT_WR)
+                    return
+            except BlockingIOError:
+                return
+            try:
+                pipe.drain(other.number)
+            except BlockingIOError:
+                side.is_blocked = True
+                return
+
+    def _copy(self, side: Side, other: Side) -> None:
         window = self._streams.window
         for _ in range(_ROUNDS):
             try:
@@ -234,4 +271,7 @@ class Connection:
             if linger:
                 side.socket.setsockopt(SOL_SOCKET, SO_LINGER, linger)
             side.socket.close()
+            if side.pipe is not None:
+                self._streams.pipes.give_back(side.pipe)
+                side.pipe = None
         self._streams.ended(self)
