@@ -16,7 +16,6 @@
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -98,14 +97,24 @@ def load(path: str | None = None) -> Config:
     name = path or config_path()
     try:
         with open(name, "rb") as file:
-            values = tomllib.load(file)
+            data = file.read()
     except FileNotFoundError:
         if path is not None:
             raise ConfigError(f"{name} does not exist") from None
         return Config()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{name}: {error}", hint=f"mend or remove {name}") from error
+    except OSError as error:
+        raise _broken(name, error) from error
+    import tomllib  # noqa: PLC0415 - few users have such a file
+
+    try:
+        values = tomllib.loads(data.decode())
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise _broken(name, error) from error
     return parse(values, name)
+
+
+def _broken(name: str, error: Exception) -> ConfigError:
+    return ConfigError(f"{name}: {error}", hint=f"mend or remove {name}")
 
 
 def parse(values: Mapping[str, Any], name: str) -> Config:

@@ -1,20 +1,44 @@
 """Keys and digests: SHA-256 over canonical JSON. Cached plans are named by a MAC (`sandbox/cache.py`)."""
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+try:
+    from _sha2 import sha256 as _own  # type: ignore[import-not-found]  # of Python 3.12
+except ImportError:
+    from _sha256 import sha256 as _own  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    import hashlib
 
 # Values that can be hashed. No floats: the same number can be written as several texts.
 Canonical = str | int | bool | None | Sequence["Canonical"] | Mapping[str, "Canonical"]
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_HEX: Final = "0123456789abcdef"
+_SMALL_BYTES: Final = 1 << 18
+"""So much is hashed in a millisecond by Python's own SHA-256; loading OpenSSL takes five."""
 
 
 def is_sha256(text: object) -> bool:
     """Return whether `text` has the form of a digest or a key; checked before it becomes part of a path."""
-    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
+    return isinstance(text, str) and len(text) == 64 and not text.strip(_HEX)
+
+
+def new_sha256(size_bytes: int) -> "hashlib._Hash":
+    """Return a SHA-256 to feed: the implementation that is the quicker one for about so many bytes."""
+    if size_bytes <= _SMALL_BYTES:
+        return _own()  # type: ignore[no-any-return]
+    import hashlib  # noqa: PLC0415 - it loads OpenSSL
+
+    return hashlib.sha256()
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the SHA-256 of some bytes, 64 hex digits."""
+    found = new_sha256(len(data))
+    found.update(data)
+    return found.hexdigest()
 
 
 def canonical_json(value: Canonical) -> bytes:
@@ -29,7 +53,7 @@ def canonical_json(value: Canonical) -> bytes:
 
 def digest_of(value: Canonical) -> str:
     """Return the SHA-256 of the canonical JSON of `value`, 64 hex digits."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
+    return sha256_of(canonical_json(value))
 
 
 def _refuse_floats(value: object) -> None:

@@ -26,6 +26,8 @@ else:
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_COLLECTED_AFTER = 50_000
+"""Objects: loading modules makes many that stay, in which looking for circles again and again takes 5 ms."""
 
 
 def main() -> int:
@@ -39,6 +41,7 @@ def main() -> int:
     if code is None:
         from envforge.cli import main as whole  # noqa: PLC0415  # 100 ms that the warm path saves
 
+        gc.set_threshold(_COLLECTED_AFTER)
         gc.enable()
         return whole()
     os._exit(code)  # skips the interpreter's shutdown, 2 ms: nothing is open that it would flush

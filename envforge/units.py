@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?)(i?)B?")
-_DURATION: Final = re.compile(r"([0-9]+)\s*(s|min|h|d|w)")
-_SHORT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)")
+_SIZE: Final = r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?)(i?)B?"
+_DURATION: Final = r"([0-9]+)\s*(s|min|h|d|w)"
+_SHORT: Final = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)"
 _SHORT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _POWERS: Final = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -35,7 +35,7 @@ def duration_text(seconds: float) -> str:
 
 def bytes_of(text: str) -> int:
     """Return the bytes of a size as people write it: `20GB`, `1.5 GiB`, `500M`. Raises ValueError."""
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip())
     if found is None or (found[3] and not found[2]):
         raise ValueError(f"{text!r} is no size: write 500MB, 20GB or 1.5GiB")
     unit: int = (1024 if found[3] else 1000) ** _POWERS[found[2]]
@@ -44,7 +44,7 @@ def bytes_of(text: str) -> int:
 
 def seconds_of(text: str) -> int:
     """Return the seconds of a duration as people write it: `30min`, `12h`, `14d`, `2w`. Raises ValueError."""
-    found = _DURATION.fullmatch(text.strip())
+    found = re.fullmatch(_DURATION, text.strip())
     if found is None:
         raise ValueError(f"{text!r} is no duration: write 12h, 14d or 2w")
     return int(found[1]) * _SECONDS[found[2]]
@@ -52,7 +52,7 @@ def seconds_of(text: str) -> int:
 
 def precise_seconds_of(text: str) -> float:
     """Return the seconds of a short duration: `500ms`, `2s`, `1.5min`, `1h`. Raises ValueError."""
-    found = _SHORT.fullmatch(text.strip())
+    found = re.fullmatch(_SHORT, text.strip())
     if found is None:
         raise ValueError(f"{text!r} is no duration: write 500ms, 2s or 1min")
     return float(found[1]) * _SHORT_SECONDS[found[2]]

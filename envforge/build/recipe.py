@@ -10,7 +10,7 @@ from envforge.digest import Canonical, digest_of
 FORMAT: Final = 3
 """Raised by a release that would make other bytes of the same inputs."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_NAME: Final = r"[a-z][a-z0-9-]{0,63}"
 
 Kind = Literal["farm", "configure", "database", "fetch", "files"]
 
@@ -43,4 +43,4 @@ def recipe(name: str, kind: Kind, **inputs: Canonical) -> Recipe:
 
 def is_layer_name(text: str) -> bool:
     """Return whether `text` can be the name of a layer in an environment."""
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(_NAME, text) is not None

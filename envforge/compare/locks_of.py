@@ -18,7 +18,7 @@ from envforge.store import blobs
 from envforge.store.layout import Store
 
 _LOCK_MAX_BYTES: Final = 64 << 20
-_REVISION: Final = re.compile(r"[A-Za-z0-9_@^~{}./+-]{1,200}")
+_REVISION: Final = r"[A-Za-z0-9_@^~{}./+-]{1,200}"
 _GIT: Final = (
     "--no-pager",
     "--no-replace-objects",
@@ -78,7 +78,7 @@ def revision(spec_path: str, directory: str, word: str) -> Lock | None:
     Raises LockError for a revision that has no lock, or one that cannot be read.
     """
     name, colon, path = word.partition(":")
-    if not _REVISION.fullmatch(name) or name.startswith("-"):
+    if not re.fullmatch(_REVISION, name) or name.startswith("-"):
         return None
     place = os.path.dirname(spec_path) or directory
     if not _in_repository(place):

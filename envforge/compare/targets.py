@@ -4,7 +4,6 @@
 """
 
 import os
-import shlex
 from collections.abc import Callable
 from itertools import chain
 
@@ -179,6 +178,8 @@ def project_at(here: Here, spec: str) -> Target:
         return of_generation(here, project, project.current)
     path = locks_of.beside(spec)
     if not os.path.exists(path):
+        import shlex  # noqa: PLC0415 - only for this hint
+
         raise NotFoundError(
             f"{spec} was never built and has no lock", hint=f"envforge --file {shlex.quote(spec)} build"
         )

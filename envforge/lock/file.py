@@ -13,7 +13,6 @@ Each source defines its own tables (Debian's: `sources/debian/pins.py`).
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,12 +20,14 @@ from envforge import whole_file
 from envforge.build.recipe import is_layer_name
 from envforge.digest import is_sha256
 from envforge.errors import LockError
+from envforge.lock import toml
 from envforge.lock.model import FORMAT, RECIPE_FORMAT, Lock, LockedEnvironment, Outputs, Part
 from envforge.sources import registry, tables
 from envforge.spec.grammar import NAME
 
 _HEADER: Final = "# Made by `envforge lock` and `envforge build`. Commit it; do not edit it.\n"
-_MARKERS: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
+_MARKERS: Final = rb"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$"
+_SIGNS: Final = (b"<" * 7, b"=" * 7, b">" * 7, b"|" * 7)
 _MEND: Final = "restore it from version control, or remove it and run: envforge lock"
 
 
@@ -102,7 +103,7 @@ def dumps(lock: Lock) -> bytes:
 
 def loads(data: bytes, name: str) -> Lock:
     """Parse the bytes of a lock's file, which messages call `name`. Raises LockError."""
-    marker = _MARKERS.search(data)
+    marker = any(sign in data for sign in _SIGNS) and re.search(_MARKERS, data, re.MULTILINE)
     if marker:
         line = data.count(b"\n", 0, marker.start()) + 1
         raise LockError(
@@ -110,8 +111,8 @@ def loads(data: bytes, name: str) -> Lock:
             hint=f"git checkout --theirs {os.path.basename(name)} && envforge lock",
         )
     try:
-        document = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = toml.loads(data)
+    except ValueError as error:
         raise LockError(f"{name}: {error}", hint=_MEND) from error
     _check_formats(document, name)
     try:

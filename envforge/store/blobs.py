@@ -6,21 +6,26 @@ and fetched again.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from envforge.digest import new_sha256, sha256_of
 from envforge.errors import DamagedError, IntegrityError
 from envforge.store.layout import Store
 from envforge.store.staging import staging
 from envforge.whole_file import sync_directory, write_all
 
+if TYPE_CHECKING:
+    import hashlib
+
 _CHUNK: Final = 1 << 20
+_LARGE: Final = 1 << 40
+"""Bytes: how many come is not known yet."""
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -34,7 +39,7 @@ class Sink:
     """Most bytes that it may have."""
     _descriptor: int
     size: int = field(default=0, init=False)
-    _hash: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
+    _hash: "hashlib._Hash" = field(factory=lambda: new_sha256(_LARGE), init=False)
 
     @property
     def sha256(self) -> str:
@@ -99,7 +104,7 @@ def check_promise(name: str, came: tuple[int, str], promised: tuple[int | None, 
 
 def put(store: Store, data: bytes, *, durable: bool = False) -> str:
     """Store `data` and return its SHA-256."""
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = sha256_of(data)
     if not has(store, sha256):
         with writing(store, sha256, size=len(data), name="a file", durable=durable) as sink:
             sink.write(data)
@@ -132,9 +137,10 @@ def check(descriptor: int, sha256: str, name: str) -> None:
 
     1.8 GB/s, with the GIL released. Reads by pread(2), so the descriptor's offset stays.
     """
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         raise _altered(name, "no file")
-    found = hashlib.sha256()
+    found = new_sha256(status.st_size)
     buffer = bytearray(_CHUNK)
     position = 0
     while count := os.preadv(descriptor, [buffer], position):

@@ -11,8 +11,9 @@ import pytest
     [
         ("envforge.sources.debian.configure.run", "encodings.utf_16_be"),
         ("envforge.sources.debian.configure.run", "encodings.latin_1"),
+        ("envforge.sandbox.confined.confine", "_hashlib"),
     ],
 )
-def test_codecs_are_loaded_with_the_modules_that_use_them(module, needed):
+def test_what_is_loaded_late_elsewhere_is_there(module, needed):
     code = f"import {module}, sys; sys.exit({needed!r} not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

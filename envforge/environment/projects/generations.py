@@ -4,7 +4,6 @@ Each names, by SHA-256, the spec and the lock that it was built from: both are b
 restore them.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from attrs import asdict, evolve, frozen
 
+from envforge.digest import sha256_of
 from envforge.errors import NotFoundError, StoreError
 from envforge.spec.names import DEFAULT
 from envforge.store import blobs, holds, locks, records
@@ -86,7 +86,7 @@ def _root_id(spec_path: str, variant: str) -> str:
 
 
 def _id(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
+    return sha256_of(os.fsencode(text))[:32]
 
 
 def is_noted(
@@ -104,7 +104,7 @@ def is_noted(
     if project is None or project.name != name:
         return False
     current = project.current
-    sums = tuple(hashlib.sha256(data).hexdigest() for data in (spec, lock))
+    sums = (sha256_of(spec), sha256_of(lock))
     same = (current.environment, current.spec, current.lock) == (environment, *sums)
     return same and all(blobs.has(store, sha256) for sha256 in sums)
 
@@ -129,7 +129,7 @@ def note(
     """
     identifier = _root_id(spec_path, variant)
     path = _path(store, identifier)
-    sums = hashlib.sha256(spec).hexdigest(), hashlib.sha256(lock).hexdigest()
+    sums = sha256_of(spec), sha256_of(lock)
     with holds.holding(store, sums), locks.holding(store, f"root-{identifier}"):
         for data in (spec, lock):
             blobs.put(store, data, durable=True)

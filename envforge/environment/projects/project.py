@@ -1,6 +1,5 @@
 """A project: its spec, and where its lock and its store are."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from attrs import evolve, field, frozen
 
 from envforge import config, trust
 from envforge.config import Config
+from envforge.digest import sha256_of
 from envforge.environment.projects import location, ownership
 from envforge.environment.projects.reach import Reach, reach_of
 from envforge.errors import NotFoundError, SpecError
@@ -152,4 +152,4 @@ def _key_digest(path: str) -> str:
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return "missing"
-        return hashlib.sha256(file.read(_KEY_MAX_BYTES)).hexdigest()
+        return sha256_of(file.read(_KEY_MAX_BYTES))

@@ -10,6 +10,7 @@ mounts, if the kernel can; else it maps all ids, but still shows nothing of the 
 """
 
 import codecs
+import hashlib
 import json
 import os
 import signal
@@ -52,6 +53,7 @@ T = TypeVar("T")
 
 for _name in ("ascii", "latin-1", "utf-8"):
     codecs.lookup(_name)  # now: a confined process has no modules to load
+hashlib.sha256()  # likewise: `digest.new_sha256` loads it when it is needed
 
 
 def call_confined(identity: Identity, view: View, function: Callable[..., T], *arguments: Any) -> T:

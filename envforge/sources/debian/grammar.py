@@ -11,7 +11,7 @@ from envforge.sources.debian.model import LockedArchive, LockedPackage, Request,
 
 _SIZE_MAX_BYTES: Final = 1 << 40
 _SHA256: Final = Rule("SHA-256", "[0-9a-f]{64}")
-_SUITE: Final = Rule("suite", policy.ARCHIVE_PATH.pattern.pattern)
+_SUITE: Final = Rule("suite", policy.ARCHIVE_PATH.pattern)
 _DATE: Final = Rule("date", r"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}Z")
 _FINGERPRINT: Final = Rule("fingerprint", "[0-9a-fA-F]{40,64}")
 _ADDRESS: Final = Rule("address", r"(?:https?://[!-~]+)?")

@@ -1,6 +1,6 @@
 """Data model of `[[fetch]]`: the request and its pins."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import frozen
 
@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 Request: TypeAlias = "tuple[Fetch, ...]"
 """In the spec's order: later entries lie over earlier ones."""
+
+
+_ODD: Final = frozenset("%?#[")
+"""Addresses with these are split as RFC 3986 has it, by a module that takes 4 ms to load."""
 
 
 @frozen
@@ -38,6 +42,10 @@ class Fetched:
 
 def name_of(url: str) -> str:
     """Return the last part of an address, its host where it has no path."""
+    scheme, mark, rest = url.partition("://")
+    if scheme.isalpha() and mark and not _ODD.intersection(rest):
+        host, _, path = rest.partition("/")
+        return path.rstrip("/").rpartition("/")[2] or host or url
     from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - few environments fetch anything
 
     parts = urlsplit(url)

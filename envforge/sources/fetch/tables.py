@@ -24,7 +24,7 @@ from envforge.spec.keys import written
 if TYPE_CHECKING:
     from envforge.spec.from_outside import Fetch
 
-_ARCHITECTURE: Final = re.compile(r"[a-z][a-z0-9-]*")
+_ARCHITECTURE: Final = r"[a-z][a-z0-9-]*"
 _SIZE_DIGITS_MAX: Final = 19
 _STRIP_MAX: Final = 64
 
@@ -99,7 +99,7 @@ def pins_of(table: Table) -> dict[Place, tuple[Fetched, ...]]:
     found = {}
     for environment, parts in tables.as_table(table["environments"]).items():
         for architecture, lines in tables.as_table(parts).items():
-            if not _ARCHITECTURE.fullmatch(architecture):
+            if not re.fullmatch(_ARCHITECTURE, architecture):
                 raise ValueError(f"{architecture[:200]!r} is no architecture")
             found[environment, architecture] = tuple(
                 _fetched(line, files) for line in tables.texts(f"fetch of {environment}", lines)

@@ -1,8 +1,8 @@
 """Data model of `[[files]]`: what was read from the project."""
 
-import hashlib
-
 from attrs import frozen
+
+from envforge.digest import sha256_of
 
 
 @frozen
@@ -19,4 +19,4 @@ class Placed:
     @property
     def sha256(self) -> str:
         """Return the SHA-256 of the content."""
-        return hashlib.sha256(self.content).hexdigest()
+        return sha256_of(self.content)

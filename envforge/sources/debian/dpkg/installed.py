@@ -9,7 +9,7 @@ from envforge.sources.debian.dpkg import policy
 
 STATUS: Final = "/var/lib/dpkg/status"
 _INFO: Final = b"/var/lib/dpkg/info/"
-_FIELD: Final = re.compile(r"^(Package|Version|Architecture|Status): (.*)$", re.MULTILINE)
+_FIELD: Final = r"^(Package|Version|Architecture|Status): (.*)$"
 
 
 def package_of(path: bytes) -> str:
@@ -28,7 +28,7 @@ def read(tree: Readable) -> Iterator[tuple[str, str, str]]:
     if not tree.is_file(STATUS):
         return
     for paragraph in tree.read_text(STATUS).split("\n\n"):
-        fields = dict(_FIELD.findall(paragraph))
+        fields = dict(re.findall(_FIELD, paragraph, re.MULTILINE))
         name, version, architecture = (fields.get(one, "") for one in ("Package", "Version", "Architecture"))
         allowed = (
             policy.PACKAGE.allows(name)

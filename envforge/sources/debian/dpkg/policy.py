@@ -8,7 +8,7 @@ name that becomes one component of a path has no slash, no leading dot, and a le
 import re
 from typing import Final, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from envforge.errors import ArchiveError, EnvforgeError, IntegrityError
 
@@ -17,23 +17,20 @@ _COMPONENT_MAX_BYTES: Final = 200
 _PATH_MAX_BYTES: Final = 4095
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 @frozen
 class Rule:
     """The grammar of one kind of name."""
 
     what: str
     """As messages call it: `package name`."""
-    pattern: re.Pattern[str] = field(converter=_compiled)
+    pattern: str
+    """Compiled when it is first needed: most commands need few of them."""
     longest: int = _COMPONENT_MAX_BYTES
     """In characters, which are bytes for all but paths."""
 
     def allows(self, text: str) -> bool:
         """Return whether `text` is such a name."""
-        return self.pattern.fullmatch(text) is not None and len(text) <= self.longest
+        return re.fullmatch(self.pattern, text) is not None and len(text) <= self.longest
 
     def check(self, text: str, kind: type[EnvforgeError] = ArchiveError) -> str:
         """Return `text`. Raises an error of `kind` that shows it, if it breaks the rule."""
