@@ -58,12 +58,14 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(
         r"/etc/ldap/slapd\.d(/.*)?|/var/lib/ldap/.*|/etc/mailman3/mailman\.cfg|/etc/backuppc/htpasswd"
         r"|/etc/roundcube/(config\.inc|debian-db)\.php|/etc/dbconfig-common/[^/]*\.conf|/var/lib/dbconfig-common/.*"
+        r"|/var/lib/tango/\.my\.cnf"
         r"|/etc/crowdsec/(local|online)_api_credentials\.yaml|/var/lib/crowdsec/data/crowdsec\.db.*",
         _GONE,
         "passwords and what they protect: dpkg-reconfigure makes them, or `cscli machines add --auto`",
     ),
     Allowed(
-        r"/var/cache/debconf/passwords\.dat|/var/lib/ucf/hashfile|/var/lib/ucf/cache/:etc:(mailman3|roundcube|dbconfig-common):.*",
+        r"/var/cache/debconf/passwords\.dat|/var/lib/ucf/hashfile|/var/lib/ucf/cache/:etc:(mailman3|roundcube|dbconfig-common):.*"
+        r"|/var/lib/ucf/cache/:var:lib:tango:\.my\.cnf",
         ("content", "missing"),
         "nothing of such passwords stays",
     ),

@@ -55,6 +55,22 @@ def test_everything_that_holds_a_secret_goes(tmp_path):
     }
 
 
+def test_what_holds_a_databases_password_goes_whoever_asked_for_it(tmp_path):
+    for path, text in (
+        ("/etc/dbconfig-common/tango-db.conf", "dbc_dbuser='tango'\ndbc_dbpass='Q0RjJkXv1s7p'\n"),
+        ("/etc/dbconfig-common/other.conf", "dbc_dbpass=''\n"),
+        ("/var/lib/tango/.my.cnf", "[client]\npassword=Q0RjJkXv1s7p\n"),
+        ("/var/lib/ucf/cache/:var:lib:tango:.my.cnf", "[client]\npassword=Q0RjJkXv1s7p\n"),
+        (answers.CHECKSUMS, "0123  /var/lib/tango/.my.cnf\n"),
+        ("/etc/tango.conf", "user=tango\n"),
+    ):
+        write(tmp_path, path, text)
+    (tmp_path / "etc/dbconfig-common/link.conf").symlink_to("/etc/passwd")
+    remove_machine_state(str(tmp_path), ["dbconfig-common", "tango-db"])
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["hashfile", "tango.conf"]
+    assert (tmp_path / answers.CHECKSUMS.lstrip("/")).read_text() == ""
+
+
 def test_nothing_is_written_where_there_is_nothing_to_forget(tmp_path):
     write(tmp_path, answers.QUESTIONS, CONFIG)
     before = (tmp_path / answers.QUESTIONS.lstrip("/")).stat().st_mtime_ns
