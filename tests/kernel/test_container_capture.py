@@ -46,7 +46,7 @@ def test_what_was_done_is_proposed_and_written(harbour):
     }
     said = harbour.succeed("capture", "web")
     assert 'packages = ["jq"]' in said
-    assert "left behind, links: /srv/app/link" in said
+    assert "left behind (links): /srv/app/link" in said
     put(harbour, "envforge.toml", SPEC)
     harbour.succeed("capture", "--write", "--no-lock", "web")
     text = read(harbour, "envforge.toml")

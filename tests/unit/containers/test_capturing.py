@@ -1,5 +1,6 @@
 """`capture`: what dpkg's database tells, which files are taken, and the lines of a spec."""
 
+import hashlib
 import stat
 import tomllib
 
@@ -97,6 +98,18 @@ def test_what_is_looked_at(trees):
     assert [path for path, _, _ in found["files"]] == ["/etc/mine.conf"]
     assert found["left"] == {"link": [1, ["/srv/link"]], "state": [1, ["/var/lib/app/state"]]}
     assert (found["by_hand"], found["pulled_in"], found["units"]) == (["jq"], ["libjq"], ["jq.service"])
+
+
+def test_a_conffile_that_was_edited_is_taken(trees):
+    upper, *layers = trees
+    for name, content in (("edited", "mine\n"), ("kept", "shipped\n")):
+        write(upper, f"etc/{name}", content)
+    digest = hashlib.md5(b"shipped\n", usedforsecurity=False).hexdigest()
+    conffiles = "".join(f" /etc/{one} {digest}\n" for one in ("edited", "kept", "gone"))
+    write(upper, "var/lib/dpkg/status", f"{stanza('jq')}Conffiles:\n{conffiles}\n{stanza('base')}")
+    write(upper, "var/lib/dpkg/info/jq.list", "/etc/edited\n/etc/kept\n/etc/gone\n")
+    found = look(str(upper), [str(one) for one in layers])
+    assert [path for path, _, _ in found["files"]] == ["/etc/edited"]
 
 
 def test_lines_of_a_spec():

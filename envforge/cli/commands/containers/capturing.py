@@ -105,7 +105,7 @@ def _notes(proposal: "Proposal") -> list[str]:
         named_units = _some(proposal.units, len(proposal.units))
         notes.append(f"units of systemd, which nothing starts in a container: {named_units}; see [services]")
     notes += [
-        f"left behind, {capturing.reason_text(one.reason)}: {_some(one.paths, one.count)}"
+        f"left behind ({capturing.reason_text(one.reason)}): {_some(one.paths, one.count)}"
         for one in proposal.left
     ]
     return notes

@@ -4,6 +4,7 @@ Both may be forged: names are checked by Policy's grammar, sizes and numbers are
 is only a proposal.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,9 @@ _STATE: Final = (b"/var/lib/dpkg/", b"/var/lib/apt/", b"/var/cache/apt/", b"/var
 _MARKED: Final = re.compile(r"^(Package|Architecture|Auto-Installed): (.*)$", re.MULTILINE)
 _LIST_MAX_BYTES: Final = 16 << 20
 _PATHS_MAX: Final = 1 << 20
+_CONFFILES: Final = re.compile(r"^Conffiles:\n((?: .*\n?)+)", re.MULTILINE)
+_CONFFILES_MAX: Final = 1000
+_CONFFILE_MAX_BYTES: Final = 1 << 20
 
 _Key = tuple[str, str]
 """Name and architecture."""
@@ -62,7 +66,7 @@ def _read(layers: Sequence[ReadTree], upper: ReadTree) -> Brought:
         ),
         tuple((key[0], before[key], now[key]) for key in changed),
         tuple(sorted(key[0] for key in before if key not in now)),
-        frozenset(_paths(upper, [*new, *changed])),
+        frozenset(_paths(upper, [*new, *changed])) - frozenset(_edited(upper)),
     )
 
 
@@ -97,6 +101,24 @@ def _paths(upper: ReadTree, packages: Iterable[_Key]) -> Iterable[bytes]:
             yield path
             if path.split(b"/", 2)[1:2] and os.fsdecode(path.split(b"/", 2)[1]) in LINKS:
                 yield b"/usr" + path
+
+
+def _edited(upper: ReadTree) -> Iterable[bytes]:
+    """Yield the conffiles that are not as their packages brought them, by the MD5 that dpkg keeps of each."""
+    for text in _CONFFILES.findall(upper.read_text(installed.STATUS)):
+        for line in text.splitlines()[:_CONFFILES_MAX]:
+            path, _, digest = line.strip().partition(" ")
+            digest = digest.partition(" ")[0]
+            if path.startswith("/") and _is_other(upper, path, digest):
+                yield os.fsencode(path)
+
+
+def _is_other(upper: ReadTree, path: str, digest: str) -> bool:
+    try:
+        content = upper.read(path, limit=_CONFFILE_MAX_BYTES, follow=False)
+    except OSError:
+        return False  # it is not there, is a link, or is too large
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() != digest
 
 
 def _list(upper: ReadTree, name: str, architecture: str) -> list[bytes]:
