@@ -102,7 +102,6 @@ class _Packer:
         self._target = target
         self._uid_of = uid_of
         self._gid_of = gid_of
-        self._members = 0
         self._links: dict[tuple[int, int], bytes] = {}
         """Names of files that have several."""
         self._avoided: set[int] = set()
@@ -125,29 +124,58 @@ class _Packer:
 
     def tree(self, tree: ReadTree, name: bytes) -> None:
         """Add a directory and all that is in it, each directory before its entries."""
+        paths = self._listed(tree, name)
         self.directory(name, os.fstat(tree.descriptor))
-        waiting = [b"/" + one for one in self._names(tree, b"/", 0)]
-        while waiting:
-            path = waiting.pop()
-            if len(name) + len(path) >= _PATH_MAX:
-                self._leave_out(name + path)
-                continue
+        for path in paths:
             found = _look_at(tree, path)
-            if found is not None and self._entry(tree, path, name + path, *found):
-                waiting += [path + b"/" + one for one in self._names(tree, path, len(waiting))]
+            if found is not None:
+                self._entry(tree, path, name + path, *found)
 
-    def _entry(self, tree: ReadTree, path: bytes, name: bytes, status: os.stat_result, target: bytes) -> bool:
-        """Add one entry; return whether it is a directory to look into."""
+    def _listed(self, tree: ReadTree, name: bytes) -> list[bytes]:
+        """Return the paths of all that is in a tree, each directory before its entries.
+
+        All of them before the first is sent: the target may lie in the tree itself, and would never end.
+        """
+        found: list[bytes] = []
+        waiting = [b""]
+        while waiting:
+            above = waiting.pop()
+            for entry, is_directory in self._entries(tree, above):
+                path = above + b"/" + entry
+                if len(name) + len(path) >= _PATH_MAX:
+                    self._leave_out(name + path)
+                    continue
+                found.append(path)
+                self._bound(len(found))
+                if is_directory:
+                    waiting.append(path)
+        return found
+
+    def _entries(self, tree: ReadTree, path: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Yield the names in a directory, and which are directories; none where it is the kernel's own."""
+        try:
+            descriptor = tree.beneath(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            if error.errno in NOTHING:
+                return  # it is gone, or a link has taken its place
+            raise
+        try:
+            if os.fstat(descriptor).st_dev not in self._avoided:
+                with os.scandir(descriptor) as entries:
+                    for entry in entries:
+                        yield os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)
+        finally:
+            os.close(descriptor)
+
+    def _entry(self, tree: ReadTree, path: bytes, name: bytes, status: os.stat_result, target: bytes) -> None:
         if stat.S_ISDIR(status.st_mode):
             self.directory(name, status)
-            return status.st_dev not in self._avoided
-        if stat.S_ISLNK(status.st_mode):
+        elif stat.S_ISLNK(status.st_mode):
             self.link(name, status, target)
         elif stat.S_ISREG(status.st_mode):
             self._file_at(tree, path, name)
         else:
             self._leave_out(name)
-        return False
 
     def _file_at(self, tree: ReadTree, path: bytes, name: bytes) -> None:
         try:
@@ -164,24 +192,8 @@ class _Packer:
         finally:
             os.close(file)
 
-    def _names(self, tree: ReadTree, path: bytes, waiting: int) -> Iterator[bytes]:
-        try:
-            descriptor = tree.beneath(path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            if error.errno in NOTHING:
-                return  # it is gone, or a link has taken its place
-            raise
-        try:
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    waiting += 1
-                    self._bound(waiting)
-                    yield os.fsencode(entry.name)
-        finally:
-            os.close(descriptor)
-
-    def _bound(self, further: int) -> None:
-        if self._members + further > _MEMBERS_MAX:
+    def _bound(self, members: int) -> None:
+        if members > _MEMBERS_MAX:
             raise ArchiveError(f"it has more than {_MEMBERS_MAX} files", hint="copy it in parts")
 
     def _leave_out(self, name: bytes) -> None:
@@ -217,8 +229,6 @@ class _Packer:
     def _head(
         self, name: bytes, status: os.stat_result, kind: bytes, *, size: int = 0, target: bytes = b""
     ) -> None:
-        self._members += 1
-        self._bound(0)
         info = tarfile.TarInfo(os.fsdecode(name))
         info.type, info.size, info.linkname = kind, size, os.fsdecode(target)
         info.mode = stat.S_IMODE(status.st_mode)

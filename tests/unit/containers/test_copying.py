@@ -123,6 +123,14 @@ def test_both_ends(tmp_path):
     assert (target / "empty").stat().st_mode & 0o777 == (source / "empty").stat().st_mode & 0o777
 
 
+def test_a_directory_is_copied_into_itself_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file").write_text("x")
+    found, _ = carried(place_of(str(tmp_path / "a")), place_of(str(tmp_path / "a" / "below")))
+    assert found == {"files": 1, "bytes": 1}
+    assert sorted(os.listdir(tmp_path / "a" / "below")) == ["file"]
+
+
 def test_what_is_there_is_replaced_whole_or_stays(tmp_path):
     (tmp_path / "new").write_text("new")
     (tmp_path / "old").write_text("old")
