@@ -18,6 +18,13 @@ from envforge.errors import ArchiveError
 _INPUT_BYTES: Final = 256 << 10
 _WINDOW_MAX_BYTES: Final = 128 << 20
 _MEMORY_MAX_BYTES: Final = 160 << 20
+_HEAD_BYTES: Final = 6
+_MAGIC: Final = (
+    (b"\x1f\x8b", ".gz"),
+    (b"\xfd7zXZ\0", ".xz"),
+    (b"\x28\xb5\x2f\xfd", ".zst"),
+    (b"BZh", ".bz2"),
+)
 
 
 class Reader(Protocol):
@@ -49,6 +56,31 @@ class _Slice:
         data = os.pread(self._descriptor, wanted, self._position)
         self._position += len(data)
         return data
+
+    def close(self) -> None:
+        """Leave the descriptor open: it is the caller's."""
+
+
+class _Pipe:
+    """A pipe, read from its beginning to its end."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.head = b""
+        """What was read ahead, and is not handed on yet."""
+        while len(self.head) < _HEAD_BYTES and (piece := os.read(descriptor, _HEAD_BYTES - len(self.head))):
+            self.head += piece
+
+    def readinto(self, buffer: memoryview) -> int:
+        if not self.head:
+            return os.readv(self._descriptor, [buffer])
+        count = min(len(buffer), len(self.head))
+        buffer[:count], self.head = self.head[:count], self.head[count:]
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        data, self.head = self.head, b""
+        return data or os.read(self._descriptor, _INPUT_BYTES if size < 0 else size)
 
     def close(self) -> None:
         """Leave the descriptor open: it is the caller's."""
@@ -91,7 +123,7 @@ class _GzipDecoder:
 class _StandardReader:
     """Reader of gz, bz2, lzma, and of xz without a liblzma; concatenated streams read as one."""
 
-    def __init__(self, make: Callable[[], _Decoder], source: _Slice) -> None:
+    def __init__(self, make: Callable[[], _Decoder], source: "_Slice | _Pipe") -> None:
         self._make = make
         self._decoder: _Decoder = make()
         self._source = source
@@ -125,7 +157,7 @@ class _StandardReader:
 
 
 class _ZstdReader:
-    def __init__(self, source: _Slice) -> None:
+    def __init__(self, source: "_Slice | _Pipe") -> None:
         decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX_BYTES)
         self._reader = decoder.stream_reader(
             cast("IO[bytes]", source), read_size=_INPUT_BYTES, read_across_frames=True
@@ -158,6 +190,20 @@ def open_part(descriptor: int, compression: str, offset: int = 0, size: int | No
     if compression == "":
         return source
     raise ArchiveError(f"it has the unknown compression {compression!r}")
+
+
+def open_pipe(descriptor: int) -> Reader:
+    """Return a reader of what comes through a pipe, decompressed by what its first bytes say."""
+    source = _Pipe(descriptor)
+    compression = compression_of(source.head)
+    if compression in _STANDARD:
+        return _StandardReader(_STANDARD[compression], source)
+    return _ZstdReader(source) if compression == ".zst" else source
+
+
+def compression_of(head: bytes) -> str:
+    """Return the suffix of the compression that a file begins with, empty for none that is known."""
+    return next((ending for magic, ending in _MAGIC if head.startswith(magic)), "")
 
 
 _STANDARD: Final[dict[str, Callable[[], _Decoder]]] = {

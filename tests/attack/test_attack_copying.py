@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from canary import Canary, GaveWayError
-from test_attack_containers import harbour  # noqa: F401 (a fixture)
 
 from envforge.containers.files.places import place_of
 from envforge.containers.files.unpacking import unpack
@@ -23,21 +22,21 @@ pytestmark = pytest.mark.userns
 
 
 @pytest.fixture
-def canary(harbour):  # noqa: F811 (the fixture)
+def canary(harbour):
     """Lend files of the user's outside of what the container sees."""
     path = harbour.box.home + "/canary"
     owner = os.stat(harbour.box.home)
     return Canary(Path(path), owner.st_uid, owner.st_gid)
 
 
-def copied(harbour, source, name, *options):  # noqa: F811
+def copied(harbour, source, name, *options):
     """Copy out; return the exit code and what was said."""
     done = harbour.run("cp", *options, source, name, timeout_s=60)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stderr
 
 
-def test_no_link_leads_to_the_host(harbour, canary):  # noqa: F811
+def test_no_link_leads_to_the_host(harbour, canary):
     up = "/".join([".."] * 30)
     script = (
         f"mkdir -p /srv/tree; cd /srv/tree; ln -s {canary.secret} absolute; ln -s {up}{canary.secret} up; "
@@ -63,7 +62,7 @@ def test_no_link_leads_to_the_host(harbour, canary):  # noqa: F811
     canary.check()
 
 
-def test_a_tree_that_changes_under_ones_hands(harbour, canary):  # noqa: F811
+def test_a_tree_that_changes_under_ones_hands(harbour, canary):
     script = (
         f"mkdir -p /srv/tree/real; cd /srv/tree; echo well >real/secret; ln -s {canary.path} /srv/way; "
         "touch /ready; while :; do mv real was; mv ../way real; mv real ../way; mkfifo real; rm real; "
@@ -78,7 +77,7 @@ def test_a_tree_that_changes_under_ones_hands(harbour, canary):  # noqa: F811
     canary.check(harbour.box.project)
 
 
-def test_what_is_inside_neither_sees_nor_stops_it(harbour):  # noqa: F811
+def test_what_is_inside_neither_sees_nor_stops_it(harbour):
     script = (
         "head -c 30000000 /dev/urandom >/srv/large; touch /ready; trap '' USR1; "
         "while :; do for one in /proc/[0-9]*; do pid=${one#/proc/}; [ $pid -gt 2 ] && [ $pid != $$ ] && "
@@ -95,7 +94,7 @@ def test_what_is_inside_neither_sees_nor_stops_it(harbour):  # noqa: F811
         raise GaveWayError(said[:300])
 
 
-def test_bombs_are_refused_and_nothing_hangs(harbour):  # noqa: F811
+def test_bombs_are_refused_and_nothing_hangs(harbour):
     script = (
         "mkdir -p /srv/bomb /srv/pipes; truncate -s 4000G /srv/bomb/sparse; mkfifo /srv/pipes/a; "
         "cp /bin/busybox /srv/pipes/set-id; chmod 6755 /srv/pipes/set-id; "
@@ -119,7 +118,7 @@ def test_bombs_are_refused_and_nothing_hangs(harbour):  # noqa: F811
 
 
 @pytest.mark.parametrize("harbour", [pytest.param("root", marks=pytest.mark.root)], indirect=True)
-def test_an_interrupt_leaves_no_half_file(harbour):  # noqa: F811
+def test_an_interrupt_leaves_no_half_file(harbour):
     harbour.start(name="web", script="truncate -s 20G /srv/large; touch /ready; sleep 600")
     harbour.until(lambda: harbour.run("exec", "web", "--", "ls", "/ready").returncode, lambda code: code == 0)
     for source, target in (("web:/srv/large", "large"), ("-", "web:/srv")):
@@ -134,7 +133,7 @@ def test_an_interrupt_leaves_no_half_file(harbour):  # noqa: F811
     assert (sorted(left), inside) == (["envforge.lock", "envforge.toml"], ["large"])
 
 
-def test_what_is_captured_is_only_the_container_s(harbour, canary):  # noqa: F811
+def test_what_is_captured_is_only_the_container_s(harbour, canary):
     script = (
         f"mkdir -p /var/lib/dpkg/info /var/lib/apt /etc/x; ln -s {canary.secret} /var/lib/dpkg/status; "
         f"mkfifo /var/lib/apt/extended_states; ln -s {canary.secret} /etc/x/link; mkfifo /etc/x/pipe; "

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from envforge.archives import names
+from envforge.archives.streams import open_pipe
 from envforge.archives.tar import TarReader
 from envforge.containers.files.places import Landing, Place, There, landing
 from envforge.containers.files.writing import Owner, Writer
@@ -22,20 +23,6 @@ _LIMIT_BYTES: Final = 1 << 62
 _IN_MEMORY: Final = ("/tmp", "/run", "/dev")  # noqa: S108  # inside a sandbox
 
 
-class Pipe:
-    """A pipe as what a tar is read from."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; return how many bytes, 0 at the end."""
-        return os.readv(self._descriptor, [buffer])
-
-    def close(self) -> None:
-        """Leave the descriptor open: it is the caller's."""
-
-
 def unpack(
     source: int, target: Place, name: str | None, owner: Owner | None = None, *, keeps_memory: bool = True
 ) -> dict[str, Any]:
@@ -45,7 +32,7 @@ def unpack(
     `keeps_memory`: what is written to /tmp and the like stays there for a while. Raises ArchiveError,
     ConflictError, NotFoundError, OSError.
     """
-    reader = TarReader(Pipe(source), limit_bytes=_LIMIT_BYTES, file_max_bytes=_LIMIT_BYTES)
+    reader = TarReader(open_pipe(source), limit_bytes=_LIMIT_BYTES, file_max_bytes=_LIMIT_BYTES)
     members = iter(reader)
     if name is None:
         place = _into(target)

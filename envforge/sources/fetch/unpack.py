@@ -14,18 +14,12 @@ from typing import Final
 
 from envforge.archives.bounds import ARCHIVE_MAX_BYTES, unpacked_max
 from envforge.archives.names import parts, shown
-from envforge.archives.streams import open_part
+from envforge.archives.streams import compression_of, open_part
 from envforge.archives.tar import Member, TarReader
 from envforge.errors import ArchiveError
 from envforge.sources.fetch.writer import Writer
 
 codecs.lookup("cp437")  # for names in zip files, loaded now: a confined process cannot import modules
-_MAGIC: Final = (
-    (b"\x1f\x8b", ".gz"),
-    (b"\xfd7zXZ\0", ".xz"),
-    (b"\x28\xb5\x2f\xfd", ".zst"),
-    (b"BZh", ".bz2"),
-)
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR: Final = (257, b"ustar")
 _HEAD_BYTES: Final = 512
@@ -58,7 +52,7 @@ def unpack(descriptor: int, writer: Writer, strip: int) -> int:
 
 
 def _compression(head: bytes) -> str:
-    found = next((ending for magic, ending in _MAGIC if head.startswith(magic)), "")
+    found = compression_of(head)
     offset, magic = _TAR
     if not found and head[offset : offset + len(magic)] != magic:
         raise ArchiveError(

@@ -1,9 +1,12 @@
 """`cp`: where things come to lie, what arguments mean, and both ends of the stream in one process."""
 
+import io
 import os
+import tarfile
 import threading
 
 import pytest
+import zstandard
 
 from envforge.api.files.copying import End, end_of
 from envforge.containers.files.owners import Numbers
@@ -121,6 +124,24 @@ def test_both_ends(tmp_path):
     assert os.readlink(target / "link") == "sub"
     assert (target / "sub" / "again").samefile(target / "empty")
     assert (target / "empty").stat().st_mode & 0o777 == (source / "empty").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("way", ["", "gz", "xz", "bz2", "zst"])
+def test_archives_may_be_compressed(tmp_path, way):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode=f"w:{way}" if way != "zst" else "w") as archive:
+        info = tarfile.TarInfo("a/file")
+        info.size = 100_000
+        archive.addfile(info, io.BytesIO(bytes(range(250)) * 400))
+    packed = zstandard.compress(data.getvalue()) if way == "zst" else data.getvalue()
+    reading, writing = os.pipe()
+    with open(writing, "wb") as file:
+        feeder = threading.Thread(target=lambda: (file.write(packed), file.close()))
+        feeder.start()
+        assert unpack(reading, place_of(str(tmp_path)), None) == {"files": 1, "bytes": 100_000}
+        feeder.join()
+    os.close(reading)
+    assert (tmp_path / "a" / "file").read_bytes() == bytes(range(250)) * 400
 
 
 def test_a_directory_is_copied_into_itself_once(tmp_path):

@@ -46,10 +46,11 @@ def cp(  # noqa: PLR0917 (click passes options)
 ) -> None:
     """Copy files between a container and here, whether it runs, is paused or has ended.
 
-    As `docker cp` does: a directory is copied with all that is in it, into a directory that is there or to a
-    new name; DIR/. means what is in it. - is a tar archive on standard input or output. What comes out
-    belongs to you, what goes in to the container's root (its own user, where that is you); modes and times
-    are kept, set-id bits are not. Links are copied as links. Pipes, sockets and devices are left out.
+    As `docker cp` does: a directory is copied with all that is in it, into one that is there or to a new
+    name; DIR/. means what is in it. - is a tar archive on standard output, or on standard input, where it may
+    be compressed. What comes out belongs to you, what goes in to the container's root (its own user, where
+    that is you); modes and times are kept, set-id bits are not. Links are copied as links. Pipes, sockets
+    and devices are left out.
     """
     from envforge.api.files import copying  # noqa: PLC0415 (help needs none of it)
 
