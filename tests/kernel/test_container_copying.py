@@ -193,3 +193,18 @@ def test_paused_and_ended(web):
         lambda said: said == "one\none\n",
     )
     outside(web, "rm -f one b back")
+
+
+def test_owners_are_kept_on_demand(web):
+    outside(web, "echo one >one")
+    web.succeed("cp", "-a", "one", "web:/srv/kept")
+    assert inside(web, "stat -c %u /srv/kept").strip() == str(web.box.uid)
+    shown = int(inside(web, "stat -c %u /etc/owned"))
+    if web.box.kind == "root":
+        web.succeed("cp", "-a", "web:/etc/owned", "owned")
+        assert os.stat(f"{web.box.project}/owned").st_uid == shown == 5
+    elif shown != web.box.uid:
+        web.fail(28, "cp", "-a", "web:/etc/owned", "owned")
+    web.succeed("cp", "web:/etc/owned", "mine")
+    assert os.stat(f"{web.box.project}/mine").st_uid == web.box.uid
+    outside(web, "rm -f one owned mine")
