@@ -17,6 +17,7 @@ _SCRIPT = rf"""
 {USERS}
 export NO_COLOR=1
 dd if=/dev/zero of=/swap bs=1M count=256 status=none && chmod 600 /swap && mkswap -q /swap && swapon /swap
+python3 -m compileall -q tests/*.py tests/vm/*.py
 cat >/usr/local/bin/told <<'EOF'
 #!/usr/bin/python3
 from envforge.sandbox.limits.choose import backend
@@ -40,9 +41,9 @@ check() {{  # check USER HOW...: every limit, with cgroups of that user's own
   echo "== as $user"
   "$@" "python3 /files/tests/vm/limits_check.py /home/$user/box" && echo "all hold as $user"
 }}
-check root env HOME=/home/root sh -c
 check single runuser -l single -c
 check ranges runuser -u ranges -- env HOME=/home/ranges sh -c
+check root env HOME=/home/root sh -c
 sleep 12
 echo "left: $(find /sys/fs/cgroup -mindepth 1 -type d -path '*envforge*' | tr '\n' ' ')"
 """
