@@ -31,7 +31,7 @@ mode = "none"
 _BY_DOCKER = "Docker's default list has it, of which ours is a part; the list of podman in Debian 12 is older"
 ALLOWED = {
     "capability audit_write": "Docker gives it to root; it says nothing in a user namespace",
-    "capability mknod": "Docker gives it to root; in a user namespace no device node can be made, nor is one found",
+    "capability mknod": "Docker gives it to root; in a user namespace no device node can be made",
     "capability net_raw": "Docker gives it to root, for ping; here over a network of its own",
     "a packet socket can be made": "by net_raw, in a network of its own",
     "/sys/dev/block is listed": "the same disks as in /sys/class/block, which both show",

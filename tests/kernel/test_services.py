@@ -383,6 +383,12 @@ command = ["sleep", "600"]
     if not capabilities.ranges():  # with a single id nothing runs as another user
         as_root = ("exec", "-u", "root", "web", "--", "sh", "-c", "echo $COLOUR; id -u")
         assert line.succeed(*as_root) == "blue\n0\n"
+        own = line.succeed("exec", "web", "--", "readlink", "/proc/self/ns/net")
+        script = "id -u; readlink /proc/self/ns/net"
+        as_another = ("exec", "-u", "daemon", "web", "--", "sh", "-c", script)
+        assert line.succeed(*as_another) == f"1\n{own}", "in its private network"
+    else:
+        assert "no ids for the user root" in line.fail(125, "exec", "-u", "root", "web", "--", "true")
     assert json.loads(line.succeed("inspect", "web"))[0]["id"] == there["shop-web"]["id"]
     assert json.loads(line.succeed("stats", "--json", "db"))[0]["name"] == "shop-db"
     line.succeed("restart", "-t", "0", "web")
