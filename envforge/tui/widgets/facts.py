@@ -24,10 +24,11 @@ class Facts(Styled):
         self._facts: tuple[tuple[str, Cell], ...] = ()
 
     def show(self, facts: Sequence[tuple[str, Cell]]) -> None:
-        """Show other facts. The screen is laid out anew only where these take another number of lines."""
+        """Show other facts. The screen is laid out anew only where there is no room for as many lines."""
         before = self._height()
         self._facts = tuple(facts)
-        self.refresh(layout=self._height() != before)
+        lines = self._height()
+        self.refresh(layout=lines != before and max(before, lines) > self.container_size.height)
 
     def _height(self) -> int:
         """Return how many lines the facts take."""
