@@ -114,33 +114,50 @@ def _from_top(scope: str) -> str:
 
 
 def _bring(scope: str, pids: list[int]) -> None:
-    """Ask the manager until the scope has the processes: it may just be going, as its last one ended."""
+    """Have the manager bring processes into the scope, one by one: an ended one fails a whole call."""
     try:
         with Bus(_socket()) as bus:
-            for _ in range(_TRIES):
-                try:
-                    if os.path.isdir(scope):
-                        return _attach(bus, scope, pids)
-                    return _start(bus, pids)
-                except CallError as error:
-                    if error.name not in _ENDING:
-                        raise
-                except FileNotFoundError:
-                    pass
-                time.sleep(_PAUSE_S)
+            for pid in pids:
+                _bring_one(bus, scope, pid)
     except CallError as error:
         raise ManagerError(EAGAIN, str(error)) from error
     except OSError as error:
         raise ManagerError(error.errno or EAGAIN, error.strerror or str(error)) from error
-    raise ManagerError(EAGAIN, f"{SCOPE} does not end")
 
 
-def _start(bus: Bus, pids: list[int]) -> None:
-    """Start the scope with these processes (org.freedesktop.systemd1(5))."""
+def _bring_one(bus: Bus, scope: str, pid: int) -> None:
+    """Ask until the scope has the process: it may just be going, as its last one ended."""
+    for _ in range(_TRIES):
+        try:
+            if os.path.isdir(scope):
+                return _attach(bus, scope, pid)
+            return _start(bus, pid)
+        except CallError as error:
+            if _has_ended(pid):
+                return None
+            if error.name not in _ENDING:
+                raise
+        except FileNotFoundError:
+            pass
+        time.sleep(_PAUSE_S)
+    raise CallError("", f"{SCOPE} does not end")
+
+
+def _has_ended(pid: int) -> bool:
+    """Say whether a process has ended, whether or not somebody has waited for it."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
+
+
+def _start(bus: Bus, pid: int) -> None:
+    """Start the scope with a process (org.freedesktop.systemd1(5))."""
     properties = [
         ("Description", ("s", "Sandboxes of envforge")),
         ("Slice", ("s", _SLICE)),
-        ("PIDs", ("au", pids)),
+        ("PIDs", ("au", [pid])),
         ("Delegate", ("b", True)),
         ("TasksMax", ("t", (1 << 64) - 1)),  # else all sandboxes share what one unit may have
         ("CollectMode", ("s", "inactive-or-failed")),
@@ -154,10 +171,9 @@ def _start(bus: Bus, pids: list[int]) -> None:
             return
 
 
-def _attach(bus: Bus, scope: str, pids: list[int]) -> None:
-    """Have the manager move processes into the scope that there is, below its top."""
+def _attach(bus: Bus, scope: str, pid: int) -> None:
+    """Have the manager move a process into the scope that there is, below its top."""
     os.makedirs(f"{scope}/{CALLERS}", exist_ok=True)
-    values = (SCOPE, f"/{CALLERS}", pids)
-    bus.call(_PATH, _INTERFACE, "AttachProcessesToUnit", "ssau", *values)
-    if outside := [pid for pid in pids if not _is_in(scope, pid)]:
-        raise CallError("", f"it does not bring the process {outside[0]} into {SCOPE}")
+    bus.call(_PATH, _INTERFACE, "AttachProcessesToUnit", "ssau", SCOPE, f"/{CALLERS}", [pid])
+    if not _is_in(scope, pid):
+        raise CallError("", f"it does not bring the process {pid} into {SCOPE}")
