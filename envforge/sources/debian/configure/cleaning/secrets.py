@@ -48,12 +48,10 @@ def _remove_database_passwords(tree: Tree) -> list[str]:
     if not made:
         return []
     found = []
-    for inside, status, place in tree.walk():
-        if _is_text(status):
-            with open(place, "rb") as file:
-                content = file.read()
-            if any(password in content for password in made):
-                found.append(os.fsdecode(inside))
+    for inside, status, _ in tree.walk():
+        content = tree.head(inside, _TEXT_MAX_BYTES) if _is_text(status) else b""
+        if any(password in content for password in made):
+            found.append(os.fsdecode(inside))
     for path in found:
         tree.remove(path)
     return found
