@@ -25,6 +25,7 @@ import sys
 
 import pytest
 from canary import GaveWayError
+from processes import own_mark, running, wait_until
 from users import RANGES, SINGLE, lend
 
 pytestmark = pytest.mark.userns
@@ -243,8 +244,10 @@ def test_another_users_container_is_out_of_reach(harbour):
     harbour.await_log("web", "token-4711")
     pids = of_container(harbour, "web")
     with lend(name) as other:
-        with subprocess.Popen(other.command(["sleep", "60"])) as own:
-            found = other.run([sys.executable, "-c", OF_OTHERS, *map(str, below(own.pid))]).stdout
+        sleep = ("sleep", own_mark("60"))
+        with subprocess.Popen(other.command(sleep)):
+            own = wait_until(lambda: running(*sleep))
+            found = other.run([sys.executable, "-c", OF_OTHERS, *map(str, own)]).stdout
             assert "environ" in found, "the attack works on what is its own"
             assert "signalled 9" in found
         told = other.run([sys.executable, "-c", OF_OTHERS, *map(str, pids)]).stdout.strip()
