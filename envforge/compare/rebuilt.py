@@ -13,8 +13,8 @@ from attrs import frozen
 from envforge.compare.sides import LayerName
 from envforge.sources.interface import Package
 
-_ORDER: Final = ("recipe", "kind", "packages", "configure", "awaited", "unpack", "triggers", "file", "target",
-                 "files", "mode", "strip", "below", "lower", "epoch")  # fmt: skip
+_ORDER: Final = ("recipe", "kind", "packages", "configure", "awaited", "registered", "unpack", "triggers",
+                 "file", "target", "files", "mode", "strip", "below", "lower", "epoch")  # fmt: skip
 _NAMED_MAX: Final = 6
 Recipe = Mapping[str, Any]
 
@@ -174,6 +174,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "awaited": lambda _sides, old, new: (
         f"the order of configuring differs: {_lists(_pairs(old), _pairs(new))}"
     ),
+    "registered": _names("registered with debconf beforehand"),
     "unpack": _names("unpacked by dpkg itself"),
     "triggers": _names("triggered"),
     "lower": _lower,

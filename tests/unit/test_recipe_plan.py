@@ -153,6 +153,26 @@ def test_a_package_that_diverts_is_unpacked_by_dpkg_and_is_in_no_farm():
     assert sha("diverter") in rest.recipe.canonical["packages"]
 
 
+APT = "/usr/lib/apt/apt-extracttemplates"
+
+
+@pytest.mark.parametrize(
+    ("files", "debconf", "registered"),
+    [((APT,), "debconf", ("asks-never",)), ((), "debconf", ()), ((APT,), "cdebconf", ())],
+)
+def test_questions_are_registered_where_apt_does_so(files, debconf, registered):
+    _, rest = steps(
+        system(
+            package(debconf, base=True, scripts=("postinst", "templates")),
+            package("apt", files=files),
+            package("asks-never", scripts=("postinst", "templates")),
+            package("asks", scripts=("config", "postinst", "templates")),
+        )
+    )
+    assert rest.registered == registered
+    assert rest.recipe.canonical.get("registered", []) == [*registered]
+
+
 def test_the_epoch_is_the_newest_of_the_packages_that_the_key_names():
     base, rest = steps(
         system(package("late", mtime=900), package("late-active", mtime=500, scripts=("postinst",)))

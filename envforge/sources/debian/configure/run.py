@@ -159,7 +159,10 @@ def _run_scripts(place: _Scaffolding) -> dict[bytes, Owner] | None:
         _make_room(place.upper, scaffold, wave.preinsts)
         left = left[1:]
     covered = [path for paths in scaffold.covered.values() for path in paths]
-    text = script.configure_script(script.Unpacking(), covered=covered, settle=scaffold.settle)
+    registered = [(name, scaffold.packages[name].facts.qualified_name) for name in step.registered]
+    text = script.configure_script(
+        script.Unpacking(), registered=registered, covered=covered, settle=scaffold.settle
+    )
     return _run(place, text, owners, last=True)
 
 

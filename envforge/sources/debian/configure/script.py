@@ -78,19 +78,24 @@ def configure_script(
     unpacking: Unpacking,
     *,
     early: Sequence[str] = (),
+    registered: Sequence[tuple[str, str]] = (),
     covered: Sequence[str] = (),
     settle: Sequence[str] = (),
 ) -> str:
     """Return the script that configures everything: preinsts, what dpkg itself must unpack, then the rest.
 
-    `early` packages go first: in the base step there is no passwd yet. `covered` are the files that earlier
-    scripts covered, whose real ones are moved back; `settle` as in `unpack_script`.
+    `early` packages go first: in the base step there is no passwd yet. `registered` are packages, and how
+    dpkg names their files, whose questions debconf is told before the rest. `covered` are the files that
+    earlier scripts covered, whose real ones are moved back; `settle` as in `unpack_script`.
     """
     ordered = sorted(unpacking.preinsts, key=lambda one: (one.package != "base-passwd", one.package))
     lines = [*_BEGIN, *map(_run_preinst, ordered), "ldconfig"]
     if early:
         lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
-    lines += [*_unpack(unpacking), "dpkg --configure --pending", "dpkg --triggers-only --pending"]
+    lines += _unpack(unpacking)
+    for package, stem in registered:
+        lines.append(shlex.join(["debconf-loadtemplate", package, f"/var/lib/dpkg/info/{stem}.templates"]))
+    lines += ["dpkg --configure --pending", "dpkg --triggers-only --pending"]
     lines += [shlex.join(["mv", "--", path + _ASIDE, path]) for path in (*covered, *unpacking.covered)]
     return "\n".join([*lines, *settle]) + "\n"
 

@@ -23,6 +23,9 @@ from envforge.sources.debian.model import LockedPackage
 from envforge.sources.debian.recipes import activity
 from envforge.sources.debian.recipes.awaited import awaited
 
+_EXTRACTS: Final = "/usr/lib/apt/apt-extracttemplates"
+"""Where apt has it (Debian 13 on), debconf is told the questions of all packages before they are unpacked."""
+_DEBCONF: Final = "debconf"
 _FIRST: Final = "base-files"
 """Laid first: modes and owners of its directories win."""
 
@@ -68,6 +71,8 @@ class Step:
     """Upper bound of mtimes that configuration writes: the newest one in the archives (whole seconds)."""
     awaited: Mapping[str, tuple[str, ...]] = field(factory=dict)
     """Packages with those that they wait for beyond what their archives say (`awaited.py`)."""
+    registered: tuple[str, ...] = ()
+    """Packages whose questions debconf knows before any is configured: their scripts might never say them."""
 
     @property
     def packages(self) -> frozenset[str]:
@@ -105,7 +110,24 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
         (package.facts for name, package in chosen.items() if name not in below),
         (package.facts for name, package in chosen.items() if name in below),
     )
-    return _step("rest", chosen, present=below, wanted=wanted, triggers=triggers, lower=(base.recipe.key,))
+    registered = _registered(packages, wanted) if _DEBCONF in below else ()
+    return _step(
+        "rest",
+        chosen,
+        present=below,
+        wanted=wanted,
+        triggers=triggers,
+        lower=(base.recipe.key,),
+        registered=registered,
+    )
+
+
+def _registered(packages: Mapping[str, Package], wanted: Collection[str]) -> tuple[str, ...]:
+    """Return the packages that have questions, but no script that only asks them (debconf-devel(7))."""
+    if "apt" not in packages or _EXTRACTS not in packages["apt"].facts.files:
+        return ()
+    members = {name: packages[name].facts.members for name in wanted}
+    return tuple(sorted(name for name, own in members.items() if "templates" in own and "config" not in own))
 
 
 def farm_recipe(packages: Mapping[str, Package]) -> Recipe:
@@ -159,6 +181,7 @@ def _step(
     wanted: Collection[str],
     triggers: tuple[str, ...],
     lower: tuple[str, ...],
+    registered: tuple[str, ...] = (),
 ) -> Step:
     farm = farm_recipe(packages)
     newest = epoch(packages.values())
@@ -174,7 +197,8 @@ def _step(
         lower=list(lower),
         epoch=newest,
         **({"awaited": waits} if waits else {}),
+        **({"registered": list(registered)} if registered else {}),
     )
     rest = frozenset(packages) - frozenset(wanted)
     present = tuple(sorted(rest | frozenset(present)))
-    return Step(made, farm, present, tuple(sorted(wanted)), unpack, triggers, newest, waits)
+    return Step(made, farm, present, tuple(sorted(wanted)), unpack, triggers, newest, waits, registered)
