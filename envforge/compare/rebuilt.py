@@ -174,7 +174,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "awaited": lambda _sides, old, new: (
         f"the order of configuring differs: {_lists(_pairs(old), _pairs(new))}"
     ),
-    "registered": _names("registered with debconf beforehand"),
+    "registered": _names("told debconf besides"),
     "unpack": _names("unpacked by dpkg itself"),
     "triggers": _names("triggered"),
     "lower": _lower,

@@ -25,13 +25,13 @@ def test_paths_of_packages_are_words_not_commands(tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
-def test_questions_are_registered_before_anything_is_configured():
+def test_questions_are_registered_once_debconf_is_configured():
     text = script.configure_script(script.Unpacking(), registered=[("ucf", "ucf"), ("lib", "lib:amd64")])
-    assert [line for line in text.splitlines() if line.startswith(("debconf", "dpkg --configure"))] == [
-        "debconf-loadtemplate ucf /var/lib/dpkg/info/ucf.templates",
-        "debconf-loadtemplate lib /var/lib/dpkg/info/lib:amd64.templates",
-        "dpkg --configure --pending",
-    ]
+    lines = [line for line in text.splitlines() if line.startswith(("perl ", "dpkg --configure"))]
+    assert lines[0] == "dpkg --configure --pending"
+    assert lines[1].endswith(
+        " ucf /var/lib/dpkg/info/ucf.templates lib /var/lib/dpkg/info/lib:amd64.templates"
+    )
 
 
 def test_a_preinst_that_fails_is_told_as_dpkg_would():

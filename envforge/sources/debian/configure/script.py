@@ -13,6 +13,12 @@ EARLY: Final = ("base-passwd", "base-files")
 COVERS: Final = "/usr/libexec/envforge/covers"
 """Directory of the stand-ins for files that dpkg itself unpacks; the script copies them into place."""
 _ASIDE: Final = ".envforge-aside"
+_REGISTER: Final = (
+    "Debconf::Db->load; "
+    "while (my ($owner, $file) = splice @ARGV, 0, 2) { Debconf::Template->load($file, $owner) } "
+    "Debconf::Db->save"
+)
+"""What debconf-loadtemplate does, which is in a package that few have."""
 _UNPACKING: Final = "/var/lib/dpkg/tmp.ci"
 """dpkg's directory of the control members of the package that it unpacks."""
 
@@ -85,17 +91,18 @@ def configure_script(
     """Return the script that configures everything: preinsts, what dpkg itself must unpack, then the rest.
 
     `early` packages go first: in the base step there is no passwd yet. `registered` are packages, and how
-    dpkg names their files, whose questions debconf is told before the rest. `covered` are the files that
+    dpkg names their files, whose questions debconf is told as soon as it works. `covered` are the files that
     earlier scripts covered, whose real ones are moved back; `settle` as in `unpack_script`.
     """
     ordered = sorted(unpacking.preinsts, key=lambda one: (one.package != "base-passwd", one.package))
     lines = [*_BEGIN, *map(_run_preinst, ordered), "ldconfig"]
     if early:
         lines.append(shlex.join(["dpkg", "--force-depends", "--configure", *early]))
-    lines += _unpack(unpacking)
-    for package, stem in registered:
-        lines.append(shlex.join(["debconf-loadtemplate", package, f"/var/lib/dpkg/info/{stem}.templates"]))
-    lines += ["dpkg --configure --pending", "dpkg --triggers-only --pending"]
+    lines += [*_unpack(unpacking), "dpkg --configure --pending"]
+    if registered:
+        told = [word for name, stem in registered for word in (name, f"/var/lib/dpkg/info/{stem}.templates")]
+        lines.append(shlex.join(["perl", "-MDebconf::Db", "-MDebconf::Template", "-e", _REGISTER, *told]))
+    lines.append("dpkg --triggers-only --pending")
     lines += [shlex.join(["mv", "--", path + _ASIDE, path]) for path in (*covered, *unpacking.covered)]
     return "\n".join([*lines, *settle]) + "\n"
 

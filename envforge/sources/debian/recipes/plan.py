@@ -24,8 +24,7 @@ from envforge.sources.debian.recipes import activity
 from envforge.sources.debian.recipes.awaited import awaited
 
 _EXTRACTS: Final = "/usr/lib/apt/apt-extracttemplates"
-"""Where apt has it (Debian 13 on), debconf is told the questions of all packages before they are unpacked."""
-_DEBCONF: Final = "debconf"
+"""Where apt has it (Debian 13 on), debconf is told the questions of every package that is installed."""
 _FIRST: Final = "base-files"
 """Laid first: modes and owners of its directories win."""
 
@@ -72,7 +71,7 @@ class Step:
     awaited: Mapping[str, tuple[str, ...]] = field(factory=dict)
     """Packages with those that they wait for beyond what their archives say (`awaited.py`)."""
     registered: tuple[str, ...] = ()
-    """Packages whose questions debconf knows before any is configured: their scripts might never say them."""
+    """Packages whose questions debconf is told: their own scripts might never do so."""
 
     @property
     def packages(self) -> frozenset[str]:
@@ -110,7 +109,7 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
         (package.facts for name, package in chosen.items() if name not in below),
         (package.facts for name, package in chosen.items() if name in below),
     )
-    registered = _registered(packages, wanted) if _DEBCONF in below else ()
+    registered = _registered(packages, wanted)
     return _step(
         "rest",
         chosen,
@@ -124,7 +123,7 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
 
 def _registered(packages: Mapping[str, Package], wanted: Collection[str]) -> tuple[str, ...]:
     """Return the packages that have questions, but no script that only asks them (debconf-devel(7))."""
-    if "apt" not in packages or _EXTRACTS not in packages["apt"].facts.files:
+    if not {"apt", "debconf"} <= packages.keys() or _EXTRACTS not in packages["apt"].facts.files:
         return ()
     members = {name: packages[name].facts.members for name in wanted}
     return tuple(sorted(name for name, own in members.items() if "templates" in own and "config" not in own))
