@@ -14,32 +14,10 @@ from envforge.sandbox import perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from signal import (
-        SIG_DFL,
-        SIG_SETMASK,
-        SIGCHLD,
-        SIGHUP,
-        SIGINT,
-        SIGPIPE,
-        SIGTERM,
-        SIGXFSZ,
-        pthread_sigmask,
-        signal,
-    )
+    import signal
     from typing import Any
 else:
-    from _signal import (
-        SIG_DFL,
-        SIG_SETMASK,
-        SIGCHLD,
-        SIGHUP,
-        SIGINT,
-        SIGPIPE,
-        SIGTERM,
-        SIGXFSZ,
-        pthread_sigmask,
-        signal,
-    )
+    import _signal as signal  # `signal` imports `enum`
 
 __all__ = [
     "CommandError",
@@ -66,7 +44,7 @@ _CODE = (
 )
 """Its own search for packages is left out: that takes 3 ms, and the answer is known here."""
 _SIGKILL = 9
-_DEFAULTED = (SIGCHLD, SIGINT, SIGHUP, SIGTERM)
+_DEFAULTED = (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
 class CommandError(Exception):
@@ -157,7 +135,7 @@ def _spawn(container: Container, given: int, answer: int) -> int:
             ],
             setsid=True,
             setsigmask=(),
-            setsigdef=(SIGPIPE, SIGXFSZ, *_DEFAULTED),
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ, *_DEFAULTED),
         )
     finally:
         for descriptor in (*held, nothing):
@@ -174,8 +152,8 @@ def _fork(container: Container, given: int, answer: int) -> int:
     try:
         os.setsid()
         for number in _DEFAULTED:
-            signal(number, SIG_DFL)
-        pthread_sigmask(SIG_SETMASK, ())
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         nothing = os.open(os.devnull, os.O_WRONLY)
         held = [fcntl(one, F_DUPFD_CLOEXEC, _ABOVE) for one in (given, nothing, answer)]
         for descriptor, at in zip(held, (0, 1, 3), strict=True):

@@ -17,7 +17,7 @@ from envforge.kernel.processes import clone
 from envforge.sandbox import cgroup
 from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.idmapped import give_pipes, receive, send
-from envforge.sandbox.life.namespaces import open_namespaces
+from envforge.sandbox.life.namespaces import EVERY_KIND, open_namespaces
 from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, become, show_bug
 from envforge.sandbox.perform import attend, wait
 from envforge.sandbox.streams import STANDARD, Child, Streams
@@ -202,7 +202,7 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
         step[0] = cgroup.STEP
         cgroup.move(joined_cgroup, 0)
         step[0] = _JOINING
-        _enter(namespaces, plan)
+        namespaces.enter(plan, EVERY_KIND)
         if terminal is not None:
             step[0] = "a terminal inside"
             terminal.make(plan, payload)
@@ -217,17 +217,6 @@ def _be_between(  # noqa: PLR0917  # what a fork inherits
         show_bug()
     finally:
         os._exit(0)
-
-
-def _enter(namespaces: "Namespaces", plan: "Plan") -> None:
-    processes.setns(namespaces.outer, processes.CLONE_NEWUSER)
-    if plan["idmapped"]:  # root's own number is not mapped in there
-        os.setresgid(0, 0, 0)
-        os.setgroups([])
-        os.setresuid(0, 0, 0)
-    processes.set_dumpable(0)  # the change of ids may have set it back
-    for descriptor, flag in namespaces.others:
-        processes.setns(descriptor, flag)
 
 
 def _be_payload(namespaces: "Namespaces", plan: "Plan", payload: Payload, report: int) -> "NoReturn":

@@ -16,6 +16,7 @@ from envforge.sandbox.life.running import is_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from envforge.sandbox.compiled import Plan
     from envforge.sandbox.life.running import Running
 
 _NS_GET_USERNS = 0xB701
@@ -31,6 +32,7 @@ _KINDS = {
     "cgroup": processes.CLONE_NEWCGROUP,
     "mnt": processes.CLONE_NEWNS,
 }
+EVERY_KIND = sum(_KINDS.values())
 _PATIENCE_S = 10.0
 
 
@@ -51,6 +53,18 @@ class Namespaces:
         """Return all that are open."""
         found = [self.outer, self.inner, *(descriptor for descriptor, _ in self.others)]
         return [descriptor for descriptor in found if descriptor >= 0]
+
+    def enter(self, plan: "Plan", kinds: int) -> None:
+        """Move this process to those of the given kinds (CLONE_NEW…), with the rights of its root."""
+        processes.setns(self.outer, processes.CLONE_NEWUSER)
+        if plan["idmapped"]:  # root's own number is not mapped in there
+            os.setresgid(0, 0, 0)
+            os.setgroups([])
+            os.setresuid(0, 0, 0)
+        processes.set_dumpable(0)  # the change of ids may have set it back
+        for descriptor, flag in self.others:
+            if flag & kinds:
+                processes.setns(descriptor, flag)
 
     def close(self) -> None:
         """Close them."""

@@ -198,12 +198,4 @@ class _Job:
 def _join(namespaces: Namespaces, plan: Plan) -> None:
     """Move to where the sandbox's files are seen, with the rights of its root."""
     processes.set_dumpable(0)
-    processes.setns(namespaces.outer, processes.CLONE_NEWUSER)
-    if plan["idmapped"]:  # root's own number is not mapped in there
-        os.setresgid(0, 0, 0)
-        os.setgroups([])
-        os.setresuid(0, 0, 0)
-    processes.set_dumpable(0)  # the change of ids may have set it back
-    for descriptor, flag in namespaces.others:
-        if flag == processes.CLONE_NEWNS:
-            processes.setns(descriptor, flag)
+    namespaces.enter(plan, processes.CLONE_NEWNS)
