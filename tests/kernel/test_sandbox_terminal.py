@@ -99,11 +99,10 @@ def test_a_killed_parent_leaves_the_terminal_as_it_was(root_box):
     mark = own_mark("90")
     with Screen(root_box) as screen:
         screen.enter("sleep", mark)
-        sleeping = wait_until(lambda: running("sleep", mark))
+        wait_until(lambda: running("sleep", mark))
         ours = naming(mark)
-        for pid in [one for one in ours if one not in sleeping and state(one) == "S"]:
-            if parent(pid) not in (*ours, 1):  # the relay's parent is 1 once ours is killed
-                os.kill(pid, signal.SIGKILL)
+        [entered] = [pid for pid in ours if parent(pid) not in ours]
+        os.kill(entered, signal.SIGKILL)
         wait_until(lambda: not naming(mark))
         screen.type("stty -a | grep -o '[-]*icanon'")
         screen.wait_for("icanon")
