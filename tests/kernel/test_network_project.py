@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from hashlib import blake2b
 
 import pytest
 from box import BEGINNING
@@ -72,8 +73,10 @@ def member(box):
     yield begin
     for process in started:
         if process.poll() is None:
-            for pid in set(naming(box.home)) - set(holders(box)):
-                end(pid)  # what runuser has started does not end with it
+            for pid in naming(box.home):
+                with suppress(FileNotFoundError):
+                    if command_name(pid) != "envforge-net":
+                        end(pid)  # what runuser has started does not end with it
             process.kill()
         process.communicate()
 
@@ -88,38 +91,32 @@ def python(code, *words):
     return (sys.executable, "-I", "-c", code, *words)
 
 
-def networks(box):
-    """Return the directories of networks that there are."""
-    found = []
-    for top, directories, _ in os.walk(box.home):
-        if top.endswith("/networks"):
-            found += [f"{top}/{name}" for name in directories]
-    return found
-
-
 def done(process, timeout_s=60):
     said, _ = process.communicate(timeout=timeout_s)
     assert process.returncode == 0, said
     return said
 
 
-def holders(box):
-    """Return the holders of networks that belong to the box's user, or to root's subordinate ids."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{name}/comm", encoding="utf-8") as file:
-                is_holder = file.read() == "envforge-net\n"
-            if name.isdigit() and is_holder and os.stat(f"/proc/{name}").st_uid == box.uid:
-                found.append(int(name))
-        except OSError:
-            continue
+def holders(identity):
+    """Return the holder of that network, with its directory; none if there is none."""
+    key = blake2b(identity.encode(), digest_size=8).hexdigest()
+    found = {}
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            if command_name(name) == "envforge-net":
+                held = [os.readlink(entry) for entry in os.scandir(f"/proc/{name}/fd")]
+                found |= {int(name): os.path.dirname(one) for one in held if one.endswith(f"/{key}/users")}
     return found
+
+
+def command_name(pid):
+    """Return what a process calls itself."""
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().rstrip("\n")
 
 
 def test_they_reach_each_other_by_name_and_nothing_is_left(box, member):
     identity = own_mark("project")
-    before = holders(box)
     db = member(identity, "db shop-db", *python(SERVE))
     assert db.stdout.readline() == "ready\n"
     first = done(member(identity, "web", *python(ASK, "db")))
@@ -130,11 +127,11 @@ def test_they_reach_each_other_by_name_and_nothing_is_left(box, member):
     assert done(member(identity, "web", *python(ASK, "shop-db"))).split()[0] == place
     other = member(own_mark("another"), "web", *python(ASK, "db"))
     assert other.wait(timeout=60) != 0
-    assert len(holders(box)) >= len(before) + 1
+    [directory] = wait_until(lambda: holders(identity)).values()
     db.kill() if box.kind == "root" else os.kill(db.pid, signal.SIGTERM)
-    for pid in naming(SERVE[:40]):
+    for pid in set(naming(SERVE[:40])) - set(holders(identity)):
         end(pid)
-    wait_until(lambda: len(holders(box)) <= len(before))
+    wait_until(lambda: not os.path.exists(directory) and not holders(identity))
 
 
 SERVE_SIX = """
