@@ -72,7 +72,13 @@ def _invoke(arguments: list[str], settings: Settings) -> int:
 
 
 def _print_anything() -> None:
-    """Make stdout escape characters that its encoding lacks, and bytes of file names that are not text."""
+    """Make stdout escape characters that its encoding lacks, and bytes of file names that are not text.
+
+    Python has no stream for a descriptor that was closed when it started: there is one to nowhere then.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (as long as we run)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -3,6 +3,7 @@
 import errno
 import sys
 import traceback
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -24,7 +25,7 @@ def report(error: Exception, settings: Settings) -> int:
     """Print the failure and return the exit code."""
     known = _known(error)
     if known is None:
-        traceback.print_exception(error)
+        _say("".join(traceback.format_exception(error)).rstrip())
         _say(_REPORT)
         return OWN_FAILURE if settings.command in _PASS_CODES_ON else _BUG
     code = OWN_FAILURE if settings.command in _PASS_CODES_ON else known.exit_code
@@ -87,7 +88,6 @@ def _print_json(kind: str, error: EnvforgeError, code: int) -> None:
 
 
 def _say(text: str) -> None:
-    try:
+    """Print a line on standard error; where nobody reads it, or its disk is full, the exit code must do."""
+    with suppress(OSError):
         click.echo(text, err=True)
-    except BrokenPipeError:
-        return
