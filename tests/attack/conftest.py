@@ -32,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is known to give way: such a test must fail, by the attack's success and nothing else.
 
-    Of an attack's variants root meets all; the other kinds share them out, unless all are asked for.
+    Of an attack's variants root meets all; the other kinds share them out, unless all are asked for. What one
+    kind shows (`one_kind`) root alone meets, where root runs the tests.
     """
     ours = [item for item in items if "/attack/" in str(item.path)]
     for item in ours:
@@ -51,6 +52,9 @@ def _others_share(items: list[pytest.Item]) -> Iterator[pytest.Item]:
             item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         )
         kind = parameters.get("account", "root")
+        if kind != "root" and os.geteuid() == 0 and item.get_closest_marker("one_kind"):
+            yield item
+            continue
         if kind == "root" or len(parameters) == 1:
             continue
         count[item.originalname, kind] += 1
@@ -102,6 +106,15 @@ def prober(
 ) -> Iterator[Victim]:
     """One such user for all tests that look at what one probe has found."""
     with _attacked(account, base_archive, tmp_path_factory.mktemp("prober")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def original(
+    account: tuple[str, TestUser], base_archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Victim]:
+    """One such user for what the tests of a module make once: each begins with a copy (`Victim.begin_as`)."""
+    with _attacked(account, base_archive, tmp_path_factory.mktemp("original")) as one:
         yield one
 
 

@@ -44,6 +44,7 @@ def _grown(ending, begin=b""):
     return b"\x1f\x8b\x08\0\0\0\0\0\x02\xff" + b"".join(pieces) + packer.flush() + end
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("ending", [".gz", ".xz"])
 @pytest.mark.parametrize("said", ["nothing", "little"])
 def test_index_that_grows(victim, bombs, ending, said):
@@ -95,6 +96,7 @@ def test_package_that_grows(victim, ending, said):
         raise GaveWayError(f"left on the disk: {left}")
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("where", ["InRelease", "Packages.xz", "package"])
 def test_redirection_to_a_file(victim, where):
     victim.package()
@@ -174,6 +176,7 @@ def redirections():
     yield b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("answer", [endless, endless_head, drip, drip_of_a_head, redirections])
 def test_mirror_without_end(victim, answer):
     """Said to be silent for two seconds at most, such a mirror has to be given up for good some time."""

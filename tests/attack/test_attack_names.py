@@ -33,6 +33,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("case", FIELDS)
 def test_control_fields_are_what_the_lock_says(victim, case):
     """The index is honest; the archive, whose hash it has, says something else."""
@@ -41,6 +42,7 @@ def test_control_fields_are_what_the_lock_says(victim, case):
     victim.refuse()
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("field", ["Package", "Version", "Architecture"])
 def test_index_and_archive_agree_on_a_hostile_field(victim, field):
     hostile = {field: outwards(victim)}
@@ -61,6 +63,7 @@ FILENAMES = {
 }
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("case", FILENAMES)
 def test_file_name_of_the_index_stays_in_the_archive(victim, case):
     """The mirror is a directory of the host here, so that a path can lead out of it."""
@@ -93,6 +96,7 @@ TRIGGERS = (
 )
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("line", TRIGGERS)
 def test_names_of_triggers(victim, line):
     text = line.replace("OUT", outwards(victim)).replace("\\0", "\0")
@@ -117,12 +121,14 @@ MEMBERS = (
 )
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("name", MEMBERS, ids=lambda name: ascii(name)[:20])
 def test_names_of_control_members(victim, name):
     victim.package(members={name.replace("OUT", outwards(victim)): b"written by a package\n"})
     victim.refuse()
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("kind", ["link", "hard link", "fifo", "device", "directory"])
 def test_kinds_of_control_members(victim, kind):
     name = "./postinst"
