@@ -17,19 +17,17 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-from attrs import field, fields, frozen
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from envforge import places
-from envforge.errors import ConfigError
+from envforge.errors import ConfigError, UsageError
 from envforge.units import bytes_of
 
 DEFAULT_SNAPSHOT: Final = "https://snapshot.debian.org/archive"
 
 
-@frozen
-class Gc:
+class Gc(NamedTuple):
     """When garbage is collected after a build, in the background. Off unless one of them is set."""
 
     max_size_bytes: int | None = None
@@ -38,11 +36,10 @@ class Gc:
     """How many generations of each environment stay."""
 
     def __bool__(self) -> bool:
-        return self != Gc()
+        return any(value is not None for value in self)
 
 
-@frozen
-class Config:
+class Config(NamedTuple):
     """One user's settings for all projects."""
 
     store: str = ""
@@ -68,12 +65,15 @@ class Config:
     told of that does not count. Signatures are checked all the same."""
     snapshot: str = DEFAULT_SNAPSHOT
     """The archive of snapshots that is asked for files that every mirror has dropped. Empty: none."""
-    mirrors: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
+    mirrors: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Addresses to fetch from, by archive: `debian`, `debian-security`, or the URI that a spec names."""
-    keys: Mapping[str, str] = field(factory=dict, hash=False)
+    keys: Mapping[str, str] = MappingProxyType({})
     """Files with further signing keys, by archive like `mirrors`: for mirrors that sign their own indexes."""
     gc: Gc = Gc()
     """Garbage collections after builds: `max-size`, `keep`."""
+
+    def __hash__(self) -> int:
+        return hash((self.store, self.cache, self.workers, self.gc))  # the tables cannot be hashed
 
 
 def config_path() -> str:
@@ -87,6 +87,14 @@ def state_directory() -> str:
     Usually `$XDG_STATE_HOME/envforge`; see `places` for users without a usable home.
     """
     return places.state_directory()
+
+
+def store_path(named: str | None, settings: Config) -> str:
+    """Return the real path of the store to use: `named`, else the configuration's, else the usual one."""
+    if named == "":
+        raise UsageError("--store needs a directory")
+    usual = os.path.join(places.base("XDG_DATA_HOME", ".local/share"), "envforge")
+    return os.path.realpath(named or settings.store or usual)
 
 
 def load(path: str | None = None) -> Config:
@@ -120,7 +128,7 @@ def _broken(name: str, error: Exception) -> ConfigError:
 def parse(values: Mapping[str, Any], name: str) -> Config:
     """Return the configuration in parsed TOML; messages call its file `name`. Raises ConfigError."""
     problems: list[str] = []
-    known = {_written(attribute.name): attribute.name for attribute in fields(Config)}
+    known = {_written(attribute): attribute for attribute in Config._fields}
     taken: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:

@@ -39,7 +39,7 @@ def build(
     known = locking.ready(project, locked=locked, frozen=frozen, listener=listener)
     consent.require_lock(project, known)
     if workers:
-        project = evolve(project, config=evolve(project.config, workers=workers))
+        project = evolve(project, config=project.config._replace(workers=workers))
     wanted = BuildOptions(anew=rebuild, check_outputs=locked, enter_failed=shell_on_failure, accept=accept)
     with locks.in_use(open_store(project.store_path)):
         result, outcome = assemble.assemble(project, known, identities.detect(), wanted, Progress(listener))

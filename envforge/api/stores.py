@@ -3,16 +3,12 @@
 import os
 
 from envforge import config
-from envforge.environment.projects import location
 from envforge.errors import StoreError
-from envforge.store import locks
-from envforge.store.layout import LOCK_NAME, open_store
-from envforge.store.staging import empty_tree
 
 
 def path(named: str | None = None) -> str:
     """Return the store's path: `named`, else the user's configuration's, else the default one."""
-    return location.store_path(named, config.load())
+    return config.store_path(named, config.load())
 
 
 def destroy(store_path: str) -> None:
@@ -21,6 +17,9 @@ def destroy(store_path: str) -> None:
         raise StoreError(f"{store_path} is not a store", hint="name it with --store DIR")
     from envforge.sandbox.confined.confine import View, call_confined  # noqa: PLC0415 - `path` needs none
     from envforge.sandbox.ids import identity as identities  # noqa: PLC0415 - likewise
+    from envforge.store import locks  # noqa: PLC0415 - likewise
+    from envforge.store.layout import LOCK_NAME, open_store  # noqa: PLC0415 - likewise
+    from envforge.store.staging import empty_tree  # noqa: PLC0415 - likewise
 
     store = open_store(store_path)
     view = View.of(writable=[store.path], every_id=True)

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Final
 
 import click
-from click.shell_completion import shell_complete
 
 from envforge.cli.completions import COMPLETE_VARIABLE
 from envforge.cli.failures import report
@@ -25,6 +24,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
+        from click.shell_completion import shell_complete  # noqa: PLC0415 (only for a shell)
+
         return shell_complete(root, {}, "envforge", COMPLETE_VARIABLE, instruction)
     _print_anything()
     settings = Settings(json=_wants_json(arguments))

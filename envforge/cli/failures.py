@@ -2,7 +2,6 @@
 
 import errno
 import sys
-import traceback
 from contextlib import suppress
 from typing import Final
 
@@ -25,6 +24,8 @@ def report(error: Exception, settings: Settings) -> int:
     """Print the failure and return the exit code."""
     known = _known(error)
     if known is None:
+        import traceback  # noqa: PLC0415 (only for a bug)
+
         _say("".join(traceback.format_exception(error)).rstrip())
         _say(_REPORT)
         return OWN_FAILURE if settings.command in _PASS_CODES_ON else _BUG

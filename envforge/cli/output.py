@@ -1,6 +1,5 @@
 """Data as commands print it: tables for people, JSON for programs."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +41,8 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
     Without indentation it is five times as quick, which counts for lists of many thousands.
     """
+    import json  # noqa: PLC0415 (most output is for people)
+
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     if not text.replace("\n", "").isprintable():
         text = "".join(one if one == "\n" or one.isprintable() else json.dumps(one)[1:-1] for one in text)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
-from attrs import define
 
 if TYPE_CHECKING:
     from envforge.api.containers import Container
@@ -47,27 +46,27 @@ def _end(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-@define
 class Settings:
-    """The values of the global options."""
+    """The values of the global options, as click finds them one by one."""
 
-    file: str | None = None
-    store: str | None = None
-    environment: str | None = None
-    """The chosen one of the spec's environments."""
-    instance: str = ""
-    """The value of `--instance`: which of several of the project."""
-    quiet: bool = False
-    verbose: bool = False
-    json: bool = False
-    allow: bool = False
-    """Consent to what the spec wants, and remember it."""
-    cache: str | None = None
-    """The value of `--cache`."""
-    progress_way: str | None = None
-    """The value of `--progress`."""
-    command: str = ""
-    """The command's name, once known."""
+    def __init__(self, *, command: str = "", json: bool = False) -> None:
+        self.command = command
+        """The command's name, once known."""
+        self.json = json
+        self.file: str | None = None
+        self.store: str | None = None
+        self.environment: str | None = None
+        """The chosen one of the spec's environments."""
+        self.instance = ""
+        """The value of `--instance`: which of several of the project."""
+        self.quiet = False
+        self.verbose = False
+        self.allow = False
+        """Consent to what the spec wants, and remember it."""
+        self.cache: str | None = None
+        """The value of `--cache`."""
+        self.progress_way: str | None = None
+        """The value of `--progress`."""
 
     def project(self) -> "Project":
         """Return the project that `--file` or the current directory means."""

@@ -10,7 +10,6 @@ import envforge
 from envforge.containers import control, making, records, removing, truth
 from envforge.containers.records import Container
 from envforge.errors import ConflictError, InUseError, NotFoundError, from_plain
-from envforge.sandbox import perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,8 +169,12 @@ def _fork(container: Container, given: int, answer: int) -> int:
 
 def _understand(kind: str, values: "list[Any]") -> None:
     """Raise what a supervisor answered."""
+    if kind == "started":
+        return
     if kind == "command":
         raise CommandError(*values)
+    from envforge.sandbox import perform  # noqa: PLC0415  # only after a failure
+
     if kind == "stale":
         raise perform.StaleError(values[0])
     if kind == "port":

@@ -2,7 +2,7 @@
 
 import os
 
-from envforge.containers import lifecycle, plans, records, truth
+from envforge.containers import plans, records, truth
 from envforge.errors import EnvforgeError
 from envforge.sandbox import inherited, perform
 
@@ -26,6 +26,8 @@ def run(
     asked: "dict[str, Any]",
 ) -> "int | None":
     """Start a container of a cached plan and print its id; return the exit code."""
+    from envforge.containers import lifecycle  # noqa: PLC0415  # `exec` starts none
+
     plan = for_container(plan)
     environment = inherited.payload_environment(plan, os.environ) | variables
     place = request.workdir or inherited.start_directory(plan)

@@ -37,7 +37,7 @@ from typing import Final
 
 from attrs import frozen
 
-from envforge import places, whole_file
+from envforge import whole_file
 from envforge.digest import is_sha256
 from envforge.errors import StoreError, StoreFullError
 
@@ -117,11 +117,6 @@ def _checked(name: str) -> str:
         f"{name!r} stands where a SHA-256 must: a file of the store was altered",
         hint="envforge build --rebuild",
     )
-
-
-def default_path() -> str:
-    """Return `$XDG_DATA_HOME/envforge`, or its usual default."""
-    return os.path.join(places.base("XDG_DATA_HOME", ".local/share"), "envforge")
 
 
 def open_store(path: str) -> Store:

@@ -8,6 +8,17 @@ import pytest
 _HEAVY = ("textual", "pyroute2", "http.client", "urllib.request", "httpx", "requests", "urllib3", "asyncio")
 _NEVER_WARM = ("attrs", "attr", "cattrs", "tomllib", "click", "textual", "pyroute2", "re", "pathlib")
 
+# What commands that only look at containers do without: attrs alone costs as much as starting Python.
+_NEVER_FOR_CONTAINERS = (
+    "attrs",
+    "attr",
+    "cattrs",
+    "tomllib",
+    "json",
+    "traceback",
+    "envforge.sandbox.perform",
+)
+
 
 def _loaded(statement: str) -> set[str]:
     """Return the names of the modules in a fresh interpreter, without what a venv's .pth files load."""
@@ -24,3 +35,11 @@ def test_command_line_loads_nothing_heavy(heavy):
 @pytest.mark.parametrize("module", _NEVER_WARM)
 def test_warm_module_loads_next_to_nothing(module):
     assert module not in _loaded("import envforge.hot")
+
+
+@pytest.mark.parametrize("words", [["ps", "-a"], ["logs", "web"], ["stop", "web"], ["rm", "web"]])
+def test_commands_for_containers_load_little(words, tmp_path):
+    argv = ["--store", str(tmp_path), *words]
+    loaded = _loaded(f"from envforge.cli import main; main({argv!r})")
+    assert "envforge.containers.records" in loaded
+    assert not loaded.intersection(_NEVER_FOR_CONTAINERS)

@@ -8,9 +8,7 @@ import heapq
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from envforge.containers import records, truth
 from envforge.containers.output.logs import Entry, entries, entries_of, open_all, read, wanted
@@ -25,8 +23,7 @@ _GRACE_S: Final = 1.0
 """One that `restart` has stopped is there again by then."""
 
 
-@frozen
-class Line:
+class Line(NamedTuple):
     """A whole line of a container's output, however long it is."""
 
     container: Container

@@ -6,11 +6,9 @@ import shlex
 from attrs import frozen
 
 from envforge import config, trust
-from envforge.config import Config
 from envforge.environment.projects import ownership
-from envforge.errors import SpecError, UsageError
+from envforge.errors import SpecError
 from envforge.spec.names import DEFAULT
-from envforge.store.layout import default_path
 from envforge.trust import SPEC_NAME
 
 
@@ -31,7 +29,7 @@ def locate(file: str | None, store: str | None, environment: str | None = None) 
     """
     found = named(file)
     ownership.check(found)
-    return Location(os.path.realpath(found), store_path(store, config.load()), environment or DEFAULT)
+    return Location(os.path.realpath(found), config.store_path(store, config.load()), environment or DEFAULT)
 
 
 def named(file: str | None) -> str:
@@ -68,10 +66,3 @@ def find(directory: str) -> str:
             hint="envforge init",
         )
     return found
-
-
-def store_path(store: str | None, settings: Config) -> str:
-    """Return the real path of the store to use: `store`, else the configuration's, else the default."""
-    if store == "":
-        raise UsageError("--store needs a directory")
-    return os.path.realpath(store or settings.store or default_path())

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from envforge import config, trust
 from envforge.config import Config
@@ -102,7 +102,7 @@ def open_project(
     _check_there(name, specs, path)
     settings = config.load()
     if cache:
-        settings = evolve(settings, cache=os.path.abspath(cache))
+        settings = settings._replace(cache=os.path.abspath(cache))
     places: dict[str, str] = {}
 
     def known_path(source: str) -> str:
@@ -116,7 +116,7 @@ def open_project(
     }
     reach = Reach(tuple(sorted(wants)))
     owner = next((uid for seen, uid, _, _ in owners if seen == path), -1)
-    where = location.store_path(store, settings)
+    where = config.store_path(store, settings)
     return Project(path, specs, data, where, settings, found, owner, reach, name, places)
 
 

@@ -1,6 +1,5 @@
 """Writes what containers have written: of one as it is, of several with their names in front, or as JSON."""
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -62,6 +61,8 @@ def show_lines(
 
 def show_json(lines: "Iterable[Line | None]") -> None:
     """Print lines as JSON, an object a line; bytes that are no UTF-8 become U+FFFD."""
+    import json  # noqa: PLC0415 (logs are mostly read as text)
+
     for line in lines:
         if line is None:
             sys.stdout.flush()
