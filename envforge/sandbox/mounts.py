@@ -38,7 +38,7 @@ STANDARD = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108  # inside the
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
-# What Docker hides and what it makes read-only (moby, oci/defaults.go).
+# What Docker hides, with the disks that podman hides, and what it makes read-only (moby, oci/defaults.go).
 MASKED = (
     "/proc/acpi",
     "/proc/asound",
@@ -50,6 +50,7 @@ MASKED = (
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/sys/dev/block",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )

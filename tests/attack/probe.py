@@ -206,7 +206,13 @@ def what_is_masked():
         for name in ("kcore", "keys", "sched_debug", "timer_list", "kmsg", "latency_stats", "interrupts")
         if read(f"/proc/{name}", 64)
     ]
-    for place in ("/sys/firmware", "/proc/acpi", "/proc/scsi", "/sys/devices/virtual/powercap"):
+    for place in (
+        "/sys/firmware",
+        "/sys/dev/block",
+        "/proc/acpi",
+        "/proc/scsi",
+        "/sys/devices/virtual/powercap",
+    ):
         try:
             found += [place] if os.listdir(place) else []
         except OSError:

@@ -34,7 +34,6 @@ ALLOWED = {
     "capability mknod": "Docker gives it to root; in a user namespace no device node can be made",
     "capability net_raw": "Docker gives it to root, for ping; here over a network of its own",
     "a packet socket can be made": "by net_raw, in a network of its own",
-    "/sys/dev/block is listed": "the same disks as in /sys/class/block, which both show",
     "system call 278": f"vmsplice: {_BY_DOCKER}",
     "system call 333": f"io_pgetevents: {_BY_DOCKER}",
     "system call 446": f"landlock_restrict_self, with which a process closes itself: {_BY_DOCKER}",

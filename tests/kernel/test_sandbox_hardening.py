@@ -58,7 +58,7 @@ def test_the_init_of_the_box_shows_nothing_of_the_host(box):
 def test_masked_and_read_only_paths(box):
     script = """
         cat /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | head -c 10
-        ls -A /proc/scsi /proc/acpi /sys/firmware 2>/dev/null | grep -v ':$' | grep .
+        ls -A /proc/scsi /proc/acpi /sys/firmware /sys/dev/block 2>/dev/null | grep -v ':$' | grep .
         for path in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq/x /sys/x /proc/bus/x; do
             (echo x >$path) 2>/dev/null && echo "wrote $path"
         done
