@@ -17,7 +17,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from envforge import places
@@ -65,9 +64,9 @@ class Config(NamedTuple):
     told of that does not count. Signatures are checked all the same."""
     snapshot: str = DEFAULT_SNAPSHOT
     """The archive of snapshots that is asked for files that every mirror has dropped. Empty: none."""
-    mirrors: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    mirrors: Mapping[str, tuple[str, ...]] = {}
     """Addresses to fetch from, by archive: `debian`, `debian-security`, or the URI that a spec names."""
-    keys: Mapping[str, str] = MappingProxyType({})
+    keys: Mapping[str, str] = {}
     """Files with further signing keys, by archive like `mirrors`: for mirrors that sign their own indexes."""
     gc: Gc = Gc()
     """Garbage collections after builds: `max-size`, `keep`."""

@@ -1,5 +1,7 @@
 """The user's own configuration: what is taken, and what is refused, all at once."""
 
+import pickle
+
 import pytest
 
 from envforge import config
@@ -116,3 +118,7 @@ def test_a_named_file_must_exist(tmp_path):
 
 def test_a_configuration_can_be_a_key():
     assert len({Config(), Config(mirrors={"debian": ("http://x",)}), Config()}) == 2
+
+
+def test_it_reaches_another_process():
+    assert pickle.loads(pickle.dumps(Config())) == Config()
