@@ -1,7 +1,9 @@
 """The app: which screens there are, and the keys that work on all of them."""
 
+import asyncio
 import signal
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import SystemCommand
@@ -9,14 +11,12 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from envforge.tui.core.grid import Cell
-from envforge.tui.core.jobs import State
 from envforge.tui.host import Host
 from envforge.tui.screens.diff import DiffScreen
 from envforge.tui.screens.environments import EnvironmentsScreen
 from envforge.tui.screens.face import NAMES
 from envforge.tui.screens.layers import LayersScreen
 from envforge.tui.screens.packages import PackagesScreen
-from envforge.tui.screens.spec import SpecScreen
 from envforge.tui.screens.store import StoreScreen
 from envforge.tui.theme import DARK, LIGHT, THEMES
 from envforge.tui.widgets.command_log import CommandLog
@@ -31,6 +31,13 @@ def _containers() -> Screen[None]:
     return ContainersScreen()
 
 
+def _spec() -> Screen[None]:
+    """Make the screen of the spec: likewise, as an editor is large."""
+    from envforge.tui.screens.spec import SpecScreen  # noqa: PLC0415
+
+    return SpecScreen()
+
+
 class EnvforgeApp(Host):
     """Screens for environments, layers, packages, differences, the store, the spec, and containers."""
 
@@ -43,7 +50,7 @@ class EnvforgeApp(Host):
         "packages": PackagesScreen,
         "diff": DiffScreen,
         "store": StoreScreen,
-        "spec": SpecScreen,
+        "spec": _spec,
         "containers": _containers,
     }
     DEFAULT_MODE = "environments"
@@ -70,8 +77,10 @@ class EnvforgeApp(Host):
         self.theme = self.memory.theme if self.memory.theme in (DARK, LIGHT) else DARK
 
     def on_mount(self) -> None:
-        """Leave in order when the process is ended from outside."""
-        self.ended_by(signal.SIGTERM, signal.SIGHUP)
+        """Leave in order when the process is ended from outside, so that the terminal is as it was before."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
 
     def action_go(self, name: str) -> None:
         """Go to a screen."""
@@ -111,7 +120,7 @@ class EnvforgeApp(Host):
 
     def action_cancel(self) -> None:
         """End the job at its next step."""
-        if self.job is not None and self.job.state is State.RUNNING:
+        if self.job is not None and self.is_working:
             self.job.cancel()
             self.tick()
 
@@ -122,7 +131,7 @@ class EnvforgeApp(Host):
 
     async def action_quit(self) -> None:
         """Leave; where a job is going on, ask first."""
-        if self.job is None or self.job.state is not State.RUNNING:
+        if self.job is None or not self.is_working:
             self.exit(0)
             return
         lines = [Cell(f"{self.job.title} is still going on, and is ended.")]

@@ -1,7 +1,6 @@
 """What screens get from the app: the chosen environment, work in threads, the log of commands, questions."""
 
-import asyncio
-import signal
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from textual.worker import get_current_worker
 from envforge.errors import ConsentError, DamagedError, EnvforgeError
 from envforge.tui.core.commands import Commands, Subject
 from envforge.tui.core.grid import Cell, Column, Grid
-from envforge.tui.core.jobs import CancelledError, Done, Job, State
+from envforge.tui.core.jobs import CancelledError, Done, Job, Loads, State
 from envforge.tui.core.memory import Memory
 from envforge.tui.core.words import printable
 from envforge.tui.widgets.bars import INTERVAL_S, Status
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from envforge.api.proof import Report
     from envforge.progress import Listener
-    from envforge.tui.looking import Found
+    from envforge.tui.looking import Ahead, Found
 
 T = TypeVar("T")
 _LOG_MAX: Final = 200
@@ -42,8 +41,11 @@ class Host(App[int]):
         *,
         here: Subject | None = None,
         read_only: bool = False,
+        ahead: "Ahead | None" = None,
     ) -> None:
         super().__init__()
+        self.ahead = ahead
+        """What reads the environments already, where somebody does."""
         self.store, self.commands, self.memory, self.here = store, commands, memory, here
         self.read_only = read_only
         self.found: Found | None = None
@@ -54,7 +56,8 @@ class Host(App[int]):
         self.done: deque[Done] = deque(maxlen=_LOG_MAX)
         self.job: Job | None = None
         self.grids: dict[str, Grid] = {}
-        self._waiting: dict[str, str] = {}
+        self._loads = Loads()
+        self._resting: dict[str, Timer] = {}
         self._ticker: Timer | None = None
 
     # The chosen environment, and tables that are kept
@@ -107,12 +110,22 @@ class Host(App[int]):
             if not worker.is_cancelled:
                 self.call_from_thread(self._loaded, name, partial(then, result))
 
-        self._waiting[name] = title
+        self._loads.begin(name, title, time.monotonic())
         self._tick_on()
         self.run_worker(run, thread=True, group=name, exclusive=True)
 
+    def at_rest(self, name: str, seconds: float, then: Callable[[], None]) -> None:
+        """Call `then` once so long has passed without another call of the same name, which replaces it."""
+        if name in self._resting:
+            self._resting.pop(name).stop()
+        self._resting[name] = self.set_timer(seconds, partial(self._rested, name, then))
+
+    def _rested(self, name: str, then: Callable[[], None]) -> None:
+        del self._resting[name]
+        then()
+
     def _loaded(self, name: str, then: Callable[[], None]) -> None:
-        self._waiting.pop(name, None)
+        self._loads.end(name)
         then()
 
     def start(
@@ -126,7 +139,7 @@ class Host(App[int]):
         subject: Subject | None = None,
     ) -> None:
         """Start a job that changes something: one at a time. `watch` shows what it prints."""
-        if self.job is not None and self.job.state is State.RUNNING:
+        if self.job is not None and self.is_working:
             self.notify(f"{self.job.title} is still going on: w shows it, x cancels it", severity="warning")
             return
         job = self.job = Job(title, command, work)
@@ -225,15 +238,14 @@ class Host(App[int]):
 
     def tick(self) -> None:
         """Show what is going on; nothing more to show ends the ticking."""
-        going = ""
-        if self.job is not None and self.job.state is State.RUNNING:
+        if self.job is not None and self.is_working:
             going = f"{self.job.line()}  (w shows, x cancels)"
-        elif self._waiting:
-            going = next(iter(reversed(self._waiting.values())))
+        else:
+            going = self._loads.told(time.monotonic())
         for screen in self.screen_stack:  # a question may lie over what waits
             for status in screen.query(Status):
                 status.going(going)
-        if not going and self._ticker is not None:
+        if not going and not self._loads and self._ticker is not None:
             self._ticker.pause()
 
     def _tick_on(self) -> None:
@@ -243,8 +255,13 @@ class Host(App[int]):
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nothing is being loaded or done."""
-        return not self._waiting and (self.job is None or self.job.state is not State.RUNNING)
+        """Return whether nothing is being loaded or done, or will be as soon as the cursor rests."""
+        return not (self._loads or self._resting or self.is_working)
+
+    @property
+    def is_working(self) -> bool:
+        """Return whether a job is going on."""
+        return self.job is not None and self.job.state is State.RUNNING
 
     # Telling
 
@@ -274,9 +291,3 @@ class Host(App[int]):
         """Copy to the terminal's clipboard (OSC 52)."""
         self.copy_to_clipboard(text)
         self.say(f"copied {what}")
-
-    def ended_by(self, *numbers: signal.Signals) -> None:
-        """Leave in order when one of these signals comes, so that the terminal is as it was before."""
-        loop = asyncio.get_running_loop()
-        for number in numbers:
-            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))

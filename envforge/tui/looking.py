@@ -1,6 +1,7 @@
 """Asks the API for what the screens show. Called in threads; knows nothing of screens."""
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -42,11 +43,38 @@ def environments(store: str) -> Found:
     return Found(infos, running(store), gone)
 
 
+class Ahead:
+    """Reads the environments of a store in a thread, while what draws them is being loaded."""
+
+    def __init__(self, store: str) -> None:
+        self._found: Found | Exception | None = None
+        self._thread = threading.Thread(target=self._read, args=(store,), daemon=True)
+        self._thread.start()
+
+    def _read(self, store: str) -> None:
+        try:
+            self._found = environments(store)
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+            self._found = error
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether `result` need not wait."""
+        return not self._thread.is_alive()
+
+    def result(self) -> Found:
+        """Return what was found, or raise what was raised."""
+        self._thread.join()
+        if isinstance(self._found, Found):
+            return self._found
+        raise self._found or AssertionError("it was read")
+
+
 def running(store: str) -> Mapping[str, int]:
     """Return how many sandboxes of each environment of the store run."""
-    from envforge.api import joining  # noqa: PLC0415 - as above
+    from envforge.api import environments as api  # noqa: PLC0415 - as above
 
-    found = (one for one in joining.running() if os.path.realpath(one.store) == os.path.realpath(store))
+    found = (one for one in api.running() if os.path.realpath(one.store) == os.path.realpath(store))
     return Counter(Subject(one.project, one.environment_name).key for one in found)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NAME = "tui"
 _WEB_DRIVER = "TEXTUAL_DRIVER"
+_ALLOCATED = 20_000
+"""So many new objects are made before garbage is looked for: modules make many, and next to none of it."""
 
 
 def run(
@@ -31,10 +33,12 @@ def run(
         _require_terminal()
     no_colour = os.environ.get("NO_COLOR")
     here = looking.here(file, store, environment)
+    ahead = looking.Ahead(store)
+    gc.set_threshold(_ALLOCATED)
     kept = _kept()
     app_class = _app_class()
     commands = Commands(store_option or "", here=here.spec if here is not None and file is None else "")
-    app = app_class(store, commands, kept, here=here, read_only=read_only)
+    app = app_class(store, commands, kept, here=here, read_only=read_only, ahead=ahead)
     if no_colour is not None:
         os.environ["NO_COLOR"] = no_colour  # Textual takes it away, and what is entered shall know it
     gc.freeze()  # what was loaded stays: looking through all of it holds up a key for a tenth of a second

@@ -1,5 +1,6 @@
 """`diff` with what was changed in a container or a sandbox that runs, as each kind of user."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -12,6 +13,14 @@ import web
 from commandline import CommandLine
 from small_archive import Archive, host_files
 from small_system import add_system, new_project, script
+
+from envforge.tui.app import EnvforgeApp
+from envforge.tui.core.commands import Commands
+from envforge.tui.core.memory import Memory
+from envforge.tui.screens.diff import DiffScreen
+from envforge.tui.widgets.dialogs import Prose
+from envforge.tui.widgets.table import Table
+from tests.tui.driving import Driver
 
 pytestmark = [
     pytest.mark.userns,
@@ -193,3 +202,40 @@ def test_a_sandbox_that_runs(line: CommandLine) -> None:
         assert found["b"]["title"] == f"the sandbox {running['id']} of small"
     finally:
         process.communicate(timeout=20)
+
+
+def test_a_key_of_the_containers_screen(line: CommandLine, start, monkeypatch: pytest.MonkeyPatch) -> None:
+    start("shop", "printf 'a\\nB\\nc\\n' > /etc/one.conf; rm /usr/bin/two; mkdir /srv; echo new > /srv/new")
+    store, environment = str(line.store), diff(line, "shop")["a"]["environment"]
+    identifier = line.succeed("ps", "-q").strip()
+    monkeypatch.setenv("HOME", str(line.home))
+
+    async def steps(driver: Driver) -> None:
+        await driver.press("7")
+        await driver.until("1 container, 1 running")
+        await driver.press("g", "d")
+        await driver.until("put the cursor on a container")
+        await driver.press("down", "d")
+        await driver.until("the container shop")
+        assert isinstance(driver.app.screen, DiffScreen)
+        files = driver.one(Table, "files")
+        assert not files.has_class("hidden"), "packages do not differ: files are shown at once"
+        assert {row.key for row in files.grid.rows} == {"/etc/one.conf", "/usr/bin/two", "/srv", "/srv/new"}
+        files.grid.cursor = "/etc/one.conf"
+        files.changed()
+        await driver.until("+B")
+        assert "-b" in driver.one(Prose, "content").text
+        words = driver.app.done[-1].command.split()
+        assert words[-3:] == ["diff", environment[:19], identifier], "the command that does the same"
+        assert json.loads(line.succeed(*words[-3:], "--json", "--level", "file"))["files"]["removed"]
+        await driver.press("7")
+        assert driver.one(Table, "containers").grid.cursor == identifier
+
+    async def run() -> None:
+        app = EnvforgeApp(store, Commands(store), Memory())
+        async with app.run_test(size=(120, 40)) as pilot:
+            driver = Driver(app, pilot)
+            await driver.settle()
+            await steps(driver)
+
+    asyncio.run(run())

@@ -1,6 +1,7 @@
 """Drives the app without a terminal: keys pressed, the screen read as text or as a picture."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,24 @@ class Driver:
         await self.pilot.press(*keys)
         await self.settle()
 
+    async def until(self, text: str, timeout_s: float = 60) -> None:
+        """Wait until a text is on the screen, or among what is said beside it."""
+        end = time.monotonic() + timeout_s
+        while text not in self.text and text not in self.said:
+            assert time.monotonic() < end, self.text
+            await self.pilot.pause(0.05)
+
+    @property
+    def said(self) -> str:
+        """Return what was said beside the screen."""
+        return "\n".join(one.message for one in self.app._notifications)
+
     async def settle(self) -> None:
         """Wait until nothing is being loaded, and no timer is about to load something."""
         for _ in range(600):
             await self.pilot.pause(0.02)
             if self.app.is_idle:
-                await self.pilot.pause(0.2)
+                await self.pilot.pause(0.05)
                 if self.app.is_idle:
                     return
         raise AssertionError(f"still going on:\n{self.text}")

@@ -85,11 +85,6 @@ def log_of(driver: Driver) -> LogView:
     return driver.one(LogView, "container-log")
 
 
-def said(driver: Driver) -> str:
-    """Return what was said beside the screen."""
-    return "\n".join(one.message for one in driver.app._notifications)
-
-
 def test_it_tells_what_runs_what_it_uses_and_what_it_says(harbour: Harbour) -> None:
     harbour.start("-p", "127.0.0.1:auto:80", name="web", script="while :; do echo tick; sleep 0.2; done")
     harbour.start(name="job", script="echo done; exit 3")
@@ -176,10 +171,10 @@ def test_a_command_that_is_gone_is_told(harbour: Harbour) -> None:
     async def steps(driver: Driver) -> None:
         put(driver, "odd")
         await driver.press("e")
-        assert "does not run" in said(driver)
+        assert "does not run" in driver.said
         harbour.succeed("rm", "odd")
         await driver.press("a")
-        await until(driver, lambda: "no container" in said(driver))
+        await until(driver, lambda: "no container" in driver.said)
 
     show(harbour, steps)
 

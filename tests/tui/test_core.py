@@ -5,7 +5,7 @@ import pytest
 from envforge.progress.events import Bytes, Doing, Item, Log, Message, Stage
 from envforge.tui.core import jobs, memory, toml, words
 from envforge.tui.core.commands import Commands, Subject, target
-from envforge.tui.core.jobs import CancelledError, Job, State
+from envforge.tui.core.jobs import CancelledError, Job, Loads, State
 from envforge.tui.core.memory import Memory
 
 
@@ -83,6 +83,18 @@ def test_mistakes_are_found_in_what_an_error_says() -> None:
         (0, 0, "is empty"),
     ]
     assert toml.problems("", "spec") == ()
+
+
+def test_only_what_is_waited_for_is_spoken_of() -> None:
+    loads = Loads()
+    loads.begin("files", "reading the listings", 10.0)
+    assert loads
+    assert not loads.told(10.2)
+    assert loads.told(10.3) == "reading the listings"
+    loads.begin("files", "reading the listings", 10.3)
+    assert not loads.told(10.4), "it was begun anew"
+    loads.end("files")
+    assert not loads
 
 
 def test_a_job_counts_and_keeps_lines() -> None:

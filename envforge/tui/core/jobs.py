@@ -14,6 +14,8 @@ from envforge.progress.meter import Meter, describe
 from envforge.units import duration_text
 
 LINES_MAX: Final = 2000
+_PATIENCE_S: Final = 0.3
+"""What is loaded sooner is not spoken of: a line that flashes tells nothing."""
 
 
 class State(StrEnum):
@@ -130,3 +132,26 @@ class Done:
     def now(self) -> str:
         """Return how it went, or how it is going."""
         return str(self.job.state) if self.job is not None else self.state
+
+
+@define
+class Loads:
+    """What is being loaded, by name. Times are seconds of a clock that never goes back."""
+
+    _begun: dict[str, tuple[str, float]] = field(factory=dict)
+
+    def begin(self, name: str, title: str, now: float) -> None:
+        """Note that something is loaded from now on; what had the same name is not any more."""
+        self._begun[name] = title, now
+
+    def end(self, name: str) -> None:
+        """Note that it is there."""
+        self._begun.pop(name, None)
+
+    def __bool__(self) -> bool:
+        """Return whether anything is being loaded."""
+        return bool(self._begun)
+
+    def told(self, now: float) -> str:
+        """Return the title of what is waited for long enough to speak of it; empty for none."""
+        return next((title for title, since in self._begun.values() if now - since >= _PATIENCE_S), "")

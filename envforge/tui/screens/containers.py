@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 
 from envforge.tui.core.containers import facts
 from envforge.tui.core.containers import rows as shown
@@ -54,9 +54,7 @@ class ContainersScreen(LogFace):
         table.border_title = "Containers"
         yield table
         with Horizontal(id="lower"):
-            with VerticalScroll(classes="pane side scroll", id="facts-pane", can_focus=False) as pane:
-                pane.border_title = "Chosen"
-                yield Facts(id="facts")
+            yield Facts("Chosen", id="facts")
             log = LogView(id="container-log")
             log.add_class("pane", "main")
             log.border_title = "Log"

@@ -142,7 +142,7 @@ class DiffScreen(Face):
         pane.border_title = key
         if self._contents is None:
             self.query_one("#content", Prose).show([Cell("reading …", "dim")])
-            self.set_timer(_CONTENTS, self._read_contents)
+            self.host.at_rest("contents", _CONTENTS, self._read_contents)
         else:
             content = self._contents.get(os.fsencode(key))
             change = self._kinds.get(key, "changed")

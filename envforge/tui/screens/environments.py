@@ -1,12 +1,11 @@
 """Environments: all of the store, what each one is, and what can be done with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 
 from envforge.errors import EnvforgeError
 from envforge.tui import looking
@@ -20,10 +19,11 @@ from envforge.tui.widgets.facts import Facts
 from envforge.tui.widgets.table import Table
 
 if TYPE_CHECKING:
+    from envforge.api.environments import EnvironmentInfo
     from envforge.api.inspecting import EnvironmentDetails
 
 _REFRESH_S = 5.0
-_DETAILS_S = 0.12
+_DETAILS_S = 0.2
 """The cursor has to rest so long before its environment's project is opened."""
 
 
@@ -41,6 +41,7 @@ class EnvironmentsScreen(SubjectFace):
         super().__init__()
         self._details: dict[str, EnvironmentDetails | EnvforgeError] = {}
         self._subjects: dict[str, Subject] = {}
+        self._infos: dict[str, EnvironmentInfo] = {}
         self._is_first = True
 
     def body(self) -> ComposeResult:
@@ -49,9 +50,7 @@ class EnvironmentsScreen(SubjectFace):
         table.add_class("pane", "main")
         table.border_title = "Environments"
         yield table
-        with VerticalScroll(classes="pane side scroll", id="facts-pane", can_focus=False) as pane:
-            pane.border_title = "Chosen"
-            yield Facts(id="facts")
+        yield Facts("Chosen", id="facts")
 
     def on_mount(self) -> None:
         """Look at what runs every few seconds."""
@@ -59,7 +58,10 @@ class EnvironmentsScreen(SubjectFace):
 
     def show(self) -> None:
         """Load the list, where that is not done yet."""
-        if self.host.found is None:
+        ahead, self.host.ahead = self.host.ahead, None
+        if ahead is not None:
+            self._load(ahead.result)
+        elif self.host.found is None:
             self.action_reload()
         else:
             self._fill(self.host.found)
@@ -67,9 +69,10 @@ class EnvironmentsScreen(SubjectFace):
     def action_reload(self) -> None:
         """Load the list anew."""
         self._details.clear()
-        self.host.load(
-            "environments", "reading the store", partial(looking.environments, self.host.store), self._found
-        )
+        self._load(partial(looking.environments, self.host.store))
+
+    def _load(self, work: Callable[[], Found]) -> None:
+        self.host.load("environments", "reading the store", work, self._found)
 
     def _look_again(self) -> None:
         if self.is_current and self.host.found is not None and self.host.is_idle:
@@ -85,7 +88,9 @@ class EnvironmentsScreen(SubjectFace):
         self._fill(found)
 
     def _fill(self, found: Found) -> None:
-        self._subjects = {one.key: one for one in map(shown.subject_of, found.infos)}
+        subjects = [shown.subject_of(info) for info in found.infos]
+        self._subjects = {one.key: one for one in subjects}
+        self._infos = {one.key: info for one, info in zip(subjects, found.infos, strict=True)}
         here = self.host.here
         if here is not None:
             self._subjects.setdefault(here.key, here)
@@ -126,8 +131,10 @@ class EnvironmentsScreen(SubjectFace):
         self.host.choose(subject)
         self._about(subject)
         self._tell(subject)
-        if key not in self._details:
-            self.set_timer(_DETAILS_S, partial(self._ask, subject))
+        if self._is_first:
+            self._ask(subject)
+        elif key not in self._details:
+            self.host.at_rest("details", _DETAILS_S, partial(self._ask, subject))
 
     def _about(self, subject: Subject) -> None:
         self.query_one(Tabs).about(subject.name)
@@ -147,16 +154,15 @@ class EnvironmentsScreen(SubjectFace):
             self._tell(subject)
 
     def _tell(self, subject: Subject) -> None:
-        found = self.host.found
-        info = next(
-            (one for one in (found.infos if found else ()) if shown.subject_of(one).key == subject.key), None
-        )
         details = self._details.get(subject.key)
-        facts = shown.facts(info, None if isinstance(details, EnvforgeError) else details)
+        info = self._infos.get(subject.key)
         if isinstance(details, EnvforgeError):
-            facts.append(("project", Cell(details.message, "warn")))
-        self.query_one(Facts).show(facts)
-        self.query_one("#facts-pane").border_title = subject.name
+            facts = [*shown.facts(info, None), ("project", Cell(details.message, "warn"))]
+        else:
+            facts = shown.facts(info, details)
+        panel = self.query_one(Facts)
+        panel.entitle(subject.name)
+        panel.show(facts)
 
     def on_table_opened(self, _event: Table.Opened) -> None:
         """Go to the layers of the environment."""

@@ -93,8 +93,9 @@ class Face(Screen[None]):
 
     def empty(self, lines: Sequence[Cell]) -> None:
         """Show this instead of the body, where there is nothing to show; nothing: show the body."""
-        self.query_one("#empty", Prose).show(lines)
-        self.set_class(bool(lines), "-empty")
+        if lines or self.has_class("-empty"):
+            self.query_one("#empty", Prose).show(lines)
+            self.set_class(bool(lines), "-empty")
 
     def say(self, text: str) -> None:
         """Say something in the line of status."""

@@ -96,9 +96,9 @@ class LayersScreen(SubjectFace):
     def on_table_moved(self, event: Table.Moved) -> None:
         """Show the files of that layer, or the file under the cursor."""
         if event.table.id == "layers":
-            self.set_timer(_REST_S, partial(self._look_if, event.key))
+            self.host.at_rest("files", _REST_S, partial(self._look_if, event.key))
         elif not self.query_one("#preview-pane").has_class("hidden"):
-            self.set_timer(_REST_S, partial(self._preview_if, event.key))
+            self.host.at_rest("preview", _REST_S, partial(self._preview_if, event.key))
 
     def _look_if(self, digest: str) -> None:
         if self.query_one("#layers", Table).grid.cursor == digest and digest != self._looked_at:

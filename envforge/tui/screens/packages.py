@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 
 from envforge.tui import looking
 from envforge.tui.core import packages as shown
@@ -42,9 +41,7 @@ class PackagesScreen(SubjectFace):
         table.add_class("pane", "main")
         table.border_title = "Packages"
         yield table
-        with VerticalScroll(classes="pane side scroll", id="facts-pane", can_focus=False) as pane:
-            pane.border_title = "Why"
-            yield Facts(id="facts")
+        yield Facts("Why", id="facts")
 
     def show(self) -> None:
         """Load the packages of the chosen environment, where these are not shown."""
@@ -86,8 +83,9 @@ class PackagesScreen(SubjectFace):
         if package is not None and self._reasons is not None:
             packages = tuple(self._packages.values())
             why = next(one for one in self._reasons(packages, package.name) if one.package == package)
-            self.query_one(Facts).show(shown.told(packages, package, why))
-            self.query_one("#facts-pane").border_title = f"Why {package.name}"
+            panel = self.query_one(Facts)
+            panel.entitle(f"Why {package.name}")
+            panel.show(shown.told(packages, package, why))
 
     def action_asked(self) -> None:
         """Show what was asked for only, or everything."""

@@ -96,7 +96,7 @@ class SpecScreen(SubjectFace):
         """Check the text once it rests."""
         event.stop()
         self._entitle()
-        self.set_timer(_CHECK_S, partial(self._check_if, self._text))
+        self.host.at_rest("check", _CHECK_S, partial(self._check_if, self._text))
 
     def _entitle(self) -> None:
         subject = self._shown

@@ -75,9 +75,9 @@ class LogView(ScrollView, Styled, can_focus=True):
         shown = self.log_lines.shown()
         index = self.scroll_offset.y + y
         if index >= len(shown):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.own_style)
         line = shown[index]
-        head, style = self._head_of(line), self.rich_style
+        head, style = self._head_of(line), self.own_style
         is_error = line.stream == "stderr"
         begin = Segment(head, style + self.cell_style("warn" if is_error else "dim"))
         text = Strip([Segment(printable(line.text), style)])

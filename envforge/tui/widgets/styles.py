@@ -18,11 +18,23 @@ class Styled(Widget):
 
     def style_of(self, component: str) -> Style:
         """Return what a component class sets, without what it inherits."""
-        known = self.__dict__.setdefault("_known_styles", {})
+        known = self._known()
         if component not in known:
             known[component] = self.get_component_rich_style(component, partial=True)
-        found: Style = known[component]
-        return found
+        return known[component]
+
+    @property
+    def own_style(self) -> Style:
+        """Return `rich_style`, the style of text without one of its own: worked out once for all lines."""
+        known = self._known()
+        if "" not in known:
+            known[""] = self.rich_style
+        return known[""]
+
+    def _known(self) -> dict[str, Style]:
+        """Return the styles that are known already, by component class."""
+        known: dict[str, Style] = self.__dict__.setdefault("_known_styles", {})
+        return known
 
     def notify_style_update(self) -> None:
         """Forget styles: the theme is another one."""

@@ -130,14 +130,14 @@ class Table(ScrollView, Styled, can_focus=True):
             return self._header(width)
         index = self.scroll_offset.y + y - 1
         if index >= self.count():
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.own_style)
         return self._row(index, width)
 
     def _fitting(self) -> list[tuple[Column, int]]:
         return [(self.columns()[place], size) for place, size in self.widths()]
 
     def _header(self, width: int) -> Strip:
-        style = self.rich_style + self.style_of("table--header")
+        style = self.own_style + self.style_of("table--header")
         sort = f"{self.grid.sort}{'▼' if self.grid.descending else '▲'}"
         return strips.whole(
             strips.header(self._fitting(), style, self.style_of("table--sorted"), sort), width, style
@@ -147,7 +147,7 @@ class Table(ScrollView, Styled, can_focus=True):
         row = self.line(index)
         is_cursor = index == self.cursor_index()
         is_marked = row.key in self.grid.marks
-        style = self.rich_style
+        style = self.own_style
         if is_marked:
             style += self.style_of("table--marked")
         if is_cursor:
