@@ -1,7 +1,7 @@
 """A small sandbox to try things in: a store with one busybox layer, made and entered as any kind of user.
 
-As a program (`python tests/box.py HOME OPTIONS COMMAND…`) it makes the store of HOME if need be and enters
-it; tests run it as root or as another user through `Box`.
+What a test enters by (`Box.command`) is `main` in a Python of its own, as root or as another user: it makes
+the store of the home if need be and enters it.
 """
 
 import json
@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
-from envforge.api import entering
-from envforge.containers.network.published import all_of
 from envforge.errors import EnvforgeError
 from envforge.kernel import processes, syscalls
 from envforge.sandbox import perform
@@ -36,6 +34,13 @@ OWNED = ("/etc/owned", 5, 6)
 """A file of the layer that belongs to neither root nor the user, where more than one id can be held."""
 
 
+ENTER = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import box
+sys.exit(box.main())
+"""
+"""What enters: as a module it is compiled once and kept, and its modules are those that entering needs."""
 BEGINNING = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
@@ -70,7 +75,8 @@ class Box:
     def command(self, *command: str, host: Mapping[str, str] | None = None, **options: object) -> list[str]:
         """Return what runs `command` inside, from outside, with variables of the host set."""
         variables = [f"{name}={value}" for name, value in (host or {}).items()]
-        entry = [sys.executable, __file__, self.home, json.dumps(options), *command]
+        entry = [sys.executable, "-P", "-c", ENTER, os.path.dirname(__file__), self.home]
+        entry += [json.dumps(options), *command]
         return self.words(["env", *variables, *entry])
 
     def run(
@@ -204,12 +210,21 @@ def _slow(function: Callable[..., object], seconds: float) -> Callable[..., obje
     return slow
 
 
+def _enter_published(plan: SandboxPlan, command: Sequence[str], publish: Sequence[str]) -> int:
+    """Enter with published ports: by what commands use, which takes as long to load as all the rest."""
+    from envforge.api import entering
+    from envforge.containers.network.published import all_of
+
+    listening = entering.listen(all_of(publish))
+    return entering.enter(compile_plan(plan), command, workdir=plan.cwd, listening=listening)
+
+
 def main() -> int:
     """Enter the box of the command line; exits like the payload, or with ERROR and a message."""
     home, text, *command = sys.argv[1:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as hot.main does
     options = json.loads(text)
-    published = all_of(options.pop("publish", ()))
+    publish = options.pop("publish", ())
     slow_down(options.pop("slow_first_process", 0))
     project = Box(home, os.getuid(), "", list).project
     os.makedirs(project, exist_ok=True)
@@ -217,17 +232,12 @@ def main() -> int:
         identity = detect(prefer=options.pop("prefer", None))
         call_in_namespace(identity, make_store, f"{home}/store", identity.held)
         plan = downgrade(plan_of(home, project, options, identity))
-        if not published:
+        if not publish:
             return enter(plan, command, os.environ, cwd=plan.cwd)
-        listening = entering.listen(published)
-        return entering.enter(compile_plan(plan), command, workdir=plan.cwd, listening=listening)
+        return _enter_published(plan, command, publish)
     except perform.StaleError as error:
         sys.stderr.write(f"stale: {error}\n")
         return STALE
     except EnvforgeError as error:
         sys.stderr.write(f"{type(error).__name__}: {error.message}; {error.hint}\n")
         return ERROR
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
