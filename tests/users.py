@@ -161,9 +161,16 @@ def _ranges_of(path: str) -> list[tuple[str, int, int]]:
 def _remove(user: TestUser) -> None:
     """Remove a home, with what belongs to the user's subordinate ids in it."""
     if user.uid == os.geteuid() != 0:
-        mapped = ["--map-auto"] if has_range(user.name) else []
-        subprocess.run(["unshare", "--user", "--map-root-user", *mapped, "rm", "-rf", user.home], check=False)
+        subprocess.run(reaching_all("rm", "-rf", user.home), check=False)
     shutil.rmtree(user.home, ignore_errors=True)
+
+
+def reaching_all(*command: str) -> list[str]:
+    """Return a command so that it reaches files of the own subordinate ids too, which are not the user's."""
+    if os.geteuid() == 0:
+        return [*command]
+    mapped = ["--map-auto"] if has_range(pwd.getpwuid(os.geteuid()).pw_name) else []
+    return ["unshare", "--user", "--map-root-user", *mapped, *command]
 
 
 def _main() -> int:

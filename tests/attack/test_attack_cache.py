@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 
 import debs
@@ -11,6 +12,7 @@ import pytest
 import zstandard
 from cache_archives import archive_of, file_entry, member, packed
 from canary import GaveWayError
+from users import reaching_all
 
 from envforge.store import listing
 from envforge.store.listing import Entry
@@ -35,7 +37,7 @@ def cached(victim, cached_once):
     victim.environment["XDG_DATA_HOME"] = str(victim.place / "data")
     victim.begin_as(cached_once, "project", "cache")
     yield victim
-    victim.as_owner("rm", "-rf", str(victim.place / "data"))
+    subprocess.run(reaching_all("rm", "-rf", str(victim.place / "data")), check=True)
 
 
 def cache_of(victim):

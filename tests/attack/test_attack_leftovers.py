@@ -41,7 +41,8 @@ def test_other_kinds_of_files(victim, place, kind):
         "mkdir -p /usr/share/ca-certificates; ln -s /usr/share/ca-certificates/a.crt /etc/ssl/certs/0.pem"
     )
     acts = f"rm -rf '{place}'; mkdir -p \"$(dirname '{place}')\"; {make}"
-    victim.package(postinst=f"{JAVA}; {certificate}\n{last_of_all(acts)}", depends="attacker")
+    depends = "attacker" if kind == "socket" else "base-files"
+    victim.package(postinst=f"{JAVA}; {certificate}\n{last_of_all(acts)}", depends=depends)
     if victim.attack().returncode == 0:
         victim.attack("run", "--", "true")
         victim.attack("run", "--user", "root", "--", "true")

@@ -14,7 +14,7 @@ from attrs import define, field
 from canary import Canary, GaveWayError
 from processes import naming
 from small_archive import Archive, public_key
-from users import TestUser
+from users import TestUser, reaching_all
 from web import Server
 
 FAILURES = range(10, 100)
@@ -84,19 +84,14 @@ class Victim:
         self.give(path)
         return path
 
-    def as_owner(self, *words: str) -> None:
-        """Run a command that reaches files of the user's subordinate ids too."""
-        mapped = ("unshare", "--user", "--map-root-user", "--map-auto")
-        before = mapped if self.kind == "ranges" and os.geteuid() != 0 else ()
-        subprocess.run([*before, *words], check=True)
-
     def begin_as(self, other: "Victim", *names: str) -> None:
         """Begin with what another one of the same user left: its archive, and copies of these directories."""
         shutil.rmtree(self.archive.path)
         shutil.copytree(other.archive.path, self.archive.path, copy_function=os.link)
         self.archive.stanzas = {suite: list(stanzas) for suite, stanzas in other.archive.stanzas.items()}
         shutil.rmtree(self.project)
-        self.as_owner("cp", "-a", *(str(other.place / name) for name in names), str(self.place))
+        places = (str(other.place / name) for name in names)
+        subprocess.run(reaching_all("cp", "-a", *places, str(self.place)), check=True)
 
     def configure(self, more: str = "") -> None:
         """Write the user's configuration: the mirror is this test's. `more` are lines before its tables."""

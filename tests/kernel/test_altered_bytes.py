@@ -18,7 +18,7 @@ from envforge.errors import DamagedError, LockStaleError, OutputError
 
 pytestmark = [
     pytest.mark.userns,
-    pytest.mark.one_plain_user,
+    pytest.mark.one_kind,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 HELLO = script('[ "$1" = -g ] || set -- -g "Hello, world!"\necho "$2"').encode()
@@ -36,18 +36,24 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[web.Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def fetched(mirror: web.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """A project that was built, so that it is locked and its archives are there."""
+    line = new_project(tmp_path_factory.mktemp("fetched"), mirror.url, ["hello", "other"])
+    line.succeed("build")
+    yield line
+    line.succeed("store", "destroy", "--yes")
+
+
 @pytest.fixture
-def fresh(mirror: web.Server) -> Iterator[CommandLine]:
-    """A locked project with a store that has the archives and nothing else."""
+def fresh(fetched: CommandLine, mirror: web.Server) -> Iterator[CommandLine]:
+    """A copy of it, with a store that has the archives and nothing else."""
     top = Path(tempfile.mkdtemp(prefix="envforge-test-altered-", dir="/var/tmp"))
     line = new_project(top, mirror.url, ["hello", "other"])
-    line.succeed("build")
-    shutil.copy(line.store / "format", top)
-    shutil.copytree(line.store / "blobs", top / "blobs")
-    line.succeed("store", "destroy", "--yes")
+    shutil.copy(fetched.directory / "envforge.lock", line.directory)
     line.store.mkdir(mode=0o700)
-    for name in ("format", "blobs"):
-        os.rename(top / name, line.store / name)
+    shutil.copy(fetched.store / "format", line.store)
+    shutil.copytree(fetched.store / "blobs", line.store / "blobs")
     yield line
     line.run("store", "destroy", "--yes")
     shutil.rmtree(top, ignore_errors=True)

@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_plain_user]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_kind]
 
 
 def is_warm(project, *words):

@@ -11,6 +11,7 @@ from small_system import add_system, built, layer_entries, new_project, script, 
 
 pytestmark = [
     pytest.mark.userns,
+    pytest.mark.one_id,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 

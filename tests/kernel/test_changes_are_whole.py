@@ -49,6 +49,17 @@ def line(archive: Archive) -> Iterator[CommandLine]:
     shutil.rmtree(top)
 
 
+@pytest.fixture(scope="module")
+def standing(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """A project that is built twice, in a store that stays."""
+    with web.serving(archive.path) as server:
+        line = new_project(tmp_path_factory.mktemp("standing"), server.url, [])
+        for _ in range(2):
+            line.succeed("build")
+        yield line
+    line.succeed("store", "destroy", "--yes")
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("busy", ["envforge.toml", "envforge.lock"])
 def test_add_writes_the_spec_and_the_lock_or_neither(line, busy):
@@ -82,6 +93,7 @@ def test_a_store_is_not_destroyed_while_it_is_built_in(line):
     assert not line.store.exists()
 
 
+@pytest.mark.one_plain_user
 def test_a_running_build_holds_what_it_uses_until_its_environment_is_noted(line):
     line.succeed("build")
     store = open_store(str(line.store))
@@ -102,6 +114,7 @@ def test_a_running_build_holds_what_it_uses_until_its_environment_is_noted(line)
     assert os.listdir(line.store / "holds") == []
 
 
+@pytest.mark.one_plain_user
 def test_a_store_is_not_destroyed_while_it_is_verified(line):
     line.succeed("add", "slow")
     line.succeed("build")
@@ -115,11 +128,12 @@ def test_a_store_is_not_destroyed_while_it_is_verified(line):
         assert verifying.wait(60) == 0
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("words", ["build", "lock --upgrade", "run id", "verify", "ci", "ls", "show", "tree"])
-def test_every_command_waits_while_the_store_is_destroyed(line, words):
-    line.succeed("build")
-    line.succeed("build")
-    (line.directory / "envforge.toml").write_text((line.directory / "envforge.toml").read_text() + "#\n")
+def test_every_command_waits_while_the_store_is_destroyed(standing, words):
+    line = standing
+    with open(line.directory / "envforge.toml", "a") as spec:
+        spec.write("#\n")  # so that nothing is answered warm
     with open(line.store / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         command = subprocess.Popen(
@@ -135,6 +149,7 @@ def is_waiting(pid: int) -> bool:
     return str(pid) in {words[5] for words in waiting}
 
 
+@pytest.mark.one_plain_user
 def test_commands_that_come_while_a_store_is_destroyed_make_a_new_one(line):
     line.succeed("build")
     for _ in range(5):
@@ -158,6 +173,7 @@ def test_a_store_is_not_destroyed_while_somebody_is_inside(line):
     line.succeed("store", "destroy", "--yes")
 
 
+@pytest.mark.one_kind
 def test_what_locking_made_before_the_machine_stopped_is_not_trusted(line):
     """A mark of another boot says that bytes published since may be missing from the disk."""
     line.succeed("lock")
@@ -179,6 +195,7 @@ def test_what_locking_made_before_the_machine_stopped_is_not_trusted(line):
     assert not mark.exists()
 
 
+@pytest.mark.one_kind
 def test_a_layer_of_own_files_from_before_the_machine_stopped_is_made_again(line):
     (line.directory / "motd").write_text("hello\n")
     with open(line.directory / "envforge.toml", "a") as spec:

@@ -24,12 +24,14 @@ def write(project, name, text):
     (project.directory / name).write_text(text)
 
 
+@pytest.mark.one_kind
 def test_no_spec_anywhere(project, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "init" in CommandLine(empty, project.store, project.home).fail(11, "build")
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -46,11 +48,13 @@ def test_a_bad_spec(project, text, told):
     assert "SpecError" in project.fail(125, "run", "--", "true")
 
 
+@pytest.mark.one_kind
 def test_every_mistake_at_once(project):
     write(project, "envforge.toml", 'name = "UPPER"\nfoo = 1\n[debian]\nsuite = 3\npackages = ["a b"]\n')
     assert len(re.findall(r"envforge\.toml:\d+:\d+:", project.fail(11, "build"))) >= 4
 
 
+@pytest.mark.one_kind
 def test_an_unknown_package(project, spec):
     write(project, "envforge.toml", spec.replace('"hello"', '"helo"'))
     before = (project.directory / "envforge.lock").read_bytes()
@@ -58,11 +62,13 @@ def test_an_unknown_package(project, spec):
     assert (project.directory / "envforge.lock").read_bytes() == before
 
 
+@pytest.mark.one_kind
 def test_packages_that_do_not_go_together(project, spec):
     write(project, "envforge.toml", spec.replace('"hello"', '"hello=0.1"'))
     assert "hello" in project.fail(14, "lock")
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize(
     "damage",
     [
@@ -83,6 +89,7 @@ def test_a_bad_lock_is_not_silently_replaced(project, damage):
     assert path.read_bytes() == before
 
 
+@pytest.mark.one_kind
 def test_a_lock_that_is_missing(project):
     (project.directory / "envforge.lock").unlink()
     project.fail(13, "build", "--locked")
@@ -99,6 +106,7 @@ def test_a_store_of_somebody_else(project, tmp_path):
     CommandLine(project.directory, foreign, project.home).fail(19, "build")
 
 
+@pytest.mark.one_kind
 def test_a_directory_that_is_no_store(project, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     line = CommandLine(project.directory, tmp_path, project.home)
@@ -191,6 +199,7 @@ def test_interrupted_builds_leave_a_good_store(project, tmp_path):
     assert not line.store.exists()
 
 
+@pytest.mark.one_kind
 def test_ctrl_c_leaves_a_clean_terminal(project, tmp_path):
     line = CommandLine(project.directory, tmp_path / "store", project.home)
     code, shown = line.on_terminal("build", typed="\x03", after_s=1.5)
@@ -215,6 +224,7 @@ def test_no_terminal_at_all(project):
     assert result.returncode in {0, 125}
 
 
+@pytest.mark.one_kind
 def test_files_of_options_that_are_not_there(project):
     assert "UsageError" in project.fail(125, "run", "--env-file", "none", "--", "true")
     assert "UsageError" in project.fail(125, "run", "-v", "./none:/x", "--", "true")

@@ -11,7 +11,7 @@ import pytest
 
 from envforge.errors import ConsentError, LockError, OwnerError
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_plain_user]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_kind]
 
 OWN_FAILURE = 125
 

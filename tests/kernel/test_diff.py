@@ -19,7 +19,7 @@ from envforge.errors import AmbiguousError, DamagedError, NotFoundError, Sandbox
 
 pytestmark = [
     pytest.mark.userns,
-    pytest.mark.one_plain_user,
+    pytest.mark.one_kind,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 EVIL = b"\x1b]0;pwned\x07\x9b31m<script>alert(1)</script>"

@@ -11,7 +11,7 @@ from attrs import evolve
 from commandline import CommandLine
 from web import serving
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_id]
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 

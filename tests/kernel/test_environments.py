@@ -293,6 +293,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_environment_that_is_not_there_is_told_in_every_command(shop, command):
     words = command.split()
@@ -309,6 +310,7 @@ def test_init_makes_no_environment(tmp_path, whole):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
@@ -334,6 +336,7 @@ def test_names_are_completed(shop, typed, expected):
     assert [line for line in said if line] == [f"plain,{name}" for name in expected]
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("command", ["add", "build", "exec", "lock", "remove", "run", "shell", "show", "ci"])
 def test_help_has_an_example(shop, command):
     assert " -E " in shop.succeed(command, "--help").partition("Examples")[2]

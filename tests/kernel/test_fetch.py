@@ -191,6 +191,7 @@ def test_a_lock_may_not_fetch_what_the_spec_does_not_name(fetching):
     assert "does not name" in fetching.line.fail(LockError.exit_code, "build", "--frozen")
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize(
     ("table", "error", "said"),
     [
@@ -205,6 +206,7 @@ def test_what_cannot_be_is_told(fetching, table, error, said):
     assert said in fetching.line.fail(error.exit_code, "build")
 
 
+@pytest.mark.one_kind
 def test_what_broke_off_goes_on(fetching):
     data = gzip.compress(os.urandom(6 << 20))
     (fetching.server.directory / "large").write_bytes(data)
@@ -239,6 +241,7 @@ def test_one_in_the_place_of_another(fetching):
     assert fetching.line.succeed("run", "--", "/opt/tool/bin/tool") == fetching.program
 
 
+@pytest.mark.one_kind
 def test_forty_of_them(fetching):
     tables = []
     for number in range(40):

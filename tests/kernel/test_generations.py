@@ -14,7 +14,7 @@ from envforge.store.layout import open_store
 
 pytestmark = [
     pytest.mark.userns,
-    pytest.mark.one_plain_user,
+    pytest.mark.one_kind,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 

@@ -13,7 +13,7 @@ from small_system import add_system, built, new_project
 
 pytestmark = [
     pytest.mark.userns,
-    pytest.mark.one_plain_user,
+    pytest.mark.one_kind,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
 ]
 NOT_FOUND, LOCAL_EDITS = 26, 31

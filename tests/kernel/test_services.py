@@ -46,16 +46,15 @@ depends-on = ["db"]
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """Build the environment once."""
+def shop(built: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """Build the environment once, over the base that other tests use too."""
     top = tmp_path_factory.mktemp("shop")
-    line = CommandLine(top / "project", top / "store", top / "home")
+    line = CommandLine(top / "project", built.store, top / "home")
     line.directory.mkdir()
     line.home.mkdir()
     (line.directory / "envforge.toml").write_text(HEAD)
     line.succeed("build")
-    yield line
-    line.succeed("store", "destroy", "--yes")
+    return line
 
 
 @pytest.fixture
@@ -120,6 +119,7 @@ def test_services_come_up_in_their_order_and_are_kept_until_they_change(line):
     assert containers(line) == {}
 
 
+@pytest.mark.one_kind
 def test_a_dependency_that_dies_fails_the_start_at_once_with_its_last_lines(line):
     write(line, SPEC.replace("sleep 0.4", "echo no disk; exit 3"))
     began = time.monotonic()
@@ -130,6 +130,7 @@ def test_a_dependency_that_dies_fails_the_start_at_once_with_its_last_lines(line
     assert "shop-web" not in containers(line)
 
 
+@pytest.mark.one_kind
 def test_a_health_check_that_never_passes_is_told_with_its_last_output(line):
     failing = '{ command = ["sh", "-c", "echo still cold; exit 1"], interval = "50ms", start-period = "0s" }'
     write(line, SPEC.replace('{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }', failing))
@@ -187,6 +188,7 @@ def test_what_a_service_stores_outlives_its_container_until_it_is_asked_for(line
     assert json.loads(line.succeed("volume", "ls", "--json")) == []
 
 
+@pytest.mark.one_kind
 def test_instances_stand_side_by_side(line):
     line.succeed("up", "-d", "db")
     line.succeed("up", "-d", "db", "--instance", "test")
@@ -195,6 +197,7 @@ def test_instances_stand_side_by_side(line):
     assert set(containers(line)) == {"shop-db"}
 
 
+@pytest.mark.one_kind
 def test_services_that_the_spec_has_no_more_are_removed(line):
     line.succeed("up", "-d", "db")
     write(line, f'{HEAD}[services.other]\ncommand = ["sleep", "600"]\n')
@@ -203,6 +206,7 @@ def test_services_that_the_spec_has_no_more_are_removed(line):
     assert set(containers(line)) == {"shop-other"}
 
 
+@pytest.mark.one_kind
 def test_what_is_wrong_is_told_and_nothing_is_left(line):
     assert "did you mean web?" in line.fail(26, "up", "-d", "webb")
     write(line, HEAD)
@@ -432,6 +436,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
     return [one.rstrip("\n") for one in found]
 
 
+@pytest.mark.one_kind
 def test_logs_of_all_services_are_merged_by_time(line):
     write(line, TALKING)
     line.succeed("up", "-d")
@@ -460,6 +465,7 @@ def test_logs_of_all_services_are_merged_by_time(line):
     assert "logs NAME" in elsewhere.fail(2, "logs")
 
 
+@pytest.mark.one_kind
 def test_following_all_sees_restarts_and_newcomers_and_ends_with_the_last(line):
     write(line, TALKING)
     line.succeed("up", "-d", "web")
@@ -476,6 +482,7 @@ def test_following_all_sees_restarts_and_newcomers_and_ends_with_the_last(line):
     assert process.returncode == 0
 
 
+@pytest.mark.one_kind
 def test_prefixes_have_colours_on_a_terminal_only_and_lines_steer_none(line):
     write(
         line,
@@ -508,6 +515,7 @@ def test_prefixes_have_colours_on_a_terminal_only_and_lines_steer_none(line):
     assert "\x1b[3" not in line.succeed("logs").replace("\x1b[31mtwo", "")
 
 
+@pytest.mark.one_kind
 def test_a_client_that_reads_nothing_keeps_the_supervisor_from_nothing(line):
     (line.directory / "public" / "big").write_bytes(bytes(32 << 20))
     server = ["busybox", "httpd", "-f", "-p", "8080", "-h", "public"]
@@ -603,6 +611,7 @@ network = "none"
     assert 'network = "none"' in line.fail(125, "run", "-p", "auto:1", "lone", "--", "true")
 
 
+@pytest.mark.one_kind
 def test_what_is_no_service_before_the_dashes_is_a_command(line):
     write(line, f'{HEAD}\n[services.echo]\ncommand = ["sleep", "600"]\n')
     assert line.succeed("run", "printf", "--", "%s", "a") == "a"

@@ -105,6 +105,7 @@ def test_python_web_serves_a_page(top):
         assert json.loads(web.succeed("run", "--", "sh", "-c", script)) == about
 
 
+@pytest.mark.one_id
 def test_node_web_serves_a_page_and_passes_its_own_test(top):
     port = free_port()
     web = line(top, "node-web")
@@ -116,6 +117,7 @@ def test_node_web_serves_a_page_and_passes_its_own_test(top):
         assert json.loads(fetched(server, f"http://127.0.0.1:{port}/visits")) == {"visits": 1}
 
 
+@pytest.mark.one_id
 def test_c_toolchain_compiles_and_checks(top):
     tools = line(top, "c-toolchain")
     tools.succeed("run", "--", "make")
@@ -126,6 +128,7 @@ def test_c_toolchain_compiles_and_checks(top):
     assert 'greeting (name=name@entry="' in told or "greeting (name=" in told
 
 
+@pytest.mark.one_id
 def test_java_compiles_and_runs(top):
     java = line(top, "java")
     told = "fibonacci(100) = 354224848179261915075\n"
@@ -134,12 +137,14 @@ def test_java_compiles_and_runs(top):
     assert java.succeed("run", "--", "sh", "-c", script).startswith(told)
 
 
+@pytest.mark.one_id
 def test_data_science_makes_its_report(top):
     told = line(top, "data-science").succeed("run", "--", "python3", "report.py", "measurements.csv")
     assert re.search(r"^harbour +4 +14\.95 +1\.02 +0\.42$", told, re.MULTILINE)
     assert re.search(r"^airport +3 +17\.53 ", told, re.MULTILINE)
 
 
+@pytest.mark.one_id
 def test_database_keeps_what_it_is_told(top):
     database = line(top, "database")
     ports = ("-e", f"PGPORT={free_port()}", "-e", f"REDIS_PORT={free_port()}")
@@ -150,6 +155,7 @@ def test_database_keeps_what_it_is_told(top):
     assert (database.directory / "data" / "postgres" / "PG_VERSION").stat().st_uid == os.geteuid()
 
 
+@pytest.mark.one_id
 def test_database_serves_until_it_is_interrupted(top):
     database = line(top, "database")
     port, redis = free_port(), free_port()
@@ -161,6 +167,7 @@ def test_database_serves_until_it_is_interrupted(top):
     assert not (database.directory / "data" / "postgres" / "postmaster.pid").exists()
 
 
+@pytest.mark.one_id
 def test_an_application_and_its_database_are_two_environments_of_a_project(top):
     shop = line(top, "web-and-database")
     for name in ("default", "test", "db"):

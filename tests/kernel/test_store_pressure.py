@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from commandline import CommandLine
+from users import reaching_all
 
-pytestmark = [pytest.mark.userns, pytest.mark.archive]
+pytestmark = [pytest.mark.userns, pytest.mark.archive, pytest.mark.one_kind]
 
 FULL = 20
 
@@ -26,6 +27,13 @@ def fresh(built: CommandLine) -> Iterator[CommandLine]:
     yield line
     line.run("store", "destroy", "--yes")
     shutil.rmtree(top, ignore_errors=True)
+
+
+@pytest.fixture
+def whole(built: CommandLine, fresh: CommandLine) -> CommandLine:
+    """The same with a copy of the store in which it is built."""
+    subprocess.run(reaching_all("cp", "-a", str(built.store), str(fresh.store)), check=True)
+    return fresh
 
 
 def test_builds_at_once_share_the_work_and_agree(fresh):
@@ -77,23 +85,21 @@ def _copy(built: CommandLine, place: Path) -> Path:
     return place / "project"
 
 
-def test_a_layer_that_is_gone_is_made_again(fresh):
-    fresh.succeed("build", "--locked")
-    assert fresh.succeed("run", "--", "hello") == "Hello, world!\n"
-    [held] = os.listdir(fresh.store / "layers")
-    for digest in os.listdir(fresh.store / "layers" / held):
-        os.rename(fresh.store / "layers" / held / digest, fresh.store / "trash" / digest)
-        assert fresh.succeed("run", "--", "hello") == "Hello, world!\n"
-    fresh.succeed("build", "--locked")
+def test_a_layer_that_is_gone_is_made_again(whole):
+    assert whole.succeed("run", "--", "hello") == "Hello, world!\n"
+    [held] = os.listdir(whole.store / "layers")
+    for digest in os.listdir(whole.store / "layers" / held):
+        os.rename(whole.store / "layers" / held / digest, whole.store / "trash" / digest)
+        assert whole.succeed("run", "--", "hello") == "Hello, world!\n"
+    whole.succeed("build", "--locked")
 
 
-def test_a_blob_that_was_cut_short_is_noticed(fresh):
-    fresh.succeed("build", "--locked")
-    blobs = [path for path in (fresh.store / "blobs").glob("*/*") if path.stat().st_size > 100_000]
+def test_a_blob_that_was_cut_short_is_noticed(whole):
+    blobs = [path for path in (whole.store / "blobs").glob("*/*") if path.stat().st_size > 100_000]
     for path in blobs:
         os.chmod(path, 0o600)
         os.truncate(path, 50_000)
     for place in ("trees", "layers"):
-        [held] = os.listdir(fresh.store / place)
-        subprocess.run(["rm", "-rf", str(fresh.store / place / held)], check=True)
-    assert "error: " in fresh.run("build", "--locked").stderr
+        [held] = os.listdir(whole.store / place)
+        subprocess.run(["rm", "-rf", str(whole.store / place / held)], check=True)
+    assert "error: " in whole.run("build", "--locked").stderr

@@ -16,7 +16,7 @@ from envforge.lock.resolve import ResolveOptions, resolve
 from envforge.sources.debian.model import Request
 from envforge.store.layout import open_store
 
-pytestmark = [pytest.mark.archive, pytest.mark.userns, pytest.mark.one_plain_user]
+pytestmark = [pytest.mark.archive, pytest.mark.userns, pytest.mark.one_kind]
 PACKAGES = ("build-essential", "ca-certificates", "curl", "git", "nodejs", "python3")
 REFERENCE = Request("bookworm", ("security", "updates"), ("main",), PACKAGES)
 SPEC = """\

@@ -17,7 +17,7 @@ from terminal import Terminal
 
 pytestmark = [
     pytest.mark.userns,
-    pytest.mark.one_plain_user,
+    pytest.mark.one_kind,
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, of which the tool tree is made"),
     pytest.mark.skipif(not shutil.which("tmux"), reason="needs tmux"),
 ]
