@@ -21,7 +21,7 @@ COMMAND = os.path.join(sysconfig.get_path("scripts"), "envforge")
 _ENTER = 'hostname "$0" && exec "$@"'
 _LIMIT = 'umask "$0"; ulimit -n 2048; exec nice -n 1 "$@"'
 
-_OUTPUTS = re.compile(r"^\[architecture\.\w+\.outputs\]\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_OUTPUTS = re.compile(r"^\[environments\.[^\]]+\.outputs\.\w+\]\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 """With them a build that gives other digests fails, and what it made cannot be compared."""
 
 

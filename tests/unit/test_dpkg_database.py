@@ -3,10 +3,12 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from debs import control_tar, deb, digest, member
 
+from envforge.sources.debian.configure.cleaning import normalize
 from envforge.sources.debian.deb.unpack import unpack
 from envforge.sources.debian.dpkg import database
 from envforge.sources.debian.dpkg.database import DatabaseChanges, Installed, write_database
@@ -166,6 +168,21 @@ def test_what_is_not_configured_is_named():
     status = STATUS + "\n" + STATUS.replace("libodd1", "other").replace("ok installed", "ok half-configured")
     assert database.unconfigured(status) == ("other (half-configured)",)
     assert database.unconfigured("") == ()
+
+
+def test_a_tree_keeps_its_times_whatever_is_made_of_it(odd, tmp_path):
+    """The database of a set whose files are older than a control member is settled in place."""
+    control = Path(odd.control_dir)
+    os.utime(control / "md5sums", (2_000, 2_000))
+    os.utime(control / "list", (1_500, 1_500))
+    shared = {path: path.stat().st_mtime_ns for path in control.iterdir()}
+    root = tmp_path / "root"
+    write_database(str(root), [odd], newest=1_600)
+    normalize.settle_times(str(root), 1_600)
+    info = root / "var/lib/dpkg/info"
+    assert (info / "libodd1:amd64.md5sums").stat().st_mtime == 1_600
+    assert (info / "libodd1:amd64.list").samefile(control / "list")
+    assert {path: path.stat().st_mtime_ns for path in control.iterdir()} == shared
 
 
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="needs dpkg")

@@ -3,8 +3,8 @@
     var/lib/dpkg/status                  a paragraph a package
     var/lib/dpkg/arch                    native architecture, then foreign ones
     var/lib/dpkg/info/format             "1"
-    var/lib/dpkg/info/PACKAGE[:ARCH].*   control members, hard links into the packages' trees; :ARCH iff
-                                         Multi-Arch: same
+    var/lib/dpkg/info/PACKAGE[:ARCH].*   control members, hard links into the packages' trees (copies where
+                                         they are too new); :ARCH iff Multi-Arch: same
     var/lib/dpkg/triggers/File           "PATH PACKAGE[/noawait]" for file triggers
     var/lib/dpkg/triggers/TRIGGER        "PACKAGE[/noawait]" for named ones
     var/lib/dpkg/triggers/Unincorp       "TRIGGER -" for pending ones
@@ -15,6 +15,7 @@ Scripts may change some of these files; `changed_database` reads the changes fro
 """
 
 import errno
+import math
 import os
 import shutil
 import stat
@@ -65,11 +66,12 @@ def write_database(
     *,
     changes: DatabaseChanges | None = None,
     activated: Collection[str] = (),
+    newest: float = math.inf,
 ) -> None:
     """Write the database of `packages` below `root`, an environment's root directory.
 
     `changes` are those of scripts that ran for lower layers. `activated` triggers are pending: dpkg runs them
-    as soon as it processes triggers.
+    as soon as it processes triggers. No control member has an mtime later than `newest`, in whole seconds.
     """
     ordered = sorted(packages, key=lambda package: (package.facts.name, *_architecture_order(package.facts)))
     base = f"{root}/{_DPKG}"
@@ -81,7 +83,7 @@ def write_database(
     _write(f"{base}/arch", "".join(f"{name}\n" for name in (native, *foreign) if name))
     _write(f"{base}/info/format", "1\n")
     for package in ordered:
-        _link_control(package, f"{base}/info")
+        _link_control(package, f"{base}/info", newest)
     for name, text in trigger_files(package.facts for package in ordered).items():
         _write(f"{base}/triggers/{name}", text)
     _write(f"{base}/triggers/Unincorp", "".join(f"{trigger} -\n" for trigger in sorted(activated)))
@@ -194,15 +196,19 @@ def _architectures(packages: Iterable[Installed]) -> tuple[str, list[str]]:
     return native, sorted(count.keys() - {native})
 
 
-def _link_control(package: Installed, info: str) -> None:
+def _link_control(package: Installed, info: str, newest: float) -> None:
     prefix = f"{info}/{package.facts.qualified_name}."
     for name in (*package.facts.members, "list"):
         target = prefix + name
         if not os.path.lexists(target):
-            _link(f"{package.control_dir}/{name}", target)
+            _link(f"{package.control_dir}/{name}", target, newest)
 
 
-def _link(source: str, target: str) -> None:
+def _link(source: str, target: str, newest: float) -> None:
+    if os.lstat(source).st_mtime > newest:  # the time of a link would be that of the package's tree as well
+        shutil.copy2(source, target, follow_symlinks=False)
+        os.utime(target, (newest, newest), follow_symlinks=False)
+        return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:

@@ -39,10 +39,10 @@ def run(site: Site, directory: str, packages: Mapping[str, Package], below: Sequ
     changes = database.joined(
         [database.changes_from_json(made.notes["database"]) for made in _configured(below)]
     )
-    database.write_database(root, installed, changes=changes, activated=())
+    newest = epoch(packages.values())
+    database.write_database(root, installed, changes=changes, newest=newest)
     _complete(site, root, packages, below, changes.files.get("diversions", ""))
     _match_directories(site, root, below)
-    newest = epoch(packages.values())
     _run_ldconfig(directory, root, work, [made.layer.root for made in below], newest)
     normalize.remove_paths(root, _NOT_KEPT)
     normalize.settle_times(root, newest)

@@ -10,6 +10,7 @@ from envforge.store.listing import DIRECTORY_MTIME
 from envforge.store.scan import OPAQUE
 
 _OVERLAY: Final = b"user.overlay."
+_NANOSECONDS: Final = 1_000_000_000
 
 
 def remove_paths(root: str, patterns: Sequence[str]) -> list[str]:
@@ -26,6 +27,7 @@ def remove_paths(root: str, patterns: Sequence[str]) -> list[str]:
 def settle_times(root: str, epoch: int) -> None:
     """Give directories the format's mtime; clamp all other mtimes to `epoch` and to whole seconds.
 
+    What has the right time is left alone: it may be a hard link into a package's tree.
     overlayfs' private xattrs are removed, except the mark of an opaque directory.
     """
     with Tree(root) as tree:
@@ -36,7 +38,8 @@ def settle_times(root: str, epoch: int) -> None:
                 _drop_overlay_marks(place)
             directory = stat.S_ISDIR(status.st_mode)
             moment = DIRECTORY_MTIME if directory else min(int(status.st_mtime), epoch)
-            os.utime(place, (moment, moment))
+            if status.st_mtime_ns != moment * _NANOSECONDS:
+                os.utime(place, (moment, moment))
 
 
 def _drop_overlay_marks(place: str) -> None:
