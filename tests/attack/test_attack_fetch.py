@@ -72,6 +72,7 @@ def test_archive_writes_elsewhere(victim, case, make):
     victim.attack("run", "--", "sh", "-c", "cat /opt/x/* /opt/x/*/*")
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("swap", SWAPS)
 @pytest.mark.parametrize("command", [("lock", "--upgrade"), ("build",), ("run", "--", "cat", "/opt/x")])
 def test_a_fetched_file_is_swapped_for_a_link(victim, swap, command):
@@ -84,6 +85,7 @@ def test_a_fetched_file_is_swapped_for_a_link(victim, swap, command):
     victim.attack("run", "--", "cat", "/opt/x")
 
 
+@pytest.mark.one_kind
 def test_the_lock_is_edited_to_fetch_the_hosts_files(victim):
     victim.write(victim.project / "data", "harmless\n")
     victim.want(more='[[fetch]]\nurl = "file:data"\ntarget = "/opt/x"')

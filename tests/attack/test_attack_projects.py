@@ -27,6 +27,7 @@ EDITS = {
 }
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("edit", EDITS)
 def test_spec_is_edited_from_inside(victim, edit):
     """The next run, of a user who did not look, reaches no further than the last."""
@@ -86,6 +87,7 @@ def test_source_of_a_mount_is_swapped_for_a_link(victim, swap, place):
         victim.attack("run", "--", "sh", "-c", "cat /mnt/x/*; echo written >/mnt/x/written; ls -R /mnt/x")
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("swap", SWAPS)
 @pytest.mark.parametrize("place", ["data", "data/below"])
 def test_source_of_files_is_swapped_for_a_link(victim, swap, place):
