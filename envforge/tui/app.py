@@ -164,11 +164,16 @@ class EnvforgeApp(Host):
 
 
 _LAST = ("Lists", "Screen", "Everywhere")
+_HEADINGS = {
+    "app": "Everywhere",
+    "environments": "Environment",
+    "table": "Lists",
+    "tree": "File tree",
+    "screen": "Screen",
+}
 
 
 def _group(name: str) -> str:
     """Return the heading under which a binding stands in the help."""
     start = name.partition(".")[0]
-    return {"app": "Everywhere", "table": "Lists", "tree": "File tree", "screen": "Screen"}.get(
-        start, start.capitalize()
-    )
+    return _HEADINGS.get(start, start.capitalize())

@@ -7,6 +7,20 @@ from textual.theme import Theme
 DARK: Final = "envforge-dark"
 LIGHT: Final = "envforge-light"
 
+
+def _scrollbars(quiet: str, held: str, beneath: str) -> dict[str, str]:
+    """Return the variables of scroll bars, which lie on what is beneath them as borders do."""
+    return {
+        "scrollbar": quiet,
+        "scrollbar-hover": held,
+        "scrollbar-active": held,
+        "scrollbar-background": beneath,
+        "scrollbar-background-hover": beneath,
+        "scrollbar-background-active": beneath,
+        "scrollbar-corner-color": beneath,
+    }
+
+
 THEMES: Final = (
     Theme(
         name=DARK,
@@ -28,6 +42,7 @@ THEMES: Final = (
             "cursor": "#2b4566",
             "cursor-blurred": "#2a313b",
             "edge": "#39424e",
+            **_scrollbars("#39424e", "#8b96a3", "#15191f"),
         },
     ),
     Theme(
@@ -50,6 +65,7 @@ THEMES: Final = (
             "cursor": "#cfe3f8",
             "cursor-blurred": "#e6eaee",
             "edge": "#c3cbd3",
+            **_scrollbars("#c3cbd3", "#5b6570", "#ffffff"),
         },
     ),
 )

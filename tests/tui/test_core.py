@@ -7,6 +7,7 @@ from envforge.tui.core import jobs, memory, toml, words
 from envforge.tui.core.commands import Commands, Subject, target
 from envforge.tui.core.jobs import CancelledError, Job, Loads, State
 from envforge.tui.core.memory import Memory
+from envforge.tui.widgets.dialogs import spread
 
 
 def test_times_are_told_roughly() -> None:
@@ -95,6 +96,18 @@ def test_only_what_is_waited_for_is_spoken_of() -> None:
     assert not loads.told(10.4), "it was begun anew"
     loads.end("files")
     assert not loads
+
+
+def test_groups_are_spread_over_columns_in_their_order() -> None:
+    groups = [(name, [("k", "does")] * length) for name, length in (("a", 3), ("b", 9), ("c", 2), ("d", 2))]
+    named = [[[name for name, _ in column] for column in spread(groups, number)] for number in (1, 2, 3, 9)]
+    assert named == [
+        [["a", "b", "c", "d"]],
+        [["a", "b"], ["c", "d"]],
+        [["a"], ["b"], ["c", "d"]],
+        [["a"], ["b"], ["c", "d"]],
+    ]
+    assert spread([], 3) == [[]]
 
 
 def test_a_job_counts_and_keeps_lines() -> None:

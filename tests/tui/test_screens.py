@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from driving import Driver, app_of, drive
 from textual.dom import DOMNode
-from textual.widgets import Footer
 
 from envforge.progress import Listener
 from envforge.progress.events import Item, Stage
@@ -16,6 +15,7 @@ from envforge.tui.theme import DARK, LIGHT
 from envforge.tui.widgets.dialogs import Help
 from envforge.tui.widgets.facts import Facts
 from envforge.tui.widgets.file_tree import FileTreeView
+from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.table import Table
 from tests.tui.conftest import SIZES
 
@@ -185,10 +185,36 @@ def test_the_keys_at_the_bottom_fit_into_eighty_columns(small_store: Path) -> No
         for name in NAMES:
             driver.app.action_go(name)
             await driver.settle()
-            footer = driver.one(Footer)
-            assert footer.virtual_size.width <= 80, (name, driver.lines[-1])
+            for active in driver.app.screen.active_bindings.values():
+                if active.binding.show:
+                    assert f" {active.binding.description}" in driver.lines[-1], (name, driver.lines[-1])
 
     drive(app_of(small_store), steps)
+
+
+def test_facts_that_do_not_fit_are_reached_by_keys(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        facts = driver.one(Facts)
+        assert "asked for" in facts.text
+        assert "asked for" not in driver.text
+        await driver.press("tab", "end")
+        assert facts.has_focus
+        assert "asked for" in driver.text
+        await driver.press("tab", "down")
+        assert "environment " in driver.text, "another one is shown from its beginning"
+        assert f"╭─ {driver.app.subject.name} ─" in driver.text
+
+    drive(app_of(small_store, "p000"), steps)
+
+
+def test_a_click_on_a_key_presses_it_and_the_last_ones_stay_where_it_is_narrow(small_store: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        assert driver.lines[-1].endswith("q Quit ? Keys")
+        await driver.pilot.click(KeyBar, offset=(driver.lines[-1].index("Keys"), 0))
+        await driver.settle()
+        assert isinstance(driver.app.screen, Help)
+
+    drive(app_of(small_store), steps, (60, 20))
 
 
 def test_a_read_only_session_offers_nothing_that_changes(small_store: Path) -> None:

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from envforge.tui.core.grid import Cell
 from envforge.tui.host import Host
@@ -16,6 +16,7 @@ from envforge.tui.widgets.bars import Status, Tabs
 from envforge.tui.widgets.dialogs import Prose
 from envforge.tui.widgets.file_tree import FileTreeView
 from envforge.tui.widgets.filter_bar import FilterBar
+from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.table import Table
 
 NAMES: Final = ("environments", "layers", "packages", "diff", "store", "spec", "containers")
@@ -54,7 +55,7 @@ class Face(Screen[None]):
         yield FilterBar()
         yield Static(id="small")
         yield Status()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def body(self) -> ComposeResult:
         """Compose what is this screen's own."""
@@ -73,7 +74,7 @@ class Face(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Show what the other screens have chosen meanwhile."""
-        if not self.query(Footer):
+        if not self.query(KeyBar):
             return  # keys came faster than the screen was made
         self.host.memory.screen = self.NAME
         subject = self.host.subject

@@ -125,6 +125,7 @@ class SpecScreen(SubjectFace):
         self.query_one(SpecText).mark(frozenset(one.line for one in found))
         table = self.query_one(Table)
         table.border_title = count(len(found), "mistake") if found else "No mistakes"
+        table.set_class(not found, "-nothing")
         table.fill(shown.rows(found))
         self.say(f"{count(len(found), 'mistake')}: enter goes there" if found else "the spec is good")
 

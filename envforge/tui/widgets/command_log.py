@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer
 
 from envforge.tui.core.grid import Cell, Column, Grid, Row
 from envforge.tui.core.jobs import Done
+from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.table import Table
 
 _COLUMNS: Final = (
@@ -56,7 +56,7 @@ class CommandLog(ModalScreen[None]):
         with Vertical(id="dialog", classes="-large") as box:
             box.border_title = "What was done here, as commands"
             yield Table(grid, id="log", marks=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_table_opened(self, event: Table.Opened) -> None:
         """Copy the command under the cursor."""

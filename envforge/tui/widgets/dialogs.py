@@ -10,12 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from envforge.tui.core.grid import Cell
 from envforge.tui.core.words import printable
+from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.styles import CELL_CLASSES, Styled
 
+_Group = tuple[str, Sequence[tuple[str, str]]]
+"""A heading, and keys with what they do."""
+_KEYS_WIDTH: Final = 32
+"""Cells that a column of keys needs."""
 _AROUND: Final = 12
 """Lines that a question needs besides its text."""
 
@@ -75,7 +80,7 @@ class Confirm(ModalScreen[bool]):
             with Horizontal(id="dialog-answers"):
                 yield Button(f"{self._yes} (y)", id="yes", variant="primary", compact=True)
                 yield Button("Cancel (n)", id="no", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer by a click, or by enter."""
@@ -112,7 +117,7 @@ class Reading(ModalScreen[None]):
             box.border_title = self._title
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Prose(self._lines)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def action_close(self) -> None:
         """Go back to the screen."""
@@ -131,8 +136,8 @@ class Reading(ModalScreen[None]):
 class Help(Reading):
     """All keys of the screen below, by what they belong to."""
 
-    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
-        super().__init__("Keys", ())
+    def __init__(self, groups: Sequence[_Group]) -> None:
+        super().__init__("Keys", [Cell(f"{key}\t{what}") for _, keys in groups for key, what in keys])
         self._groups = groups
 
     def compose(self) -> ComposeResult:
@@ -141,7 +146,7 @@ class Help(Reading):
             box.border_title = self._title
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Keys(self._groups)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
 
 class Keys(Styled):
@@ -149,19 +154,46 @@ class Keys(Styled):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(CELL_CLASSES)
 
-    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+    def __init__(self, groups: Sequence[_Group]) -> None:
         super().__init__()
         self._groups = groups
 
     def render(self) -> RenderableType:
-        """Draw a heading a group, then its keys."""
-        lines = Lines.grid(padding=(0, 3, 0, 0))
-        lines.add_column(no_wrap=True, style=self.cell_style("accent"), min_width=14)
+        """Draw the groups, in as many columns as there is room for."""
+        columns = spread(self._groups, max(self.size.width // _KEYS_WIDTH, 1))
+        lines = Lines.grid(padding=(0, 3, 0, 0), expand=True)
+        for _ in columns:
+            lines.add_column(ratio=1)
+        lines.add_row(*map(self._column, columns))
+        return lines
+
+    def _column(self, groups: Sequence[_Group]) -> Lines:
+        """Return a heading a group, then its keys."""
+        lines = Lines.grid(padding=(0, 2, 0, 0))
+        lines.add_column(no_wrap=True, style=self.cell_style("accent"), min_width=12)
         lines.add_column()
-        for number, (name, keys) in enumerate(self._groups):
+        for number, (name, keys) in enumerate(groups):
             if number:
                 lines.add_row("", "")
             lines.add_row(Text(name, self.cell_style("strong")), "")
             for key, what in keys:
                 lines.add_row(key, what)
         return lines
+
+
+def spread(groups: Sequence[_Group], columns: int) -> list[list[_Group]]:
+    """Return the groups in at most so many columns, in their order, the longest as short as can be."""
+    heights = [len(keys) + 2 for _, keys in groups]
+    least = max(max(heights, default=0), -(-sum(heights) // columns))
+    while True:
+        found: list[list[_Group]] = [[]]
+        filled = 0
+        for group, height in zip(groups, heights, strict=True):
+            if filled and filled + height > least:
+                found.append([])
+                filled = 0
+            found[-1].append(group)
+            filled += height
+        if len(found) <= columns:
+            return found
+        least += 1

@@ -56,6 +56,7 @@ class Facts(ScrollView, Styled, can_focus=False):
         """Show another title."""
         if title != self._title:
             self._title = title
+            self.scroll_to(y=0, animate=False)
             self._border_title = Content(printable(title))  # by its public name the whole panel is drawn anew
             self.refresh(Region(-2, -1, self.outer_size.width, 1))
 
@@ -85,8 +86,10 @@ class Facts(ScrollView, Styled, can_focus=False):
         return lines
 
     def _measure(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._lines))
-        self.can_focus = len(self._lines) > self.scrollable_content_region.height
+        region = self.scrollable_content_region
+        self.can_focus = len(self._lines) > region.height
+        # another size means another layout: where all can be seen it stays the same
+        self.virtual_size = Size(region.width, len(self._lines) if self.can_focus else 1)
 
     def on_resize(self, _event: events.Resize) -> None:
         """Break the lines anew."""

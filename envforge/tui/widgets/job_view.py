@@ -8,10 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Log, Static
+from textual.widgets import Log, Static
 
 from envforge.tui.core.jobs import Job, State
 from envforge.tui.core.words import bar, printable
+from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.styles import CELL_CLASSES, Styled
 from envforge.units import duration_text
 
@@ -62,7 +63,7 @@ class JobView(ModalScreen[None]):
             yield Static(Text(f"$ {printable(self.job.command)}"), id="dialog-command")
             yield Gauge(self.job)
             yield Log(id="job-log", max_lines=2000)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Draw what there is, and look again while it runs."""

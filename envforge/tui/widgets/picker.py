@@ -7,9 +7,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from envforge.tui.core.grid import Column, Grid, Row
+from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.table import Table
 
 
@@ -45,7 +46,7 @@ class Picker(ModalScreen[str | None]):
             box.border_title = self._title
             yield Input(placeholder=self._free or "words to look for", id="picker-text", compact=True)
             yield Table(self._grid, id="picker", marks=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list while one types."""
