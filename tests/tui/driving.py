@@ -44,7 +44,7 @@ class Driver:
         for _ in range(600):
             await self.pilot.pause(0.02)
             if self.app.is_idle:
-                await self.pilot.pause(0.05)
+                await self.pilot.pause(0.2)
                 if self.app.is_idle:
                     return
         raise AssertionError(f"still going on:\n{self.text}")

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 
 from envforge.tui.core.grid import Cell, Column, Grid, Row
 from envforge.tui.core.jobs import Done
+from envforge.tui.widgets.dialogs import Prose
 from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.table import Table
 
@@ -20,6 +21,11 @@ _COLUMNS: Final = (
     Column("command", "COMMAND", 30, stretch=True, keep_end=True),
 )
 _STYLES: Final = {"done": "good", "failed": "bad", "cancelled": "warn", "running": "accent"}
+_NOTHING: Final = (
+    Cell("Nothing was done yet", "strong"),
+    Cell(""),
+    Cell("Whatever you do here stands in this list, as the command that does the same in a terminal."),
+)
 
 
 class CommandLog(ModalScreen[None]):
@@ -55,7 +61,10 @@ class CommandLog(ModalScreen[None]):
             grid.cursor = rows[-1].key
         with Vertical(id="dialog", classes="-large") as box:
             box.border_title = "What was done here, as commands"
-            yield Table(grid, id="log", marks=False)
+            if rows:
+                yield Table(grid, id="log", marks=False)
+            else:
+                yield Prose(_NOTHING)
         yield KeyBar()
 
     def on_table_opened(self, event: Table.Opened) -> None:
@@ -69,12 +78,13 @@ class CommandLog(ModalScreen[None]):
 
     def action_copy(self) -> None:
         """Copy the command under the cursor."""
-        cursor = self.query_one(Table).grid.cursor
+        cursor = self.query_one(Table).grid.cursor if self._done else ""
         if cursor:
             self.app.copy_to_clipboard(self._done[int(cursor)].command)
             self.app.notify("copied", timeout=2)
 
     def action_copy_all(self) -> None:
         """Copy all of them, a line each."""
-        self.app.copy_to_clipboard("\n".join(one.command for one in self._done))
-        self.app.notify("copied", timeout=2)
+        if self._done:
+            self.app.copy_to_clipboard("\n".join(one.command for one in self._done))
+            self.app.notify("copied", timeout=2)
