@@ -57,6 +57,7 @@ def test_shell_runs_what_it_is_given(project):
     assert project.succeed("shell", "--", "echo", "in") == "in\n"
 
 
+@pytest.mark.one_kind
 def test_locking_again_changes_nothing(project):
     before = (project.directory / "envforge.lock").read_bytes()
     assert "no changes" in project.succeed("lock")
@@ -65,6 +66,7 @@ def test_locking_again_changes_nothing(project):
     assert (project.directory / "envforge.lock").read_bytes() == before
 
 
+@pytest.mark.one_kind
 def test_add_and_remove_edit_the_spec_and_lock(project, spec):
     told = project.succeed("add", "jq")
     assert re.search(r"^jq .*-> 1\.6", told, re.MULTILINE)
@@ -78,6 +80,7 @@ def test_add_and_remove_edit_the_spec_and_lock(project, spec):
     assert project.run("run", "--", "jq", "-n", "1").returncode == 127
 
 
+@pytest.mark.one_kind
 def test_a_failed_add_changes_nothing(project):
     before = {path.name: path.read_bytes() for path in project.directory.iterdir()}
     told = project.fail(14, "add", "jqq")
@@ -85,6 +88,7 @@ def test_a_failed_add_changes_nothing(project):
     assert {path.name: path.read_bytes() for path in project.directory.iterdir()} == before
 
 
+@pytest.mark.one_kind
 def test_an_edit_without_lock_makes_the_lock_stale(project):
     project.succeed("add", "--no-lock", "jq")
     assert "jq" in project.fail(13, "lock", "--check")
@@ -108,6 +112,7 @@ def test_ci_needs_the_lock_and_its_outputs(project):
     assert json.loads(result.stdout)["error"]["class"] == "OutputError"
 
 
+@pytest.mark.one_kind
 def test_an_edit_of_how_it_is_run_makes_the_lock_stale_for_ci(project):
     project.succeed("build")
     with open(project.directory / "envforge.toml", "a", encoding="utf-8") as file:
@@ -123,6 +128,7 @@ def test_an_edit_of_how_it_is_run_makes_the_lock_stale_for_ci(project):
     assert project.succeed("run", "--locked", "--", "cat", "/etc/new") == "1"
 
 
+@pytest.mark.one_kind
 def test_a_lock_of_another_machine_gains_this_ones_part(project):
     lock = project.directory / "envforge.lock"
     lock.unlink()
@@ -161,6 +167,7 @@ def test_what_is_there_is_listed_and_shown(project):
     assert "hello" in project.succeed("show")
 
 
+@pytest.mark.one_kind
 def test_the_tree_shows_layers_and_needs(project):
     project.succeed("build")
     drawn = project.succeed("tree")
@@ -179,6 +186,7 @@ def test_verify_builds_the_same_again(project):
     assert told["differences"] == []
 
 
+@pytest.mark.one_kind
 def test_a_new_directory_goes_from_init_to_lock(built, tmp_path):
     line = CommandLine(tmp_path, built.store, built.home)
     line.succeed("init")
@@ -189,6 +197,7 @@ def test_a_new_directory_goes_from_init_to_lock(built, tmp_path):
     line.succeed("lock")
 
 
+@pytest.mark.one_kind
 def test_a_terminal_of_20_columns_and_one_without_colours(project):
     code, shown = project.on_terminal("build", "--rebuild", columns=20)
     assert code == 0, shown

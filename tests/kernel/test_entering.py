@@ -134,6 +134,7 @@ CLIENTS = {
 }
 
 
+@pytest.mark.one_kind
 @pytest.mark.parametrize("client", CLIENTS)
 def test_an_authority_of_the_host_is_trusted_inside_and_in_no_layer(clients, authority, tmp_path, client):
     (tmp_path / "hello").write_text("hello")
@@ -167,6 +168,7 @@ def test_trust_can_be_the_environments_alone(project, authority):
     assert line.succeed("run", "--", "sh", "-c", script) == "0\n"
 
 
+@pytest.mark.one_kind
 def test_git_works_in_a_worktree(clients, tmp_path):
     main, tree = tmp_path / "main", tmp_path / "tree"
     main.mkdir()

@@ -134,6 +134,7 @@ def test_add_and_remove_edit_the_tables_of_the_one_that_is_named(shop):
     assert spec_of(shop) == unchanged
 
 
+@pytest.mark.one_kind
 def test_a_lock_is_of_all_and_says_which_one_is_stale(shop):
     lock = shop.directory / "envforge.lock"
     shop.succeed("lock", "--check")
@@ -157,6 +158,7 @@ def test_a_lock_is_of_all_and_says_which_one_is_stale(shop):
     assert b"three" not in lock.read_bytes()
 
 
+@pytest.mark.one_kind
 def test_an_upgrade_may_be_of_one_of_them(tmp_path):
     made = Archive(tmp_path / "archive")
     add_system(made)
@@ -183,6 +185,7 @@ def test_an_upgrade_may_be_of_one_of_them(tmp_path):
         line.succeed("store", "destroy", "--yes")
 
 
+@pytest.mark.one_kind
 @pytest.mark.archive
 def test_another_machine_is_locked_for_in_all_of_them(tmp_path, whole):
     line = CommandLine(tmp_path, whole.store, tmp_path)
@@ -272,6 +275,7 @@ def test_exec_joins_the_environment_that_is_meant(shop):
         process.communicate(timeout=20)
 
 
+@pytest.mark.one_kind
 def test_one_lock_may_have_archives_that_only_another_environment_names(archive, tmp_path, whole):
     other = Archive(tmp_path / "other")
     other.add("extra")
@@ -304,6 +308,7 @@ def test_an_environment_that_is_not_there_is_told_in_every_command(shop, command
     assert "it has default, test, db" in shop.fail(code, "-E", "nothing-like-it", *words)
 
 
+@pytest.mark.one_kind
 def test_init_makes_no_environment(tmp_path, whole):
     line = CommandLine(tmp_path, whole.store, whole.home)
     assert "[environments.db]" in line.fail(2, "init", "-E", "db")

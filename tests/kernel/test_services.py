@@ -139,12 +139,14 @@ def test_a_health_check_that_never_passes_is_told_with_its_last_output(line):
     assert "still cold" in said
 
 
+@pytest.mark.one_plain_user
 def test_a_check_that_hangs_is_killed_and_counted(line):
     hanging = '{ command = ["sleep", "60"], interval = "50ms", start-period = "0s", timeout = "100ms" }'
     write(line, SPEC.replace('{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }', hanging))
     assert "it took longer than 0.1 s" in line.fail(36, "up", "-d")
 
 
+@pytest.mark.one_plain_user
 def test_ctrl_c_on_a_foreground_up_stops_in_the_reverse_order(line):
     process = subprocess.Popen(
         line.words("up"),
@@ -368,6 +370,7 @@ command = ["sh", "-c", "until busybox wget -qO- http://web:8080/; do sleep 0.1; 
     assert not containers(line)
 
 
+@pytest.mark.one_plain_user
 def test_services_names_are_taken_where_containers_are(line):
     write(
         line,
@@ -542,6 +545,7 @@ def test_a_client_that_reads_nothing_keeps_the_supervisor_from_nothing(line):
     assert await_answer(containers(line)["web"]["ports"][0]["host"])
 
 
+@pytest.mark.one_plain_user
 def test_a_single_command_has_what_a_service_has(line):
     write(
         line,
@@ -579,6 +583,7 @@ health = {{ command = ["cat", "/tmp/ready"], start-interval = "50ms" }}
     line.succeed("rm", "-f", "job")
 
 
+@pytest.mark.one_plain_user
 def test_a_single_command_takes_volumes_ports_and_limits_of_its_own(line):
     write(
         line,
@@ -656,6 +661,7 @@ def test_a_named_container_can_be_in_the_foreground(line):
     assert containers(line) == {}
 
 
+@pytest.mark.one_plain_user
 def test_garbage_is_collected_beside_containers_that_come_and_go(line):
     write(line, HEAD)
     line.succeed("run", "-d", "--name", "kept", "--", "sleep", "600")

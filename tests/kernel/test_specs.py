@@ -22,7 +22,11 @@ from envforge.sandbox.ids.identity import detect
 pytestmark = [pytest.mark.userns, pytest.mark.archive]
 
 SPECS = Path(__file__).parents[2] / "specs"
-TWICE = ["hello", "python-web", pytest.param("database", marks=pytest.mark.root)]
+TWICE = [
+    "hello",
+    pytest.param("python-web", marks=pytest.mark.one_id),
+    pytest.param("database", marks=pytest.mark.root),
+]
 """Built a second time here; `python -m tests.digests` builds all, in every way in which they might differ."""
 
 
