@@ -12,7 +12,7 @@ from envforge.compare.sides import UPPER, LayerName
 from envforge.compare.targets import Here, Target
 from envforge.errors import NotFoundError
 from envforge.sources.interface import Package
-from envforge.store import layers, records
+from envforge.store import records
 from envforge.store.layout import Store
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def stack_of(store: Store | None, target: Target) -> "Stack":
     Raises NotFoundError where layers have gone, SandboxError.
     """
     from envforge.compare.files import Stack  # noqa: PLC0415 - packages alone need no listings
+    from envforge.store import layers  # noqa: PLC0415 - likewise
 
     if target.directory:
         from envforge.compare import directories  # noqa: PLC0415 - seldom, and it starts a child
@@ -199,6 +200,7 @@ def _with_contents(
 def _roots(store: Store | None, target: Target, held: str) -> "Roots":
     """Return the root of each layer, in the caller's own ownership mode where the store has it so."""
     from envforge.compare.contents.reading import Roots  # noqa: PLC0415 - as above
+    from envforge.store import layers  # noqa: PLC0415 - as above
 
     if target.directory:
         return Roots({"": os.path.realpath(target.directory)})

@@ -7,7 +7,7 @@ no lock; writing the truth down does.
 import os
 from time import time_ns
 
-from envforge.containers import records, removing
+from envforge.containers import records
 from envforge.containers.records import Container
 from envforge.errors import InUseError, NotFoundError
 
@@ -63,6 +63,8 @@ def _write(container: Container, boot: str) -> None:
     if container.config["network"]["mode"] == "private":
         _sweep_networks()
     if container.config["remove"]:
+        from envforge.containers import removing  # noqa: PLC0415  # only after a kill
+
         removing.remove_locked(container)
         raise NotFoundError(f"no such container: {container.name}", hint="it was to be removed once it ended")
     records.write_state(container.directory, container.state)

@@ -4,7 +4,7 @@ import os
 
 from envforge.containers import plans, records, truth
 from envforge.errors import EnvforgeError
-from envforge.sandbox import inherited, perform
+from envforge.sandbox import inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def run(
 ) -> "int | None":
     """Start a container of a cached plan and print its id; return the exit code."""
     from envforge.containers import lifecycle  # noqa: PLC0415  # `exec` starts none
+    from envforge.sandbox import perform  # noqa: PLC0415  # likewise
 
     plan = for_container(plan)
     environment = inherited.payload_environment(plan, os.environ) | variables

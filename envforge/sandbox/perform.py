@@ -11,18 +11,20 @@ from _thread import get_native_id
 from fcntl import LOCK_SH, flock
 
 from envforge.kernel import init
-from envforge.kernel.processes import CLONE_NEWCGROUP, clone, is_alone
+from envforge.kernel.processes import CLONE_NEWCGROUP, clone
 from envforge.kernel.removal import is_still_at
 from envforge.sandbox import first_process, record, uppers
 from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first, open_network, read_report
 from envforge.sandbox.payload import Payload, say
-from envforge.sandbox.streams import STANDARD, Child, Streams
+from envforge.sandbox.streams import STANDARD, Child, Streams, attend, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from envforge.sandbox.compiled import Cgroup, Member, Plan
+
+    Meanwhile = Callable[["Started"], None] | None
 
 __all__ = ["FAILED", "Payload", "RefusedError", "StaleError", "Started", "attend", "enter", "start", "wait"]
 
@@ -55,7 +57,7 @@ class Started(Child):
         """The name of its record, by which other commands find it; "" if none could be written."""
         return "" if self._record is None else os.path.basename(self._record.path)
 
-    def begin(self, payload: Payload, descriptors: "tuple[int, int, int]") -> None:
+    def begin(self, payload: Payload, descriptors: "tuple[int, int, int]", meanwhile: "Meanwhile") -> None:
         """Start it; see `start`."""
         plan, output = self._plan, descriptors[2]
         self._held = hold(plan)
@@ -69,13 +71,13 @@ class Started(Child):
             raise RefusedError("a standard stream", error) from None
         channel = _channel(plan, self.streams)
         try:
-            self._clone(payload, channel, self.upper)
+            self._clone(payload, channel, self.upper, meanwhile)
             self.carrier = channel.connect()
         finally:
             channel.close()
             self.streams.close()
 
-    def _clone(self, payload: Payload, channel: Channel, upper: uppers.Upper) -> None:
+    def _clone(self, payload: Payload, channel: Channel, upper: uppers.Upper, meanwhile: "Meanwhile") -> None:
         report_read, report_write = os.pipe()
         try:
             mask = init.block()  # of this thread; C never gets one of these signals unprepared
@@ -91,11 +93,13 @@ class Started(Child):
             finally:
                 init.unblock(mask)
                 os.close(report_write)
-            self._let_in(channel, upper, report_read, payload.command)
+            self._let_in(channel, upper, report_read, payload.command, meanwhile)
         finally:
             os.close(report_read)
 
-    def _let_in(self, channel: Channel, upper: uppers.Upper, report: int, command: "list[str]") -> None:
+    def _let_in(
+        self, channel: Channel, upper: uppers.Upper, report: int, command: "list[str]", meanwhile: "Meanwhile"
+    ) -> None:
         try:
             if self._plan["network"] == "private":
                 self.network = open_network(self.pid)
@@ -104,6 +108,8 @@ class Started(Child):
             if self._plan["limits"]["bases"]:
                 self.cgroup = _limited(self._plan["limits"], self.pid)
             channel.let_in(self._cloned, upper, self.pid)
+            if meanwhile is not None:
+                meanwhile(self)
             noted = record.note(self._plan, self.pid, command, upper.name, self.cgroup)  # while C mounts
             self._record = noted
             _sweep_uppers(self._plan)  # likewise
@@ -178,11 +184,14 @@ def start(
     streams: "tuple[int, int, int]" = STANDARD,
     upper: "uppers.Upper | None" = None,
     member: "Member | None" = None,
+    *,
+    meanwhile: "Meanwhile" = None,
 ) -> Started:
     """Start a sandbox, from any thread; returns once the payload runs.
 
     `streams` are the payload's stdin, stdout and stderr. Without `upper` it gets a fresh one. `member` is its
-    place in a network with others. It ends with the calling thread. Raises StaleError and RefusedError.
+    place in a network with others. `meanwhile` is called once its namespaces are there, while it mounts.
+    It ends with the calling thread. Raises StaleError and RefusedError.
     """
     if member is None and plan["outbound"] and plan["network"] == "private":
         from envforge.sandbox.outbound import way  # noqa: PLC0415  # few have a private network
@@ -190,21 +199,11 @@ def start(
         plan, member = way.alone(plan)
     started = Started(plan, upper, member)
     try:
-        started.begin(payload, streams)
+        started.begin(payload, streams, meanwhile)
     except BaseException:
         started.close()
         raise
     return started
-
-
-def wait(started: Child) -> int:
-    """Wait until the child has ended; returns its exit code (a sandbox's payload's). In any thread, once."""
-    return started.ended(init.exit_code(os.waitpid(started.pid, 0)[1]))
-
-
-def attend(started: Child) -> int:
-    """Wait likewise, and forward this process's signals, which the caller has blocked by `init.block`."""
-    return started.ended(init.attend(started.pid, shares_terminal=not started.carrier, is_alone=is_alone()))
 
 
 def _make_upper(plan: "Plan") -> uppers.Upper:

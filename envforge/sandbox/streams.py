@@ -182,3 +182,14 @@ class Child:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
+
+
+def wait(started: Child) -> int:
+    """Wait until the child has ended; returns its exit code (a sandbox's payload's). In any thread, once."""
+    return started.ended(init.exit_code(os.waitpid(started.pid, 0)[1]))
+
+
+def attend(started: Child) -> int:
+    """Wait likewise, and forward this process's signals, which the caller has blocked by `init.block`."""
+    alone = processes.is_alone()
+    return started.ended(init.attend(started.pid, shares_terminal=not started.carrier, is_alone=alone))

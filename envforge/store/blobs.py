@@ -17,7 +17,6 @@ from attrs import define, field
 from envforge.digest import new_sha256, sha256_of
 from envforge.errors import DamagedError, IntegrityError
 from envforge.store.layout import Store
-from envforge.store.staging import staging
 from envforge.whole_file import sync_directory, write_all
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ def writing(
     empty `sha256` promises none: the blob is stored under its actual one. `limit` bounds a blob of unknown
     size. `durable`: blob and name are synced to disk before this returns. Raises IntegrityError.
     """
+    from envforge.store.staging import staging  # noqa: PLC0415 (most commands only read)
+
     with staging(store, "blob") as directory:
         path = f"{directory}/data"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)

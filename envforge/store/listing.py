@@ -16,12 +16,12 @@ Types: d directory, o opaque directory (hides what lower layers have there), w w
 link, c and b devices, p fifo, s socket.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+from envforge.digest import sha256_of
 from envforge.errors import StoreError
 
 FORMAT = 1
@@ -186,4 +186,4 @@ def index(data: bytes) -> dict[bytes, bytes]:
 
 def digest(data: bytes) -> str:
     """Return the digest of a layer: the SHA-256 of its listing, 64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
+    return sha256_of(data)

@@ -14,13 +14,14 @@ from typing import Any, Final
 from envforge import whole_file
 from envforge.errors import StoreError
 from envforge.store.layout import Store
-from envforge.store.staging import staging
 
 FORMAT: Final = 1
 
 
 def write(store: Store, path: str, document: dict[str, Any]) -> None:
     """Write `document` with the format's number to `path`, atomically and synced to the disk."""
+    from envforge.store.staging import staging  # noqa: PLC0415 (most commands only read)
+
     text = json.dumps({"format": FORMAT, **document}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     with staging(store, "record") as directory:
         data = text.encode("utf-8", "surrogateescape")

@@ -19,6 +19,9 @@ _NEVER_FOR_CONTAINERS = (
     "envforge.sandbox.perform",
 )
 
+# What shows how a project is needs nothing that writes, resolves or captures.
+_NEVER_TO_SHOW = ("hashlib", "shlex", "envforge.store.blobs", "envforge.store.staging", "subprocess")
+
 
 def _loaded(statement: str) -> set[str]:
     """Return the names of the modules in a fresh interpreter, without what a venv's .pth files load."""
@@ -43,3 +46,12 @@ def test_commands_for_containers_load_little(words, tmp_path):
     loaded = _loaded(f"from envforge.cli import main; main({argv!r})")
     assert "envforge.containers.records" in loaded
     assert not loaded.intersection(_NEVER_FOR_CONTAINERS)
+
+
+def test_showing_a_project_loads_nothing_that_changes_one(tmp_path):
+    spec = tmp_path / "envforge.toml"
+    spec.write_text('name = "shop"\n[debian]\nsuite = "bookworm"\n')
+    argv = ["--store", str(tmp_path / "store"), "--file", str(spec), "show"]
+    loaded = _loaded(f"from envforge.cli import main; main({argv!r})")
+    assert "envforge.sources.registry" in loaded
+    assert not loaded.intersection(_NEVER_TO_SHOW)

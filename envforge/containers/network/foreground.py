@@ -4,7 +4,7 @@ import os
 from _thread import get_native_id
 
 from envforge.containers.network.listening import Listening
-from envforge.containers.network.proxy import attach
+from envforge.containers.network.proxy import Attached, attach
 from envforge.kernel import init
 from envforge.sandbox import perform
 from envforge.sandbox.payload import say
@@ -12,8 +12,6 @@ from envforge.sandbox.payload import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from envforge.sandbox.compiled import Plan
-
-_SIGKILL = 9
 
 
 def enter(
@@ -26,24 +24,23 @@ def enter(
     plan = plan | {"published": listening.ports}
     is_main = get_native_id() == os.getpid()
     mask = init.block() if is_main else None
+    attached: Attached | None = None
+
+    def publish(started: perform.Started) -> None:
+        nonlocal attached
+        namespaces = started.network or (-1, -1)
+        attached = attach(listening, namespaces, as_root=plan["idmapped"], keeps_errors=True)
+
     try:
-        started = perform.start(plan, perform.Payload(command, environment, cwd, mask))
-        try:
-            attached = attach(
-                listening, started.network or (-1, -1), as_root=plan["idmapped"], keeps_errors=True
-            )
-        except BaseException:
-            os.kill(started.pid, _SIGKILL)
-            perform.wait(started)
-            raise
+        payload = perform.Payload(command, environment, cwd, mask)
+        started = perform.start(plan, payload, meanwhile=publish)
         listening.close()
         for address, host, container, protocol in listening.free:
             say(f"note: port {container}/{protocol} is published as {address} port {host}")
-        try:
-            return perform.attend(started) if is_main else perform.wait(started)
-        finally:
-            attached.close()
+        return perform.attend(started) if is_main else perform.wait(started)
     finally:
+        if attached is not None:
+            attached.close()
         listening.close()
         if mask is not None:
             init.unblock(mask)

@@ -109,7 +109,8 @@ class Life:
             upper = uppers.keep(plan["uppers"], self._container.id, uppers.over_of(plan), owner=plan["owner"])
             self._member, plan = join(config, plan)
             self.plan = plan
-            self.started = perform.start(plan, payload, given, upper, self._member)
+            publish = None if listening is None else self._publishing(listening, as_root=plan["idmapped"])
+            self.started = perform.start(plan, payload, given, upper, self._member, meanwhile=publish)
         except BaseException:
             os.close(told)
             self._close()
@@ -118,24 +119,20 @@ class Life:
             for descriptor in {*given, payload.told}:
                 os.close(descriptor)
         self.began = monotonic()
-        if listening is not None:
-            self._publish(listening, as_root=plan["idmapped"])
         with open(told, "rb", buffering=0) as file:
             code = file.read()
         if code:
             self._fail(int(code))
 
-    def _publish(self, listening: "Listening", *, as_root: bool) -> None:
-        from envforge.containers.network.proxy import attach  # noqa: PLC0415  # only with published ports
+    def _publishing(self, listening: "Listening", *, as_root: bool) -> "Callable[[perform.Started], None]":
+        """Return what starts the proxy of a sandbox that is on its way."""
 
-        assert self.started is not None
-        try:
-            self._proxy = attach(listening, self.started.network or (-1, -1), as_root=as_root)
-        except BaseException:
-            os.kill(self.started.pid, _SIGKILL)
-            perform.wait(self.started)
-            self._close()
-            raise
+        def publish(started: perform.Started) -> None:
+            from envforge.containers.network.proxy import attach  # noqa: PLC0415  # only with published ports
+
+            self._proxy = attach(listening, started.network or (-1, -1), as_root=as_root)
+
+        return publish
 
     def _open_streams(self) -> "tuple[int, int, int]":
         """Return the payload's ends of its standard streams; ours are kept."""

@@ -14,7 +14,7 @@ from attrs import asdict, evolve, frozen
 from envforge.digest import sha256_of
 from envforge.errors import NotFoundError, StoreError
 from envforge.spec.names import DEFAULT
-from envforge.store import blobs, holds, locks, records
+from envforge.store import locks, records
 from envforge.store.layout import Store
 
 _HINT: Final = "`envforge history` lists the generations"
@@ -100,6 +100,8 @@ def is_noted(
     variant: str = DEFAULT,
 ) -> bool:
     """Return whether the project's newest generation records exactly this already, and its blobs exist."""
+    from envforge.store import blobs  # noqa: PLC0415 (looking at generations needs none)
+
     project = find(store, spec_path, variant)
     if project is None or project.name != name:
         return False
@@ -127,6 +129,8 @@ def note(
     environment as it was. With `always` there is a new generation all the same. `reason` is asked for a new
     one's reason, given the one before.
     """
+    from envforge.store import blobs, holds  # noqa: PLC0415 (as above)
+
     identifier = _root_id(spec_path, variant)
     path = _path(store, identifier)
     sums = sha256_of(spec), sha256_of(lock)

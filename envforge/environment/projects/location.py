@@ -1,7 +1,6 @@
 """Where a project's spec and its store are. Reads no spec: most commands need no more of one."""
 
 import os
-import shlex
 
 from attrs import frozen
 
@@ -48,6 +47,8 @@ def check_is_here(found: str) -> None:
     """
     if trust.leads_away(found):
         ownership.check(found)  # a link that somebody else planted is the graver error
+        import shlex  # noqa: PLC0415 - only after a mistake
+
         real = os.path.realpath(found)
         raise SpecError(
             f"{found} is a link to {real}, the spec of another directory",

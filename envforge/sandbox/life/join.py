@@ -19,8 +19,7 @@ from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.idmapped import give_pipes, receive, send
 from envforge.sandbox.life.namespaces import EVERY_KIND, open_namespaces
 from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, become, show_bug
-from envforge.sandbox.perform import attend, wait
-from envforge.sandbox.streams import STANDARD, Child, Streams
+from envforge.sandbox.streams import STANDARD, Child, Streams, attend, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NS_GET_USERNS = 0xB701
 _NS_GET_PARENT = 0xB702
 _NS_GET_OWNER_UID = 0xB704
-_PAYLOAD = "2"
+_PAYLOAD = b"2"
 """The payload's pid inside."""
 _KINDS = {
     "ipc": processes.CLONE_NEWIPC,
@@ -106,17 +106,17 @@ def payload_of(first: int) -> int:
 
 
 def _children(first: int) -> "list[int]":
-    with open(f"/proc/{first}/task/{first}/children", encoding="ascii") as file:
+    with open(f"/proc/{first}/task/{first}/children", "rb", buffering=0) as file:
         return [int(word) for word in file.read().split()]
 
 
-def _number_inside(pid: int) -> str:
+def _number_inside(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
             lines = file.read().splitlines()
     except FileNotFoundError:
-        return ""
-    return next((line.split()[-1] for line in lines if line.startswith("NSpid:")), "")
+        return b""
+    return next((line.split()[-1] for line in lines if line.startswith(b"NSpid:")), b"")
 
 
 def _open_all(found: Namespaces, one: "Running", payload: int) -> None:

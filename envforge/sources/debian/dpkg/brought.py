@@ -4,7 +4,6 @@ Both may be forged: names are checked by Policy's grammar, sizes and numbers are
 is only a proposal.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -118,6 +117,8 @@ def _is_other(upper: ReadTree, path: str, digest: str) -> bool:
         content = upper.read(path, limit=_CONFFILE_MAX_BYTES, follow=False)
     except OSError:
         return False  # it is not there, is a link, or is too large
+    import hashlib  # noqa: PLC0415 - it loads OpenSSL; confined processes have it
+
     return hashlib.md5(content, usedforsecurity=False).hexdigest() != digest
 
 

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from envforge.kernel.reading import Readable
 from envforge.sources.debian.dpkg import policy
+
+if TYPE_CHECKING:
+    from envforge.kernel.reading import Readable
 
 STATUS: Final = "/var/lib/dpkg/status"
 _INFO: Final = b"/var/lib/dpkg/info/"
@@ -20,7 +22,7 @@ def package_of(path: bytes) -> str:
     return name if policy.PACKAGE.allows(name.partition(":")[0]) else ""
 
 
-def read(tree: Readable) -> Iterator[tuple[str, str, str]]:
+def read(tree: "Readable") -> Iterator[tuple[str, str, str]]:
     """Yield name, version and architecture of each installed package; nothing from a tree without dpkg.
 
     Paragraphs that break the grammar of Debian Policy are left out. Raises OSError.
