@@ -45,7 +45,7 @@ class Driver:
             await self.pilot.pause(0.02)
             if self.app.is_idle:
                 await self.pilot.pause(0.2)
-                if self.app.is_idle:
+                if self.app.is_idle and self.text.strip():  # else what lies over the screen is not drawn yet
                     return
         raise AssertionError(f"still going on:\n{self.text}")
 

@@ -1,7 +1,8 @@
 """Compares trees and layers on disk with their listings. Jobs of confined workers; nothing is written.
 
 The fast way looks at `lstat`, link targets and the few attributes that a listing has. The full way reads
-every file and all attributes, each inode once: `verified` are inodes whose bytes were found right before.
+every file and all attributes, each inode once: `verified` are inodes whose bytes and attributes were found
+right before. (An inode with attributes is read for each of its names: there are few.)
 Listings are compared line by line as text: making values of all paths would take most of the time.
 """
 
@@ -37,7 +38,7 @@ _CHUNK: Final = 1 << 20
 _FOUND_MAX: Final = 1000
 """Of one tree: a damage of more paths is not told path by path."""
 INODE: Final = struct.Struct("<Q32s")
-"""An inode's number and the SHA-256 of its bytes."""
+"""The number of an inode without attributes, and the SHA-256 of its bytes."""
 verified: Final[dict[str, dict[int, bytes]]] = {}
 """By the name of a check: workers that are started later inherit what earlier ones have read."""
 
@@ -169,12 +170,30 @@ class _Comparison:
 
     def _inside_problem(self, fields: Sequence[bytes], full: bytes, status: os.stat_result) -> str:
         kind, _, _, _, mtime, size, content, _, xattrs, _ = fields
+        is_shared = self.known is not None and kind == b"f" and status.st_nlink > 1 and xattrs == b"-"
+        if is_shared and self._is_known(content, status):
+            return self._outer_problem(mtime, size, status)
         try:
-            return self._content_problem(kind, size, content, full, status) or self._other_problem(
+            problem = self._content_problem(kind, size, content, full, status) or self._other_problem(
                 kind, mtime, xattrs, full, status
             )
         except OSError:
             return "unreadable"
+        if is_shared and not problem:
+            self.inodes.append(INODE.pack(status.st_ino, bytes.fromhex(content.decode("ascii"))))
+        return problem
+
+    def _is_known(self, content: bytes, status: os.stat_result) -> bool:
+        """Return whether these bytes, and no attributes, were found under another name of the inode."""
+        known = self.known.get(status.st_ino) if self.known else None
+        return known is not None and known.hex().encode() == content
+
+    @staticmethod
+    def _outer_problem(mtime: bytes, size: bytes, status: os.stat_result) -> str:
+        """Return what differs of a file whose inside is known."""
+        if status.st_size != int(size):
+            return "size"
+        return "time" if int(status.st_mtime) != int(mtime) else ""
 
     def _content_problem(
         self, kind: bytes, size: bytes, content: bytes, full: bytes, status: os.stat_result
@@ -182,7 +201,7 @@ class _Comparison:
         if kind == b"f":
             if status.st_size != int(size):
                 return "size"
-            if self.known is not None and not self._has_bytes(full, content, status):
+            if self.known is not None and self.sha256(full, status) != content:
                 return "content"
         elif kind == b"l":
             if os.readlink(full) != listing.unescape(content):
@@ -203,15 +222,6 @@ class _Comparison:
             if found != xattrs:
                 return "attributes"
         return ""
-
-    def _has_bytes(self, full: bytes, content: bytes, status: os.stat_result) -> bool:
-        wanted = bytes.fromhex(content.decode("ascii"))
-        if status.st_nlink > 1 and (self.known or {}).get(status.st_ino) == wanted:
-            return True
-        right = self.sha256(full, status) == content
-        if right and status.st_nlink > 1:
-            self.inodes.append(INODE.pack(status.st_ino, wanted))
-        return right
 
     def sha256(self, full: bytes, status: os.stat_result) -> bytes:
         """Return the SHA-256 of a file's bytes as hex digits. Raises OSError."""
