@@ -36,8 +36,6 @@ THEMES: Final = (
         surface="#1b2027",
         panel="#262d36",
         variables={
-            "footer-key-foreground": "#6cb6ff",
-            "footer-background": "#1b2027",
             "muted": "#8b96a3",
             "cursor": "#2b4566",
             "cursor-blurred": "#2a313b",
@@ -59,8 +57,6 @@ THEMES: Final = (
         surface="#f4f6f8",
         panel="#e6eaee",
         variables={
-            "footer-key-foreground": "#0b5cad",
-            "footer-background": "#f4f6f8",
             "muted": "#5b6570",
             "cursor": "#cfe3f8",
             "cursor-blurred": "#e6eaee",
