@@ -71,6 +71,7 @@ ALLOWED: tuple[Allowed, ...] = (
     ),
     Allowed(r"(/root|/var/lib/[^/]*)/\.erlang\.cookie", _GONE, "a secret: Erlang makes one at first start"),
     Allowed(r"/etc/ejabberd/ejabberd\.pem", _GONE, "a self-made certificate and its key"),
+    Allowed(r"/etc/freeradius/3\.0/certs/dh", _GONE, "random parameters of a key exchange"),
     Allowed(r"/etc/aliases\.db", _GONE, "a database with the time in it; newaliases makes it"),
     Allowed(r"/var/cache/man/.*", _GONE, "the index of all manuals; mandb makes it"),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),

@@ -69,14 +69,11 @@ def test_groups_of_some_sections(base):
 
 
 def test_a_lock_without_outputs_still_pins():
-    text = (
-        "[[architecture.amd64.package]]\nname = 'a'\n\n[architecture.amd64.outputs]\nlayers = [\n  'x',\n]\n"
-    )
-    rest = "\n[architecture.arm64]\n"
-    assert (
-        setups._OUTPUTS.sub("", text + rest)
-        == "[[architecture.amd64.package]]\nname = 'a'\n\n[architecture.arm64]\n"
-    )
+    outputs = '[environments.{}.outputs.amd64]\nruntime = "r"\nlayers = [\n    "rest 0",\n]\n\n'
+    before = 'format = 2\n\n[environments.default.request.debian]\npackages = [\n    "a",\n]\n\n'
+    rest = '[debian.packages.amd64]\na = "1"\n'
+    lock = before + outputs.format("default") + outputs.format("a-b") + rest
+    assert setups._OUTPUTS.sub("", lock) == before + rest
 
 
 def test_listings_that_differ_are_named(tmp_path):
