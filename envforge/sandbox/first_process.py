@@ -11,7 +11,7 @@ import sys
 
 from envforge.kernel import init, processes, syscalls
 from envforge.sandbox import binds, masks, mounts, streams
-from envforge.sandbox.payload import Payload, make_runtime, map_ids, say, show_bug, start
+from envforge.sandbox.payload import Payload, RefusedError, make_runtime, map_ids, say, show_bug, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,26 +24,6 @@ if TYPE_CHECKING:
 FAILED = 125
 _SIGKILL = 9
 _KILL = 5  # the capability
-
-
-class RefusedError(Exception):
-    """The sandbox cannot be made. `step` says what failed, `error` why."""
-
-    def __init__(self, step: str, error: OSError) -> None:
-        super().__init__(f"{step}: {error}")
-        self.step = step
-        self.error = error
-
-    def to_bytes(self) -> bytes:
-        """Return it for a pipe, from which another process makes it anew by `from_bytes`."""
-        error = self.error
-        return f"{self.step}\n{error.errno}\n{error.filename or ''}".encode(errors="surrogateescape")
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "RefusedError":
-        """Return the one that `to_bytes` wrote."""
-        step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
-        return cls(step, OSError(int(number), os.strerror(int(number)), path or None))
 
 
 def lend_terminal(payload: Payload) -> "Callable[[], None]":

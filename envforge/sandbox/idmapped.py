@@ -7,14 +7,15 @@ the range and is not idmapped: overlay would be read-only on one. Loaded only if
 
 import marshal
 import os
-from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, socketpair
+from _socket import AF_UNIX, SOCK_STREAM, socket, socketpair
 from errno import ECONNRESET
 
 from envforge.kernel import processes, syscalls
 from envforge.kernel.processes import clone
 from envforge.sandbox import binds, masks, mounts, uppers
-from envforge.sandbox.first_process import Channel, RefusedError
-from envforge.sandbox.payload import map_ids
+from envforge.sandbox.first_process import Channel
+from envforge.sandbox.payload import RefusedError, map_ids
+from envforge.sandbox.streams import give_pipes, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from envforge.sandbox.compiled import Plan
     from envforge.sandbox.streams import Streams
 
-_FEW = 200  # descriptors a message; the kernel takes 253 (unix(7))
 _SIGKILL = 9
 
 
@@ -205,48 +205,6 @@ def _open_sources(
 
 def _is_foreign(plan: "Plan", path: "str | None") -> bool:
     return path is not None and plan["foreign"] is not None and masks.is_inside(path, plan["foreign"][0])
-
-
-def give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
-    """Make the payload the owner of the pipes it gets as standard streams, so that it can open /dev/stdout.
-
-    As runc does, but for pipes only: they have no name, so nothing is left behind on disk.
-    """
-    for descriptor in given.descriptors:
-        try:
-            if os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:"):
-                os.fchown(descriptor, *owner)
-        except FileNotFoundError:
-            continue  # closed by the caller
-
-
-def send(channel: socket, flags: bytes, descriptors: "list[int]") -> None:
-    """Send descriptors, and a byte for each flag."""
-    for start in range(0, len(descriptors), _FEW):
-        part = descriptors[start : start + _FEW]
-        packed = b"".join(number.to_bytes(4, "little") for number in part)
-        more = start + _FEW < len(descriptors)
-        channel.sendmsg([b"+" if more else b"." + flags], [(SOL_SOCKET, SCM_RIGHTS, packed)])
-
-
-def receive(channel: socket, flags: int) -> "tuple[bytes, list[int]] | None":
-    """Return the flags (that many) and descriptors of one `send`; None if the other end is gone."""
-    found: list[int] = []
-    while True:
-        data, messages, _, _ = channel.recvmsg(1, 16 + 4 * _FEW + 8, 0)
-        if not data:
-            return None
-        for _, _, packed in messages:
-            found += [int.from_bytes(packed[at : at + 4], "little") for at in range(0, len(packed), 4)]
-        if data == b".":
-            break
-    present = b""
-    while len(present) < flags:
-        piece = channel.recv(flags - len(present))
-        if not piece:
-            return None
-        present += piece
-    return present, found
 
 
 def _send_values(channel: socket, values: "Any") -> None:

@@ -25,6 +25,26 @@ _ELOOP = 40
 _SIGKILL = 9
 
 
+class RefusedError(Exception):
+    """The sandbox cannot be made. `step` says what failed, `error` why."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(f"{step}: {error}")
+        self.step = step
+        self.error = error
+
+    def to_bytes(self) -> bytes:
+        """Return it for a pipe, from which another process makes it anew by `from_bytes`."""
+        error = self.error
+        return f"{self.step}\n{error.errno}\n{error.filename or ''}".encode(errors="surrogateescape")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "RefusedError":
+        """Return the one that `to_bytes` wrote."""
+        step, number, path = data.decode(errors="surrogateescape").split("\n", 2)
+        return cls(step, OSError(int(number), os.strerror(int(number)), path or None))
+
+
 class Payload:
     """What to run: the command, its whole environment, its directory and its signal mask."""
 

@@ -14,8 +14,8 @@ from envforge.kernel import init
 from envforge.kernel.processes import CLONE_NEWCGROUP, clone
 from envforge.kernel.removal import is_still_at
 from envforge.sandbox import first_process, record, uppers
-from envforge.sandbox.first_process import FAILED, Channel, RefusedError, be_first, open_network, read_report
-from envforge.sandbox.payload import Payload, say
+from envforge.sandbox.first_process import FAILED, Channel, be_first, open_network, read_report
+from envforge.sandbox.payload import Payload, RefusedError, say
 from envforge.sandbox.streams import STANDARD, Child, Streams, attend, wait
 
 TYPE_CHECKING = False

@@ -1,7 +1,7 @@
-"""A process with its standard streams: keeps a file on stdin from being reopened for writing.
+"""A process with its standard streams, and descriptors that go from one to another.
 
-Opening /proc/self/fd/0 reopens the file, for writing too if the payload's user owns it. So the payload gets a
-file on stdin through a read-only mount. The caller's own descriptors stay as they are: others may use them
+Opening /proc/self/fd/0 reopens a file on stdin, for writing too if the payload's user owns it. So the payload
+gets such a file through a read-only mount. The caller's own descriptors stay as they are: others may use them
 meanwhile. Loaded on the warm path.
 """
 
@@ -13,6 +13,11 @@ from envforge.kernel import init, processes, syscalls
 
 STANDARD = (0, 1, 2)
 _PIECE = 1 << 16
+_FEW = 200  # descriptors a message; the kernel takes 253 (unix(7))
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
 
 
 class Streams:
@@ -146,6 +151,50 @@ def _pour(descriptor: int) -> "tuple[int, int]":
             os._exit(0)
     os.close(write)
     return read, child
+
+
+def give_pipes(given: "Streams", owner: "tuple[int, int]") -> None:
+    """Make the payload the owner of the pipes it gets as standard streams, so that it can open /dev/stdout.
+
+    As runc does, but for pipes only: they have no name, so nothing is left behind on disk.
+    """
+    for descriptor in given.descriptors:
+        try:
+            if os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:"):
+                os.fchown(descriptor, *owner)
+        except FileNotFoundError:
+            continue  # closed by the caller
+
+
+def send(channel: "socket", flags: bytes, descriptors: "list[int]") -> None:
+    """Send descriptors, and a byte for each flag."""
+    from _socket import SCM_RIGHTS, SOL_SOCKET  # noqa: PLC0415  # loaded already where there is a socket
+
+    for start in range(0, len(descriptors), _FEW):
+        part = descriptors[start : start + _FEW]
+        packed = b"".join(number.to_bytes(4, "little") for number in part)
+        more = start + _FEW < len(descriptors)
+        channel.sendmsg([b"+" if more else b"." + flags], [(SOL_SOCKET, SCM_RIGHTS, packed)])
+
+
+def receive(channel: "socket", flags: int) -> "tuple[bytes, list[int]] | None":
+    """Return the flags (that many) and descriptors of one `send`; None if the other end is gone."""
+    found: list[int] = []
+    while True:
+        data, messages, _, _ = channel.recvmsg(1, 16 + 4 * _FEW + 8, 0)
+        if not data:
+            return None
+        for _, _, packed in messages:
+            found += [int.from_bytes(packed[at : at + 4], "little") for at in range(0, len(packed), 4)]
+        if data == b".":
+            break
+    present = b""
+    while len(present) < flags:
+        piece = channel.recv(flags - len(present))
+        if not piece:
+            return None
+        present += piece
+    return present, found
 
 
 class Child:

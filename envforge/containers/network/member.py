@@ -23,10 +23,9 @@ from envforge.containers.network import holder
 from envforge.containers.network.keeping import address6_of, address_of, has_ipv6, hold, opened_at, took, top
 from envforge.kernel import init, processes
 from envforge.kernel.removal import is_still_at
-from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.outbound import rtnetlink
 from envforge.sandbox.outbound import way as ways
-from envforge.sandbox.payload import map_ids
+from envforge.sandbox.payload import RefusedError, map_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

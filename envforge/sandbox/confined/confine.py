@@ -30,10 +30,10 @@ from envforge.kernel.interrupts import signals_wait
 from envforge.kernel.processes import clone
 from envforge.sandbox.confined import inside
 from envforge.sandbox.confined.view import BUILD, FILES, View
-from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.ids.identity import Identity, Map
 from envforge.sandbox.ids.idmappable import not_idmappable
 from envforge.sandbox.ids.worker import WorkerCrashError, write_maps
+from envforge.sandbox.payload import RefusedError
 from envforge.whole_file import write_all
 
 __all__ = ["BUILD", "FILES", "View", "call_confined", "end", "start"]

@@ -16,8 +16,8 @@ from envforge.kernel.processes import clone
 from envforge.sandbox import binds, mounts, payload
 from envforge.sandbox.binds import with_parents
 from envforge.sandbox.confined.console import Console
-from envforge.sandbox.first_process import RefusedError
 from envforge.sandbox.mounts import topmost_once
+from envforge.sandbox.payload import RefusedError
 
 _NAMESPACES = (
     processes.CLONE_NEWPID

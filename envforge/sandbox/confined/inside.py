@@ -15,7 +15,7 @@ from envforge.kernel.interrupts import heed
 from envforge.sandbox import mounts
 from envforge.sandbox.binds import with_parents
 from envforge.sandbox.confined.view import FILES, Shown, View
-from envforge.sandbox.first_process import RefusedError
+from envforge.sandbox.payload import RefusedError
 
 _ROOT: Final = mounts.SCRATCH
 _FAILED: Final = 125

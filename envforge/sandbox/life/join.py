@@ -15,11 +15,9 @@ from errno import ESRCH
 from envforge.kernel import init, processes, syscalls
 from envforge.kernel.processes import clone
 from envforge.sandbox import cgroup
-from envforge.sandbox.first_process import RefusedError
-from envforge.sandbox.idmapped import give_pipes, receive, send
 from envforge.sandbox.life.namespaces import EVERY_KIND, open_namespaces
-from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, become, show_bug
-from envforge.sandbox.streams import STANDARD, Child, Streams, attend, wait
+from envforge.sandbox.payload import CANNOT_EXECUTE, Payload, RefusedError, become, show_bug
+from envforge.sandbox.streams import STANDARD, Child, Streams, attend, give_pipes, receive, send, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
