@@ -4,6 +4,7 @@
 on the warm path.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypedDict
 
 
@@ -135,8 +136,9 @@ class Member(Protocol):
     def within(self, plan: Plan) -> Plan:
         """Return the plan with its id maps as they are where the sandbox is cloned."""
 
-    def move_in(self) -> None:
-        """In a process of its own: move to where C is cloned."""
+    @property
+    def move_in(self) -> Callable[[], None] | None:
+        """What moves a process of its own to where C is cloned; None where that is here."""
 
     def connect(self, plan: Plan, pid: int, network: int) -> None:
         """Connect the network namespace of C, which still waits, and map C's ids where only this can."""

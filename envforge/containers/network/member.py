@@ -29,7 +29,7 @@ from envforge.sandbox.payload import RefusedError, map_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import NoReturn
 
     from envforge.sandbox.compiled import Plan
@@ -83,10 +83,13 @@ class Member:
             "gid_map": translated(plan["gid_map"], gids),
         }
 
-    def move_in(self) -> None:
-        """Move this process into the network's user namespace, if it has one."""
-        if self._namespaces[0] >= 0:
-            processes.setns(self._namespaces[0], processes.CLONE_NEWUSER)
+    @property
+    def move_in(self) -> "Callable[[], None] | None":
+        """What moves a process into the network's user namespace, None if it has none."""
+        return self._move_in if self._namespaces[0] >= 0 else None
+
+    def _move_in(self) -> None:
+        processes.setns(self._namespaces[0], processes.CLONE_NEWUSER)
 
     def connect(self, plan: "Plan", pid: int, network: int) -> None:
         """Connect a waiting sandbox: a process does it that may move through the namespaces."""
@@ -104,7 +107,8 @@ class Member:
 
     def _be_helper(self, plan: "Plan", pid: int, network: int, tell: int) -> "NoReturn":
         try:
-            self.move_in()
+            if self.move_in is not None:
+                self.move_in()
             if plan["mapping"] == "member":
                 map_ids(str(pid), plan["uid_map"], plan["gid_map"])
             processes.setns(self._namespaces[1], processes.CLONE_NEWNET)

@@ -104,8 +104,9 @@ class Alone:
     def _maps(self) -> bool:
         return self._way.kind == PASTA and self._plan["mapping"] == "tools"
 
+    @property
     def move_in(self) -> None:
-        """Stay: the sandbox is cloned from here."""
+        """Nothing: the sandbox is cloned from here."""
 
     def connect(self, plan: "Plan", pid: int, network: int) -> None:  # noqa: ARG002  # those of a project need it
         """Connect a waiting sandbox; one whose way cannot be made is cut off. Raises RefusedError."""
