@@ -37,15 +37,19 @@ class Tree(ReadTree):
         finally:
             os.close(directory)
 
-    def overwrite(self, path: Path, data: bytes) -> None:
-        """Replace the bytes of the regular file at `path`; owner and mode stay, set-id bits included."""
+    def overwrite(self, path: Path, data: bytes, *, at: int | None = None) -> None:
+        """Replace the bytes of the regular file at `path`, or those from `at` on that `data` covers.
+
+        Owner and mode stay, set-id bits included.
+        """
         descriptor = self.look(path, follow=False)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise NotRegularError(errno.EINVAL, "not a regular file", self.shown(path))
             place = f"/proc/self/fd/{descriptor}"
-            with open(place, "wb") as file:
+            with open(place, "wb" if at is None else "r+b") as file:
+                file.seek(at or 0)
                 file.write(data)
             os.chmod(place, stat.S_IMODE(status.st_mode))  # writing clears set-id bits
         finally:

@@ -73,6 +73,12 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"/etc/ejabberd/ejabberd\.pem", _GONE, "a self-made certificate and its key"),
     Allowed(r"/etc/freeradius/3\.0/certs/dh", _GONE, "random parameters of a key exchange"),
     Allowed(r"/etc/aliases\.db", _GONE, "a database with the time in it; newaliases makes it"),
+    Allowed(
+        r"/usr/share/x?emacs[^/]*/site-lisp/.*/(Compilation|Install|CompilationLog)\.log\.gz|"
+        r"/usr/share/emacs/site-lisp/elpa/[^/]*/Install\.log\.gz",
+        _BYTES,
+        "a compressed log: its header has the time of the build, or the newest package's",
+    ),
     Allowed(r"/var/cache/man/.*", _GONE, "the index of all manuals; mandb makes it"),
     Allowed(r"/var/log/postgresql/.*", _GONE, "the log of making a cluster"),
     Allowed(r"/var/lib/sgml-base/supercatalog\.old", _BYTES, "a backup that nothing reads"),

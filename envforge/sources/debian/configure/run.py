@@ -82,6 +82,7 @@ def run(
     uncover(upper, f"{directory}/scaffold", lowers)
     jks.write_java_keystore(upper, lowers)
     secrets.remove_machine_state(upper, packages)
+    normalize.settle_compressed(upper, step.epoch)
     normalize.settle_times(upper, step.epoch)
     keys.refuse_made_keys(
         upper, keys.ships(packages), lambda: keys.published_keys(keys.key_files(site, packages))

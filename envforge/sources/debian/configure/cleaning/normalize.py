@@ -1,4 +1,4 @@
-"""Makes what configuring wrote reproducible: clamps mtimes, removes paths and overlayfs' xattrs."""
+"""Makes what configuring wrote reproducible: clamps times, removes paths and overlayfs' xattrs."""
 
 import os
 import stat
@@ -10,6 +10,8 @@ from envforge.store.listing import DIRECTORY_MTIME
 from envforge.store.scan import OPAQUE
 
 _OVERLAY: Final = b"user.overlay."
+_GZIP: Final = b"\x1f\x8b"
+_GZIP_TIME: Final = slice(4, 8)
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -40,6 +42,17 @@ def settle_times(root: str, epoch: int) -> None:
             moment = DIRECTORY_MTIME if directory else min(int(status.st_mtime), epoch)
             if status.st_mtime_ns != moment * _NANOSECONDS:
                 os.utime(place, (moment, moment))
+
+
+def settle_compressed(root: str, epoch: int) -> None:
+    """Clamp the time that a gzip file has in its header to `epoch`: gzip writes its input's (RFC 1952)."""
+    with Tree(root) as tree:
+        for path, status, _ in tree.walk():
+            if not (path.endswith(b".gz") and stat.S_ISREG(status.st_mode)):
+                continue
+            head = tree.head(path, _GZIP_TIME.stop)
+            if head.startswith(_GZIP) and int.from_bytes(head[_GZIP_TIME], "little") > epoch:
+                tree.overwrite(path, epoch.to_bytes(4, "little"), at=_GZIP_TIME.start)
 
 
 def _drop_overlay_marks(place: str) -> None:
