@@ -103,6 +103,8 @@ def _say_what_is_known(arguments: "list[str]") -> "int | None":
         os.write(1, answer["said"].encode())
     except BrokenPipeError:
         return _BROKEN_PIPE
+    except OSError:
+        return None  # the whole command line says what is wrong with its output
     return 0
 
 

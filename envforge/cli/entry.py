@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -21,19 +21,24 @@ _BROKEN_PIPE: Final = 141
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; nothing is raised."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_anything()
+    code = _run(list(sys.argv[1:] if argv is None else argv))
+    _let_go(sys.stdout)
+    _let_go(sys.stderr)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete  # noqa: PLC0415 (only for a shell)
 
         return shell_complete(root, {}, "envforge", COMPLETE_VARIABLE, instruction)
-    _print_anything()
     settings = Settings(json=_wants_json(arguments))
     try:
         code = _invoke_with_consent(arguments, settings)
         sys.stdout.flush()
     except BrokenPipeError:
-        _close_quietly()
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
@@ -96,8 +101,11 @@ def _progress_way(arguments: list[str]) -> str | None:
     return "json" if "--progress=json" in own or ("--progress", "json") in pairwise(own) else None
 
 
-def _close_quietly() -> None:
-    """Point standard output at /dev/null, so that the interpreter's last flush does not fail."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)
+def _let_go(stream: TextIO) -> None:
+    """Flush a stream; one that takes nothing gets /dev/null, as the interpreter flushes it once more."""
+    try:
+        stream.flush()
+    except OSError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)

@@ -23,6 +23,20 @@ def test_what_prints_into_nothing_ends_well(tmp_path, streams):
     assert _typed(tmp_path, ["ps"], streams).returncode == 0
 
 
+@pytest.mark.parametrize("words", [["--version"], ["ps"], ["ls", "--help"]])
+def test_output_that_does_not_fit_is_an_error(tmp_path, words):
+    said = _typed(tmp_path, words, ">/dev/full")
+    assert said.returncode == 20
+    assert said.stderr.startswith(b"error: no space left")
+    assert b"Exception" not in said.stderr
+
+
+def test_an_answer_that_is_known_and_does_not_fit_is_an_error(project):
+    for _ in ("cold", "warm"):
+        assert project.succeed("build")
+    assert _typed(project.directory, ["build"], ">/dev/full", project.variables()).returncode == 20
+
+
 @pytest.mark.parametrize("streams", ["<&-", "2>&-", "<&- 2>&-"])
 def test_a_command_inside_has_all_three_streams(project, streams):
     script = "for one in 0 1 2; do readlink /proc/self/fd/$one; done; echo lost >&2; cat"
@@ -37,7 +51,7 @@ def _typed(directory, words, streams, variables=None):
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {streams}', "sh", *command],
         cwd=directory,
-        env=variables or {**os.environ, "HOME": str(directory)},
+        env={**(variables or os.environ | {"HOME": str(directory)}), "PYTHONUNBUFFERED": ""},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
