@@ -95,9 +95,11 @@ def test_after_a_reboot_services_are_down_and_up_starts_them_in_their_network(li
     line.succeed("up", "-d")
     ids = {name: one["id"] for name, one in containers(line).items()}
     kept = [(path, Path(path).read_bytes()) for path in places(line) if path.endswith(("/holder", "/making"))]
-    for pid in own_processes(line):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    alive = own_processes(line)
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # all end at one moment: none sees another one gone
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
     for identifier in ids.values():
         path = line.store / "containers" / str(identifier) / "state.json"
         state = json.loads(path.read_text())
