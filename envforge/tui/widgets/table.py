@@ -65,6 +65,8 @@ class Table(ScrollView, Styled, can_focus=True):
         self.grid = grid
         self._marks = marks
         self._widths: tuple[tuple[int, int], ...] | None = None
+        self._fitted_to = 0
+        """The width that those were made for: a scroll bar that comes or goes changes it without a word."""
         self._told = ""
 
     # What is shown
@@ -107,8 +109,9 @@ class Table(ScrollView, Styled, can_focus=True):
 
     def widths(self) -> tuple[tuple[int, int], ...]:
         """Return the columns that fit, each with its width."""
-        if self._widths is None:
-            self._widths = fitted(self.columns(), self.scrollable_content_region.width - 2, self.widest)
+        width = self.scrollable_content_region.width
+        if self._widths is None or self._fitted_to != width:
+            self._widths, self._fitted_to = fitted(self.columns(), width - 2, self.widest), width
         return self._widths
 
     def widest(self, column: int) -> int:
