@@ -18,14 +18,17 @@ def test_the_time_in_a_compressed_file_is_clamped(tmp_path):
     late, early = tmp_path / "usr/late.gz", tmp_path / "usr/early.gz"
     compressed(late, EPOCH + 5)
     compressed(early, EPOCH - 5)
+    shipped = tmp_path / "usr/shipped.gz"
+    compressed(shipped, EPOCH + 5)
     (tmp_path / "usr/other.gz").write_bytes(b"\x1f")
     (tmp_path / "usr/link.gz").symlink_to("late.gz")
     os.mkfifo(tmp_path / "usr/fifo.gz")
     before = early.read_bytes()
-    normalize.settle_compressed(str(tmp_path), EPOCH)
+    normalize.settle_compressed(str(tmp_path), EPOCH, {"/usr/shipped.gz"}.__contains__)
     assert late.read_bytes() == gzip.compress(b"a log\n" * 100, mtime=EPOCH)
     assert late.stat().st_mode & 0o777 == 0o640
     assert early.read_bytes() == before
+    assert shipped.read_bytes() == gzip.compress(b"a log\n" * 100, mtime=EPOCH + 5)
     assert (tmp_path / "usr/other.gz").read_bytes() == b"\x1f"
 
 

@@ -82,11 +82,10 @@ def run(
     uncover(upper, f"{directory}/scaffold", lowers)
     jks.write_java_keystore(upper, lowers)
     secrets.remove_machine_state(upper, packages)
-    normalize.settle_compressed(upper, step.epoch)
+    ships = keys.ships(packages)
+    normalize.settle_compressed(upper, step.epoch, ships)
     normalize.settle_times(upper, step.epoch)
-    keys.refuse_made_keys(
-        upper, keys.ships(packages), lambda: keys.published_keys(keys.key_files(site, packages))
-    )
+    keys.refuse_made_keys(upper, ships, lambda: keys.published_keys(keys.key_files(site, packages)))
     entries = _settled(scan(upper, owners), scaffolding)
     return entries, {"database": database.changes_to_json(changes)}
 

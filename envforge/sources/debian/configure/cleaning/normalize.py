@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from envforge.kernel.tree import Tree
@@ -44,14 +44,18 @@ def settle_times(root: str, epoch: int) -> None:
                 os.utime(place, (moment, moment))
 
 
-def settle_compressed(root: str, epoch: int) -> None:
-    """Clamp the time that a gzip file has in its header to `epoch`: gzip writes its input's (RFC 1952)."""
+def settle_compressed(root: str, epoch: int, ships: Callable[[str], bool]) -> None:
+    """Clamp the time that a gzip file has in its header to `epoch`: gzip writes its input's (RFC 1952).
+
+    What a package ships, as `ships` says of a path, stays as it is, whoever owns it now.
+    """
     with Tree(root) as tree:
         for path, status, _ in tree.walk():
             if not (path.endswith(b".gz") and stat.S_ISREG(status.st_mode)):
                 continue
             head = tree.head(path, _GZIP_TIME.stop)
-            if head.startswith(_GZIP) and int.from_bytes(head[_GZIP_TIME], "little") > epoch:
+            is_late = head.startswith(_GZIP) and int.from_bytes(head[_GZIP_TIME], "little") > epoch
+            if is_late and not ships(os.fsdecode(path)):
                 tree.overwrite(path, epoch.to_bytes(4, "little"), at=_GZIP_TIME.start)
 
 
