@@ -158,7 +158,7 @@ APT = "/usr/lib/apt/apt-extracttemplates"
 
 @pytest.mark.parametrize(
     ("files", "debconf", "registered"),
-    [((APT,), "debconf", ("asks-never",)), ((), "debconf", ()), ((APT,), "cdebconf", ())],
+    [((APT,), "debconf", ("asks-never", "silent")), ((), "debconf", ()), ((APT,), "cdebconf", ())],
 )
 def test_questions_are_registered_where_apt_does_so(files, debconf, registered):
     _, rest = steps(
@@ -167,9 +167,11 @@ def test_questions_are_registered_where_apt_does_so(files, debconf, registered):
             package("apt", files=files),
             package("asks-never", scripts=("postinst", "templates")),
             package("asks", scripts=("config", "postinst", "templates")),
+            package("silent", scripts=("templates",)),
         )
     )
     assert rest.registered == registered
+    assert ("silent" in rest.configure) == ("silent" in registered)
     assert rest.recipe.canonical.get("registered", []) == [*registered]
 
 

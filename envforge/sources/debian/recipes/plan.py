@@ -99,7 +99,7 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
     """Return the step that configures all other active packages of the set, None if there are none."""
     facts = {name: package.facts for name, package in packages.items()}
     below = frozenset(base.present) | frozenset(base.configure)
-    wanted = activity.active(facts) - below
+    wanted = activity.active(facts).union(_registered(packages, packages)) - below
     if not wanted:
         return None
     fields = {name: package.relations for name, package in packages.items()}
@@ -122,7 +122,10 @@ def rest_step(packages: Mapping[str, Package], base: Step) -> Step | None:
 
 
 def _registered(packages: Mapping[str, Package], wanted: Collection[str]) -> tuple[str, ...]:
-    """Return the packages that have questions, but no script that only asks them (debconf-devel(7))."""
+    """Return those wanted packages that have questions, but no script that only asks them (debconf-devel(7)).
+
+    Their files alone change debconf's database, so they are configured even where they have no script at all.
+    """
     if not {"apt", "debconf"} <= packages.keys() or _EXTRACTS not in packages["apt"].facts.files:
         return ()
     members = {name: packages[name].facts.members for name in wanted}
