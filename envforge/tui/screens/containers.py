@@ -140,7 +140,8 @@ class ContainersScreen(LogFace):
         table = self.query_one("#containers", Table)
         if one is not None and isinstance(table.grid, shown.GroupedGrid):
             group = self._groups[table.grid.groups[key]]
-            panel.show(facts.of_container(one, group, needs, self._samples.known.get(key)))
+            history, room = self._samples.known.get(key), panel.size.width or self.size.width
+            panel.show(facts.of_container(one, group, needs, history, room=room))
         elif key in self._groups:
             panel.show(facts.of_group(self._groups[key], self._samples))
         else:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Facts = list[tuple[str, Cell]]
 _WIDTH: Final = 20
+_WIDTH_MIN: Final = 8
+"""Of a line of samples, as there is room."""
+_BESIDE: Final = 24
+"""Cells that the names, a number and the gaps between them take."""
 _OUTPUT_MAX: Final = 300
 _SECOND_NS: Final = 1_000_000_000
 
@@ -35,15 +39,17 @@ def of_group(group: Group, known: "Samples") -> Facts:
     return facts
 
 
-def of_container(one: "Container", group: Group, needs: Needs, history: "History | None") -> Facts:
-    """Return what is told of a container."""
+def of_container(
+    one: "Container", group: Group, needs: Needs, history: "History | None", *, room: int
+) -> Facts:
+    """Return what is told of a container, in lines of `room` cells."""
     config = one.config
     state = status(one)
     facts = [
         ("container", Cell(f"{one.id}  {one.name}", "strong")),
         ("status", Cell(f"{sign(one).text} {state.text}", state.style)),
         *_troubles(one),
-        *_usage(history),
+        *_usage(history, max(min(_WIDTH, room - _BESIDE), _WIDTH_MIN)),
         *[("port" if not number else "", _port(port)) for number, port in enumerate(one.state["ports"])],
         *_around(one, group, needs),
         ("command", Cell(" ".join(config["command"]))),
@@ -69,16 +75,16 @@ def _troubles(one: "Container") -> Facts:
     return found
 
 
-def _usage(history: "History | None") -> Facts:
+def _usage(history: "History | None", width: int) -> Facts:
     if history is None:
         return []
     usage = history.usage
     facts: Facts = []
     if history.share is not None:
-        bars = samples.cpu_line(history, _WIDTH)
+        bars = samples.cpu_line(history, width)
         facts.append(("cpu", Cell(f"{percent(history.share):>7}  {bars}", "accent")))
     if usage.memory_bytes is not None:
-        bars = samples.memory_line(history, _WIDTH)
+        bars = samples.memory_line(history, width)
         facts.append(("memory", Cell(f"{size_text(usage.memory_bytes):>7}  {bars}", "accent")))
     if usage.memory_limit_bytes is not None:
         facts.append(("", Cell(f"{size_text(usage.memory_limit_bytes)} at most")))
