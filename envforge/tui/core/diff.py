@@ -57,6 +57,18 @@ def _package_row(one: "PackageChange") -> Row:
     )
 
 
+def package_lines(changes: "Sequence[PackageChange]", most: int) -> list[Cell]:
+    """Return how many packages differ, and the first of them, as lines: those that were asked for first."""
+    ordered = sorted(changes, key=lambda one: (not one.asked, one.package.name))
+    lines = [Cell(f"Packages: {counted([one.kind for one in changes])}", "strong")]
+    for one in ordered[:most]:
+        versions = " → ".join(side.version for side in (one.old, one.new) if side is not None)
+        lines.append(Cell(f"  {SIGNS[one.kind]} {one.package.name} {versions}", STYLES[one.kind]))
+    if len(ordered) > most:
+        lines.append(Cell(f"  and {len(ordered) - most} more", "dim"))
+    return lines
+
+
 def file_rows(changes: "Sequence[FileChange]") -> tuple[Row, ...]:
     """Return a line a file, by path."""
     return tuple(_file_row(one) for one in changes)

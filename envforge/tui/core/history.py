@@ -4,12 +4,14 @@ import difflib
 import os
 from typing import TYPE_CHECKING, Final
 
+from envforge.tui.core.diff import package_lines
 from envforge.tui.core.grid import Cell, Column, Row
 from envforge.tui.core.words import count, moment, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envforge.api.comparing import PackageChange
     from envforge.api.history import Generation, Plan
 
 COLUMNS: Final = (
@@ -19,6 +21,7 @@ COLUMNS: Final = (
     Column("environment", "ENVIRONMENT", 12, rank=1),
 )
 _LINES_MAX: Final = 200
+_PACKAGES_MAX: Final = 12
 _STYLES: Final = {"+": "good", "-": "bad", "@": "accent"}
 
 
@@ -31,7 +34,7 @@ def rows(generations: "Sequence[Generation]") -> tuple[Row, ...]:
             (
                 Cell(str(one.number), "strong"),
                 Cell(moment(one.created)),
-                Cell(f"{one.reason} (current)" if one.number == newest else one.reason),
+                Cell(f"{one.reason} (current)".strip() if one.number == newest else one.reason),
                 Cell(short(one.environment), "dim"),
             ),
             (one.number, one.created, one.reason, one.environment),
@@ -40,12 +43,17 @@ def rows(generations: "Sequence[Generation]") -> tuple[Row, ...]:
     )
 
 
-def preview_lines(plan: "Plan") -> list[Cell]:
-    """Return what going back does to spec and lock, as a question's lines."""
+def preview_lines(plan: "Plan", packages: "Sequence[PackageChange] | None") -> list[Cell]:
+    """Return what going back does to packages, spec and lock, as a question's lines.
+
+    `packages` are None where they are not known: a record of that generation has gone.
+    """
     lines: list[Cell] = []
     if plan.edits:
         names = " and ".join(os.path.basename(edit.path) for edit in plan.edits)
         lines += [Cell(f"{names}: edited since it was built. A copy is kept.", "warn"), Cell("")]
+    if packages:
+        lines += [*package_lines(packages, _PACKAGES_MAX), Cell("")]
     for change in plan.changes:
         lines.append(Cell(change.path, "strong"))
         if change.path.endswith(".lock"):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
+from envforge.errors import EnvforgeError
 from envforge.progress import Listener, terminal
 from envforge.tui import looking
 from envforge.tui.core import history as generations
@@ -17,6 +18,7 @@ from envforge.tui.widgets.picker import Picker
 
 if TYPE_CHECKING:
     from envforge.api.building import BuildResult
+    from envforge.api.comparing import PackageChange
     from envforge.api.entering import Compiled
     from envforge.api.history import Plan, RollbackResult
 
@@ -134,19 +136,27 @@ class SubjectFace(Face):
     def _preview(self, subject: Subject, number: int) -> None:
         location = looking.location_of(subject, self.host.store)
 
-        def ask() -> "Plan":
-            from envforge.api import history  # noqa: PLC0415 - as above
+        def ask() -> "tuple[Plan, tuple[PackageChange, ...] | None]":
+            from envforge.api import comparing, history  # noqa: PLC0415 - as above
 
-            return history.preview(location, number)
+            plan = history.preview(location, number)
+            try:
+                with comparing.here(location, location.store_path) as place:
+                    return plan, comparing.compare(place, "@", f"@{number}").packages
+            except EnvforgeError:
+                return plan, None  # its records may have gone: going back makes them anew
 
         self.host.load("preview", "comparing", ask, partial(self._ask_back, subject, number))
 
-    def _ask_back(self, subject: Subject, number: int, plan: "Plan") -> None:
+    def _ask_back(
+        self, subject: Subject, number: int, found: "tuple[Plan, tuple[PackageChange, ...] | None]"
+    ) -> None:
+        plan, packages = found
         words = [str(number), *(["--yes"] if plan.edits else [])]
         command = self.host.commands.of(subject, "rollback", *words)
         question = Confirm(
             f"Go back to generation {number} of {subject.name}?",
-            generations.preview_lines(plan),
+            generations.preview_lines(plan, packages),
             yes="Go back",
             command=command,
         )
