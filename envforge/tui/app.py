@@ -56,15 +56,15 @@ class EnvforgeApp(Host):
     DEFAULT_MODE = "environments"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"go('{name}')", name.capitalize(), show=False, id=f"app.{name}")
+            Binding(str(number), f"go('{name}')", name.capitalize(), show=False, id=f"go.{name}")
             for number, name in enumerate(NAMES, 1)
         ),
-        Binding("right_square_bracket", "turn(1)", "Next screen", show=False, id="app.next"),
-        Binding("left_square_bracket", "turn(-1)", "Previous screen", show=False, id="app.previous"),
+        Binding("right_square_bracket", "turn(1)", "Next screen", show=False, id="go.next"),
+        Binding("left_square_bracket", "turn(-1)", "Previous screen", show=False, id="go.previous"),
         Binding("question_mark,f1", "help", "Keys", key_display="?", id="app.help"),
         Binding("q,ctrl+q", "quit", "Quit", key_display="q", id="app.quit"),
-        Binding("ctrl+p,colon", "command_palette", "All commands", show=False, id="app.palette"),
-        Binding("o", "log", "Commands", show=False, id="app.log"),
+        Binding("ctrl+p,colon", "command_palette", "Find a command", show=False, id="app.palette"),
+        Binding("o", "log", "What was done", show=False, id="app.log"),
         Binding("w", "watch", "Watch the job", show=False, id="app.watch"),
         Binding("x", "cancel", "Cancel the job", show=False, id="app.cancel"),
         Binding("T", "other_theme", "Light / dark", show=False, id="app.theme"),
@@ -152,21 +152,22 @@ class EnvforgeApp(Host):
                 binding.id
                 and active.enabled
                 and binding.id not in seen
-                and not binding.id.startswith("table.")
+                and not binding.id.startswith(("table.", "app.palette"))
             ):
                 seen.add(binding.id)
                 node, action = active.node, binding.action
                 yield SystemCommand(
-                    f"{binding.description}  ({self.get_key_display(binding)})",
-                    binding.id.replace(".", ": ").replace("_", " "),
+                    f"{_group(binding.id)}: {binding.description}  ({self.get_key_display(binding)})",
+                    "",
                     lambda node=node, action=action: self.call_later(self.run_action, action, node),
                 )
 
 
-_LAST = ("Lists", "Screen", "Everywhere")
+_LAST = ("Lists", "Screen", "Go to", "Everywhere")
 _HEADINGS = {
     "app": "Everywhere",
     "environments": "Environment",
+    "go": "Go to",
     "table": "Lists",
     "tree": "File tree",
     "screen": "Screen",

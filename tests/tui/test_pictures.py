@@ -34,6 +34,14 @@ KEYS = {
     "help": ["question_mark"],
     "log": ["o"],
 }
+DIALOGS = {
+    "palette": ["ctrl+p"],
+    "preview": ["2", "tab", "down", "v"],
+    "rollback": ["r", "down", "enter"],
+    "gc": ["5", "down", "space", "c"],
+    "spec-mistakes": ["6", "i", *"no", "enter", "escape"],
+}
+"""What lies over a screen, and others that are seldom seen: dark and small, light and large."""
 SCREENS = [(80, 24), (120, 40)]
 
 
@@ -70,15 +78,44 @@ def test_screens_look_as_they_are_kept(
 ) -> None:
     sample_containers.instead(monkeypatch)
     monkeypatch.setattr(looking, "space", partial(_space, looking.space))
+    _check(placed, name, KEYS[name], size, theme)
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SCREENS[0], DARK), (SCREENS[1], LIGHT)], ids=["dark", "light"])
+@pytest.mark.parametrize("name", DIALOGS)
+def test_what_lies_over_screens_looks_as_it_is_kept(
+    placed: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "space", partial(_space, looking.space))
+    _check(placed, name, DIALOGS[name], size, theme)
+
+
+def _check(place: Path, name: str, keys: list[str], size: tuple[int, int], theme: str) -> None:
+    async def steps(driver: Driver) -> None:
+        await _press(driver, keys)
+        check(f"{name}-{theme.removeprefix('envforge-')}-{size[0]}x{size[1]}", picture(driver))
+
+    drive(app_of(place, "p000", memory=Memory(theme=theme)), steps, size)
+
+
+async def _press(driver: Driver, keys: list[str]) -> None:
+    for key in keys:
+        if key == "SHOWN":
+            sample_containers.show(driver.app.screen)
+            await driver.settle()
+        else:
+            await driver.press(key)
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_samples_stand_beside_their_numbers(
+    placed: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample_containers.instead(monkeypatch)
 
     async def steps(driver: Driver) -> None:
-        for key in KEYS[name]:
-            if key == "SHOWN":
-                sample_containers.show(driver.app.screen)
-                await driver.settle()
-            else:
-                await driver.press(key)
-        found = picture(driver)
-        check(f"{name}-{theme.removeprefix('envforge-')}-{size[0]}x{size[1]}", found)
+        await _press(driver, KEYS["containers"])
+        line = next(line for line in driver.lines if "│ cpu " in line)
+        assert set("▁▂▃▄▅▆▇█") & set(line[: line.index("││")]), line
 
-    drive(app_of(placed, "p000", memory=Memory(theme=theme)), steps, size)
+    drive(app_of(placed, "p000"), steps, (width, 28))

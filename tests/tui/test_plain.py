@@ -16,7 +16,7 @@ def test_the_same_facts_as_text(small_store: Path) -> None:
     assert any(line.startswith("Layers: ") for line in told)
     assert any(line.startswith("Packages: ") for line in told)
     assert any(line.startswith("Store: ") for line in told)
-    assert any("only its" in line for line in told)
+    assert any(", own " in line for line in told)
     assert not any("█" in line or "│" in line for line in told)
 
 

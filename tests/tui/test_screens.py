@@ -9,12 +9,14 @@ from textual.dom import DOMNode
 
 from envforge.progress import Listener
 from envforge.progress.events import Item, Stage
+from envforge.tui.core.grid import Cell
 from envforge.tui.core.memory import Memory
 from envforge.tui.screens.face import CHANGING, NAMES
 from envforge.tui.theme import DARK, LIGHT
 from envforge.tui.widgets.dialogs import Help
 from envforge.tui.widgets.facts import Facts
 from envforge.tui.widgets.file_tree import FileTreeView
+from envforge.tui.widgets.filter_bar import FilterBar
 from envforge.tui.widgets.key_bar import KeyBar
 from envforge.tui.widgets.table import Table
 from tests.tui.conftest import SIZES
@@ -24,7 +26,8 @@ def test_the_first_screen_lists_the_environments(small_store: Path) -> None:
     async def steps(driver: Driver) -> None:
         table = driver.one(Table, "environments")
         assert table.count() == 8
-        assert "NAME" in driver.text
+        for heading in ("NAME", "GEN", "SIZE", "OWN", "USED", "RUNS", "PROJECT"):
+            assert heading in driver.lines[2], heading
         assert "8 environments" in driver.text
 
     drive(app_of(small_store), steps)
@@ -258,7 +261,7 @@ def test_it_comes_back_to_where_it_was_left(small_store: Path) -> None:
     first = app_of(small_store)
 
     async def leave(driver: Driver) -> None:
-        await driver.press("s", "down", "down", "3")
+        await driver.press("s", "down", "slash", *"p001", "enter", "3")
 
     drive(first, leave)
     kept = first.remember()
@@ -269,7 +272,12 @@ def test_it_comes_back_to_where_it_was_left(small_store: Path) -> None:
         assert driver.app.current_mode == "packages"
         await driver.press("1")
         grid = driver.one(Table, "environments").grid
-        assert (grid.sort, grid.cursor) == ("name", cursor)
+        assert (grid.sort, grid.filter, grid.cursor, grid.count) == ("name", "p001", cursor, 1)
+        bar = driver.one(FilterBar)
+        assert bar.display, "what hides the others is seen"
+        await driver.press("escape")
+        assert grid.count == 8
+        assert not bar.display
 
     drive(app_of(small_store, memory=kept), back)
 
@@ -406,6 +414,8 @@ def test_going_back_is_looked_at_first(own_store: Path) -> None:
         await driver.press("down", "enter")
         assert "Go back to generation 4" in driver.text
         assert "rollback 4" in driver.text
+        assert "Packages: 4 added, 4 removed, 4 changed" in driver.text
+        assert "~ pkg-000 1.2-1 → 1.1-1" in driver.text
         await driver.press("n")
         assert spec.read_text() == before
         await driver.press("r", "down", "enter", "y")
@@ -413,6 +423,17 @@ def test_going_back_is_looked_at_first(own_store: Path) -> None:
         assert "rollback 4" in driver.app.done[-1].command
 
     drive(app_of(own_store, "p000"), steps, (120, 40))
+
+
+def test_names_of_others_are_no_markup(small_store: Path) -> None:
+    name = "/opt/[/bold]a[red]b\x1b[2J"
+
+    async def steps(driver: Driver) -> None:
+        driver.app.read(name, [Cell(name)])
+        await driver.settle()
+        assert driver.text.count(r"/opt/[/bold]a[red]b\x1b[2J") == 2, "as a title, and as a text"
+
+    drive(app_of(small_store), steps)
 
 
 def test_what_was_done_is_listed_as_commands_to_copy(small_store: Path) -> None:

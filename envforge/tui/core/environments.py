@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from envforge.tui.core.commands import DEFAULT, Subject
 from envforge.tui.core.grid import MARK, Cell, Column, Row
-from envforge.tui.core.words import NONE, ago, count, moment, place, short
+from envforge.tui.core.words import NONE, ago, moment, part, place, short
 from envforge.units import size_text
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ COLUMNS: Final = (
     Column("name", "NAME", 12, most=40, stretch=True),
     Column("generation", "GEN", 3, most=6, right=True, rank=3),
     Column("size", "SIZE", 7, right=True, rank=2),
-    Column("own", "ITS OWN", 7, right=True, rank=4),
+    Column("own", "OWN", 7, right=True, rank=4),
     Column("used", "USED", 10, most=12),
     Column("running", "RUNS", 4, most=8, right=True, rank=1),
-    Column("place", "PROJECT", 14, most=60, stretch=True, keep_end=True, rank=5),
+    Column("place", "PROJECT", 11, most=60, stretch=True, keep_end=True, rank=5),
 )
 
 
@@ -129,6 +129,4 @@ def lock_state(details: "EnvironmentDetails") -> Cell:
 
 def summary(found: Sequence["EnvironmentInfo"], shown: int) -> str:
     """Return the line under the table."""
-    if shown != len(found):
-        return f"{shown} of {count(len(found), 'environment')}"
-    return count(len(found), "environment")
+    return part(shown, len(found), "environment")

@@ -37,7 +37,7 @@ NAME_COLUMNS: Final = (Column("name", "NAME", 14, stretch=True),)
 ROOT_COLUMNS: Final = (
     Column(TICK, "KEEP", 4),
     Column("name", "ROOT", 14, most=44, stretch=True),
-    Column("own", "ONLY ITS", 8, right=True),
+    Column("own", "OWN", 7, right=True),
     Column("cause", "KEPT BY", 10, most=12, rank=1),
     Column("used", "USED", 10, rank=2),
 )
@@ -170,7 +170,7 @@ def going(marked: "Marked", dropped: Collection["Root"]) -> list[Cell]:
         Cell(f"{size_text(size.size_bytes)} in {count(size.inodes, 'inode')} go into the trash:", "strong")
     ]
     lines += [
-        Cell(f"  {tally.count} {kind}, {size_text(tally.size.size_bytes)}")
+        Cell(f"  {count(tally.count, str(kind).removesuffix('s'))}, {size_text(tally.size.size_bytes)}")
         for kind, tally in marked.tally(things).items()
     ]
     if dropped:

@@ -70,3 +70,8 @@ def _escaped(one: str) -> str:
 def count(number: int, thing: str) -> str:
     """Return `1 file`, `2 files`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def part(shown: int, number: int, thing: str) -> str:
+    """Return `1 of 8 files` where not all are shown, `8 files` where they are."""
+    return f"{f'{shown} of ' if shown != number else ''}{count(number, thing)}"

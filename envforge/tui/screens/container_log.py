@@ -12,6 +12,7 @@ from envforge.tui.screens.container_actions import ContainerFace
 from envforge.tui.watching import LogReader
 from envforge.tui.widgets.filter_bar import FilterBar
 from envforge.tui.widgets.log_view import LogView
+from envforge.tui.widgets.styles import titled
 
 if TYPE_CHECKING:
     from envforge.api.containers import Container
@@ -89,7 +90,7 @@ class LogFace(ContainerFace):
     def _say_of_log(self) -> None:
         view = self.query_one(LogView)
         one = self._reader.container if self._reader is not None else None
-        view.border_title = f"Log of {one.name}" if one is not None else "Log"
+        view.border_title = titled(f"Log of {one.name}" if one is not None else "Log")
         lines = view.log_lines
         shown_lines, all_lines = len(lines.shown()), len(lines.lines)
         told = f"{shown_lines} of {count(all_lines, 'line')}" if lines.filter else count(all_lines, "line")

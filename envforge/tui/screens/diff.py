@@ -11,9 +11,11 @@ from textual.containers import VerticalScroll
 from envforge.tui.core import diff as shown
 from envforge.tui.core.commands import Subject
 from envforge.tui.core.grid import Cell, Column, Row
+from envforge.tui.core.words import part
 from envforge.tui.screens.face import Face
 from envforge.tui.widgets.dialogs import Prose
 from envforge.tui.widgets.picker import Picker
+from envforge.tui.widgets.styles import titled
 from envforge.tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -100,15 +102,17 @@ class DiffScreen(Face):
         self._found = found
         packages, files = found.packages or (), found.files or ()
         table = self.query_one("#packages", Table)
-        table.border_title = "Packages" if found.packages is not None else "Packages are not known"
+        pair = f"{found.a.title} → {found.b.title}"
+        known = "Packages" if found.packages is not None else "Packages are not known"
+        table.border_title = titled(f"{known}: {pair}")
         table.border_subtitle = shown.counted([one.kind for one in packages])
         table.fill(shown.package_rows(packages))
         table = self.query_one("#files", Table)
-        table.border_title = "Files"
+        table.border_title = titled(f"Files: {pair}")
         table.border_subtitle = shown.counted([one.kind for one in files])
         table.fill(shown.file_rows(files))
         self._kinds = {os.fsdecode(one.path): one.kind for one in files}
-        self.say(f"{found.a.title}  →  {found.b.title}")
+        self.narrowed()
         command = self.host.commands.of(self._subject or Subject(""), "diff", *self._words())
         self.host.log_command(command)
         begins, self._begins = self._begins, False
@@ -123,7 +127,9 @@ class DiffScreen(Face):
     def narrowed(self) -> None:
         """Say how many are shown."""
         table = self._table()
-        self.say(f"{table.grid.count} of {len(table.grid.rows)} shown")
+        number = len(table.grid.rows)
+        what = part(table.grid.count, number, "package" if table.id == "packages" else "file")
+        self.say(f"{what} {'differs' if number == 1 else 'differ'}")
 
     def on_table_moved(self, event: Table.Moved) -> None:
         """Show what is in the file under the cursor."""
@@ -139,7 +145,7 @@ class DiffScreen(Face):
             pane.border_title = "Layers and variables"
             self.query_one("#content", Prose).show(shown.summary(found))
             return
-        pane.border_title = key
+        pane.border_title = titled(key)
         if self._contents is None:
             self.query_one("#content", Prose).show([Cell("reading …", "dim")])
             self.host.at_rest("contents", _CONTENTS, self._read_contents)
@@ -164,6 +170,7 @@ class DiffScreen(Face):
         files.set_class(not to_files, "hidden")
         packages.set_class(to_files, "hidden")
         self._table().focus()
+        self.narrowed()
         self._tell(self._table().grid.cursor)
 
     def action_pick(self, side: str) -> None:

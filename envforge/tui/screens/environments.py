@@ -32,6 +32,7 @@ class EnvironmentsScreen(SubjectFace):
 
     AUTO_FOCUS = "#environments"
     NAME: ClassVar[str] = "environments"
+    STACKED: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "diff", "Diff", id="environments.diff"),
         Binding("y", "copy", "Copy", id="environments.copy"),

@@ -34,8 +34,11 @@ class Face(Screen[None]):
     """One of the screens."""
 
     NAME: ClassVar[str]
+    STACKED: ClassVar[bool] = False
+    """Whether the panes stand above each other even where there is room side by side: for wide tables."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", id="screen.filter"),
+        Binding("escape", "unfilter", "Clear the filter", show=False, id="screen.unfilter"),
         Binding("ctrl+r", "reload", "Reload", show=False, id="screen.reload"),
         Binding("tab", "app.focus_next", "Next pane", show=False, id="screen.next_pane"),
         Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="screen.previous_pane"),
@@ -80,6 +83,7 @@ class Face(Screen[None]):
         subject = self.host.subject
         self.query_one(Tabs).about(subject.name if subject is not None else "")
         self.show()
+        self._show_filter()
         self.host.tick()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -90,7 +94,7 @@ class Face(Screen[None]):
         if is_small:
             needed = f"{WIDTH_MIN}x{HEIGHT_MIN}"
             self.query_one("#small", Static).update(f"too small\n{width}x{height}\nneeds {needed}")
-        self.query_one("#body").set_class(width < _NARROW, "-narrow")
+        self.query_one("#body").set_class(self.STACKED or width < _NARROW, "-narrow")
 
     def empty(self, lines: Sequence[Cell]) -> None:
         """Show this instead of the body, where there is nothing to show; nothing: show the body."""
@@ -117,6 +121,19 @@ class Face(Screen[None]):
             self.query_one(FilterBar).ask(text)
 
     _narrowed: Table | None = None
+
+    def _show_filter(self) -> None:
+        """Show the filter that was kept since the last time, as it hides something."""
+        table, bar = self.filtered(), self.query_one(FilterBar)
+        if table is not None and table.grid.filter and not bar.is_shown:
+            self._narrowed = table
+            bar.keep(table.grid.filter)
+
+    def action_unfilter(self) -> None:
+        """Show everything again."""
+        bar = self.query_one(FilterBar)
+        if bar.is_shown:
+            bar.action_clear()
 
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
         """Filter while one types."""

@@ -16,6 +16,7 @@ from envforge.tui.core.words import count, short
 from envforge.tui.screens.actions import SubjectFace
 from envforge.tui.widgets.dialogs import Prose
 from envforge.tui.widgets.file_tree import FileTreeView
+from envforge.tui.widgets.styles import titled
 from envforge.tui.widgets.table import Table
 from envforge.units import size_text
 
@@ -111,7 +112,8 @@ class LayersScreen(SubjectFace):
         self._looked_at = digest
         alone, layers = self.host.memory.alone, self._layers
         tree = self.query_one(FileTreeView)
-        tree.border_title = f"{layers[place].name}: {'its own files' if alone else 'with all beneath'}"
+        which = "its own files" if alone else "with all beneath"
+        tree.border_title = titled(f"{layers[place].name}: {which}")
         self.host.load(
             "files",
             "reading the listings",
@@ -180,16 +182,18 @@ class LayersScreen(SubjectFace):
         pane = self.query_one("#preview-pane")
         if pane.has_class("hidden"):
             pane.remove_class("hidden")
+            self.add_class("-viewing")
             self._preview_if(self.query_one(FileTreeView).tree_state.cursor)
         else:
             pane.add_class("hidden")
+            self.remove_class("-viewing")
 
     def _preview_if(self, path: str) -> None:
         node = self.query_one(FileTreeView).tree_state.node()
         if node is None or node.path != path:
             return
         pane = self.query_one("#preview-pane")
-        pane.border_title = node.path
+        pane.border_title = titled(node.path)
         if node.type != "f" or node.change == REMOVED:
             self.query_one("#preview", Prose).show(_of_node(node))
             return

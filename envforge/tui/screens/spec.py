@@ -17,11 +17,14 @@ from envforge.tui.core.words import count, place
 from envforge.tui.screens.actions import SubjectFace
 from envforge.tui.widgets.dialogs import Confirm
 from envforge.tui.widgets.spec_text import SpecText
+from envforge.tui.widgets.styles import titled
 from envforge.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from envforge.api.locking import LockResult
 
+_MISTAKES_MAX = 8
+"""Lines of the table of mistakes, with its frame."""
 _CHECK_S = 0.25
 """The text has to rest so long before it is checked."""
 
@@ -102,7 +105,7 @@ class SpecScreen(SubjectFace):
         subject = self._shown
         name = place(subject.spec) if subject is not None else ""
         editor = self.query_one(SpecText)
-        editor.border_title = name
+        editor.border_title = titled(name or "Spec")
         editor.border_subtitle = "not saved" if self._is_edited else ""
 
     def _check_if(self, text: str) -> None:
@@ -126,6 +129,7 @@ class SpecScreen(SubjectFace):
         table = self.query_one(Table)
         table.border_title = count(len(found), "mistake") if found else "No mistakes"
         table.set_class(not found, "-nothing")
+        table.styles.height = None if not found else min(len(found) + 3, _MISTAKES_MAX)
         table.fill(shown.rows(found))
         self.say(f"{count(len(found), 'mistake')}: enter goes there" if found else "the spec is good")
 

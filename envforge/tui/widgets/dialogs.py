@@ -15,7 +15,7 @@ from textual.widgets import Button, Static
 from envforge.tui.core.grid import Cell
 from envforge.tui.core.words import printable
 from envforge.tui.widgets.key_bar import KeyBar
-from envforge.tui.widgets.styles import CELL_CLASSES, Styled
+from envforge.tui.widgets.styles import CELL_CLASSES, Styled, titled
 
 _Group = tuple[str, Sequence[tuple[str, str]]]
 """A heading, and keys with what they do."""
@@ -23,6 +23,8 @@ _KEYS_WIDTH: Final = 32
 """Cells that a column of keys needs."""
 _AROUND: Final = 12
 """Lines that a question needs besides its text."""
+_LINE_WIDTH: Final = 60
+"""Cells of a line in the narrowest dialog."""
 
 
 class Prose(Styled):
@@ -50,6 +52,12 @@ class Prose(Styled):
         return Text("\n").join(Text(text, style) for text, style in shown)
 
 
+def _size(lines: Sequence[Cell], room: int) -> str:
+    """Return the class of a dialog of that many lines: a large one where they may not fit into `room`."""
+    taken = sum(len(line.text) // _LINE_WIDTH + 1 for line in lines)
+    return "-large" if taken > room else ""
+
+
 class Confirm(ModalScreen[bool]):
     """A question; it says what will happen, and the command that does the same.
 
@@ -70,9 +78,8 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Compose the question, its answers, and the keys."""
-        is_long = len(self._lines) > self.app.size.height - _AROUND
-        with Vertical(id="dialog", classes="-large" if is_long else "") as box:
-            box.border_title = self._title
+        with Vertical(id="dialog", classes=_size(self._lines, self.app.size.height - _AROUND)) as box:
+            box.border_title = titled(self._title)
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Prose(self._lines)
             if self._command:
@@ -113,8 +120,8 @@ class Reading(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Compose the text and the keys."""
-        with Vertical(id="dialog", classes="-large") as box:
-            box.border_title = self._title
+        with Vertical(id="dialog", classes=_size(self._lines, self.app.size.height - _AROUND)) as box:
+            box.border_title = titled(self._title)
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Prose(self._lines)
         yield KeyBar()
@@ -142,8 +149,8 @@ class Help(Reading):
 
     def compose(self) -> ComposeResult:
         """Compose a table of keys."""
-        with Vertical(id="dialog", classes="-large") as box:
-            box.border_title = self._title
+        with Vertical(id="dialog", classes="-wide") as box:
+            box.border_title = titled(self._title)
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Keys(self._groups)
         yield KeyBar()

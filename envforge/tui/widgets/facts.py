@@ -8,14 +8,13 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from envforge.tui.core.grid import Cell
 from envforge.tui.core.words import printable
-from envforge.tui.widgets.styles import CELL_CLASSES, Styled
+from envforge.tui.widgets.styles import CELL_CLASSES, Styled, titled
 
 _GAP: Final = 2
 _Line = tuple[str, str, str]
@@ -57,7 +56,7 @@ class Facts(ScrollView, Styled, can_focus=False):
         if title != self._title:
             self._title = title
             self.scroll_to(y=0, animate=False)
-            self._border_title = Content(printable(title))  # by its public name the whole panel is drawn anew
+            self._border_title = titled(title)  # by its public name the whole panel is drawn anew
             self.refresh(Region(-2, -1, self.outer_size.width, 1))
 
     @property

@@ -32,6 +32,16 @@ class FilterBar(Horizontal):
         yield Label("/", id="filter-prompt")
         yield Input(id="filter-text", compact=True, placeholder="words to look for")
 
+    @property
+    def is_shown(self) -> bool:
+        """Return whether something is filtered, or is about to be."""
+        return self.has_class("-shown")
+
+    def keep(self, text: str) -> None:
+        """Show the line with the text that filters, without asking for another one."""
+        self.query_one(Input).value = text
+        self.add_class("-shown")
+
     def ask(self, text: str) -> None:
         """Show the line, with the text that filters now."""
         self.add_class("-shown")
@@ -42,7 +52,7 @@ class FilterBar(Horizontal):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while one types."""
         event.stop()
-        if self.has_class("-shown"):
+        if self.is_shown:
             self.post_message(self.Changed(event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

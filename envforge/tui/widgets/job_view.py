@@ -13,7 +13,7 @@ from textual.widgets import Log, Static
 from envforge.tui.core.jobs import Job, State
 from envforge.tui.core.words import bar, printable
 from envforge.tui.widgets.key_bar import KeyBar
-from envforge.tui.widgets.styles import CELL_CLASSES, Styled
+from envforge.tui.widgets.styles import CELL_CLASSES, Styled, titled
 from envforge.units import duration_text
 
 _INTERVAL_S = 0.1
@@ -59,7 +59,7 @@ class JobView(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Compose the gauge, the log, and the keys."""
         with Vertical(id="dialog", classes="-large") as box:
-            box.border_title = self.job.title
+            box.border_title = titled(self.job.title)
             yield Static(Text(f"$ {printable(self.job.command)}"), id="dialog-command")
             yield Gauge(self.job)
             yield Log(id="job-log", max_lines=2000)

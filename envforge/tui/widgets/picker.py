@@ -1,7 +1,7 @@
 """Asks for one of several things: a list to choose from, and a line in which anything may be typed."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,7 +11,11 @@ from textual.widgets import Input
 
 from envforge.tui.core.grid import Column, Grid, Row
 from envforge.tui.widgets.key_bar import KeyBar
+from envforge.tui.widgets.styles import titled
 from envforge.tui.widgets.table import Table
+
+_AROUND: Final = 8
+"""Lines that are needed besides those of the list."""
 
 
 class Picker(ModalScreen[str | None]):
@@ -42,10 +46,14 @@ class Picker(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Compose line, list and keys."""
-        with Vertical(id="dialog", classes="-large") as box:
-            box.border_title = self._title
+        is_long = len(self._grid.rows) > self.app.size.height - _AROUND
+        with Vertical(id="dialog", classes="-large" if is_long else "-wide") as box:
+            box.border_title = titled(self._title)
             yield Input(placeholder=self._free or "words to look for", id="picker-text", compact=True)
-            yield Table(self._grid, id="picker", marks=False)
+            table = Table(self._grid, id="picker", marks=False)
+            if not is_long:
+                table.styles.height = len(self._grid.rows) + 1
+            yield table
         yield KeyBar()
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -3,10 +3,18 @@
 from typing import Final
 
 from rich.style import Style
+from textual.content import Content
 from textual.widget import Widget
+
+from envforge.tui.core.words import printable
 
 NAMES: Final = ("strong", "dim", "good", "warn", "bad", "accent")
 CELL_CLASSES: Final = frozenset(f"cell--{name}" for name in NAMES)
+
+
+def titled(text: str) -> Content:
+    """Return a text of others, a path for one, as a border's title: a plain `str` would be read as markup."""
+    return Content(printable(text))
 
 
 class Styled(Widget):
