@@ -3,14 +3,13 @@
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from envforge.environment.projects import generations as recorded
 from envforge.environment.projects.generations import Change, Generation, Plan
 from envforge.environment.projects.location import Location
 from envforge.errors import LocalEditsError, NotFoundError
 from envforge.progress import Listener, ignore
 from envforge.store import holds, locks
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

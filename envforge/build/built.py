@@ -1,6 +1,6 @@
 """A layer as it is reported and recorded: a plain value, for those too who build nothing."""
 
-from attrs import frozen
+from envforge.values import frozen
 
 
 @frozen

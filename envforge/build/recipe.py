@@ -3,9 +3,8 @@
 import re
 from typing import Final, Literal
 
-from attrs import frozen
-
 from envforge.digest import Canonical, digest_of
+from envforge.values import frozen
 
 FORMAT: Final = 3
 """Raised by a release that would make other bytes of the same inputs."""

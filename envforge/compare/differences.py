@@ -4,8 +4,6 @@ import os
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve
-
 from envforge.compare import locks_of, model, packages
 from envforge.compare.model import Comparison, FileChange, Level, PackageChange
 from envforge.compare.sides import UPPER, LayerName
@@ -14,6 +12,7 @@ from envforge.errors import NotFoundError
 from envforge.sources.interface import Package
 from envforge.store import records
 from envforge.store.layout import Store
+from envforge.values import evolve
 
 if TYPE_CHECKING:
     from envforge.compare.contents.reading import Roots

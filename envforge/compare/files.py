@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from attrs import define, field
-
 from envforge.compare.model import FileChange
 from envforge.errors import StoreError
 from envforge.store import listing
 from envforge.store.merge import Shown
+from envforge.values import define, field
 
 _DIRECTORY: Final = b"d"
 _OPAQUE: Final = b"o"
@@ -17,7 +16,7 @@ _FIELDS: Final = 10
 _INSIDE: Final = {b"f": "content", b"l": "target"}
 
 
-@define(slots=False)
+@define
 class Stack:
     """Layers of one side, top to bottom."""
 

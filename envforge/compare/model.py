@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from attrs import field, frozen
-
 from envforge.compare.sides import LayerName, Side
 from envforge.sources.interface import Package
+from envforge.values import field, frozen
 
 Level = Literal["package", "file", "content"]
 LEVELS: Final[tuple[Level, ...]] = ("package", "file", "content")

@@ -2,8 +2,6 @@
 
 import os
 
-from attrs import frozen
-
 from envforge.compare import owners
 from envforge.compare.differences import packages_of, stack_of
 from envforge.compare.targets import Here, Target
@@ -11,6 +9,7 @@ from envforge.errors import NotFoundError
 from envforge.sources import registry
 from envforge.sources.interface import Package
 from envforge.store.merge import Shown, resolve
+from envforge.values import frozen
 
 
 @frozen

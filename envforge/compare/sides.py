@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from attrs import frozen
+from envforge.values import frozen
 
 UPPER: Final = "upper"
 """What lies over an environment's layers in a container or a sandbox, named as a layer."""

@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable
 from itertools import chain
 
-from attrs import field, frozen
-
 from envforge.compare import locks_of
 from envforge.compare.sides import Inside, LayerName, Side
 from envforge.environment.made import model
@@ -19,6 +17,7 @@ from envforge.lock.model import Lock
 from envforge.spec.names import DEFAULT, label
 from envforge.store import records
 from envforge.store.layout import Store
+from envforge.values import field, frozen
 
 
 @frozen

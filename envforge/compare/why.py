@@ -4,11 +4,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
-
 from envforge.errors import NotFoundError
 from envforge.sources.interface import Package
 from envforge.units import printable
+from envforge.values import frozen
 
 CHAINS_MAX: Final = 10
 """By default, so many are shown."""

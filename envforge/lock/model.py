@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import evolve, field, frozen
-
 from envforge.sources.interface import Pinned, Request
 from envforge.spec.names import DEFAULT
+from envforge.values import evolve, field, frozen
 
 __all__ = [
     "DEFAULT",

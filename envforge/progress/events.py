@@ -7,7 +7,7 @@ An event as JSON is an object with its kind under `event` and its fields beside 
 
 from typing import Any, Final
 
-from attrs import asdict, fields_dict, frozen
+from envforge.values import by_field, fields, frozen
 
 
 @frozen
@@ -102,7 +102,7 @@ _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
 def to_json(event: Event) -> dict[str, Any]:
     """Return the event as a JSON value."""
-    return {"event": _NAMES[type(event)], **asdict(event)}
+    return {"event": _NAMES[type(event)], **by_field(event)}
 
 
 def from_json(value: Any) -> Event:
@@ -111,7 +111,7 @@ def from_json(value: Any) -> Event:
     if kind is None:
         raise ValueError(f"no event: {value!r:.100}")
     given = {name: one for name, one in value.items() if name != "event"}
-    types = {name: attribute.type or object for name, attribute in fields_dict(kind).items()}
+    types = {one.name: one.type or object for one in fields(kind)}
     fits = given.keys() <= types.keys() and all(
         isinstance(one, types[name]) and not isinstance(one, bool) for name, one in given.items()
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from attrs import field, frozen
+from envforge.values import field, frozen
 
 if TYPE_CHECKING:  # commands that only read locks need none of what builds
     from envforge.build.site import ProjectFiles, Site

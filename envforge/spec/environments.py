@@ -13,12 +13,11 @@ merged as plain values and then read as a spec of its own, so every check of a p
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from attrs import evolve
-
 from envforge.spec.grammar import NAME, nearest, quoted, split_request
 from envforge.spec.names import DEFAULT
 from envforge.spec.positions import Path
 from envforge.spec.structure import Problem
+from envforge.values import evolve
 
 TABLE: Final = "environments"
 EXTENDS: Final = "extends"

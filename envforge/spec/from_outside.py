@@ -3,10 +3,9 @@
 Locks and services have these tables too, so they load without the rest of the spec.
 """
 
-from attrs import field, frozen
-
 from envforge.spec import grammar
 from envforge.spec.keys import named
+from envforge.values import field, frozen
 
 
 @frozen

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from attrs import frozen
+from envforge.values import frozen
 
 
 def _no_advice(_value: str) -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from attrs import Attribute, AttrsInstance, fields, frozen
-
 from envforge.spec.grammar import Rule
+from envforge.values import AttrsInstance, Field, fields, frozen
 
 
 @frozen
@@ -35,7 +34,7 @@ def named(name: str, **about: Any) -> dict[str, Key]:
     return {"key": Key(name=name, **about)}
 
 
-def key_of(attribute: "Attribute[Any]") -> Key:
+def key_of(attribute: "Field[Any]") -> Key:
     """Return what a model's field says of its key."""
     return cast("Key", attribute.metadata["key"])
 
@@ -53,7 +52,7 @@ def written(model: AttrsInstance) -> dict[str, Any]:
     return values
 
 
-def default_of(attribute: "Attribute[Any]", model: AttrsInstance | None = None) -> object:
+def default_of(attribute: "Field[Any]", model: AttrsInstance | None = None) -> object:
     """Return what a field is where nothing is written; attrs' `NOTHING` where something must be.
 
     `model` is needed only for `pockets`, whose default follows from the suite.

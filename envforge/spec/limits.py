@@ -3,10 +3,9 @@
 import re
 from typing import Final
 
-from attrs import field, frozen
-
 from envforge.spec.grammar import Rule, quoted
 from envforge.spec.keys import named
+from envforge.values import field, frozen
 
 
 def _size_advice(value: str) -> str:

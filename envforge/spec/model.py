@@ -6,14 +6,13 @@ Values stand as written: `~` and relative paths are not expanded here. `spec/par
 from collections.abc import Iterator, Mapping
 from typing import get_args, get_origin
 
-from attrs import AttrsInstance, Factory, field, fields, frozen, has
-
 from envforge.spec import grammar
 from envforge.spec.from_outside import Fetch, Mount
 from envforge.spec.keys import key_of, named
 from envforge.spec.limits import Limits
 from envforge.spec.service import grammar as service_grammar
 from envforge.spec.service.model import Service
+from envforge.values import AttrsInstance, Factory, field, fields, frozen, has
 
 
 @frozen

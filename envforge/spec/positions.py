@@ -7,7 +7,7 @@ import re
 import tomllib
 from typing import Final
 
-from attrs import Factory, define
+from envforge.values import Factory, define
 
 Path = tuple[str | int, ...]
 

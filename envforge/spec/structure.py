@@ -6,12 +6,11 @@ A wrong value is read as if it were left out (in lists: as an empty text), so th
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, get_args, get_origin
 
-from attrs import NOTHING, Attribute, AttrsInstance, define, fields, frozen
-
 from envforge.spec.grammar import nearest, quoted
 from envforge.spec.keys import Key, key_of
 from envforge.spec.model import tables
 from envforge.spec.positions import Path
+from envforge.values import NOTHING, AttrsInstance, Field, define, fields, frozen
 
 Model = TypeVar("Model", bound=AttrsInstance)
 
@@ -84,7 +83,7 @@ class Reader:
                 self._wrong((*path, name), _unknown(name, meant), on_key=True)
         return kind(**values)
 
-    def _field(self, attribute: "Attribute[Any]", table: Mapping[str, Any], path: Path) -> Any:
+    def _field(self, attribute: "Field[Any]", table: Mapping[str, Any], path: Path) -> Any:
         key = key_of(attribute)
         if key.name in table:
             return self._value(attribute.type, key, table[key.name], (*path, key.name))

@@ -10,17 +10,12 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
-
-from attrs import define, field
+from typing import Final
 
 from envforge.digest import new_sha256, sha256_of
 from envforge.errors import DamagedError, IntegrityError
 from envforge.store.layout import Store
 from envforge.whole_file import sync_directory, write_all
-
-if TYPE_CHECKING:
-    import hashlib
 
 _CHUNK: Final = 1 << 20
 _LARGE: Final = 1 << 40
@@ -28,17 +23,17 @@ _LARGE: Final = 1 << 40
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@define
 class Sink:
     """Takes a blob's bytes: counts, hashes and writes them."""
 
-    name: str
-    """Stands for the blob in messages."""
-    limit: int | None
-    """Most bytes that it may have."""
-    _descriptor: int
-    size: int = field(default=0, init=False)
-    _hash: "hashlib._Hash" = field(factory=lambda: new_sha256(_LARGE), init=False)
+    def __init__(self, name: str, limit: int | None, descriptor: int) -> None:
+        self.name = name
+        """Stands for the blob in messages."""
+        self.limit = limit
+        """Most bytes that it may have."""
+        self.size = 0
+        self._descriptor = descriptor
+        self._hash = new_sha256(_LARGE)
 
     @property
     def sha256(self) -> str:

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from attrs import frozen
-
 from envforge.store.layout import Store
+from envforge.values import frozen
 
 LOCKING: Final = "locking"
 """The name that stands for every blob, all facts and all tools."""

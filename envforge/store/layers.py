@@ -4,13 +4,12 @@ import errno
 import os
 from collections.abc import Callable
 
-from attrs import frozen
-
 from envforge.errors import DamagedError, StoreError
 from envforge.kernel.tree import Tree
 from envforge.store import listing
 from envforge.store.layout import Store
 from envforge.store.staging import move_out
+from envforge.values import frozen
 
 
 @frozen

@@ -35,11 +35,10 @@ import errno
 import os
 from typing import Final
 
-from attrs import frozen
-
 from envforge import whole_file
 from envforge.digest import is_sha256
 from envforge.errors import StoreError, StoreFullError
+from envforge.values import frozen
 
 FORMAT: Final = 1
 HEADER_NAME: Final = "format"

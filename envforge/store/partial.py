@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from attrs import define
-
 from envforge import whole_file
 from envforge.errors import IntegrityError
 from envforge.kernel.removal import is_still_at
@@ -31,13 +29,14 @@ _CHUNK: Final = 1 << 20
 _VERSION_MAX_BYTES: Final = 1024
 
 
-@define
 class Arriving(blobs.Sink):
     """A blob that is being fetched, with the bytes so far."""
 
-    _path: str
-    version: str = ""
-    """The server's validator of the file that the bytes so far are of; empty if it sent none."""
+    def __init__(self, name: str, limit: int | None, descriptor: int, path: str) -> None:
+        super().__init__(name, limit, descriptor)
+        self._path = path
+        self.version = ""
+        """The server's validator of the file that the bytes so far are of; empty if it sent none."""
 
     def restart(self, version: str) -> None:
         """Discard the bytes so far: from here on the file is of that version."""

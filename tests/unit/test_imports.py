@@ -19,8 +19,18 @@ _NEVER_FOR_CONTAINERS = (
     "envforge.sandbox.perform",
 )
 
-# What shows how a project is needs nothing that writes, resolves or captures.
-_NEVER_TO_SHOW = ("hashlib", "shlex", "envforge.store.blobs", "envforge.store.staging", "subprocess")
+# What shows how a project is needs nothing that writes, resolves, captures or reads listings, and no attrs.
+_NEVER_TO_SHOW = (
+    "attr",
+    "hashlib",
+    "shlex",
+    "subprocess",
+    "envforge.store.blobs",
+    "envforge.store.listing",
+    "envforge.store.staging",
+)
+# Of two environments' packages neither listings are read nor anything that writes.
+_NEVER_TO_COMPARE = ("attr", "shlex", "subprocess", "envforge.store.listing", "envforge.store.staging")
 
 
 def _loaded(statement: str) -> set[str]:
@@ -55,3 +65,11 @@ def test_showing_a_project_loads_nothing_that_changes_one(tmp_path):
     loaded = _loaded(f"from envforge.cli import main; main({argv!r})")
     assert "envforge.sources.registry" in loaded
     assert not loaded.intersection(_NEVER_TO_SHOW)
+
+
+def test_comparing_packages_loads_no_listing_and_nothing_that_writes():
+    modules = ("api.comparing", "cli.commands.comparing.diff", "compare.differences", "compare.words")
+    views = ("compare.views.text", "compare.views.plain")
+    loaded = _loaded("; ".join(f"import envforge.{name}" for name in (*modules, *views)))
+    assert "envforge.sources.registry" in loaded
+    assert not loaded.intersection(_NEVER_TO_COMPARE)

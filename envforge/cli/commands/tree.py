@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
 
 from envforge.cli.command import Command, json_option
 from envforge.cli.output import layer_as_json, prefixed, print_json, short
 from envforge.cli.settings import Settings, pass_settings
 from envforge.units import size_text
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from envforge.api.inspecting import EnvironmentDetails, Package

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from envforge.compare.model import KINDS, Comparison, Content, Fields, FileChange, PackageChange
 from envforge.compare.sides import LayerName, Side
 from envforge.sources.interface import Package
-from envforge.store import listing
 
 if TYPE_CHECKING:
     from envforge.compare.owning import Owned
@@ -86,6 +85,8 @@ def _file_change(change: FileChange) -> dict[str, Any]:
 def _entry(line: bytes | None) -> dict[str, Any] | None:
     if line is None:
         return None
+    from envforge.store import listing  # noqa: PLC0415 - packages alone need none
+
     fields = Fields.of(line)
     content = None if fields.content == "-" else os.fsdecode(listing.unescape(fields.content.encode()))
     return {

@@ -19,7 +19,6 @@ from envforge.compare.model import (
     whole_packages,
 )
 from envforge.compare.sides import UPPER, Side
-from envforge.store import listing
 from envforge.units import printable, size_text
 
 Line = tuple[str, str]
@@ -202,6 +201,8 @@ def _causes(change: FileChange) -> Iterator[str]:
 
 
 def _target(fields: Fields) -> str:
+    from envforge.store import listing  # noqa: PLC0415 - packages alone need none
+
     return _shown(listing.unescape(fields.content.encode()))
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from attrs import evolve, frozen
-
 from envforge import machine as architecture
 from envforge.build.built import Built
 from envforge.environment.made import model
@@ -18,6 +16,7 @@ from envforge.sources.interface import Package
 from envforge.spec.names import DEFAULT
 from envforge.store import locks, records
 from envforge.store.layout import Store
+from envforge.values import evolve, frozen
 
 
 @frozen

@@ -8,14 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
-
 from envforge.environment.made import model
 from envforge.environment.projects import generations
 from envforge.errors import StoreError
 from envforge.spec.names import DEFAULT, label
 from envforge.store import locks, records
 from envforge.store.layout import Store
+from envforge.values import frozen
 
 _SIZE: Final = re.compile(rb'^ "size_bytes": ([0-9]+),?$', re.MULTILINE)
 

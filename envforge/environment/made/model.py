@@ -8,12 +8,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
-
 from envforge.digest import Canonical, digest_of
 from envforge.errors import NotFoundError, StoreError
 from envforge.store import records
 from envforge.store.layout import Store
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from envforge.lock.model import Part

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from attrs import asdict, evolve, frozen
-
 from envforge.digest import sha256_of
 from envforge.errors import NotFoundError, StoreError
 from envforge.spec.names import DEFAULT
 from envforge.store import locks, records
 from envforge.store.layout import Store
+from envforge.values import by_field, evolve, frozen
 
 _HINT: Final = "`envforge history` lists the generations"
 
@@ -151,7 +150,7 @@ def note(
                 "spec": os.path.realpath(spec_path),
                 "name": name,
                 "variant": variant,
-                "generations": [asdict(one) for one in (*kept, generation)],
+                "generations": [by_field(one) for one in (*kept, generation)],
             }
             records.write(store, path, document)
         return generation

@@ -2,13 +2,12 @@
 
 import os
 
-from attrs import frozen
-
 from envforge import config, trust
 from envforge.environment.projects import ownership
 from envforge.errors import SpecError
 from envforge.spec.names import DEFAULT
 from envforge.trust import SPEC_NAME
+from envforge.values import frozen
 
 
 @frozen

@@ -5,8 +5,6 @@ import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
-
 from envforge import config, trust
 from envforge.config import Config
 from envforge.digest import sha256_of
@@ -17,6 +15,7 @@ from envforge.spec import parse as spec_parse
 from envforge.spec.grammar import nearest
 from envforge.spec.model import Spec
 from envforge.spec.names import DEFAULT, label
+from envforge.values import field, frozen
 
 if TYPE_CHECKING:
     from envforge.build.site import ProjectFiles

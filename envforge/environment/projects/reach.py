@@ -6,15 +6,14 @@ these words. Everything that weakens a sandbox or shows it more of the host is a
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
-
-from attrs import frozen
+from typing import Any, Final, NamedTuple
 
 from envforge.digest import digest_of
 from envforge.sandbox.masks import is_inside
 from envforge.spec.from_outside import Mount
 from envforge.spec.grammar import local_path
 from envforge.spec.model import Archive, Spec
+from envforge.values import frozen
 
 LOCKING: Final = frozenset({"archive", "fetch"})
 """Kinds that locking needs consent for."""
@@ -22,8 +21,7 @@ BUILDING: Final = LOCKING | {"file"}
 """Kinds that building needs consent for."""
 
 
-@frozen(order=True)
-class Want:
+class Want(NamedTuple):
     """One thing that a spec wants of the host."""
 
     kind: str

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import AttrsInstance
-
 from envforge.sources.debian.dpkg import policy
 from envforge.sources.debian.dpkg.policy import Rule
 from envforge.sources.debian.model import LockedArchive, LockedPackage, Request, RequestedArchive
+from envforge.values import AttrsInstance
 
 _SIZE_MAX_BYTES: Final = 1 << 40
 _SHA256: Final = Rule("SHA-256", "[0-9a-f]{64}")

@@ -1,6 +1,6 @@
 """Data model of Debian's part of spec and lock: the normalised request, and the pins."""
 
-from attrs import frozen
+from envforge.values import frozen
 
 
 @frozen

@@ -20,12 +20,11 @@ A path that ends in `/` is completed with Debian's usual file name: `git_2.39.5-
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import asdict, evolve
-
 from envforge.sources import tables
 from envforge.sources.debian import grammar
 from envforge.sources.debian.model import Closure, LockedArchive, LockedPackage, package_id
 from envforge.sources.interface import Place, Table
+from envforge.values import by_field, evolve
 
 _FIELDS: Final = 6
 _NEEDS: Final = "|"
@@ -119,7 +118,7 @@ def _archives(table: Any) -> dict[str, LockedArchive]:
 
 
 def _archive_table(archive: LockedArchive) -> dict[str, str]:
-    return {key: value for key, value in asdict(archive).items() if key != "name" and value}
+    return {key: value for key, value in by_field(archive).items() if key != "name" and value}
 
 
 def _line(package: LockedPackage) -> str:

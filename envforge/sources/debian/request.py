@@ -3,11 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict, fields
-
 from envforge.sources import tables
 from envforge.sources.debian import grammar
 from envforge.sources.debian.model import Request, RequestedArchive
+from envforge.values import by_field, fields
 
 if TYPE_CHECKING:
     from envforge.spec.model import Archive, Spec
@@ -108,7 +107,7 @@ def from_table(table: Any) -> Request:
 
 
 def _archive_table(archive: RequestedArchive) -> dict[str, Any]:
-    values = asdict(archive) | {"components": list(archive.components)}
+    values = by_field(archive) | {"components": list(archive.components)}
     return {key: value for key, value in values.items() if value or key in {"name", "suite", "components"}}
 
 

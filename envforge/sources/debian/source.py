@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from envforge import machine
 from envforge.errors import StoreError
 from envforge.sources.debian import pins, request
 from envforge.sources.debian.dpkg import brought, installed
 from envforge.sources.debian.model import Closure, Request, package_id
 from envforge.sources.interface import Before, Brought, Laid, Package, Place, Session, Source, Table
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from envforge.build.site import Site

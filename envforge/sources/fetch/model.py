@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from attrs import frozen
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from envforge.spec.from_outside import Fetch

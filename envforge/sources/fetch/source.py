@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from envforge.sources.fetch import tables
 from envforge.sources.fetch.model import Fetched, Request, name_of
 from envforge.sources.interface import Before, Package, Place, Session, Source, Table
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from envforge.build.site import Site

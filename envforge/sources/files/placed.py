@@ -1,8 +1,7 @@
 """Data model of `[[files]]`: what was read from the project."""
 
-from attrs import frozen
-
 from envforge.digest import sha256_of
+from envforge.values import frozen
 
 
 @frozen

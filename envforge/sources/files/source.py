@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from envforge.sources.files.placed import Placed
+from envforge.values import frozen
 
 if TYPE_CHECKING:
     from envforge.build.site import ProjectFiles, Site

@@ -13,8 +13,6 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, Final, get_args, get_origin
 
-from attrs import NOTHING, Attribute, AttrsInstance, fields, has
-
 from envforge import whole_file
 from envforge.spec import environments
 from envforge.spec.grammar import NAME, Rule
@@ -22,6 +20,7 @@ from envforge.spec.keys import Key, default_of, key_of
 from envforge.spec.model import Spec, tables
 from envforge.spec.names import DEFAULT
 from envforge.spec.reference.texts import ENVIRONMENTS, EXAMPLE, HEAD
+from envforge.values import NOTHING, AttrsInstance, Field, fields, has
 
 SCHEMA_NAME: Final = "envforge.schema.json"
 
@@ -89,7 +88,7 @@ def _section(title: str, kind: type[AttrsInstance]) -> str:
     return "\n".join([f"## {title}", "", about[:1].upper() + about[1:], "", *entries])
 
 
-def _entry(text: str, attribute: "Attribute[Any]") -> str:
+def _entry(text: str, attribute: "Field[Any]") -> str:
     key = key_of(attribute)
     several = get_origin(attribute.type) is tuple
     plain = {bool: "true or false", **dict.fromkeys((int, float), f"number from {key.least} to {key.most}")}
@@ -100,7 +99,7 @@ def _entry(text: str, attribute: "Attribute[Any]") -> str:
     return f"- **`{key.name}`**: {what}; {_otherwise(attribute)}.  \n{_indented(text)}\n"
 
 
-def _otherwise(attribute: "Attribute[Any]") -> str:
+def _otherwise(attribute: "Field[Any]") -> str:
     if attribute.default is NOTHING:
         return "required"
     key = key_of(attribute)

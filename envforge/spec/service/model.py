@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
-
 from envforge.spec import grammar
 from envforge.spec.from_outside import Mount
 from envforge.spec.keys import named
 from envforge.spec.limits import Limits
 from envforge.spec.service import grammar as service_grammar
+from envforge.values import field, frozen
 
 
 @frozen

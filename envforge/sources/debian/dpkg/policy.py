@@ -8,9 +8,8 @@ name that becomes one component of a path has no slash, no leading dot, and a le
 import re
 from typing import Final, Protocol
 
-from attrs import frozen
-
 from envforge.errors import ArchiveError, EnvforgeError, IntegrityError
+from envforge.values import frozen
 
 _COMPONENT_MAX_BYTES: Final = 200
 """File systems allow 255; dpkg appends to names: `PACKAGE:ARCH.postinst`."""
