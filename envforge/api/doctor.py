@@ -22,6 +22,7 @@ from envforge.sandbox.inherited import PROXIES
 from envforge.sandbox.limits.choose import backend
 from envforge.sandbox.outbound import way as ways
 from envforge.spec.model import Spec
+from envforge.store import sealing
 from envforge.units import size_text
 
 WELL: Final = "well"
@@ -167,7 +168,8 @@ def _store(machine: Machine) -> Check:
     if not os.access(place, os.W_OK):
         found = f"{place} cannot be written"
         return Check("store", PROBLEM, found, "everything built lies in the store", "envforge --store DIR …")
-    return Check("store", WELL, machine.store)
+    kept = "sealed by fs-verity" if sealing.is_available(place) else "not sealed: no fs-verity here"
+    return Check("store", WELL, f"{machine.store}, its files {kept}")
 
 
 def _existing(path: str) -> str:

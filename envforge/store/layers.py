@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from envforge.errors import DamagedError, StoreError
 from envforge.kernel.tree import Tree
-from envforge.store import listing
+from envforge.store import listing, sealing
 from envforge.store.layout import Store
 from envforge.store.staging import move_out
 from envforge.values import frozen
@@ -74,13 +74,18 @@ def tree_listing(store: Store, sha256: str) -> bytes | None:
     return None
 
 
-def stage(staged: str, entries: list[listing.Entry], text: bytes | None = None) -> dict[str, int]:
+def stage(
+    staged: str, entries: list[listing.Entry], text: bytes | None = None, *, linked: bool = False
+) -> dict[str, int]:
     """Write the listing of the tree `staged/root` to `staged/listing`; return `size_bytes` and `files`.
 
-    `text` is the finished listing, if the caller has it already.
+    Its files are sealed. `text` is the finished listing, if the caller has it already; `linked`: all files
+    are links to those of trees, which are sealed.
     """
     with open(f"{staged}/listing", "wb") as file:
         file.write(listing.dump(entries) if text is None else text)
+    own = (entry.path for entry in entries if entry.type == "f" and not (entry.link or linked))
+    sealing.seal(staged, (b"/listing", *(b"/root" + path for path in own)))
     return {
         "size_bytes": sum(entry.size or 0 for entry in entries),
         "files": sum(entry.type not in {"d", "o"} for entry in entries),

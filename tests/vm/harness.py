@@ -116,12 +116,19 @@ def kept_machine(cache: pytest.Cache, *, systemd: bool = False) -> Machine:
 
 
 def run_in_vm(
-    machine: Machine, script: str, files: Mapping[str, str], *, timeout_s: float = 300, free_mib: int = 1024
+    machine: Machine,
+    script: str,
+    files: Mapping[str, str],
+    *,
+    timeout_s: float = 300,
+    free_mib: int = 1024,
+    features: Sequence[str] = (),
 ) -> tuple[int, str]:
     """Run a shell script as root in the guest and return its exit code and what it printed.
 
-    `files` maps names under FILES to files or directories of the host, owners kept. Raises AssertionError
-    with the guest's output where it ends without having run the script to its end.
+    `files` maps names under FILES to files or directories of the host, owners kept; `features` are of that
+    disk's ext4, besides the usual ones. Raises AssertionError with the guest's output where it ends without
+    having run the script to its end.
     """
     with tempfile.TemporaryDirectory(prefix="envforge-vm-", dir="/var/tmp") as directory:
         content = f"{directory}/content"
@@ -131,7 +138,7 @@ def run_in_vm(
             _run("cp", "-a", "--reflink=auto", source, f"{content}/{name}")
         with open(f"{content}/.script", "w", encoding="utf-8") as file:
             file.write(script)
-        make_disk(content, f"{directory}/files.img", free_mib)
+        make_disk(content, f"{directory}/files.img", free_mib, features)
         output = _boot(machine, f"{directory}/files.img", directory, timeout_s)
     ending = _EXIT.search(output)
     if ending is None:
@@ -282,12 +289,13 @@ def _have_started(tree: str) -> None:
         os.symlink("/dev/null", f"{units}/{name}")
 
 
-def make_disk(tree: str, target: str, free_mib: int) -> None:
+def make_disk(tree: str, target: str, free_mib: int, features: Sequence[str] = ()) -> None:
     """Write a tree to an ext4 image with that much room left."""
     used_kib = int(_run("du", "-skx", "--apparent-size", tree).split()[0])
     on_disk_kib = int(_run("du", "-skx", tree).split()[0])
     size_mib = max(used_kib, on_disk_kib) * 5 // 4 // 1024 + free_mib
-    _run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", tree, target, f"{size_mib}M")
+    chosen = ",".join(("^has_journal", *features))
+    _run("mke2fs", "-q", "-t", "ext4", "-O", chosen, "-m", "0", "-d", tree, target, f"{size_mib}M")
 
 
 def _write(path: str, text: str) -> None:

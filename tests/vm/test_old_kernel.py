@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 from commandline import CommandLine
-from harness import Machine, kept_machine, run_in_vm
+from harness import FILES, Machine, kept_machine, run_in_vm
 from payload import INSTALL, TESTS, USERS, make_payload
 
 pytestmark = pytest.mark.vm
@@ -103,7 +103,8 @@ def locked(tmp_path_factory) -> tuple[CommandLine, str]:
 def test_each_kind_of_user_builds_and_enters_an_environment(machine, payload, locked, user):
     """The same digest as root's here, from the fetched archives alone; then files are removed.
 
-    Root builds in a range of ids there too, over idmapped mounts.
+    Root builds in a range of ids there too, over idmapped mounts. The store's file system can seal files
+    (fs-verity), so nobody writes to them, and one that is altered on the disk itself is found and made again.
     """
     line, digest = locked
     store = str(line.store)
@@ -119,16 +120,24 @@ envforge run -- sh -c 'rm -r /usr/share/doc/hello && test ! -e /usr/share/doc/he
 envforge run -- sh -c 'touch mine && mkdir -p /opt/new && test -e /usr/share/doc/hello' || exit 6
 test "$(stat -c %U mine)" = "$(id -un)" || exit 7
 """
+    repair = """
+envforge run -- hello; test $? -ne 0 || exit 8
+envforge fsck --full --repair >found || exit 9
+grep /usr/bin/hello found || exit 10
+envforge run -- hello || exit 11
+"""
     script = f"""
 {INSTALL} true || exit 3
 {USERS}
-export USER={user} HOME=/home/{user} XDG_DATA_HOME=/home/{user}/data
-mkdir -p $XDG_DATA_HOME
-cp -a store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
-chown -R {user}: $HOME && chmod 700 $XDG_DATA_HOME/envforge && cd $HOME/project
-runuser -u {user} -- sh -c {shlex.quote(commands)}
+export USER={user} HOME=/home/{user} XDG_DATA_HOME={FILES}/data
+mkdir $XDG_DATA_HOME && mv store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
+chown -R {user}: $XDG_DATA_HOME $HOME && chmod 700 $XDG_DATA_HOME/envforge && cd $HOME/project
+runuser -u {user} -- sh -c {shlex.quote(commands)} || exit
+python3 {FILES}/tests/vm/sealed_check.py $XDG_DATA_HOME/envforge /dev/vdb || exit
+runuser -u {user} -- sh -c {shlex.quote(repair)}
 """
-    code, output = run_in_vm(machine, script, payload | files, timeout_s=900)
+    given = payload | files | TESTS
+    code, output = run_in_vm(machine, script, given, timeout_s=1500, features=["verity"])
     assert code == 0, output
     assert re.search(r"sha256:[0-9a-f]{64}", output)[0] == digest
     assert "Hello, world!" in output

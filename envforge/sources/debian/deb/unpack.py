@@ -22,7 +22,7 @@ from envforge.errors import ArchiveError, StoreFullError
 from envforge.sources.debian.deb.archive import Layout, open_member, read_layout
 from envforge.sources.debian.deb.tree import Tree
 from envforge.sources.debian.dpkg import facts, policy
-from envforge.store import blobs, listing
+from envforge.store import blobs, listing, sealing
 
 _CONTROL_MAX_BYTES: Final = 64 << 20
 _SLACK_BYTES: Final = 64 << 20
@@ -60,7 +60,14 @@ def unpack(archive: str, target: str, held: str, *, sha256: str) -> facts.Facts:
         _complete_control(control, tree)
         _write_control(f"{target}/control", control)
         _write_file(f"{target}/listing", listing.dump(tree.entries()), 0o644, tree.newest_mtime)
+        sealing.seal(target, _files(control, tree))
         return _facts(sha256, control, conffiles, tree)
+
+
+def _files(control: Mapping[str, ControlMember], tree: Tree) -> Iterator[bytes]:
+    yield b"/listing"
+    yield from (b"/control/" + os.fsencode(name) for name in control if name != "control")
+    yield from (b"/root" + entry.path for entry in tree.entries() if entry.type == "f" and not entry.link)
 
 
 def extract_plain(archive: str, target: str, *, sha256: str) -> facts.Facts:

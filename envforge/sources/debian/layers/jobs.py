@@ -29,7 +29,8 @@ def farm(_report: Report, place: str, site: Site, packages: Mapping[str, Package
     os.makedirs(target, 0o755)
     trees = [_tree(site, name, packages[name]) for name in farmed(packages)]
     chosen = farms.plan_farm([(tree, farms.load_tree(tree)) for tree in trees])
-    return layers.stage(f"{place}/layer", farms.make_farm(chosen, target, chown=site.held != "flat"))
+    entries = farms.make_farm(chosen, target, chown=site.held != "flat")
+    return layers.stage(f"{place}/layer", entries, linked=True)
 
 
 def inert(
@@ -49,7 +50,8 @@ def inert(
     chosen = inert_farm.quickly(lines, own)
     if chosen is None:
         chosen = inert_farm.over([(tree, farms.load_tree(tree)) for tree in trees], beneath)
-    return layers.stage(f"{place}/layer", farms.make_farm(chosen, target, chown=site.held != "flat"))
+    entries = farms.make_farm(chosen, target, chown=site.held != "flat")
+    return layers.stage(f"{place}/layer", entries, linked=True)
 
 
 def _tree(site: Site, name: str, package: Package) -> farms.Tree:
