@@ -209,7 +209,7 @@ def mount_all(
         syscalls.bring_up_loopback()
     progress[0] = "the host's devices, /proc and /sys"
     devices = mounts.open_devices()
-    proc, system = os.open("/proc", os.O_PATH | os.O_CLOEXEC), mounts.open_system()
+    proc, system = (os.open(path, os.O_PATH | os.O_CLOEXEC) for path in ("/proc", "/sys"))
     progress[0] = "a bind mount"
     sources = channel.wait(plan)
     if sources is None:

@@ -63,7 +63,7 @@ RUN_BOUNDS = "size=10%,nr_inodes=50k"
 SHM_BOUNDS = "size=25%,nr_inodes=50k"
 
 _CGROUPS = "/sys/fs/cgroup"
-_READ_ONLY = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+_UNTRUSTED = MS_NOSUID | MS_NODEV | MS_NOEXEC
 _PAGE = 4096
 
 
@@ -85,14 +85,6 @@ def open_console() -> int:
             return tree
         os.close(tree)
     return -1
-
-
-def open_system() -> int:
-    """Return the host's /sys as a detached read-only mount."""
-    tree = syscalls.open_tree("/sys", OPEN_TREE_CLONE | AT_RECURSIVE)
-    attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
-    syscalls.mount_setattr(tree, attributes, path="/sys")
-    return tree
 
 
 def make_scratch(directories: "Iterable[str]") -> None:
@@ -191,8 +183,8 @@ def mount_dev(devices: list[tuple[str, int]], *, tty_group: bool) -> None:
     pts = "newinstance,ptmxmode=0666,mode=0620" + (",gid=5" if tty_group else "")
     syscalls.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, pts)
     shm = f"mode=1777,{SHM_BOUNDS}"
-    syscalls.mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, shm)  # noqa: S108
-    syscalls.mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    syscalls.mount("shm", "/dev/shm", "tmpfs", _UNTRUSTED, shm)  # noqa: S108
+    syscalls.mount("mqueue", "/dev/mqueue", "mqueue", _UNTRUSTED)
     os.symlink("pts/ptmx", "/dev/ptmx")
     os.symlink("/proc/self/fd", "/dev/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -211,27 +203,38 @@ def mount_proc(host_proc: int) -> bool:
     If the caller's own /proc is partly covered (nested containers) the kernel refuses, and the caller's is
     bound instead: `host_proc`, an O_PATH descriptor opened in this mount namespace.
     """
+    if _mount_own("proc", "/proc", _UNTRUSTED):
+        return True
+    place(_copied(host_proc), "/proc")
+    return False
+
+
+def mount_system(host_system: int, *, own_network: bool) -> None:
+    """Mount /sys read-only: the one of this network namespace, or the host's.
+
+    `host_system` is an O_PATH descriptor of that, opened in this mount namespace. It is copied only where it
+    is bound: closing a copy that was not takes the kernel 2 ms.
+    """
+    if not own_network or not _mount_own("sysfs", "/sys", _UNTRUSTED | MS_RDONLY):
+        tree = _copied(host_system)
+        attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+        syscalls.mount_setattr(tree, attributes, path="/sys")
+        place(tree, "/sys")
+    _show_own_cgroups()
+
+
+def _mount_own(kind: str, target: str, flags: int) -> bool:
+    """Mount what these namespaces have of a kind; says whether that was allowed."""
     try:
-        syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        syscalls.mount(kind, target, kind, flags)
     except PermissionError:
-        tree = syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=host_proc)
-        place(tree, "/proc")
         return False
     return True
 
 
-def mount_system(host_system: int, *, own_network: bool) -> None:
-    """Mount /sys read-only: the one of this network namespace, or the host's, `host_system`."""
-    if own_network:
-        try:
-            syscalls.mount("sysfs", "/sys", "sysfs", _READ_ONLY)
-        except PermissionError:
-            own_network = False
-    if own_network:
-        os.close(host_system)
-    else:
-        place(host_system, "/sys")
-    _show_own_cgroups()
+def _copied(host: int) -> int:
+    """Return a detached copy of one of the host's mounts, with all below it, by its O_PATH descriptor."""
+    return syscalls.open_tree("", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH, directory=host)
 
 
 def _show_own_cgroups() -> None:
@@ -241,7 +244,7 @@ def _show_own_cgroups() -> None:
     """
     if os.access(f"{_CGROUPS}/cgroup.controllers", os.F_OK):
         try:
-            syscalls.mount("cgroup2", _CGROUPS, "cgroup2", _READ_ONLY)
+            syscalls.mount("cgroup2", _CGROUPS, "cgroup2", _UNTRUSTED | MS_RDONLY)
         except OSError:
             pass  # an outer container may forbid it
         else:
@@ -266,10 +269,7 @@ def mount_temporary(*, nested: bool = False) -> None:
     if nested:
         mount_empty("/run", bounds="size=4k")
         os.mkdir("/run/proc")
-        try:  # noqa: SIM105  # contextlib costs a millisecond
-            syscalls.mount("proc", "/run/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        except PermissionError:
-            pass  # the caller's /proc is partly covered, and bound instead
+        _mount_own("proc", "/run/proc", _UNTRUSTED)  # else the caller's is partly covered, and bound instead
     mount_empty("/run", bounds=RUN_BOUNDS)
 
 
