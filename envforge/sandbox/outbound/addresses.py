@@ -3,8 +3,6 @@
 import sys
 from _socket import AF_INET, AF_INET6, inet_ntoa
 
-from envforge.sandbox.outbound import rtnetlink
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,6 +82,8 @@ def _listed(text: str) -> int:
 
 def own() -> "list[str]":
     """Return the addresses of this network namespace that others can reach: no loopback, none of a link."""
+    from envforge.sandbox.outbound import rtnetlink  # noqa: PLC0415  # only with a way out
+
     links = rtnetlink.Links()
     try:
         return [one for family in (AF_INET, AF_INET6) for one in links.addresses(family) if is_far(one)]

@@ -9,9 +9,9 @@ host is changed: where it does not forward, there is no way out.
 import os
 
 from envforge.sandbox.outbound import addresses, firewall, rtnetlink
+from envforge.sandbox.outbound.forwarding import MARK
 
 PREFIX = 30
-_MARK = "ef-"
 _NAME_DIGITS = 10
 
 
@@ -25,7 +25,7 @@ class Cable:
 
         `key`: hex digits that no other cable has. The caller sets up the other end.
         """
-        name = f"{_MARK}{key[:_NAME_DIGITS]}"
+        name = f"{MARK}{key[:_NAME_DIGITS]}"
         links = rtnetlink.Links()
         try:
             links.add_veth(name, "", interface, namespace)
@@ -67,29 +67,6 @@ def _table(name: str, address: str) -> firewall.Table:
         table.close()
         raise
     return table
-
-
-def why_not() -> str:
-    """Return why the host forwards nothing for a private network, with what helps; "" if it does."""
-    interface = addresses.default_interface()
-    name = f"net.ipv4.conf.{interface or 'all'}.forwarding"
-    if _read(f"/proc/sys/net/ipv4/conf/{interface or 'all'}/forwarding") != "1":
-        return f"{name} is off: `sysctl -w net.ipv4.ip_forward=1` lets this machine forward"
-    try:
-        dropping = firewall.drops_forwarded()
-    except OSError as error:
-        return f"the kernel has no nf_tables: {error.strerror}"
-    if dropping:
-        return f"the firewall drops what is forwarded (table {dropping}): allow the interfaces {_MARK}* in it"
-    return ""
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def _write(path: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 A way of root's is `nat`, a plain user's `pasta`. Where there is none a private network is cut off, and `why`
 says what is missing. A sandbox never reaches the host by it: not its loopback, nor its other addresses.
+What lays a way is loaded where there is one.
 """
 
 import os
@@ -9,7 +10,7 @@ from time import sleep
 
 from envforge.kernel import init, processes
 from envforge.sandbox.first_process import map_by_tools
-from envforge.sandbox.outbound import addresses, nat, pasta, resolvers, rtnetlink
+from envforge.sandbox.outbound import addresses, forwarding, pasta, resolvers
 from envforge.sandbox.payload import say
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from envforge.sandbox.compiled import Plan
+    from envforge.sandbox.outbound import nat, rtnetlink
 
 NAT, PASTA, NONE = "nat", "pasta", ""
 INSIDE = "eth0"
@@ -63,7 +65,7 @@ def alone(plan: "Plan") -> "tuple[Plan, Alone]":
 
 def find() -> Way:
     """Return the way that there is here, and what is missing where it is not a whole one."""
-    kind, why = (NAT, nat.why_not()) if os.geteuid() == 0 else (PASTA, _why_no_pasta())
+    kind, why = (NAT, forwarding.why_not()) if os.geteuid() == 0 else (PASTA, _why_no_pasta())
     if why:
         return Way(NONE, f"{_NO_WAY}: {why}", "")
     text, resolves = resolvers.configuration(addresses.own(), forwards=kind == PASTA)
@@ -124,9 +126,11 @@ class Alone:
                 say(f"note: {self._way.why}")
 
     def _lay(self, network: int) -> None:
+        from envforge.sandbox.outbound import nat  # noqa: PLC0415  # only where the host forwards
+
         cable = self._cable = nat.Cable(os.urandom(5).hex(), INSIDE, network)
 
-        def set_up(links: rtnetlink.Links) -> None:
+        def set_up(links: "rtnetlink.Links") -> None:
             links.add_address(INSIDE, cable.address, nat.PREFIX)
             links.bring_up(INSIDE)
             links.add_default_route(cable.gateway)
@@ -157,7 +161,7 @@ class Alone:
             self._pasta = 0
 
 
-def block(links: rtnetlink.Links, own: "Iterable[str]") -> None:
+def block(links: "rtnetlink.Links", own: "Iterable[str]") -> None:
     """Refuse the host's addresses in a network that pasta serves: it would reach the host by them."""
     for address in own:
         try:
@@ -176,6 +180,8 @@ def inside(user: int, network: int, do: "Callable[[rtnetlink.Links], None]") -> 
 
     Raises OSError as it does.
     """
+    from envforge.sandbox.outbound import rtnetlink  # noqa: PLC0415  # only with a way out
+
     told, tell = os.pipe()
     helper = processes.clone(0)
     if helper == 0:
