@@ -1,6 +1,5 @@
 """Creates, starts, stops and removes containers, for commands: from any thread. Loaded on the warm path."""
 
-import gc
 import marshal
 import os
 import sys
@@ -39,7 +38,7 @@ _ABOVE = 10
 _CODE = (
     "import sys; sys.path[:] = sys.argv[1].split('\\n'); "
     "from envforge import importing; importing.install(); "
-    "from envforge.containers.supervisor import main; main.supervise(*sys.argv[2:])"
+    "from envforge.containers.supervisor import main; main.supervise_apart(*sys.argv[2:])"
 )
 """Its own search for packages is left out: that takes 3 ms, and the answer is known here."""
 _SIGKILL = 9
@@ -80,7 +79,7 @@ def start(container: Container, *, forks: bool = False) -> bool:
     """Start a container that does not run; return False if it runs already.
 
     Returns once its command runs. With `forks` its supervisor is a fork of this process, which spares the
-    20 ms of starting Python: only for a process of a single thread that has little loaded.
+    20 ms of starting Python: only for a process of a single thread that has little loaded, and ends soon.
     Raises CommandError where there is no such command, StaleError where its environment is gone, RefusedError
     where the kernel refuses, RefusedPortError where a port is taken, NotFoundError where it has been removed.
     """
@@ -98,8 +97,9 @@ def start(container: Container, *, forks: bool = False) -> bool:
         os.close(given)
     with open(read, "rb", buffering=0) as file:
         answer = file.read()
-    os.waitpid(spawned, 0)
     kind, *values = marshal.loads(answer) if answer else ("refused", "its supervisor", 10, None)  # noqa: S302  # our own child's
+    if not forks or kind != "started":
+        os.waitpid(spawned, 0)  # else that is the supervisor, which outlives this process
     if kind == "failed" and values[0] == InUseError.__name__ and find(container.store, container.id).is_live:
         return False  # another command was quicker
     _understand(kind, values)
@@ -142,7 +142,7 @@ def _spawn(container: Container, given: int, answer: int) -> int:
 
 
 def _fork(container: Container, given: int, answer: int) -> int:
-    """Start a supervisor likewise, as a fork of this process; return the pid to wait for."""
+    """Start a supervisor likewise, as a fork of this process; return its own pid."""
     from envforge.containers.supervisor import main  # noqa: PLC0415  # once for both
 
     forked = os.fork()
@@ -158,7 +158,6 @@ def _fork(container: Container, given: int, answer: int) -> int:
         for descriptor, at in zip(held, (0, 1, 3), strict=True):
             os.dup2(descriptor, at)
         os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-        gc.enable()
         main.supervise(container.store, container.id)
         os._exit(0)
     except BaseException:  # noqa: BLE001  # nothing of the caller may go on in here

@@ -5,7 +5,7 @@ no lock; writing the truth down does.
 """
 
 import os
-from time import time_ns
+from time import monotonic, sleep, time_ns
 
 from envforge.containers import records
 from envforge.containers.records import Container
@@ -13,6 +13,8 @@ from envforge.errors import InUseError, NotFoundError
 
 KILLED = 137
 """The exit code of a container that died with its supervisor."""
+_PATIENCE_S, _PAUSE_S = 5.0, 0.005
+"""Another command may look after the container just now, or its last supervisor is about to end."""
 
 
 def is_true(container: Container, boot: str) -> bool:
@@ -54,6 +56,20 @@ def checked(container: Container, boot: str = "") -> Container:
     finally:
         os.close(lock)
     return container
+
+
+def lock_to_run(store: str, identifier: str) -> int:
+    """Lock a container for its supervisor; return the lock. Raises InUseError at once if it runs already."""
+    directory = records.directory_of(store, identifier)
+    end = monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return records.lock(directory, patience_s=0)
+        except InUseError:
+            other = records.read(store, identifier)
+            if monotonic() > end or (other.is_live and is_true(other, records.boot_id())):
+                raise
+        sleep(_PAUSE_S)
 
 
 def _write(container: Container, boot: str) -> None:

@@ -8,34 +8,35 @@ nothing of ours. Killed in any way it leaves a state that the next reader puts r
 It imports next to nothing: it is there as long as the container.
 """
 
+import gc
 import marshal
 import os
-from time import monotonic, sleep, time_ns
+from time import monotonic, time_ns
 
 from envforge.containers import making, plans, records, removing, truth
-from envforge.containers.supervisor.log_file import LogFile
 from envforge.containers.supervisor.loop import Loop, Timer
 from envforge.containers.supervisor.payload import Life, NoCommandError, given_secrets
 from envforge.containers.supervisor.policy import Restarts
-from envforge.containers.supervisor.questions import Questions
-from envforge.errors import ConflictError, EnvforgeError, InUseError
+from envforge.errors import ConflictError, EnvforgeError
 from envforge.kernel import processes
 from envforge.sandbox import cgroup, perform, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from signal import SIG_DFL, SIGCHLD, SIGINT, SIGTERM, signal
     from typing import Any
 
     from envforge.containers.supervisor.checks import Checks
+    from envforge.containers.supervisor.log_file import LogFile
+    from envforge.containers.supervisor.questions import Questions
     from envforge.containers.supervisor.server import Client
 else:
     from _signal import SIG_DFL, SIGCHLD, SIGINT, SIGTERM, signal
 
 _ANSWER = 3
 _SIGKILL = 9
-_PATIENCE_S, _PAUSE_S = 5.0, 0.005
-"""Another command may look after the container just now, or its last supervisor is about to end."""
+_NOT_STARTED = (ValueError, NoCommandError, EnvforgeError, perform.StaleError, perform.RefusedError, OSError)
 _GOODBYE_S = 10.0
 """How long it waits for clients that have not yet read all, once the container has ended."""
 
@@ -44,16 +45,15 @@ class Supervisor:
     """Everything of one container that runs."""
 
     def __init__(self, store: str, identifier: str, secrets: "dict[str, bytes]") -> None:
-        directory = records.directory_of(store, identifier)
-        self.lock = _lock(store, identifier)
+        self.lock = truth.lock_to_run(store, identifier)
         self.container = records.read(store, identifier)
         self.state = self.container.state
         self.plan = plans.read(self.container)
         self._secrets = secrets
         self.loop = Loop()
-        self.log = LogFile(directory)
-        self.questions = Questions(self.loop, self.container, self.stop, self.kill)
-        self.questions.server.on("paused", self._paused)
+        self.log: LogFile
+        self.questions: Questions
+        """Both are there once it has begun."""
         self.life: Life | None = None
         self.checks: Checks | None = None
         self.is_asked_to_stop = False
@@ -67,7 +67,7 @@ class Supervisor:
         """Start the container for the first time. Raises what `Life.begin` does; the state says so then."""
         self.state.update(restarts=0, exit_code=None, error="", oom_killed=False, finished=0)
         try:
-            self._start()
+            self._start(self._open)
         except NoCommandError as error:
             self._write("exited", exit_code=error.code, error=error.said, finished=time_ns())
             raise
@@ -75,9 +75,19 @@ class Supervisor:
             self._write("created" if not self.state["started"] else "exited", error=str(error))
             raise
 
-    def _start(self) -> None:
+    def _open(self) -> None:
+        """Open what it writes to, and where it is asked."""
+        from envforge.containers.supervisor.log_file import LogFile  # noqa: PLC0415  # another process mounts
+        from envforge.containers.supervisor.questions import Questions  # noqa: PLC0415  # likewise
+
+        self.log = LogFile(self.container.directory)
+        self.questions = Questions(self.loop, self.container, self.stop, self.kill)
+        self.questions.server.on("paused", self._paused)
+
+    def _start(self, meanwhile: "Callable[[], None] | None" = None) -> None:
+        """Start its payload; `meanwhile` is called while the sandbox is mounted."""
         life = Life(self.container, self.plan, self._secrets)
-        life.begin()
+        life.begin(meanwhile)
         assert life.started is not None
         self.life = life
         self.state.update(
@@ -156,14 +166,7 @@ class Supervisor:
         try:
             self.plan = plans.read(self.container)  # `update` may have changed it
             self._start()
-        except (
-            ValueError,
-            NoCommandError,
-            EnvforgeError,
-            perform.StaleError,
-            perform.RefusedError,
-            OSError,
-        ) as error:
+        except _NOT_STARTED as error:
             self.log.say(f"it could not be started again: {error}")
             code = error.code if isinstance(error, NoCommandError) else perform.FAILED
             self._finish({"exit_code": code, "finished": time_ns(), "error": str(error)})
@@ -218,25 +221,18 @@ class Supervisor:
         self.life.signal(number)
 
 
-def _lock(store: str, identifier: str) -> int:
-    """Lock the container for as long as this process lives. Raises InUseError at once if it runs already."""
-    directory = records.directory_of(store, identifier)
-    end = monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return records.lock(directory, patience_s=0)
-        except InUseError:
-            other = records.read(store, identifier)
-            if monotonic() > end or (other.is_live and truth.is_true(other, records.boot_id())):
-                raise
-        sleep(_PAUSE_S)
+def supervise_apart(store: str, identifier: str) -> None:
+    """Have a child be the supervisor, and end: who asked waits for this one, and never has a zombie."""
+    if os.fork():
+        os._exit(0)
+    supervise(store, identifier)
 
 
 def supervise(store: str, identifier: str) -> None:
-    """Be the supervisor of a container, in a process of its own that ends soon: a child of it goes on."""
+    """Be the supervisor of a container, in a process of its own."""
     os.set_inheritable(_ANSWER, False)  # who asked waits until nobody has it any more
-    if os.fork():
-        os._exit(0)  # who asked waits for this one only, and never has a zombie
+    gc.freeze()  # to look for circles in all that is loaded would copy every page of it: 2 ms
+    gc.enable()
     os.chdir("/")
     signal(SIGCHLD, SIG_DFL)
     try:

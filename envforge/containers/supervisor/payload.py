@@ -79,19 +79,20 @@ class Life:
         member = None if self.started is None else self.started.member
         return [] if member is None else list(member.way)
 
-    def begin(self) -> None:
-        """Start the payload. Leaves nothing where it raises.
+    def begin(self, meanwhile: "Callable[[], None] | None" = None) -> None:
+        """Start the payload; `meanwhile` is called while its sandbox is mounted.
 
-        Raises NoCommandError, StaleError, RefusedError, RefusedPortError for a port that is taken, OSError.
+        Leaves nothing where it raises. Raises NoCommandError, StaleError, RefusedError, OSError, and
+        RefusedPortError for a port that is taken.
         """
         listening = _listen(self._container.config["network"]["published"])
         try:
-            self._begin(listening)
+            self._begin(listening, meanwhile)
         finally:
             if listening is not None:
                 listening.close()
 
-    def _begin(self, listening: "Listening | None") -> None:
+    def _begin(self, listening: "Listening | None", meanwhile: "Callable[[], None] | None") -> None:
         config = self._container.config
         plan: Plan = {**inherited.with_sockets(self._plan, os.environ), "label": config["name"]}
         if listening is not None:
@@ -109,8 +110,14 @@ class Life:
             upper = uppers.keep(plan["uppers"], self._container.id, uppers.over_of(plan), owner=plan["owner"])
             self._member, plan = join(config, plan)
             self.plan = plan
-            publish = None if listening is None else self._publishing(listening, as_root=plan["idmapped"])
-            self.started = perform.start(plan, payload, given, upper, self._member, meanwhile=publish)
+
+            def mounting(started: perform.Started) -> None:
+                if listening is not None:
+                    self._publish(listening, started, as_root=plan["idmapped"])
+                if meanwhile is not None:
+                    meanwhile()
+
+            self.started = perform.start(plan, payload, given, upper, self._member, meanwhile=mounting)
         except BaseException:
             os.close(told)
             self._close()
@@ -124,15 +131,11 @@ class Life:
         if code:
             self._fail(int(code))
 
-    def _publishing(self, listening: "Listening", *, as_root: bool) -> "Callable[[perform.Started], None]":
-        """Return what starts the proxy of a sandbox that is on its way."""
+    def _publish(self, listening: "Listening", started: perform.Started, *, as_root: bool) -> None:
+        """Start the proxy of a sandbox that is on its way."""
+        from envforge.containers.network.proxy import attach  # noqa: PLC0415  # only with published ports
 
-        def publish(started: perform.Started) -> None:
-            from envforge.containers.network.proxy import attach  # noqa: PLC0415  # only with published ports
-
-            self._proxy = attach(listening, started.network or (-1, -1), as_root=as_root)
-
-        return publish
+        self._proxy = attach(listening, started.network or (-1, -1), as_root=as_root)
 
     def _open_streams(self) -> "tuple[int, int, int]":
         """Return the payload's ends of its standard streams; ours are kept."""
