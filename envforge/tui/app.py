@@ -61,8 +61,8 @@ class EnvforgeApp(Host):
         ),
         Binding("right_square_bracket", "turn(1)", "Next screen", show=False, id="go.next"),
         Binding("left_square_bracket", "turn(-1)", "Previous screen", show=False, id="go.previous"),
-        Binding("question_mark,f1", "help", "Keys", key_display="?", id="app.help"),
-        Binding("q,ctrl+q", "quit", "Quit", key_display="q", id="app.quit"),
+        Binding("question_mark,f1", "help", "Keys", id="app.help"),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+p,colon", "command_palette", "Find a command", show=False, id="app.palette"),
         Binding("o", "log", "What was done", show=False, id="app.log"),
         Binding("w", "watch", "Watch the job", show=False, id="app.watch"),
@@ -130,11 +130,15 @@ class EnvforgeApp(Host):
         self.memory.theme = self.theme
 
     async def action_quit(self) -> None:
-        """Leave; where a job is going on, ask first."""
-        if self.job is None or not self.is_working:
+        """Leave; where a job is going on, or a spec is not saved, ask first."""
+        lines = []
+        if self.job is not None and self.is_working:
+            lines.append(Cell(f"{self.job.title} is still going on, and is ended."))
+        if self.unsaved:
+            lines.append(Cell(f"{self.unsaved} is not saved: what was typed there is lost.", "bad"))
+        if not lines:
             self.exit(0)
             return
-        lines = [Cell(f"{self.job.title} is still going on, and is ended.")]
         self.push_screen(Confirm("Quit?", lines, yes="Quit"), self._quit)
 
     def _quit(self, yes: bool | None) -> None:  # noqa: FBT001 (Textual passes it)

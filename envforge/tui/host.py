@@ -53,6 +53,8 @@ class Host(App[int]):
         self.compared: tuple[str | None, str | None] | None = None
         """What the Diff screen is asked to compare when it comes to the front."""
         self._begin = memory.screen
+        self.unsaved = ""
+        """The spec with edits that are not saved; empty for none."""
         self.done: deque[Done] = deque(maxlen=_LOG_MAX)
         self.job: Job | None = None
         self.grids: dict[str, Grid] = {}
@@ -275,6 +277,7 @@ class Host(App[int]):
             lines = [Cell(line, "bad") for line in message.splitlines()]
             self.push_screen(Reading("It failed", [*lines, Cell(""), Cell(f"hint: {hint}" if hint else "")]))
             return
+        self.clear_notifications()  # one failure at a time: several would hide the screen
         text = f"{message}\nhint: {hint}" if hint else message
         text = "\n".join(map(printable, text.splitlines()))
         self.notify(text, title="It failed", severity="error", timeout=12, markup=False)

@@ -14,6 +14,7 @@ from snapshots import check, picture
 
 from envforge.digest import is_sha256
 from envforge.tui import looking
+from envforge.tui.core import store
 from envforge.tui.core.memory import Memory
 from envforge.tui.theme import DARK, LIGHT
 from envforge.upkeep.model import Kind, Size, Thing
@@ -87,6 +88,7 @@ def test_what_lies_over_screens_looks_as_it_is_kept(
     placed: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking, "space", partial(_space, looking.space))
+    monkeypatch.setattr(store, "ago", lambda *_: "1 h ago")  # a part of it stands beside a dialog
     _check(placed, name, DIALOGS[name], size, theme)
 
 

@@ -130,12 +130,46 @@ def test_the_spec_is_checked_while_one_types_and_saved(own_store: Path) -> None:
         await driver.press("i", "n", "o", "enter")
         assert problems.count() > 0
         assert "not saved" in driver.text
-        await driver.press("escape", "enter")
+        assert " ".join(driver.lines[-1].split()) == "esc Leave the editor ^s Save ^l Lock… ^q Quit f1 Keys"
+        for keys in (["escape", "q"], ["ctrl+r"]):  # neither may lose what was typed
+            await driver.press(*keys)
+            assert "lost" in driver.text
+            await driver.press("enter")
+            assert "not saved" in driver.text
+        driver.app.screen.renew()
+        await driver.settle()
+        assert "not saved" in driver.text, "an action does not lose it either"
+        await driver.press("enter")
         await driver.press("ctrl+s")
         assert spec.read_text().startswith("no\n")
         assert "envforge" in driver.app.done[-1].command
 
     drive(app_of(own_store, project.name), steps)
+
+
+def test_a_project_that_was_never_built_says_so_on_every_screen(own_store: Path) -> None:
+    place = own_store / "projects/new"
+    place.mkdir()
+    spec = (own_store / "projects/p000/envforge.toml").read_text().replace('"p000"', '"new"')
+    (place / "envforge.toml").write_text(spec)
+
+    async def steps(driver: Driver) -> None:
+        assert driver.app.subject.name == "new"
+        assert "9 environments" in driver.text
+        for key, text in (("1", "not built yet"), ("2", "not built yet"), ("3", "not locked yet")):
+            await driver.press(key)
+            assert text in driver.text, key
+        await driver.press("4")
+        assert "Nothing to compare yet" in driver.text
+        assert not driver.said
+        await driver.press("a")
+        await driver.press("slash", *"p001", "enter")
+        assert "Nothing to compare yet" in driver.text, "there is no generation of its own"
+        await driver.press("d")
+        await driver.press("slash", *"p002", "enter")
+        assert "Packages: " in driver.text
+
+    drive(app_of(own_store, "new"), steps)
 
 
 def test_an_empty_store_says_how_to_begin(tmp_path: Path) -> None:

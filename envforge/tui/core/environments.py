@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from envforge.tui.core.commands import DEFAULT, Subject
 from envforge.tui.core.grid import MARK, Cell, Column, Row
-from envforge.tui.core.words import NONE, ago, moment, part, place, short
+from envforge.tui.core.words import NONE, ago, moment, place, short
 from envforge.units import size_text
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def facts(info: "EnvironmentInfo | None", details: "EnvironmentDetails | None") 
             ("size", Cell(f"{size_text(info.size_bytes)}, {size_text(info.unique_bytes)} its own")),
             ("spec", Cell(place(info.spec), "dim")),
         ]
+    else:
+        lines.append(("environment", Cell("not built yet", "warn")))
     if details is not None:
         if details.description:
             lines.insert(0, ("", Cell(details.description, "strong")))
@@ -112,9 +114,12 @@ def facts(info: "EnvironmentInfo | None", details: "EnvironmentDetails | None") 
         lines += [
             ("suite", Cell(f"{details.suite}, {details.architecture}")),
             ("lock", lock_state(details)),
-            ("packages", Cell(f"{len(details.packages)}, {len(asked)} asked for")),
-            ("asked for", Cell(", ".join(asked) or NONE)),
         ]
+        if details.locked:
+            lines += [
+                ("packages", Cell(f"{len(details.packages)}, {len(asked)} asked for")),
+                ("asked for", Cell(", ".join(asked) or NONE)),
+            ]
     return lines
 
 
@@ -125,8 +130,3 @@ def lock_state(details: "EnvironmentDetails") -> Cell:
     if details.stale:
         return Cell(f"stale: {', '.join(details.stale)}", "warn")
     return Cell("current", "good")
-
-
-def summary(found: Sequence["EnvironmentInfo"], shown: int) -> str:
-    """Return the line under the table."""
-    return part(shown, len(found), "environment")

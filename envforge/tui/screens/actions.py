@@ -67,7 +67,7 @@ class SubjectFace(Face):
         self.host.found = None
         face = self.host.screen
         if isinstance(face, Face):
-            face.action_reload()
+            face.renew()
 
     def action_enter(self) -> None:
         """Enter the environment: the screen steps aside, and comes back where it was."""
@@ -110,7 +110,7 @@ class SubjectFace(Face):
         else:
             self.host.say(f"back from the shell, which gave {code}")
         self.host.found = None
-        self.action_reload()
+        self.renew()
 
     def action_rollback(self) -> None:
         """Choose a generation to go back to."""
@@ -187,4 +187,4 @@ class SubjectFace(Face):
         backup = f"; your edits are in {result.backup}" if result.backup else ""
         self.host.say(f"{subject.name} is as generation {result.target.number} was{backup}")
         self.host.found = None
-        self.action_reload()
+        self.renew()

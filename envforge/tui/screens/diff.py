@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
+from envforge.errors import EnvforgeError
 from envforge.tui.core import diff as shown
 from envforge.tui.core.commands import Subject
 from envforge.tui.core.grid import Cell, Column, Row
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _WORDS = (Column("word", "WHAT", 14, most=30), Column("is", "IS", 20, stretch=True, keep_end=True))
 _FILES = (Column("file", "FILE", 20, stretch=True, keep_end=True),)
 _ANYTHING = "HEAD~3, @2, shop, a digest, a path …"
+_OTHERS = "a and d choose two others: environments, generations, locks, containers, directories."
 _CONTENTS = 0.12
 
 
@@ -85,7 +87,14 @@ class DiffScreen(Face):
     def action_reload(self) -> None:
         """Compare anew."""
         self._contents = None
-        self.host.load("diff", "comparing", partial(self._compare, "file"), self._compared)
+        self.host.load("diff", "comparing", self._compare_files, self._compared)
+
+    def _compare_files(self) -> "Comparison | EnvforgeError":
+        """Compare; return what goes wrong, as it may be that there is nothing to compare yet. In a thread."""
+        try:
+            return self._compare("file")
+        except EnvforgeError as error:
+            return error
 
     def _compare(self, level: "Level") -> "Comparison":
         """Compare. In a thread."""
@@ -98,7 +107,20 @@ class DiffScreen(Face):
         with comparing.here(location, store) as place:
             return comparing.compare(place, *self._asked, level)
 
-    def _compared(self, found: "Comparison") -> None:
+    def _incomparable(self, error: EnvforgeError) -> None:
+        """Say why nothing can be compared, where nothing was yet; else leave what is shown."""
+        if self._found is not None:
+            self.host.complain(error)
+            return
+        lines = [Cell("Nothing to compare yet", "strong"), Cell(""), Cell(error.message)]
+        hint = [Cell(f"hint: {error.hint}", "dim")] if error.hint else []
+        self.empty([*lines, *hint, Cell(""), Cell(_OTHERS, "dim")])
+
+    def _compared(self, found: "Comparison | EnvforgeError") -> None:
+        if isinstance(found, EnvforgeError):
+            self._incomparable(found)
+            return
+        self.empty(())
         self._found = found
         packages, files = found.packages or (), found.files or ()
         table = self.query_one("#packages", Table)

@@ -12,6 +12,7 @@ from envforge.tui import looking
 from envforge.tui.core import environments as shown
 from envforge.tui.core.commands import Subject
 from envforge.tui.core.grid import Cell
+from envforge.tui.core.words import part
 from envforge.tui.looking import Found
 from envforge.tui.screens.actions import SubjectFace
 from envforge.tui.widgets.bars import Tabs
@@ -114,8 +115,7 @@ class EnvironmentsScreen(SubjectFace):
         """Say how many are shown."""
         grid = self.query_one(Table).grid
         marked = f", {len(grid.marks)} marked" if grid.marks else ""
-        found = self.host.found
-        self.say(f"{shown.summary(found.infos if found else (), grid.count)}{marked}")
+        self.say(f"{part(grid.count, len(grid.rows), 'environment')}{marked}")
 
     def on_table_moved(self, event: Table.Moved) -> None:
         """Make this the environment that all screens are about."""

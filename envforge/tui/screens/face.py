@@ -130,7 +130,8 @@ class Face(Screen[None]):
             bar.keep(table.grid.filter)
 
     def action_unfilter(self) -> None:
-        """Show everything again."""
+        """Show everything again: what the filter hides, and what notes lie over."""
+        self.app.clear_notifications()
         bar = self.query_one(FilterBar)
         if bar.is_shown:
             bar.action_clear()
@@ -156,6 +157,10 @@ class Face(Screen[None]):
     def action_reload(self) -> None:
         """Ask for everything anew."""
         self.show()
+
+    def renew(self) -> None:
+        """Show what an action has changed."""
+        self.action_reload()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what changes something from a read-only session."""

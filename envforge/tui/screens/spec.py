@@ -74,7 +74,20 @@ class SpecScreen(SubjectFace):
         return self._shown is not None and self._text != self._saved
 
     def action_reload(self) -> None:
-        """Load the spec anew."""
+        """Load the spec anew; where what is here is not saved, ask first."""
+        if not self._is_edited:
+            self._read()
+            return
+        lines = [Cell("What was typed here and is not saved is lost.", "bad")]
+        question = Confirm("Load the spec from the disk again?", lines, yes="Load")
+        self.app.push_screen(question, lambda yes: self._read() if yes else None)
+
+    def renew(self) -> None:
+        """Show what an action has changed, unless what is here is not saved."""
+        if not self._is_edited:
+            self._read()
+
+    def _read(self) -> None:
         subject = self.host.subject
         if subject is None:
             self.empty([Cell("No environment is chosen"), Cell("Press 1 and choose one.", "dim")])
@@ -107,6 +120,7 @@ class SpecScreen(SubjectFace):
         editor = self.query_one(SpecText)
         editor.border_title = titled(name or "Spec")
         editor.border_subtitle = "not saved" if self._is_edited else ""
+        self.host.unsaved = name if self._is_edited else ""
 
     def _check_if(self, text: str) -> None:
         if text == self._text:
@@ -163,10 +177,10 @@ class SpecScreen(SubjectFace):
 
     _saving = ""
 
-    def _is_saved(self, _nothing: object) -> None:
+    def _is_saved(self, _nothing: object, *, said: str = "saved") -> None:
         self._saved = self._saving
         self._entitle()
-        self.host.say("saved")
+        self.host.say(said)
 
     def action_lock(self) -> None:
         """Resolve what is written here, and show what that would change in the lock, before it is written."""
@@ -211,7 +225,6 @@ class SpecScreen(SubjectFace):
 
         def then(_result: object) -> None:
             self._saving = text
-            self._is_saved(None)
-            self.host.say("saved and locked: b builds it")
+            self._is_saved(None, said="saved and locked: b builds it")
 
         self.host.start("lock", self.host.commands.of(subject, "lock"), work, then, subject=subject)

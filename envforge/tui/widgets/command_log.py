@@ -21,6 +21,8 @@ _COLUMNS: Final = (
     Column("command", "COMMAND", 30, stretch=True, keep_end=True),
 )
 _STYLES: Final = {"done": "good", "failed": "bad", "cancelled": "warn", "running": "accent"}
+_AROUND: Final = 8
+"""Lines that are needed besides those of the list."""
 _NOTHING: Final = (
     Cell("Nothing was done yet", "strong"),
     Cell(""),
@@ -59,10 +61,14 @@ class CommandLog(ModalScreen[None]):
         grid.fill(rows)
         if rows:
             grid.cursor = rows[-1].key
-        with Vertical(id="dialog", classes="-large") as box:
+        is_long = len(rows) > self.app.size.height - _AROUND
+        with Vertical(id="dialog", classes="-large" if is_long else "-wide") as box:
             box.border_title = "What was done here, as commands"
             if rows:
-                yield Table(grid, id="log", marks=False)
+                table = Table(grid, id="log", marks=False)
+                if not is_long:
+                    table.styles.height = len(rows) + 1
+                yield table
             else:
                 yield Prose(_NOTHING)
         yield KeyBar()

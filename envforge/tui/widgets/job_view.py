@@ -35,7 +35,8 @@ class Gauge(Styled):
         line = Text(no_wrap=True, end="", overflow="ellipsis")
         share = job.share() if job.state is State.RUNNING else 1.0
         room = min(30, width // 4)
-        line.append(bar(share or 0.0, room) if share is not None else "·" * room, self.cell_style(style))
+        line.append(bar(share or 0.0, room).rstrip(), self.cell_style(style))
+        line.append("·" * (room - line.cell_len), self.cell_style("dim"))
         line.append("  ")
         line.append(printable(job.line(width - room - 4 - len(job.title))), self.cell_style("strong"))
         line.append(f"  {duration_text(job.seconds)}" if job.state is State.RUNNING else "")

@@ -46,10 +46,14 @@ class KeyBar(Styled):
         if not self.is_attached or screen is not self.screen:
             return
         by_action: dict[str, _Key] = {}
+        focused = screen.focused
+        is_typing = focused is not None and focused.check_consume_key("slash", "/")
         for _, binding, is_on, _ in screen.active_bindings.values():
-            if binding.show:
-                shown = self.app.get_key_display(binding)
-                by_action.setdefault(binding.action, _Key(binding.key, shown, binding.description, is_on))
+            if binding.show and not (is_typing and binding.key == "slash"):  # the one that Textual leaves in
+                key = _Key(binding.key, self.app.get_key_display(binding), binding.description, is_on)
+                known = by_action.setdefault(binding.action, key)
+                if known.shown.startswith("^"):  # a key without ctrl is the simpler one, where it works now
+                    by_action[binding.action] = key
         if tuple(by_action.values()) != self._keys:
             self._keys = tuple(by_action.values())
             self.refresh()
