@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from envforge.containers.network.published import Published
+    from envforge.containers.starting.ahead import Ahead
     from envforge.sandbox.compiled import Plan
     from envforge.warm_line import Request
 
@@ -26,22 +27,50 @@ def run(
     asked: "dict[str, Any]",
 ) -> "int | None":
     """Start a container of a cached plan and print its id; return the exit code."""
-    from envforge.containers import lifecycle  # noqa: PLC0415  # `exec` starts none
-    from envforge.sandbox import perform  # noqa: PLC0415  # likewise
+    from envforge.containers.starting.ahead import Ahead  # noqa: PLC0415  # `exec` starts none
+
+    try:
+        with Ahead(plan["store"]) as ahead:
+            container = _started(plan, request, variables, ports, asked, ahead)
+    except _failures() as error:
+        return _code_of(error)
+    return _say(f"{container.id}\n")
+
+
+def _started(  # noqa: PLR0917  # as `run` has them
+    plan: "Plan",
+    request: "Request",
+    variables: "dict[str, str]",
+    ports: "Iterable[Published]",
+    asked: "dict[str, Any]",
+    ahead: "Ahead",
+) -> records.Container:
+    from envforge.containers import lifecycle  # noqa: PLC0415  # while the supervisor loads its own
 
     plan = for_container(plan)
     environment = inherited.payload_environment(plan, os.environ) | variables
     place = request.workdir or inherited.start_directory(plan)
     config = lifecycle.config_of(plan, request.command, environment, place, ports)
     config.update(asked, user=request.user or "")
-    try:
-        container = lifecycle.run(plan["store"], plan, config, request.name, forks=True)
-    except lifecycle.CommandError as error:
-        os.write(2, f"envforge: {error.said}\n".encode(errors="surrogateescape"))
-        return error.code
-    except (EnvforgeError, perform.StaleError, perform.RefusedError, OSError):
+    return lifecycle.run(plan["store"], plan, config, request.name, ahead=ahead)
+
+
+def _failures() -> "tuple[type[Exception], ...]":
+    """Return what `lifecycle.run` raises: looked up only where it has raised something."""
+    from envforge.containers.lifecycle import CommandError  # noqa: PLC0415  # likewise
+    from envforge.sandbox.perform import RefusedError, StaleError  # noqa: PLC0415  # likewise
+
+    return CommandError, EnvforgeError, StaleError, RefusedError, OSError
+
+
+def _code_of(error: Exception) -> "int | None":
+    """Return the exit code of a command that cannot be executed; None where more is to be said."""
+    from envforge.containers.lifecycle import CommandError  # noqa: PLC0415  # only after a failure
+
+    if not isinstance(error, CommandError):
         return None
-    return _say(f"{container.id}\n")
+    os.write(2, f"envforge: {error.said}\n".encode(errors="surrogateescape"))
+    return error.code
 
 
 def for_container(plan: "Plan") -> "Plan":

@@ -39,6 +39,41 @@ ALLOWED = {
     "gc",
 }
 
+OF_THE_COMMAND = {
+    "_blake2",
+    "_json",
+    "_socket",
+    "envforge",
+    "envforge.containers",
+    "envforge.containers.control",
+    "envforge.containers.lifecycle",
+    "envforge.containers.making",
+    "envforge.containers.names",
+    "envforge.containers.plain_json",
+    "envforge.containers.plans",
+    "envforge.containers.records",
+    "envforge.containers.removing",
+    "envforge.containers.starting",
+    "envforge.containers.starting.ahead",
+    "envforge.containers.truth",
+    "envforge.containers.warm",
+    "envforge.errors",
+    "envforge.hot",
+    "envforge.kernel",
+    "envforge.kernel.removal",
+    "envforge.run_options",
+    "envforge.sandbox",
+    "envforge.sandbox.cache",
+    "envforge.sandbox.inherited",
+    "envforge.sandbox.masks",
+    "envforge.sandbox.uppers",
+    "envforge.trust",
+    "envforge.warm_line",
+    "errno",
+    "fcntl",
+    "gc",
+    "time",
+}
 SCRIPT = """
 import os, sys
 from envforge import importing
@@ -86,3 +121,9 @@ def test_the_warm_path_loads_next_to_nothing(box, request):
         ).stdout.splitlines()
         assert said[0] == "inside"
         assert set(said[1].split()) <= ALLOWED | further
+    words = box.words([sys.executable, "-c", SCRIPT, "-d", "--rm"])
+    identifier, loaded = subprocess.run(
+        words, cwd=box.project, capture_output=True, text=True, check=True
+    ).stdout.split("\n", 1)
+    assert len(identifier) == 12
+    assert set(loaded.split()) <= OF_THE_COMMAND, "its fork loads what makes a sandbox, at the same time"

@@ -19,7 +19,7 @@ from envforge.containers.supervisor.payload import Life, NoCommandError, given_s
 from envforge.containers.supervisor.policy import Restarts
 from envforge.errors import ConflictError, EnvforgeError
 from envforge.kernel import processes
-from envforge.sandbox import cgroup, perform, record
+from envforge.sandbox import perform, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ class Supervisor:
         self.log.finish()
         values = {**records.GONE, "exit_code": code, "finished": time_ns(), "oom_killed": life.oom_kills > 0}
         if life.oom_kills:
+            from envforge.sandbox import cgroup  # noqa: PLC0415  # few containers end in this way
+
             self.log.say(cgroup.out_of_memory(plans.read(self.container)["limits"], life.oom_kills))
         delay = None if self.is_asked_to_stop else self._restarts.delay_s(code, monotonic() - life.began)
         if delay is None:
@@ -189,6 +191,8 @@ class Supervisor:
     def _let_end(self) -> None:
         self.is_asked_to_stop = True
         if self.state["status"] == "paused":
+            from envforge.sandbox import cgroup  # noqa: PLC0415  # few are stopped so
+
             cgroup.thaw(self.plan["limits"], self.state["pid"])
 
     def stop(self, number: int, grace_s: float) -> None:

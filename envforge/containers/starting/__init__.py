@@ -1,0 +1,1 @@
+"""How a container's supervisor is started, as who asks for it sees it."""
