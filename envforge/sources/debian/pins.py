@@ -18,6 +18,7 @@ A path that ends in `/` is completed with Debian's usual file name: `git_2.39.5-
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from envforge.sources import tables
@@ -29,6 +30,7 @@ from envforge.values import by_field, evolve
 _FIELDS: Final = 6
 _NEEDS: Final = "|"
 _MARKS: Final = ("base", "required")
+_KEPT_LINES: Final = 4096
 
 
 def to_table(pins: Mapping[Place, Closure]) -> dict[str, Any]:
@@ -88,7 +90,8 @@ def _closure(architecture: str, part: Any, lines: Table, archives: Mapping[str, 
     asked = frozenset(tables.texts("asked", part["asked"]))
     packages = []
     for id_ in names:
-        package = _package(id_, architecture, own[id_] if id_ in own else lines[id_], asked)
+        line = tables.text(id_, own[id_] if id_ in own else lines[id_])
+        package = _package(id_, architecture, line, asked=id_ in asked)
         if package.archive not in here:
             raise ValueError(f"{id_} is of the archive {package.archive}, which is not listed")
         packages.append(package)
@@ -129,9 +132,13 @@ def _line(package: LockedPackage) -> str:
     return " ".join([*words, *marks, *((_NEEDS, *package.needs) if package.needs else ())])
 
 
-def _package(id_: str, architecture: str, line: Any, asked: Iterable[str]) -> LockedPackage:
-    """Return the package of a line, every field checked by its grammar."""
-    before, bar, needs = tables.text(id_, line).partition(f" {_NEEDS} ")
+@lru_cache(maxsize=_KEPT_LINES)
+def _package(id_: str, architecture: str, line: str, *, asked: bool) -> LockedPackage:
+    """Return the package of a line, every field checked by its grammar.
+
+    Two locks that are compared have most lines in common, as have environments of one lock.
+    """
+    before, bar, needs = line.partition(f" {_NEEDS} ")
     words = before.split(" ")
     if len(words) < _FIELDS or not words[4].isascii() or not words[4].isdigit():
         raise ValueError(f"{id_}: {line[:200]!r} is no locked package")
@@ -145,7 +152,7 @@ def _package(id_: str, architecture: str, line: Any, asked: Iterable[str]) -> Lo
         words[3],
         int(words[4]),
         words[5],
-        asked=id_ in asked,
+        asked=asked,
         base="base" in marks,
         required="required" in marks,
         needs=tuple(needs.split(" ")) if bar else (),
