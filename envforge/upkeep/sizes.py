@@ -1,6 +1,7 @@
 """Measures the space that directories of the store take. What never changes is measured once.
 
-    upkeep/sizes.json    {"format", "sizes": {path below the store: [bytes, inodes]}} of layers and trees
+    upkeep/sizes.json    {"format", "sizes": {path below the store: [bytes, inodes]}} of layers and trees, of
+                         those in the trash too
 
 A farm's files are links to those of trees: whoever has a file under more names than lie inside the measured
 directory leaves it to the others. So a tree has its files, a layer only what is no tree's, and the sizes of
@@ -11,7 +12,7 @@ and may look into directories of every id.
 import json
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -21,7 +22,9 @@ from envforge.progress import Progress
 from envforge.sandbox.confined.confine import View, call_confined
 from envforge.sandbox.ids.identity import Identity
 from envforge.store.layout import Store
+from envforge.store.staging import collected_at
 from envforge.upkeep.model import Kind, Size, Thing
+from envforge.upkeep.things import directories
 
 _FORMAT: Final = 1
 _BLOCK: Final = 512
@@ -43,27 +46,41 @@ def measured(
     """
     known = _read(store)
     lasting = {one.path: known.get(one.path) for one in things if one.kind in _LASTING}
+    trashed = {path: known.get(path, known.get(before)) for path, before in _trashed(store)}
+    lasting |= trashed
     new = [path for path, size in lasting.items() if size is None]
     if len(new) > _MANY:
         progress.stage("measuring", total_items=len(new), unit="layers and packages")
     passing = [*(one.path for one in things if one.kind is Kind.TOOL), *PASSING]
-    found = _measured(store, identity, passing, progress) | _measured(store, identity, new, progress)
+    found = _measured(store, identity, new, progress)
     lasting |= {path: found[path] for path in new if path in found}
     kept = {path: size for path, size in lasting.items() if size is not None}
+    found |= _measured(store, identity, passing, progress, apart=[path for path in trashed if path in kept])
+    found["trash"] = sum((kept[path] for path in trashed if path in kept), found.get("trash", Size()))
     if kept != known:
         _write(store, kept)
     return kept | found
 
 
-def _measured(store: Store, identity: Identity, paths: Sequence[str], progress: Progress) -> dict[str, Size]:
-    """Have directories measured, many of them by a worker on each processor."""
+def _trashed(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield the paths of layers and trees that collections have moved to the trash: now, and before."""
+    for name in os.listdir(f"{store.path}/trash"):
+        if collected_at(name) is not None:
+            for _, path in directories(f"{store.path}/trash/{name}"):
+                yield f"trash/{name}/{path}", path
+
+
+def _measured(
+    store: Store, identity: Identity, paths: Sequence[str], progress: Progress, apart: Sequence[str] = ()
+) -> dict[str, Size]:
+    """Have directories measured, without those `apart`; many of them by a worker on each processor."""
     if not paths:
         return {}
     shown = [f"{store.path}/{name}" for name in sorted({path.partition("/")[0] for path in paths})]
     said: dict[str, list[int]] = {}
     if len(paths) <= _MANY:
         said = call_confined(
-            identity, View.of(readable=shown, every_id=True), measure, store.path, list(paths)
+            identity, View.of(readable=shown, every_id=True), measure, store.path, list(paths), apart
         )
     else:
         view = lambda own: View.of(readable=shown, writable=[own], every_id=True)  # noqa: E731
@@ -82,16 +99,20 @@ def _measure_job(_report: Report, _place: str, top: str, paths: Sequence[str]) -
     return measure(top, paths)
 
 
-def measure(top: str, paths: Iterable[str]) -> dict[str, list[int]]:
-    """Return bytes and inodes of each path below `top`; what vanishes is left out. Runs confined."""
+def measure(top: str, paths: Iterable[str], apart: Iterable[str] = ()) -> dict[str, list[int]]:
+    """Return bytes and inodes of each path below `top`, without what is `apart` below `top` as well.
+
+    What vanishes is left out. Runs confined.
+    """
     found = {}
+    left_out = {f"{top}/{path}" for path in apart}
     for path in paths:
         with suppress(FileNotFoundError):
-            found[path] = _measure(f"{top}/{path}", owns=path.startswith(f"{Kind.TREE}/"))
+            found[path] = _measure(f"{top}/{path}", left_out, owns=f"/{Kind.TREE}/" in f"/{path}")
     return found
 
 
-def _measure(path: str, *, owns: bool) -> list[int]:
+def _measure(path: str, left_out: Container[str], *, owns: bool) -> list[int]:
     """Return bytes and inodes of a file or directory, of files with names elsewhere if it `owns` them."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
@@ -106,6 +127,8 @@ def _measure(path: str, *, owns: bool) -> list[int]:
             except FileNotFoundError:
                 continue  # a sandbox changes it meanwhile
             if entry.is_dir(follow_symlinks=False):
+                if entry.path in left_out:
+                    continue
                 waiting.append(entry.path)
             elif status.st_nlink > 1:
                 linked.setdefault(status.st_ino, [status.st_nlink, status.st_blocks, 0])[2] += 1

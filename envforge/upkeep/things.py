@@ -19,12 +19,21 @@ def listed(store: Store) -> tuple[Thing, ...]:
     found = [
         *_environments(store),
         *(one for kind in _DOCUMENTS for one in _documents(store, kind)),
-        *(one for kind in (Kind.LAYER, Kind.TREE) for one in _directories(store, kind)),
+        *(Thing(kind, os.path.basename(path), path) for kind, path in directories(store.path)),
         *_blobs(store),
         *_tools(store),
     ]
     order = {kind: place for place, kind in enumerate(Kind)}
     return tuple(sorted(found, key=lambda one: (order[one.kind], one.path)))
+
+
+def directories(top: str) -> Iterator[tuple[Kind, str]]:
+    """Yield the layers and trees of a store, or of a collection's trash: kind, and path below `top`."""
+    for kind in (Kind.LAYER, Kind.TREE):
+        for group in _entries(f"{top}/{kind}"):
+            for entry in _entries(group.path):
+                if is_sha256(entry.name):
+                    yield kind, f"{kind}/{group.name}/{entry.name}"
 
 
 def with_sizes(things: tuple[Thing, ...], sizes: dict[str, Size]) -> tuple[Thing, ...]:
@@ -53,13 +62,6 @@ def _documents(store: Store, kind: Kind) -> Iterator[Thing]:
         name = entry.name.removesuffix(".json")
         if is_sha256(name) and (status := _status(entry)):
             yield Thing(kind, name, f"{kind}/{entry.name}", size_of(status))
-
-
-def _directories(store: Store, kind: Kind) -> Iterator[Thing]:
-    for group in _entries(f"{store.path}/{kind}"):
-        for entry in _entries(group.path):
-            if is_sha256(entry.name):
-                yield Thing(kind, entry.name, f"{kind}/{group.name}/{entry.name}")
 
 
 def _blobs(store: Store) -> Iterator[Thing]:

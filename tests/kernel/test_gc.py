@@ -123,6 +123,8 @@ def test_everything_is_told_freed_and_brought_back(line):
     assert environments(line) == {new}
     line.succeed("fsck", "--full")
     assert told(line) == on_disk(line)
+    sizes = json.loads((line.store / "upkeep" / "sizes.json").read_bytes())["sizes"]
+    assert [path for path in sizes if path.startswith("trash/gc-")], "known from before it was moved"
     assert line.succeed("run", "--", "cat", "/var/lib/active/x") == "x\n"
     line.succeed("gc", "--undo")
     assert environments(line) == {old, new}

@@ -5,7 +5,7 @@ is left lies in trash/ under a name that the next build, or collection, removes.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from envforge.build.workers import Cell, Report, Workers, ready
@@ -15,7 +15,7 @@ from envforge.sandbox.ids.identity import Identity
 from envforge.store import staging
 from envforge.store.layout import Store
 from envforge.upkeep.freeing import trash
-from envforge.upkeep.model import Kind
+from envforge.upkeep.things import directories
 
 _BATCH: Final = 8
 """Layers or packages that one job deletes."""
@@ -26,24 +26,10 @@ def empty(store: Store, identity: Identity, progress: Progress) -> None:
     doomed = [path for name in trash.collected(store) if (path := staging.doom(store, name))]
     if not doomed:
         return
-    parts = [part for path in doomed for part in _parts(path)]
+    parts = [f"{path}/{part}" for path in doomed for _, part in directories(path)]
     progress.stage("deleting", total_items=len(parts), unit="layers and packages")
     _delete_parts(store, identity, parts, progress)
     call_confined(identity, View.of(writable=[f"{store.path}/trash"], every_id=True), _remove, doomed)
-
-
-def _parts(path: str) -> Iterator[str]:
-    """Yield the layers and unpacked archives in a trash: nearly all of the files that it has."""
-    for kind in (Kind.LAYER, Kind.TREE):
-        for held in _listed(f"{path}/{kind}"):
-            yield from (f"{path}/{kind}/{held}/{name}" for name in _listed(f"{path}/{kind}/{held}"))
-
-
-def _listed(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _delete_parts(store: Store, identity: Identity, parts: Sequence[str], progress: Progress) -> None:
