@@ -120,11 +120,13 @@ class Host(App[int]):
         """Call `then` once so long has passed without another call of the same name, which replaces it."""
         if name in self._resting:
             self._resting.pop(name).stop()
-        self._resting[name] = self.set_timer(seconds, partial(self._rested, name, then))
+        timer: Timer = self.set_timer(seconds, lambda: self._rested(name, timer, then))
+        self._resting[name] = timer
 
-    def _rested(self, name: str, then: Callable[[], None]) -> None:
-        del self._resting[name]
-        then()
+    def _rested(self, name: str, timer: "Timer", then: Callable[[], None]) -> None:
+        if self._resting.get(name) is timer:  # one that was stopped may have been on its way already
+            del self._resting[name]
+            then()
 
     def _loaded(self, name: str, then: Callable[[], None]) -> None:
         self._loads.end(name)

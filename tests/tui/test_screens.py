@@ -1,6 +1,7 @@
 """Each screen and what its keys do, on a store with true environments."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -457,6 +458,21 @@ def test_going_back_is_looked_at_first(own_store: Path) -> None:
         assert "rollback 4" in driver.app.done[-1].command
 
     drive(app_of(own_store, "p000"), steps, (120, 40))
+
+
+def test_a_timer_that_was_replaced_on_its_way_does_nothing(small_store: Path) -> None:
+    rung = []
+
+    async def steps(driver: Driver) -> None:
+        late = []
+        for text in ("first", "second"):
+            driver.app.at_rest("test", 60, partial(rung.append, text))
+            late.append(driver.app._resting["test"]._callback)
+        for callback in late:
+            callback()
+
+    drive(app_of(small_store), steps)
+    assert rung == ["second"]
 
 
 def test_names_of_others_are_no_markup(small_store: Path) -> None:
