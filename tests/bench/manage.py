@@ -168,9 +168,8 @@ def _sha256sum(store: str) -> float:
 
 def _collecting(place: Place) -> Iterator[Row]:
     words = ("gc", "--keep", "1", "--gone")
-    before = _paths(place)
     yield Row(f"`{' '.join(words)}`, into the trash", timed(place.command(*words)), None)
-    gone = before - _paths(place)
+    gone = _in_the_trash(place)
     by_rm = _removed_by_rm(place)
     yield Row("`rm -rf` of a copy of the trash", by_rm, None, _speed(gone, by_rm))
     yield _emptying(place, "emptying the trash", gone, by_rm * _OF_RM)
@@ -188,9 +187,8 @@ def _on_a_warm_disk(sizes: Sizes) -> Iterator[Row]:
         half = Sizes(sizes.environments // 2, sizes.layers // 2, sizes.files // 2)
         place = Place.of(f"{disk}/big", make(f"{disk}/big", half))
         yield _quick_check(place, "`fsck`, half as many files, no disk's own time")
-        before = _paths(place)
         timed(place.command("gc", "--keep", "1", "--gone"))
-        gone = before - _paths(place)
+        gone = _in_the_trash(place)
         by_rm = _removed_by_rm(place)
         yield Row("`rm -rf` of a copy of the trash, likewise", by_rm, None, _speed(gone, by_rm))
         yield _emptying(place, "emptying the trash, likewise", gone)
@@ -208,10 +206,9 @@ def _removed_by_rm(place: Place) -> float:
     return timed(Command(["rm", "-rf", copy]))
 
 
-def _paths(place: Place) -> int:
-    """Return how many files and directories layers and unpacked archives have."""
-    tops = (f"{place.directory}/store/{kind}" for kind in ("layers", "trees"))
-    return sum(len(names) + len(files) for top in tops for _, names, files in os.walk(top))
+def _in_the_trash(place: Place) -> int:
+    """Return how many files and directories lie there."""
+    return sum(len(names) + len(files) for _, names, files in os.walk(f"{place.directory}/store/trash"))
 
 
 def _some_package(place: Place) -> str:
