@@ -45,7 +45,7 @@ def test_it_is_built_and_entered_and_comes_back_to_where_it_was(project: Command
         terminal.type(f"{shlex.join([COMMAND, '--store', str(project.store), 'tui'])}; echo gave=$?")
         terminal.wait("not built")
         terminal.press("b")
-        terminal.wait("built", 120)
+        terminal.wait("layers built", 120)
         terminal.wait("1 environment")
         terminal.press("3")
         terminal.wait("ASKED FOR")
