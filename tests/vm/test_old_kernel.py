@@ -130,7 +130,7 @@ envforge run -- hello || exit 11
 {INSTALL} true || exit 3
 {USERS}
 export USER={user} HOME=/home/{user} XDG_DATA_HOME={FILES}/data
-mkdir $XDG_DATA_HOME && mv store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
+mkdir -p $HOME $XDG_DATA_HOME && mv store $XDG_DATA_HOME/envforge && cp -a project $HOME/project
 chown -R {user}: $XDG_DATA_HOME $HOME && chmod 700 $XDG_DATA_HOME/envforge && cd $HOME/project
 runuser -u {user} -- sh -c {shlex.quote(commands)} || exit
 python3 {FILES}/tests/vm/sealed_check.py $XDG_DATA_HOME/envforge /dev/vdb || exit
