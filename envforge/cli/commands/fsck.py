@@ -90,6 +90,7 @@ def _damaged(report: "Report", store: str, *, repaired: bool) -> DamagedError:
 def _print(report: "Report", settings: Settings) -> None:
     for one in report.notes:
         click.echo(f"{paint('note:', 'yellow', sys.stderr)} {one}", err=True)
+    _print_findings(report.repaired, " and was repaired", all_of_them=settings.verbose)
     _print_findings(report.findings, all_of_them=settings.verbose)
     if settings.quiet:
         return
@@ -108,10 +109,10 @@ def _print(report: "Report", settings: Settings) -> None:
         click.echo("all is as it must be")
 
 
-def _print_findings(findings: "Sequence[Finding]", *, all_of_them: bool) -> None:
+def _print_findings(findings: "Sequence[Finding]", outcome: str = "", *, all_of_them: bool) -> None:
     shown = findings if all_of_them else findings[:_SHOWN_MAX]
     for one in shown:
-        click.echo(_line(one))
+        click.echo(_line(one) + outcome)
     if len(shown) < len(findings):
         click.echo(f"… and {len(findings) - len(shown)} more; --verbose shows all of them")
 
@@ -132,6 +133,7 @@ def _as_json(report: "Report") -> dict[str, Any]:
         "corrupt": [_finding_as_json(one) for one in report.damage],
         "leftovers": [_finding_as_json(one) for one in report.findings if one.is_leftover],
         "repaired": len(report.repaired),
+        "repairs": [_finding_as_json(one) for one in report.repaired],
         "notes": list(report.notes),
         "seconds": round(report.seconds, 3),
     }
